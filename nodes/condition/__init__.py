@@ -1,0 +1,1 @@
+"""Streams -> CONDITIONING, and back."""

@@ -1,0 +1,114 @@
+"""Streams -> CONDITIONING and back. Pure: a CONDITIONING is a list of [txt, dict] and nothing of ComfyUI is imported.
+
+Flux's forward takes `txt` as `context` and `vec` as `y` (ComfyUI: `pooled_output`); see BFL's flux/model.py, Flux.forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..streams import ClipVec, Span, T5Text
+
+START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
+DEFAULT_GUIDANCE = 3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
+GUIDANCE_OFF = -1.0  # this pack's number for "no guidance embedding", ComfyUI's None
+
+Merge = Callable[[Any, Any], Any]
+
+
+def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge] | None = None) -> list:
+    """Two streams -> a CONDITIONING, the same as CLIPTextEncodeFlux would give for the two prompts.
+
+    `merges` says how to unite an extra that both streams carry with different values; without a rule that is an error.
+    A negative `guidance` switches the guidance embedding off.
+    """
+    return [
+        [txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, "guidance": None if guidance < 0 else guidance}]
+        for vec_span, txt_span, extras in _pairs(vec.spans, txt.spans, merges or {})
+    ]
+
+
+def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
+    """A CONDITIONING -> its two streams and its guidance; `join` puts them together again.
+
+    Raises ValueError for a CONDITIONING without a CLIP vector, or whose entries differ in guidance.
+    """
+    if not conditioning:
+        raise ValueError("Split Conditioning: got an empty CONDITIONING, expected one made for FLUX.1.")
+    missing = [list(txt.shape) for txt, entry in conditioning if entry.get("pooled_output") is None]
+    if missing:
+        raise ValueError(
+            f"Split Conditioning: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
+            "it. Expected one made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
+        )
+    guidances = {entry.get("guidance", DEFAULT_GUIDANCE) for _, entry in conditioning}
+    if len(guidances) > 1:
+        raise ValueError(
+            f"Split Conditioning: its {len(conditioning)} entries differ in guidance ({guidances}), expected one value. "
+            "Split them before they are combined, or give all the same with FluxGuidance."
+        )
+    guidance = guidances.pop()
+    rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
+    vec = ClipVec(tuple(Span(entry["pooled_output"], rest) for (_, entry), rest in zip(conditioning, rests)))
+    txt = T5Text(tuple(Span(tensor, rest) for (tensor, _), rest in zip(conditioning, rests)))
+    return vec, txt, GUIDANCE_OFF if guidance is None else guidance
+
+
+def _pairs(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge]):
+    """Which vec goes with which txt: one to one where their times agree, else wherever their times overlap."""
+    if [_time(span) for span in vecs] == [_time(span) for span in txts]:
+        for vec, txt in zip(vecs, txts):
+            yield vec, txt, _merged(vec.extras, txt.extras, merges)
+        return
+    if min(len(vecs), len(txts)) > 1 and not all(START in span.extras for span in vecs + txts):
+        raise ValueError(
+            f"Dual Prompt: `vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which belongs to "
+            "which. Expected as many on both, or one of them single: join each pair first, then combine the CONDITIONINGs."
+        )
+    for vec in vecs:
+        for txt in txts:
+            start, end = max(_time(vec)[0], _time(txt)[0]), min(_time(vec)[1], _time(txt)[1])
+            if start < end:
+                # The ranges differ by design here, so they are intersected instead of merged.
+                timed = {START: start, END: end} if START in vec.extras or START in txt.extras else {}
+                yield vec, txt, {**_merged(_untimed(vec), _untimed(txt), merges), **timed}
+
+
+def _time(span: Span) -> tuple[float, float]:
+    return span.extras.get(START, 0.0), span.extras.get(END, 1.0)
+
+
+def _untimed(span: Span) -> dict[str, Any]:
+    return {key: value for key, value in span.extras.items() if key not in (START, END)}
+
+
+def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge]) -> dict[str, Any]:
+    out = {**a, **b}
+    for key in a.keys() & b.keys():
+        if _same(a[key], b[key]):
+            continue
+        if key not in merges:
+            raise ValueError(
+                f"Dual Prompt: `vec` and `txt` both carry '{key}' with different values, expected one. It comes from the "
+                "CONDITIONINGs they were split from: set it after Dual Prompt instead."
+            )
+        out[key] = merges[key](a[key], b[key])
+    return out
+
+
+def _same(a: Any, b: Any) -> bool:
+    # Tensors and ComfyUI's objects count as the same only when they are one object: comparing them costs, or raises.
+    plain = (int, float, str, bool, type(None))
+    return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
+
+
+def widths(conditioning: list) -> list[tuple[int, int]]:
+    """The widths (vec, txt) of every entry, for checking against a model; vec is 0 where an entry has none."""
+
+    def width(tensor: Tensor | None) -> int:
+        return 0 if tensor is None else tensor.shape[-1]
+
+    return [(width(entry.get("pooled_output")), width(txt)) for txt, entry in conditioning]

@@ -1,0 +1,71 @@
+"""The nodes between the encoders and the sampler. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.hooks
+from comfy_api.latest import io
+
+from ..sockets import FluxTxt, FluxVec
+from .conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join, split
+
+
+def _both_hooks(vec_hooks, txt_hooks):
+    """Two CLIPs with hooks of their own: the model gets both groups, as with ComfyUI's Combine Hooks."""
+    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+
+
+class DualPrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetDualPrompt",
+            display_name="Dual Prompt",
+            category="Flux Duet/condition",
+            description="Joins the CLIP road and the T5 road into a CONDITIONING that every native node accepts.",
+            search_aliases=["CLIPTextEncodeFlux", "dual prompt", "join", "flux conditioning"],
+            inputs=[
+                FluxVec.Input("vec", tooltip="From CLIP-L Encode: one vector that sets the tone of every block."),
+                FluxTxt.Input("txt", tooltip="From T5 Encode: a row per token, which the image attends to."),
+                io.Float.Input(
+                    "guidance",
+                    default=DEFAULT_GUIDANCE,
+                    min=GUIDANCE_OFF,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="Distilled guidance, as in FluxGuidance (dev: 3.5; schnell ignores it). "
+                    "-1 switches the embedding off, as Flux Disable Guidance does.",
+                ),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="For MMDiT Sampler, KSampler and every node that takes one.")],
+        )
+
+    @classmethod
+    def execute(cls, vec, txt, guidance) -> io.NodeOutput:
+        return io.NodeOutput(join(vec, txt, guidance, merges={"hooks": _both_hooks}))
+
+
+class SplitConditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSplit",
+            display_name="Split Conditioning",
+            category="Flux Duet/condition",
+            description="Takes any FLUX.1 CONDITIONING apart into its two roads, so that one can be replaced. "
+            "What else it carries (ControlNet, masks, time ranges, hooks) rides along with both.",
+            search_aliases=["unjoin", "take apart", "pooled", "separate clip t5"],
+            inputs=[io.Conditioning.Input("conditioning", tooltip="A FLUX.1 CONDITIONING from any node.")],
+            outputs=[
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road."),
+                io.Float.Output("guidance", display_name="guidance", tooltip="Its guidance, for Dual Prompt; -1 is off."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, conditioning) -> io.NodeOutput:
+        return io.NodeOutput(*split(conditioning))
+
+
+NODES = [DualPrompt, SplitConditioning]

@@ -1,0 +1,35 @@
+"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor
+
+# The methods in which comfy.sd.VAE.decode retries by itself when memory runs out (comfy/sd.py, VAE.decode).
+_TILED = ("decode_tiled_", "_decode_tiled_owned", "decode_tiled_3d")
+
+
+def decode(vae, samples: dict) -> tuple[Tensor, bool]:
+    """(pixels [B, H, W, 3] in 0..1, whether memory ran short and the picture was decoded in tiles)."""
+    if vae is None:
+        raise ValueError("VAE Decode: got no VAE. Load one with VAELoader (for FLUX.1: ae.safetensors).")
+    latent = samples["samples"]
+    if latent.is_nested:
+        latent = latent.unbind()[0]
+    tiled = False
+
+    def watched(method):
+        def call(*args, **kwargs):
+            nonlocal tiled
+            tiled = True
+            return method(*args, **kwargs)
+
+        return call
+
+    watching = copy.copy(vae)  # a shallow copy: the VAE that others hold stays as it is
+    for name in _TILED:
+        if hasattr(vae, name):
+            setattr(watching, name, watched(getattr(vae, name)))
+    pixels = watching.decode(latent)
+    return pixels.reshape(-1, *pixels.shape[-3:]), tiled  # a video VAE's frames become a batch

@@ -1,0 +1,35 @@
+"""The node that turns a latent into a picture. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..notice import tell
+from .decoding import decode
+
+TILED = "Memory ran short, so the picture was decoded in tiles. Faint seams are possible; a smaller batch avoids them."
+
+
+class VAEDecode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetDecode",
+            display_name="VAE Decode",
+            category="Flux Duet/decode",
+            description="Turns a latent into a picture. Falls back to tiles when memory is short, and says so.",
+            search_aliases=["decode", "latent to image", "vae"],
+            inputs=[
+                io.Vae.Input("vae", tooltip="The autoencoder, such as ae.safetensors."),
+                io.Latent.Input("samples", tooltip="From MMDiT Sampler."),
+            ],
+            outputs=[io.Image.Output(tooltip="The picture.")],
+        )
+
+    @classmethod
+    def execute(cls, vae, samples) -> io.NodeOutput:
+        pixels, tiled = decode(vae, samples)
+        return io.NodeOutput(pixels, ui=tell(TILED) if tiled else None)
+
+
+NODES = [VAEDecode]

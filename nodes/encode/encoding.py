@@ -1,0 +1,132 @@
+"""Text -> stream, by one half of any CLIP. Imports ComfyUI.
+
+A CLIP may hold both encoders (DualCLIPLoader, a checkpoint) or one (ours). Either way only the wanted half is run, through
+ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and layer settings act as they do natively.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import comfy.model_management
+import comfy.sd
+
+from ..streams import ClipVec, Span, T5Text
+from .lengths import COMFYUI, LENGTHS, Tokens, cut
+
+CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
+_TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
+_TITLES = {CLIP_L: "CLIP-L", T5XXL: "T5"}
+# FLUX.1's own T5 tokenizer pads to 256 and no more; CLIPs made for other models pad otherwise.
+_FLUX_PADDING = {"t5xxl_min_length": 256, "t5xxl_min_padding": None}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What T5 did not read: token counts, and the text that was cut away."""
+
+    total: int
+    kept: int
+    text: str
+
+    def __str__(self):
+        return f"T5 reads {self.kept} of {self.total} tokens here. Not read: {self.text}"
+
+
+def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
+    """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected. T5 is neither run nor moved."""
+    half = _half(clip, CLIP_L)
+    tokens = _tokens(clip, text, CLIP_L)
+    entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: tokens}, unprojected=True)
+    return ClipVec(tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries))
+
+
+def encode_t5(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> tuple[T5Text, Cut | None]:
+    """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
+
+    `length` is a key of LENGTHS.
+    """
+    half = _half(clip, T5XXL)
+    rule = LENGTHS[length]
+    padding = {**_FLUX_PADDING, **clip.tokenizer_options}
+    if rule.minimum is not None:
+        padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
+    chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
+    kept = [cut(chunk, rule.limit) for chunk in chunks]
+    entries = half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: [chunk for chunk, _ in kept]})
+    for _, entry in entries:
+        entry.pop("pooled_output")  # always None: T5 has no pooled output
+    return T5Text(tuple(Span(txt, entry) for txt, entry in entries)), _report(clip, chunks, kept)
+
+
+def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cut | None:
+    lost = [token for _, rest in kept for token, *_ in rest]
+    if not lost:
+        return None
+    ids = [token for token in lost if isinstance(token, int)]  # the rest are textual inversions, which have no text
+    # Single-encoder tokenizers of other models have the same thing under a longer name.
+    tokenizer = getattr(clip.tokenizer, T5XXL, None) or getattr(clip.tokenizer, f"clip_{T5XXL}")
+    text = tokenizer.tokenizer.decode(ids)
+    return Cut(total=sum(map(len, chunks)), kept=sum(len(chunk) for chunk, _ in kept), text=text)
+
+
+def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
+    tokens = clip.tokenize(text, **options)
+    if _TOKENS[name] not in tokens:
+        raise ValueError(f"This CLIP tokenizes for {sorted(tokens)}, expected '{_TOKENS[name]}' for {_TITLES[name]}.")
+    return tokens[_TOKENS[name]]
+
+
+def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
+    """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it.
+
+    Raises ValueError where the CLIP does not hold that encoder.
+    """
+    if clip is None:
+        raise ValueError(f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none.")
+    model = clip.cond_stage_model
+    if getattr(model, name, None) is None:
+        held = [title for key, title in _TITLES.items() if getattr(model, key, None) is not None]
+        raise ValueError(
+            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model).__name__}. Connect one that does: "
+            f"Load {_TITLES[name]}, or DualCLIPLoader with type flux."
+        )
+    half = copy.copy(clip)
+    half.cond_stage_model = _OneEncoder(getattr(model, name), name)
+    half.load_model = lambda tokens={}: _load(clip, name)
+    return half
+
+
+class _OneEncoder:
+    """Stands where a CLIP expects its model, and answers for one of the encoders in it, read as FLUX.1 reads it."""
+
+    def __init__(self, encoder, name: str):
+        # A shallow copy shares all weights. FLUX.1 masks nothing; T5s that came with other models' settings do.
+        self.encoder = copy.copy(encoder)
+        self.encoder.enable_attention_masks = self.encoder.return_attention_masks = self.encoder.zero_out_masked = False
+        self.name = name
+
+    def reset_clip_options(self):
+        self.encoder.reset_clip_options()
+
+    def set_clip_options(self, options):
+        self.encoder.set_clip_options(options)
+
+    def encode_token_weights(self, tokens):
+        return self.encoder.encode_token_weights(tokens[_TOKENS[self.name]])
+
+
+def _load(clip, name: str):
+    """Make one encoder's weights usable on the device. CLIP-L is 2.5 % of a dual CLIP: T5's weights stay where they are for it."""
+    patcher = clip.patcher
+    shared = name == CLIP_L and getattr(clip.cond_stage_model, T5XXL, None) is not None
+    moves = patcher.load_device != patcher.offload_device and not getattr(patcher, "is_dynamic", lambda: False)()
+    if not (shared and moves):
+        return clip.load_model()  # on one device, or under DynamicVRAM, nothing is moved before it is used
+    if patcher.model.current_weight_patches_uuid not in (None, patcher.patches_uuid):
+        patcher.detach()  # another LoRA's weights are in place
+    if patcher.model.model_loaded_weight_memory == 0:
+        # A budget of next to nothing: ComfyUI casts each weight to the device when it is used, LoRA and all.
+        patcher.partially_load(patcher.load_device, extra_memory=0.1)
+    return patcher

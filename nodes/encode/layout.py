@@ -1,0 +1,168 @@
+"""What is in a text encoder's file, read from the shapes of its tensors alone. Pure.
+
+A checkpoint has no config beside it, so depth, width and heads come from the tensors: T5's heads from its relative
+position bias, CLIP's from the width, as every published CLIP text model has 64 numbers a head.
+Key names are those of Hugging Face's T5EncoderModel and CLIPTextModel, in which ComfyUI's text encoder files come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+CLIP_HEAD = 64  # numbers a head in CLIP-L, Long-CLIP, CLIP-H and CLIP-G alike
+CLIP_L_DEPTH = 22  # CLIP-H has 23 or 24 layers, CLIP-G 32; ComfyUI tells them apart by the same marks (detect_te_model)
+
+_CLIP = "text_model."
+_CLIP_LAYER = _CLIP + "encoder.layers.{}."
+_T5_BLOCK = "encoder.block.{}."
+_T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One kind of text encoder: how its file is known, what must be in it, and how ComfyUI's config follows from it."""
+
+    name: str
+    fits: Callable[[Shapes], bool]
+    keys: Callable[[Shapes], list[str]]
+    config: Callable[[Shapes], dict]
+
+
+def check(shapes: Shapes, layout: Layout, filename: str) -> dict:
+    """The config that ComfyUI's class for this encoder needs, from the tensors' shapes.
+
+    Raises ValueError, naming what was found, where the file is another kind of model or tensors are missing.
+    """
+    if not layout.fits(shapes):
+        raise ValueError(
+            f"{filename} is not a {layout.name} file: found {describe(shapes)}. Choose a {layout.name} text encoder "
+            "(in ComfyUI/models/text_encoders)."
+        )
+    missing = [key for key in layout.keys(shapes) if key not in shapes]
+    if missing:
+        raise ValueError(
+            f"{filename} is an incomplete {layout.name} file: {len(missing)} tensors are missing, the first is "
+            f"{missing[0]}. It may be one part of a split checkpoint, or cut short; use the whole file."
+        )
+    return layout.config(shapes)
+
+
+def describe(shapes: Shapes) -> str:
+    """What a model file is, in words for an error message."""
+    for words, fits in _KINDS:
+        if fits(shapes):
+            return words(shapes) if callable(words) else words
+    if not shapes:
+        return "no tensors at all"
+    some = ", ".join(sorted(shapes)[:3])
+    return f"{len(shapes)} tensors of an unknown kind ({some}, ...)"
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """How many blocks a pattern like 'encoder.block.{}.' numbers: the highest index and one."""
+    number = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d+)"))
+    return 1 + max((int(match[1]) for key in shapes if (match := number.match(key))), default=-1)
+
+
+def _starts(*prefixes: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(key.startswith(prefixes) for key in shapes)
+
+
+def _is_clip(shapes: Shapes) -> bool:
+    return _CLIP_LAYER.format(0) + "mlp.fc1.weight" in shapes
+
+
+def _is_clip_l(shapes: Shapes) -> bool:
+    return _is_clip(shapes) and _count(shapes, _CLIP_LAYER) <= CLIP_L_DEPTH
+
+
+def _clip_keys(shapes: Shapes) -> list[str]:
+    parts = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"]
+    parts += ["layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2"]
+    layers = [_CLIP_LAYER.format(i) + part for i in range(_count(shapes, _CLIP_LAYER)) for part in parts]
+    return [
+        *(f"{_CLIP}embeddings.{table}_embedding.weight" for table in ("token", "position")),
+        *(f"{part}.{kind}" for part in [*layers, _CLIP + "final_layer_norm"] for kind in ("weight", "bias")),
+    ]
+
+
+def _clip_config(shapes: Shapes) -> dict:
+    vocab, width = shapes[_CLIP + "embeddings.token_embedding.weight"]
+    return {
+        "hidden_size": width,
+        "num_attention_heads": max(1, width // CLIP_HEAD),
+        "num_hidden_layers": _count(shapes, _CLIP_LAYER),
+        "intermediate_size": shapes[_CLIP_LAYER.format(0) + "mlp.fc1.bias"][0],
+        "max_position_embeddings": shapes[_CLIP + "embeddings.position_embedding.weight"][0],
+        "projection_dim": width,
+        "vocab_size": vocab,
+    }
+
+
+def _is_any_t5(shapes: Shapes) -> bool:
+    return _T5_BLOCK.format(0) + "layer.0.SelfAttention.q.weight" in shapes
+
+
+def _is_umt5(shapes: Shapes) -> bool:
+    return _is_any_t5(shapes) and _T5_BIAS.format(1) in shapes  # UMT5 has a position bias in every block, T5 in the first
+
+
+def _t5_gated(shapes: Shapes) -> bool:
+    return _T5_BLOCK.format(0) + "layer.1.DenseReluDense.wi_0.weight" in shapes
+
+
+def _t5_keys(shapes: Shapes) -> list[str]:
+    dense = ["wi_0", "wi_1", "wo"] if _t5_gated(shapes) else ["wi", "wo"]
+    parts = [f"layer.0.SelfAttention.{name}" for name in "qkvo"] + [f"layer.1.DenseReluDense.{name}" for name in dense]
+    parts += ["layer.0.layer_norm", "layer.1.layer_norm"]
+    blocks = [_T5_BLOCK.format(i) + part for i in range(_count(shapes, _T5_BLOCK)) for part in parts]
+    return ["shared.weight", _T5_BIAS.format(0), "encoder.final_layer_norm.weight", *(f"{key}.weight" for key in blocks)]
+
+
+def _t5_config(shapes: Shapes) -> dict:
+    # Only row counts are read from matrices: quantised layouts pack columns.
+    heads, gated = shapes[_T5_BIAS.format(0)][1], _t5_gated(shapes)
+    first_dense = _T5_BLOCK.format(0) + f"layer.1.DenseReluDense.{'wi_0' if gated else 'wi'}.weight"
+    return {
+        "d_model": shapes["encoder.final_layer_norm.weight"][0],
+        "d_kv": shapes[_T5_BLOCK.format(0) + "layer.0.SelfAttention.q.weight"][0] // heads,
+        "d_ff": shapes[first_dense][0],
+        "num_heads": heads,
+        "num_layers": _count(shapes, _T5_BLOCK),
+        "is_gated_act": gated,
+        "dense_act_fn": "gelu_pytorch_tanh" if gated else "relu",
+        "vocab_size": shapes["shared.weight"][0],
+    }
+
+
+def _clip_words(shapes: Shapes) -> str:
+    depth = _count(shapes, _CLIP_LAYER)
+    name = "CLIP-L" if depth <= CLIP_L_DEPTH else "CLIP-G" if depth > 30 else "CLIP-H"
+    return f"a {name} text encoder of {depth} layers"
+
+
+def _t5_words(shapes: Shapes) -> str:
+    return f"a T5 encoder of {_count(shapes, _T5_BLOCK)} blocks"
+
+
+CLIP_L = Layout("CLIP-L", _is_clip_l, _clip_keys, _clip_config)
+T5 = Layout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_keys, _t5_config)
+
+# Asked in this order; a whole checkpoint comes before its parts, whose keys it has with a prefix.
+_KINDS: Iterable[tuple[str | Callable[[Shapes], str], Callable[[Shapes], bool]]] = (
+    ("a whole checkpoint (load it with CheckpointLoaderSimple, whose CLIP works here)", _starts("model.diffusion_model.")),
+    ("a Flux transformer (load it with UNETLoader)", _starts("double_blocks.", "transformer_blocks.")),
+    (_clip_words, _is_clip),
+    ("a UMT5 encoder, which Wan uses", _is_umt5),
+    (_t5_words, _is_any_t5),
+    ("an OpenCLIP text encoder", _starts("transformer.resblocks.")),
+    ("a CLIP vision model", _starts("vision_model.")),
+    ("a VAE", _starts("decoder.", "encoder.conv_in", "taesd_decoder.")),
+    ("a LoRA", lambda shapes: any("lora_" in key or ".lora" in key for key in shapes)),
+    ("a ControlNet", _starts("controlnet_", "control_model.")),
+    ("a language model", _starts("model.layers.")),
+)

@@ -1,0 +1,35 @@
+"""How many T5 rows FLUX.1 gets: the length rules of its implementations. Pure, on ComfyUI's token lists.
+
+T5's rows are not masked in FLUX.1, so padding is read too, as registers (Padding Tone, arXiv 2501.06751): the length is part of
+the prompt. BFL pads and cuts to 512, for schnell to 256 (flux/cli.py); ComfyUI pads to at least 256 and never cuts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Length:
+    """Pad with id 0 up to `minimum` rows, cut after `limit` (None: never cut). `minimum` None: the CLIP's own setting."""
+
+    minimum: int | None
+    limit: int | None
+
+
+COMFYUI = "ComfyUI"
+LENGTHS = {
+    COMFYUI: Length(None, None),
+    "official 512": Length(512, 512),
+    "official 256": Length(256, 256),
+    "exact": Length(0, None),
+}
+
+Tokens = list[tuple]  # (id or embedding tensor, weight)
+
+
+def cut(tokens: Tokens, limit: int | None) -> tuple[Tokens, Tokens]:
+    """(what T5 reads, what it does not), the same cut as Hugging Face's truncation=True: the end token stays the last."""
+    if limit is None or len(tokens) <= limit:
+        return tokens, []
+    return tokens[: limit - 1] + tokens[-1:], tokens[limit - 1 : -1]

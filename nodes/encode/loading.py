@@ -1,0 +1,120 @@
+"""One text encoder file -> a CLIP that holds that encoder alone. Imports ComfyUI.
+
+ComfyUI's own loaders know FLUX.1's encoders as a pair: CLIPLoader offers no "flux" for one file, and a lone T5-XXL comes
+out as Mochi's, with an attention mask that FLUX.1 does not use. Here each is built as FLUX.1's pair builds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import comfy.model_management
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
+import comfy.text_encoders.flux
+import comfy.text_encoders.sd3_clip
+import comfy.utils
+import torch
+
+from . import layout
+
+log = logging.getLogger("flux_duet")
+
+
+def load_clip_l(path: str, embeddings: list[str] | None = None, device: torch.device | None = None) -> comfy.sd.CLIP:
+    """A CLIP that holds CLIP-L alone, or Long-CLIP with its 248 positions.
+
+    `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice.
+    Raises ValueError for a file that is not a whole CLIP-L.
+    """
+    sd = _read(path)
+    config = layout.check(_shapes(sd), layout.CLIP_L, os.path.basename(path))
+    return _clip(
+        comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel),
+        path, sd, embeddings, device,
+        model_options={"clip_l_model_config": config},
+        tokenizer_data={"clip_l_max_length": config["max_position_embeddings"]},
+        reload=load_clip_l,
+    )  # fmt: skip
+
+
+def load_t5(path: str, embeddings: list[str] | None = None, device: torch.device | None = None) -> comfy.sd.CLIP:
+    """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
+
+    Raises ValueError for a file that is not a whole T5.
+    """
+    sd = _read(path)
+    config = layout.check(_shapes(sd), layout.T5, os.path.basename(path))
+    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
+    options = {"t5xxl_model_config": config}
+    if "t5_quantization_metadata" in found:
+        options["t5xxl_quantization_metadata"] = found["t5_quantization_metadata"]
+    return _clip(
+        comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(found.get("dtype_t5"))),
+        path, sd, embeddings, device, model_options=options, tokenizer_data={}, reload=load_t5,
+    )  # fmt: skip
+
+
+class _FluxT5Tokenizer(comfy.sd1_clip.SD1Tokenizer):
+    def __init__(self, embedding_directory=None, tokenizer_data={}):
+        super().__init__(
+            embedding_directory=embedding_directory, tokenizer_data=tokenizer_data,
+            name="t5xxl", tokenizer=comfy.text_encoders.flux.T5XXLTokenizer,
+        )  # fmt: skip
+
+
+def _flux_t5(file_dtype: torch.dtype | None) -> type:
+    """The T5 half of comfy.text_encoders.flux.FluxClipModel, with the same choice of the weights' dtype."""
+
+    class FluxT5(comfy.sd1_clip.SD1ClipModel):
+        def __init__(self, device="cpu", dtype=None, model_options={}):
+            dtype = comfy.model_management.pick_weight_dtype(file_dtype, dtype, device)
+            t5 = comfy.text_encoders.sd3_clip.T5XXLModel
+            super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
+
+    return FluxT5
+
+
+def _read(path: str) -> dict[str, torch.Tensor]:
+    name = os.path.basename(path)
+    try:
+        sd, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be read as a model file ({os.path.getsize(path):,} bytes): {error}. "
+            "It is cut short or damaged, or no model file; copy or download it again."
+        ) from error
+    if not isinstance(sd, dict) or not all(torch.is_tensor(value) for value in sd.values()):
+        raise ValueError(f"{name} holds no plain table of tensors, expected the weights of one text encoder.")
+    sd, _ = comfy.utils.convert_old_quants(sd, model_prefix="", metadata=metadata)
+    if "transformer.resblocks.0.ln_1.weight" in sd:  # OpenAI's and OpenCLIP's names for the same tensors
+        sd = comfy.utils.clip_text_transformers_convert(sd, "", "")
+    return sd
+
+
+def _shapes(sd: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(tensor.shape) for key, tensor in sd.items()}
+
+
+def _clip(target, path, sd, embeddings, device, model_options, tokenizer_data, reload) -> comfy.sd.CLIP:
+    if device is not None:
+        model_options = {**model_options, "load_device": device, "offload_device": device}
+    clip = comfy.sd.CLIP(
+        target,
+        embedding_directory=embeddings,
+        tokenizer_data=tokenizer_data,
+        parameters=comfy.utils.calculate_parameters(sd),
+        state_dict=[sd],
+        model_options=model_options,
+    )
+    # How ComfyUI makes this model anew where it needs a second copy (hooks under DynamicVRAM, several GPUs).
+    clip.patcher.cached_patcher_init = (_reload_patcher, (reload, path, embeddings, device))
+    log.info("Read %s: %s", os.path.basename(path), layout.describe(_shapes(sd)))
+    return clip
+
+
+def _reload_patcher(reload, path, embeddings, device, disable_dynamic=False):
+    clip = reload(path, embeddings, device)
+    return clip.patcher.clone(disable_dynamic=True) if disable_dynamic else clip.patcher

@@ -1,0 +1,138 @@
+"""The nodes that turn text into the two streams. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..notice import tell
+from ..sockets import FluxTxt, FluxVec
+from .encoding import encode_clip, encode_t5
+from .lengths import COMFYUI, LENGTHS
+from .loading import load_clip_l, load_t5
+
+CATEGORY = "Flux Duet/encode"
+
+
+def _file_input(name: str, tooltip: str):
+    return io.Combo.Input(name, options=folder_paths.get_filename_list("text_encoders"), tooltip=tooltip)
+
+
+def _device_input():
+    return io.Combo.Input(
+        "device",
+        options=["default", "cpu"],
+        default="default",
+        optional=True,
+        advanced=True,
+        tooltip="'cpu' keeps the encoder off the graphics card: slower, but no video memory.",
+    )
+
+
+def _load(load, filename: str, device: str):
+    path = folder_paths.get_full_path_or_raise("text_encoders", filename)
+    chosen = torch.device("cpu") if device == "cpu" else None
+    return load(path, folder_paths.get_folder_paths("embeddings"), chosen)
+
+
+class LoadClip(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetLoadClip",
+            display_name="Load CLIP-L",
+            category=CATEGORY,
+            description="Loads CLIP-L alone, or Long-CLIP (248 positions), from models/text_encoders.",
+            search_aliases=["clip loader", "clip_l", "long clip", "text encoder"],
+            inputs=[_file_input("clip_name", "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
+            outputs=[io.Clip.Output(tooltip="A CLIP that holds CLIP-L alone, for CLIP-L Encode and LoraLoader.")],
+        )
+
+    @classmethod
+    def execute(cls, clip_name, device="default") -> io.NodeOutput:
+        return io.NodeOutput(_load(load_clip_l, clip_name, device))
+
+
+class LoadT5(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetLoadT5",
+            display_name="Load T5",
+            category=CATEGORY,
+            description="Loads a T5 encoder alone (fp32, fp16, bf16, fp8 or ComfyUI's quantised files) from models/text_encoders.",
+            search_aliases=["clip loader", "t5xxl", "text encoder"],
+            inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
+            outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
+        )
+
+    @classmethod
+    def execute(cls, t5_name, device="default") -> io.NodeOutput:
+        return io.NodeOutput(_load(load_t5, t5_name, device))
+
+
+class ClipEncode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetClipEncode",
+            display_name="CLIP-L Encode",
+            category=CATEGORY,
+            description="Squeezes a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
+            "T5 is neither run nor moved.",
+            search_aliases=["clip text encode", "clip_l prompt", "pooled"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    dynamic_prompts=True,
+                    tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it.",
+                ),
+            ],
+            outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road, for Dual Prompt.")],
+        )
+
+    @classmethod
+    def execute(cls, clip, text) -> io.NodeOutput:
+        return io.NodeOutput(encode_clip(clip, text))
+
+
+class T5Encode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetT5Encode",
+            display_name="T5 Encode",
+            category=CATEGORY,
+            description="Turns a prompt into a row per token, which every part of the picture attends to: things, places, "
+            "relations, lettering. CLIP-L is not run.",
+            search_aliases=["clip text encode", "t5xxl prompt"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="Any CLIP that holds T5: Load T5, DualCLIPLoader, a checkpoint's."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    dynamic_prompts=True,
+                    tooltip="What T5 reads. Whole sentences suit it: what is where, and how things relate.",
+                ),
+                io.Combo.Input(
+                    "length",
+                    options=list(LENGTHS),
+                    default=COMFYUI,
+                    tooltip="How many rows FLUX.1 gets. ComfyUI: padded to at least 256, never cut. "
+                    "official 512 (dev) and official 256 (schnell): padded and cut as Black Forest Labs' code does. "
+                    "exact: no padding. FLUX.1 reads padding too, so this changes the picture a little.",
+                ),
+            ],
+            outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road, for Dual Prompt.")],
+        )
+
+    @classmethod
+    def execute(cls, clip, text, length=COMFYUI) -> io.NodeOutput:
+        txt, cut = encode_t5(clip, text, length)
+        return io.NodeOutput(txt, ui=tell(str(cut)) if cut else None)
+
+
+NODES = [LoadClip, LoadT5, ClipEncode, T5Encode]

@@ -1,0 +1,23 @@
+"""The table of contents: every node of the pack, in the order in which a picture passes through them. Imports ComfyUI."""
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import ComfyExtension, io
+
+from .condition.nodes import NODES as CONDITION
+from .decode.nodes import NODES as DECODE
+from .encode.nodes import NODES as ENCODE
+from .sample.nodes import NODES as SAMPLE
+
+MODELS = Path(__file__).parents[1] / "workflows" / "models"
+
+
+class FluxDuetExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        # The nano models stand in the native dropdowns next to the user's own.
+        for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
+            folder_paths.add_model_folder_path(folder.name, str(folder))
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [*ENCODE, *CONDITION, *SAMPLE, *DECODE]

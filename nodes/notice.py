@@ -1,0 +1,18 @@
+"""Tells the user what a node had to do differently: in the log, and on the node while it runs. Imports ComfyUI."""
+
+import logging
+
+from comfy_execution.utils import get_executing_context
+
+log = logging.getLogger("flux_duet")
+
+
+def tell(text: str) -> dict:
+    """Says `text` at once, and gives the `ui` of a NodeOutput, with which ComfyUI keeps it for history and cached runs."""
+    log.warning(text)
+    context = get_executing_context()
+    if context is not None:
+        from server import PromptServer  # not at the top: tests and tools import this module without a server
+
+        PromptServer.instance.send_progress_text(text, context.node_id)
+    return {"text": (text,)}

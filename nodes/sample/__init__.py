@@ -1,0 +1,1 @@
+"""CONDITIONING -> LATENT: the noise schedule and the MMDiT's sampling loop."""

@@ -1,0 +1,159 @@
+"""The nodes that turn noise into a latent picture. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from .sampling import SCHEDULERS, Plan, sample
+from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
+
+CATEGORY = "Flux Duet/sample"
+
+
+class MMDiTSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSampler",
+            display_name="MMDiT Sampler",
+            category=CATEGORY,
+            description="KSampler for FLUX.1: the same loop, with the official noise schedule beside ComfyUI's.",
+            search_aliases=["ksampler", "sampler", "flux sampler"],
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Conditioning.Input("positive", tooltip="From Dual Prompt, or any native node."),
+                io.Latent.Input("latent", tooltip="An empty latent, or a picture to start from; its mask is respected."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The noise that the picture grows from.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked."),
+                io.Combo.Input(
+                    "sampler",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="euler",
+                    tooltip="How a step is taken. FLUX.1's own code uses euler.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=SCHEDULERS,
+                    default="simple",
+                    tooltip="How the noise falls from step to step. 'official' is Black Forest Labs' own: shifted by the "
+                    "picture's size for dev, unshifted for schnell.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.0001,
+                    tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="For true CFG, which asks the model twice a step. FLUX.1-dev seldom needs it.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    optional=True,
+                    tooltip="Strength of true CFG, with a negative; 1 is off. Not the guidance of FLUX.1-dev: "
+                    "that is set in Dual Prompt.",
+                ),
+                io.Int.Input(
+                    "start_step", default=0, min=0, max=10000, optional=True, advanced=True, tooltip="Begin at this step."
+                ),
+                io.Int.Input(
+                    "end_step", default=10000, min=0, max=10000, optional=True, advanced=True, tooltip="Stop before it."
+                ),
+                io.Boolean.Input(
+                    "add_noise",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Off for the second of two chained samplers, whose latent still has its noise.",
+                ),
+                io.Boolean.Input(
+                    "leftover_noise",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="On for the first of two chained samplers: hand the latent on with its remaining noise.",
+                ),
+            ],
+            outputs=[io.Latent.Output(tooltip="For VAE Decode.")],
+        )
+
+    @classmethod
+    def execute(cls, model, positive, latent, negative=None, **plan) -> io.NodeOutput:
+        return io.NodeOutput(sample(model, positive, negative, latent, Plan(**plan)))
+
+
+SHIFTS = {
+    "dev": lambda tokens, mu: official_mu(tokens),
+    "schnell": lambda tokens, mu: None,
+    "fixed": lambda tokens, mu: mu,
+}
+
+
+class FluxSigmas(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSigmas",
+            display_name="Flux Sigmas",
+            category=CATEGORY,
+            description="The official noise schedule of FLUX.1 for SamplerCustomAdvanced.",
+            search_aliases=["scheduler", "sigmas", "flux schedule", "mu", "shift"],
+            inputs=[
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked."),
+                io.Latent.Input("latent", tooltip="The latent to be sampled: its size sets the shift."),
+                io.Combo.Input(
+                    "shift",
+                    options=list(SHIFTS),
+                    default="dev",
+                    tooltip="dev: shifted by the picture's size, as FLUX.1-dev was trained. schnell: unshifted. "
+                    "fixed: by `mu`, whatever the size.",
+                ),
+                io.Float.Input(
+                    "mu",
+                    default=FIXED_MU,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.01,
+                    round=0.0001,
+                    optional=True,
+                    tooltip=f"For 'fixed': 0 is unshifted, {FIXED_MU} is ComfyUI's for FLUX.1-dev.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.0001,
+                    tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
+                ),
+            ],
+            outputs=[io.Sigmas.Output(tooltip="steps + 1 noise levels from 1 down to 0.")],
+        )
+
+    @classmethod
+    def execute(cls, steps, latent, shift, denoise, mu=FIXED_MU) -> io.NodeOutput:
+        tokens = image_tokens(*latent["samples"].shape[-2:])
+        strength = SHIFTS[shift](tokens, mu)
+        return io.NodeOutput(denoised(lambda n: flux_sigmas(n, strength), steps, denoise))
+
+
+NODES = [MMDiTSampler, FluxSigmas]

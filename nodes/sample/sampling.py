@@ -1,0 +1,122 @@
+"""Runs ComfyUI's sampling loop on a CONDITIONING, with any native schedule or the official one. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from torch import Tensor
+
+from ..condition.conditioning import widths
+from .schedule import denoised, flux_sigmas, image_tokens, official_mu
+
+OFFICIAL = "official"
+SCHEDULERS = [*comfy.samplers.KSampler.SCHEDULERS, OFFICIAL]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do in a run, apart from the model, the prompts and the latent."""
+
+    seed: int
+    steps: int
+    sampler: str
+    scheduler: str
+    denoise: float = 1.0
+    cfg: float = 1.0
+    start_step: int = 0
+    end_step: int = 10000
+    add_noise: bool = True
+    leftover_noise: bool = False
+
+
+def sample(model, positive: list, negative: list | None, latent: dict, plan: Plan) -> dict:
+    """LATENT -> LATENT, exactly as KSampler (or KSamplerAdvanced, where steps are left out) would do it.
+
+    Raises ValueError where the CONDITIONING does not fit the model, or cfg has no negative to work with.
+    """
+    for name, conditioning in (("positive", positive), ("negative", negative or [])):
+        check_widths(model, conditioning, name)
+    if negative is None and plan.cfg != 1.0:
+        raise ValueError(
+            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a negative prompt: "
+            "connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
+        )
+    ratios = latent.get("downscale_ratio_spacial"), latent.get("downscale_ratio_temporal")
+    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
+    samples = comfy.sample.sample(
+        model,
+        _noise(latent_image, latent, plan),
+        plan.steps,
+        plan.cfg,
+        plan.sampler,
+        plan.scheduler if plan.scheduler != OFFICIAL else comfy.samplers.KSampler.SCHEDULERS[0],
+        positive,
+        # With cfg 1 no negative is evaluated, but ComfyUI wants one; the positive itself keeps every guider neutral.
+        positive if negative is None else negative,
+        latent_image,
+        denoise=plan.denoise,
+        disable_noise=not plan.add_noise,
+        start_step=plan.start_step,
+        last_step=plan.end_step,
+        force_full_denoise=not plan.leftover_noise,
+        noise_mask=latent.get("noise_mask"),
+        sigmas=official_sigmas(model, latent_image, plan) if plan.scheduler == OFFICIAL else None,
+        callback=latent_preview.prepare_callback(model, plan.steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=plan.seed,
+    )
+    out = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio_")}
+    return {**out, "samples": samples}
+
+
+def _noise(latent_image: Tensor, latent: dict, plan: Plan) -> Tensor:
+    if not plan.add_noise:
+        return torch.zeros(latent_image.size(), dtype=latent_image.dtype, layout=latent_image.layout, device="cpu")
+    return comfy.sample.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+
+
+def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
+    """sigma [steps + 1] of BFL's get_schedule for this picture's size: shifted for dev, unshifted for schnell."""
+    _, *_, height, width = latent_image.shape
+    sampling = model.get_model_object("model_sampling")
+    if float(sampling.sigma_max) > 1.0:
+        raise ValueError(
+            f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise goes up "
+            f"to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
+        )
+    params = _flux_params(model)
+    mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
+    steps = plan.steps
+    # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
+    extra = plan.sampler in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
+
+    def sigmas_of(steps: int) -> Tensor:
+        sigmas = flux_sigmas(steps + extra, mu)
+        return torch.cat([sigmas[:-2], sigmas[-1:]]) if extra else sigmas
+
+    return denoised(sigmas_of, steps, plan.denoise).to(model.load_device)
+
+
+def check_widths(model, conditioning: list, name: str) -> None:
+    """Raises ValueError where a CONDITIONING was made by encoders of other sizes than this FLUX.1 model's."""
+    params = _flux_params(model)
+    if params is None:
+        return
+    for vec, txt in widths(conditioning):
+        if vec not in (0, params.vec_in_dim) or txt != params.context_in_dim:
+            raise ValueError(
+                f"MMDiT Sampler: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model reads "
+                f"vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model belong "
+                "to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
+            )
+
+
+def _flux_params(model):
+    """The sizes of a FLUX.1 transformer, or None for another model or an opaque wrapper."""
+    params = getattr(model.get_model_object("diffusion_model"), "params", None)
+    return params if hasattr(params, "vec_in_dim") and params.vec_in_dim is not None else None

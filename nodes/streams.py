@@ -1,0 +1,63 @@
+"""The two roads from a prompt to a picture, as values that flow between nodes.
+
+FLUX.1 reads text twice: CLIP-L's `vec` modulates every block alike, T5's `txt` gives the image tokens rows to attend to.
+A stream is one of the two readings. It is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt
+once for every part of the sampling run; nearly always there is just one span, which holds throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """One encoding, and what ComfyUI keeps beside it in a CONDITIONING.
+
+    `extras` are CONDITIONING keys other than `pooled_output` and `guidance`: hooks, time ranges, masks, ControlNets.
+    They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
+    """
+
+    tensor: Tensor
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What both roads have in common; use ClipVec and T5Text."""
+
+    spans: tuple[Span, ...]
+
+    ndim: ClassVar[int]
+    shape: ClassVar[str]
+
+    def __post_init__(self):
+        name = type(self).__name__
+        if not self.spans:
+            raise ValueError(f"{name}: got no encoding at all, expected at least one tensor {self.shape}.")
+        for span in self.spans:
+            if span.tensor.ndim != self.ndim:
+                raise ValueError(
+                    f"{name}: got a tensor of shape {list(span.tensor.shape)}, expected {self.shape}. "
+                    "Connect the output of CLIP-L Encode to `vec` and that of T5 Encode to `txt`."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class ClipVec(Stream):
+    """The CLIP road: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
+
+    ndim: ClassVar[int] = 2
+    shape: ClassVar[str] = "[B, 768]"
+
+
+@dataclass(frozen=True, eq=False)
+class T5Text(Stream):
+    """The T5 road: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
+
+    ndim: ClassVar[int] = 3
+    shape: ClassVar[str] = "[B, L, 4096]"
