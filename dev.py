@@ -1,0 +1,18 @@
+"""One command from a fresh machine to a picture, to the tests, or to a ComfyUI with this pack in it.
+
+    python dev.py demo --clip "a watercolour" --t5 "a red circle on the left"
+    python dev.py test
+
+Needs Python 3.10 or newer and nothing else: what is missing is set up once, in a cache folder of its own.
+"""
+
+import sys
+
+if sys.version_info < (3, 10):  # above the imports, in words that old Pythons can read
+    sys.exit("error: Python %d.%d is too old, Flux Duet needs 3.10 or newer; run: python3.12 %s"
+             % (sys.version_info[0], sys.version_info[1], " ".join(sys.argv)))
+
+from devtools.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""The first file to run inside an environment: makes the pack importable as `flux_duet`, with ComfyUI beside it.
+
+    python devtools/inside.py MODULE [args]      runs flux_duet.MODULE as the main program
+    python devtools/inside.py --pytest [args]    runs pytest
+
+Never imported by name from a folder on sys.path: the pack's root must not be there, because ComfyUI has top-level
+modules called `nodes` and `server` too. tests/conftest.py and other tools load this file by its path and call `boot`.
+"""
+
+import importlib.util
+import os
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "flux_duet"
+COMFYUI = "FLUX_DUET_COMFYUI"  # the environment variable in which dev.py names ComfyUI's folder
+
+
+def load_pack() -> ModuleType:
+    """The pack under the name `flux_duet`, whatever its folder is called."""
+    if NAME in sys.modules:
+        return sys.modules[NAME]
+    spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    pack = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = pack
+    spec.loader.exec_module(pack)
+    return pack
+
+
+def has_accelerator() -> bool:
+    """Whether torch sees anything better than the CPU."""
+    import torch
+
+    if hasattr(torch, "accelerator"):
+        return torch.accelerator.is_available()
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def load_comfyui() -> None:
+    """Put ComfyUI on sys.path, and on the CPU where there is nothing else: it would ask for an NVIDIA driver."""
+    folder = os.environ.get(COMFYUI)
+    if not folder:
+        raise SystemExit(f"{COMFYUI} is not set, so ComfyUI cannot be found; start this with `python dev.py ...`")
+    here = {str(ROOT), str(ROOT / "devtools")}
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in here]
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    import comfy.cli_args  # reads no command line of ours: ComfyUI parses it only when main.py asks
+
+    comfy.cli_args.args.cpu = not has_accelerator()
+
+
+def boot() -> ModuleType:
+    """ComfyUI and the pack, ready to import; safe to call more than once."""
+    load_comfyui()
+    return load_pack()
+
+
+def main(module: str, *args: str) -> None:
+    boot()
+    if module == "--pytest":
+        import pytest
+
+        raise SystemExit(pytest.main(list(args)))
+    name = f"{NAME}.{module.removeprefix(f'{NAME}.')}"
+    sys.argv = [name, *args]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
