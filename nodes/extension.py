@@ -1,4 +1,4 @@
-"""The table of contents: every node of the pack, in the order in which a picture passes through them. Imports ComfyUI."""
+"""The table of contents: every node, in the order in which a picture passes through them. Imports ComfyUI."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ log = logging.getLogger("flux_duet")
 
 
 def tell(text: str) -> dict:
-    """Says `text` at once, and gives the `ui` of a NodeOutput, with which ComfyUI keeps it for history and cached runs."""
+    """Says `text` at once, and returns the `ui` of a NodeOutput, which ComfyUI keeps for history and cached runs."""
     log.warning(text)
     context = get_executing_context()
     if context is not None:

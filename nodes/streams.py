@@ -1,7 +1,7 @@
 """The two roads from a prompt to a picture, as values that flow between nodes.
 
-FLUX.1 reads text twice: CLIP-L's `vec` modulates every block alike, T5's `txt` gives the image tokens rows to attend to.
-A stream is one of the two readings. It is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt
+FLUX.1 reads text twice: CLIP-L's `vec` modulates every block alike, T5's `txt` gives the image tokens rows to attend
+to. A stream is one of the two readings. It is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt
 once for every part of the sampling run; nearly always there is just one span, which holds throughout.
 """
 

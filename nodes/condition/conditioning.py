@@ -1,6 +1,6 @@
 """Streams -> CONDITIONING and back. Pure: a CONDITIONING is a list of [txt, dict] and nothing of ComfyUI is imported.
 
-Flux's forward takes `txt` as `context` and `vec` as `y` (ComfyUI: `pooled_output`); see BFL's flux/model.py, Flux.forward.
+Flux's forward takes `txt`, and `vec` as `y` (in a CONDITIONING: `pooled_output`); see BFL's flux/model.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from torch import Tensor
 from ..streams import ClipVec, Span, T5Text
 
 START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
-DEFAULT_GUIDANCE = 3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
+DEFAULT_GUIDANCE = (
+    3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
+)
 GUIDANCE_OFF = -1.0  # this pack's number for "no guidance embedding", ComfyUI's None
 
 Merge = Callable[[Any, Any], Any]
@@ -47,26 +49,28 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
     guidances = {entry.get("guidance", DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:
         raise ValueError(
-            f"Split Conditioning: its {len(conditioning)} entries differ in guidance ({guidances}), expected one value. "
+            f"Split Conditioning: its {len(conditioning)} entries differ in guidance ({guidances}), expected one. "
             "Split them before they are combined, or give all the same with FluxGuidance."
         )
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
-    vec = ClipVec(tuple(Span(entry["pooled_output"], rest) for (_, entry), rest in zip(conditioning, rests)))
-    txt = T5Text(tuple(Span(tensor, rest) for (tensor, _), rest in zip(conditioning, rests)))
+    vec = ClipVec(
+        tuple(Span(entry["pooled_output"], rest) for (_, entry), rest in zip(conditioning, rests, strict=True))
+    )
+    txt = T5Text(tuple(Span(tensor, rest) for (tensor, _), rest in zip(conditioning, rests, strict=True)))
     return vec, txt, GUIDANCE_OFF if guidance is None else guidance
 
 
 def _pairs(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge]):
     """Which vec goes with which txt: one to one where their times agree, else wherever their times overlap."""
     if [_time(span) for span in vecs] == [_time(span) for span in txts]:
-        for vec, txt in zip(vecs, txts):
+        for vec, txt in zip(vecs, txts, strict=True):
             yield vec, txt, _merged(vec.extras, txt.extras, merges)
         return
     if min(len(vecs), len(txts)) > 1 and not all(START in span.extras for span in vecs + txts):
         raise ValueError(
-            f"Dual Prompt: `vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which belongs to "
-            "which. Expected as many on both, or one of them single: join each pair first, then combine the CONDITIONINGs."
+            f"Dual Prompt: `vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which "
+            "belongs to which. Expected as many on both, or one of them single: join each pair, then combine them."
         )
     for vec in vecs:
         for txt in txts:
@@ -92,8 +96,8 @@ def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Mer
             continue
         if key not in merges:
             raise ValueError(
-                f"Dual Prompt: `vec` and `txt` both carry '{key}' with different values, expected one. It comes from the "
-                "CONDITIONINGs they were split from: set it after Dual Prompt instead."
+                f"Dual Prompt: `vec` and `txt` both carry '{key}' with different values, expected one. It comes from "
+                "the CONDITIONINGs they were split from: set it after Dual Prompt instead."
             )
         out[key] = merges[key](a[key], b[key])
     return out

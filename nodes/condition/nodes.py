@@ -59,7 +59,9 @@ class SplitConditioning(io.ComfyNode):
             outputs=[
                 FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road."),
                 FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road."),
-                io.Float.Output("guidance", display_name="guidance", tooltip="Its guidance, for Dual Prompt; -1 is off."),
+                io.Float.Output(
+                    "guidance", display_name="guidance", tooltip="Its guidance, for Dual Prompt; -1 is off."
+                ),
             ],
         )
 

@@ -1,12 +1,13 @@
 """Text -> stream, by one half of any CLIP. Imports ComfyUI.
 
-A CLIP may hold both encoders (DualCLIPLoader, a checkpoint) or one (ours). Either way only the wanted half is run, through
-ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and layer settings act as they do natively.
+A CLIP may hold both encoders (DualCLIPLoader, a checkpoint) or one (ours). Either way only the wanted half is run,
+through ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and layer settings act as they do natively.
 """
 
 from __future__ import annotations
 
 import copy
+import textwrap
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -31,11 +32,14 @@ class Cut:
     text: str
 
     def __str__(self):
-        return f"T5 reads {self.kept} of {self.total} tokens here. Not read: {self.text}"
+        return f"T5 reads {self.kept} of {self.total} tokens. Not read: {textwrap.shorten(self.text, 300)}"
 
 
 def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
-    """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected. T5 is neither run nor moved."""
+    """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected.
+
+    T5 is neither run nor moved.
+    """
     half = _half(clip, CLIP_L)
     tokens = _tokens(clip, text, CLIP_L)
     entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: tokens}, unprojected=True)
@@ -84,13 +88,15 @@ def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
     Raises ValueError where the CLIP does not hold that encoder.
     """
     if clip is None:
-        raise ValueError(f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none.")
+        raise ValueError(
+            f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none."
+        )
     model = clip.cond_stage_model
     if getattr(model, name, None) is None:
         held = [title for key, title in _TITLES.items() if getattr(model, key, None) is not None]
         raise ValueError(
-            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model).__name__}. Connect one that does: "
-            f"Load {_TITLES[name]}, or DualCLIPLoader with type flux."
+            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model).__name__}. Connect one that "
+            f"does: Load {_TITLES[name]}, or DualCLIPLoader with type flux."
         )
     half = copy.copy(clip)
     half.cond_stage_model = _OneEncoder(getattr(model, name), name)
@@ -118,7 +124,7 @@ class _OneEncoder:
 
 
 def _load(clip, name: str):
-    """Make one encoder's weights usable on the device. CLIP-L is 2.5 % of a dual CLIP: T5's weights stay where they are for it."""
+    """Make one encoder's weights usable on the device; for CLIP-L, 2.5 % of a dual CLIP, T5's stay where they are."""
     patcher = clip.patcher
     shared = name == CLIP_L and getattr(clip.cond_stage_model, T5XXL, None) is not None
     moves = patcher.load_device != patcher.offload_device and not getattr(patcher, "is_dynamic", lambda: False)()

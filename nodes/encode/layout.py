@@ -108,7 +108,9 @@ def _is_any_t5(shapes: Shapes) -> bool:
 
 
 def _is_umt5(shapes: Shapes) -> bool:
-    return _is_any_t5(shapes) and _T5_BIAS.format(1) in shapes  # UMT5 has a position bias in every block, T5 in the first
+    return (
+        _is_any_t5(shapes) and _T5_BIAS.format(1) in shapes
+    )  # UMT5 has a position bias in every block, T5 in the first
 
 
 def _t5_gated(shapes: Shapes) -> bool:
@@ -120,7 +122,12 @@ def _t5_keys(shapes: Shapes) -> list[str]:
     parts = [f"layer.0.SelfAttention.{name}" for name in "qkvo"] + [f"layer.1.DenseReluDense.{name}" for name in dense]
     parts += ["layer.0.layer_norm", "layer.1.layer_norm"]
     blocks = [_T5_BLOCK.format(i) + part for i in range(_count(shapes, _T5_BLOCK)) for part in parts]
-    return ["shared.weight", _T5_BIAS.format(0), "encoder.final_layer_norm.weight", *(f"{key}.weight" for key in blocks)]
+    return [
+        "shared.weight",
+        _T5_BIAS.format(0),
+        "encoder.final_layer_norm.weight",
+        *(f"{key}.weight" for key in blocks),
+    ]
 
 
 def _t5_config(shapes: Shapes) -> dict:
@@ -154,7 +161,10 @@ T5 = Layout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t
 
 # Asked in this order; a whole checkpoint comes before its parts, whose keys it has with a prefix.
 _KINDS: Iterable[tuple[str | Callable[[Shapes], str], Callable[[Shapes], bool]]] = (
-    ("a whole checkpoint (load it with CheckpointLoaderSimple, whose CLIP works here)", _starts("model.diffusion_model.")),
+    (
+        "a whole checkpoint (load it with CheckpointLoaderSimple, whose CLIP works here)",
+        _starts("model.diffusion_model."),
+    ),
     ("a Flux transformer (load it with UNETLoader)", _starts("double_blocks.", "transformer_blocks.")),
     (_clip_words, _is_clip),
     ("a UMT5 encoder, which Wan uses", _is_umt5),

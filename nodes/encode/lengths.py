@@ -1,7 +1,8 @@
 """How many T5 rows FLUX.1 gets: the length rules of its implementations. Pure, on ComfyUI's token lists.
 
-T5's rows are not masked in FLUX.1, so padding is read too, as registers (Padding Tone, arXiv 2501.06751): the length is part of
-the prompt. BFL pads and cuts to 512, for schnell to 256 (flux/cli.py); ComfyUI pads to at least 256 and never cuts.
+T5's rows are not masked in FLUX.1, so padding is read too, as registers (Padding Tone, arXiv 2501.06751): the length is
+part of the prompt. BFL pads and cuts to 512, for schnell to 256 (flux/cli.py); ComfyUI pads to at least 256 and never
+cuts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Length:
-    """Pad with id 0 up to `minimum` rows, cut after `limit` (None: never cut). `minimum` None: the CLIP's own setting."""
+    """Pad with id 0 up to `minimum` rows (None: the CLIP's own setting), cut after `limit` (None: never)."""
 
     minimum: int | None
     limit: int | None
@@ -29,7 +30,7 @@ Tokens = list[tuple]  # (id or embedding tensor, weight)
 
 
 def cut(tokens: Tokens, limit: int | None) -> tuple[Tokens, Tokens]:
-    """(what T5 reads, what it does not), the same cut as Hugging Face's truncation=True: the end token stays the last."""
+    """(what T5 reads, what it does not): Hugging Face's truncation=True, where the end token stays the last."""
     if limit is None or len(tokens) <= limit:
         return tokens, []
     return tokens[: limit - 1] + tokens[-1:], tokens[limit - 1 : -1]

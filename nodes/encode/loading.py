@@ -1,12 +1,11 @@
 """One text encoder file -> a CLIP that holds that encoder alone. Imports ComfyUI.
 
-ComfyUI's own loaders know FLUX.1's encoders as a pair: CLIPLoader offers no "flux" for one file, and a lone T5-XXL comes
-out as Mochi's, with an attention mask that FLUX.1 does not use. Here each is built as FLUX.1's pair builds it.
+ComfyUI's own loaders know FLUX.1's encoders as a pair: CLIPLoader offers no "flux" for one file, and a lone T5-XXL
+comes out as Mochi's, with an attention mask that FLUX.1 does not use. Here each is built as FLUX.1's pair builds it.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 
 import comfy.model_management
@@ -20,56 +19,63 @@ import torch
 
 from . import layout
 
-log = logging.getLogger("flux_duet")
 
-
-def load_clip_l(path: str, embeddings: list[str] | None = None, device: torch.device | None = None) -> comfy.sd.CLIP:
+def load_clip_l(
+    path: str,
+    embeddings: list[str] | None = None,
+    device: torch.device | None = None,
+    disable_dynamic: bool = False,
+) -> comfy.sd.CLIP:
     """A CLIP that holds CLIP-L alone, or Long-CLIP with its 248 positions.
 
-    `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice.
-    Raises ValueError for a file that is not a whole CLIP-L.
+    `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice, `disable_dynamic` its
+    DynamicVRAM. Raises ValueError for a file that is not a whole CLIP-L.
     """
     sd = _read(path)
     config = layout.check(_shapes(sd), layout.CLIP_L, os.path.basename(path))
-    return _clip(
-        comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel),
-        path, sd, embeddings, device,
-        model_options={"clip_l_model_config": config},
-        tokenizer_data={"clip_l_max_length": config["max_position_embeddings"]},
-        reload=load_clip_l,
-    )  # fmt: skip
+    target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
+    options = {"clip_l_model_config": config, **_on(device)}
+    limits = {"clip_l_max_length": config["max_position_embeddings"]}
+    clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
+    return _reloadable(clip, load_clip_l, path, embeddings, device)
 
 
-def load_t5(path: str, embeddings: list[str] | None = None, device: torch.device | None = None) -> comfy.sd.CLIP:
+def load_t5(
+    path: str,
+    embeddings: list[str] | None = None,
+    device: torch.device | None = None,
+    disable_dynamic: bool = False,
+) -> comfy.sd.CLIP:
     """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
 
-    Raises ValueError for a file that is not a whole T5.
+    Arguments as for `load_clip_l`. Raises ValueError for a file that is not a whole T5.
     """
     sd = _read(path)
     config = layout.check(_shapes(sd), layout.T5, os.path.basename(path))
     found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
-    options = {"t5xxl_model_config": config}
+    target = comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(found.get("dtype_t5")))
+    options = {"t5xxl_model_config": config, **_on(device)}
     if "t5_quantization_metadata" in found:
         options["t5xxl_quantization_metadata"] = found["t5_quantization_metadata"]
-    return _clip(
-        comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(found.get("dtype_t5"))),
-        path, sd, embeddings, device, model_options=options, tokenizer_data={}, reload=load_t5,
-    )  # fmt: skip
+    clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings)
+    return _reloadable(clip, load_t5, path, embeddings, device)
 
 
 class _FluxT5Tokenizer(comfy.sd1_clip.SD1Tokenizer):
-    def __init__(self, embedding_directory=None, tokenizer_data={}):
+    def __init__(self, embedding_directory, tokenizer_data):
         super().__init__(
-            embedding_directory=embedding_directory, tokenizer_data=tokenizer_data,
-            name="t5xxl", tokenizer=comfy.text_encoders.flux.T5XXLTokenizer,
-        )  # fmt: skip
+            embedding_directory=embedding_directory,
+            tokenizer_data=tokenizer_data,
+            name="t5xxl",
+            tokenizer=comfy.text_encoders.flux.T5XXLTokenizer,
+        )
 
 
 def _flux_t5(file_dtype: torch.dtype | None) -> type:
     """The T5 half of comfy.text_encoders.flux.FluxClipModel, with the same choice of the weights' dtype."""
 
     class FluxT5(comfy.sd1_clip.SD1ClipModel):
-        def __init__(self, device="cpu", dtype=None, model_options={}):
+        def __init__(self, device, dtype, model_options):
             dtype = comfy.model_management.pick_weight_dtype(file_dtype, dtype, device)
             t5 = comfy.text_encoders.sd3_clip.T5XXLModel
             super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
@@ -98,23 +104,22 @@ def _shapes(sd: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(tensor.shape) for key, tensor in sd.items()}
 
 
-def _clip(target, path, sd, embeddings, device, model_options, tokenizer_data, reload) -> comfy.sd.CLIP:
-    if device is not None:
-        model_options = {**model_options, "load_device": device, "offload_device": device}
-    clip = comfy.sd.CLIP(
-        target,
-        embedding_directory=embeddings,
-        tokenizer_data=tokenizer_data,
-        parameters=comfy.utils.calculate_parameters(sd),
-        state_dict=[sd],
-        model_options=model_options,
-    )
-    # How ComfyUI makes this model anew where it needs a second copy (hooks under DynamicVRAM, several GPUs).
-    clip.patcher.cached_patcher_init = (_reload_patcher, (reload, path, embeddings, device))
-    log.info("Read %s: %s", os.path.basename(path), layout.describe(_shapes(sd)))
+def _on(device: torch.device | None) -> dict:
+    return {} if device is None else {"load_device": device, "offload_device": device}
+
+
+def _build(target, sd, options: dict, disable_dynamic: bool, **tokenizer) -> comfy.sd.CLIP:
+    if disable_dynamic:  # left out otherwise: ComfyUIs without DynamicVRAM do not know it
+        tokenizer["disable_dynamic"] = True
+    parameters = comfy.utils.calculate_parameters(sd)
+    return comfy.sd.CLIP(target, state_dict=[sd], parameters=parameters, model_options=options, **tokenizer)
+
+
+def _reloadable(clip: comfy.sd.CLIP, load, *args) -> comfy.sd.CLIP:
+    """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, several GPUs)."""
+    clip.patcher.cached_patcher_init = (_load_patcher, (load, *args))
     return clip
 
 
-def _reload_patcher(reload, path, embeddings, device, disable_dynamic=False):
-    clip = reload(path, embeddings, device)
-    return clip.patcher.clone(disable_dynamic=True) if disable_dynamic else clip.patcher
+def _load_patcher(load, *args, disable_dynamic=False):
+    return load(*args, disable_dynamic=disable_dynamic).patcher

@@ -61,7 +61,8 @@ class LoadT5(io.ComfyNode):
             node_id="FluxDuetLoadT5",
             display_name="Load T5",
             category=CATEGORY,
-            description="Loads a T5 encoder alone (fp32, fp16, bf16, fp8 or ComfyUI's quantised files) from models/text_encoders.",
+            description="Loads a T5 encoder alone, in fp32, fp16, bf16, fp8 or ComfyUI's quantised layouts, "
+            "from models/text_encoders.",
             search_aliases=["clip loader", "t5xxl", "text encoder"],
             inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
@@ -79,11 +80,13 @@ class ClipEncode(io.ComfyNode):
             node_id="FluxDuetClipEncode",
             display_name="CLIP-L Encode",
             category=CATEGORY,
-            description="Squeezes a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
-            "T5 is neither run nor moved.",
+            description="Squeezes a prompt into one vector that sets the tone of the whole picture: style, light, "
+            "mood. T5 is neither run nor moved.",
             search_aliases=["clip text encode", "clip_l prompt", "pooled"],
             inputs=[
-                io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."),
+                io.Clip.Input(
+                    "clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."
+                ),
                 io.String.Input(
                     "text",
                     multiline=True,
@@ -106,8 +109,8 @@ class T5Encode(io.ComfyNode):
             node_id="FluxDuetT5Encode",
             display_name="T5 Encode",
             category=CATEGORY,
-            description="Turns a prompt into a row per token, which every part of the picture attends to: things, places, "
-            "relations, lettering. CLIP-L is not run.",
+            description="Turns a prompt into a row per token, which every part of the picture attends to: things, "
+            "places, relations, lettering. CLIP-L is not run.",
             search_aliases=["clip text encode", "t5xxl prompt"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Any CLIP that holds T5: Load T5, DualCLIPLoader, a checkpoint's."),

@@ -23,7 +23,9 @@ class MMDiTSampler(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Conditioning.Input("positive", tooltip="From Dual Prompt, or any native node."),
-                io.Latent.Input("latent", tooltip="An empty latent, or a picture to start from; its mask is respected."),
+                io.Latent.Input(
+                    "latent", tooltip="An empty latent, or a picture to start from; its mask is respected."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -43,8 +45,8 @@ class MMDiTSampler(io.ComfyNode):
                     "scheduler",
                     options=SCHEDULERS,
                     default="simple",
-                    tooltip="How the noise falls from step to step. 'official' is Black Forest Labs' own: shifted by the "
-                    "picture's size for dev, unshifted for schnell.",
+                    tooltip="How the noise falls from step to step. 'official' is Black Forest Labs' own: "
+                    "shifted by the picture's size for dev, unshifted for schnell.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -72,7 +74,13 @@ class MMDiTSampler(io.ComfyNode):
                     "that is set in Dual Prompt.",
                 ),
                 io.Int.Input(
-                    "start_step", default=0, min=0, max=10000, optional=True, advanced=True, tooltip="Begin at this step."
+                    "start_step",
+                    default=0,
+                    min=0,
+                    max=10000,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Begin at this step.",
                 ),
                 io.Int.Input(
                     "end_step", default=10000, min=0, max=10000, optional=True, advanced=True, tooltip="Stop before it."

@@ -43,8 +43,8 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
         check_widths(model, conditioning, name)
     if negative is None and plan.cfg != 1.0:
         raise ValueError(
-            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a negative prompt: "
-            "connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
+            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
+            "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
     ratios = latent.get("downscale_ratio_spacial"), latent.get("downscale_ratio_temporal")
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
@@ -86,8 +86,8 @@ def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
     sampling = model.get_model_object("model_sampling")
     if float(sampling.sigma_max) > 1.0:
         raise ValueError(
-            f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise goes up "
-            f"to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
+            f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise "
+            f"goes up to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
         )
     params = _flux_params(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
@@ -110,9 +110,9 @@ def check_widths(model, conditioning: list, name: str) -> None:
     for vec, txt in widths(conditioning):
         if vec not in (0, params.vec_in_dim) or txt != params.context_in_dim:
             raise ValueError(
-                f"MMDiT Sampler: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model reads "
-                f"vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model belong "
-                "to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
+                f"MMDiT Sampler: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model "
+                f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model "
+                "belong to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
             )
 
 

@@ -28,7 +28,7 @@ def official_mu(tokens: int, base: tuple[int, float] = (256, 0.5), top: tuple[in
 
 
 def flux_sigmas(steps: int, mu: float | None) -> Tensor:
-    """sigma [steps + 1] from 1 to 0: sigma = e^mu / (e^mu + 1/t - 1) for even t; `mu` None leaves t unshifted (schnell)."""
+    """sigma [steps + 1] from 1 to 0: e^mu / (e^mu + 1/t - 1) for even t; with `mu` None t itself (schnell)."""
     t = torch.linspace(1, 0, steps + 1)
     return t if mu is None else math.exp(mu) / (math.exp(mu) + (1 / t - 1))
 
