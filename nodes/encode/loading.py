@@ -116,7 +116,7 @@ def _build(target, sd, options: dict, disable_dynamic: bool, **tokenizer) -> com
 
 
 def _reloadable(clip: comfy.sd.CLIP, load, *args) -> comfy.sd.CLIP:
-    """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, several GPUs)."""
+    """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, more GPUs)."""
     clip.patcher.cached_patcher_init = (_load_patcher, (load, *args))
     return clip
 
