@@ -8,9 +8,9 @@ Needs Python 3.10 or newer and nothing else: what is missing is set up once, in 
 
 import sys
 
-if sys.version_info < (3, 10):  # above the imports, in words that old Pythons can read
-    sys.exit("error: Python %d.%d is too old, Flux Duet needs 3.10 or newer; run: python3.12 %s"
-             % (sys.version_info[0], sys.version_info[1], " ".join(sys.argv)))
+if sys.version_info < (3, 10):  # noqa: UP036 -- above the imports, in words that old Pythons can read
+    sys.exit("error: Flux Duet needs Python 3.10 or newer and this is " + sys.version.split()[0]
+             + "; run it with a newer one, for instance: python3.12 " + " ".join(sys.argv))
 
 from devtools.cli import main  # noqa: E402
 

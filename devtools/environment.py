@@ -12,9 +12,9 @@ import re
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
 
 from . import SetupError, build, say
 from .lock import Lock
@@ -76,6 +76,7 @@ def _set_up(folder: Path, version: str, builder: Callable, lock: Lock) -> Enviro
         # A venv cannot be moved once built, so it is built in its final place and only READY makes it count.
         say("An earlier set-up was interrupted; starting it afresh.")
         shutil.rmtree(folder)
+    check_python()
     _check_disk(folder.parent)
     others = [path.name for path in folder.parent.iterdir() if path.is_dir()]
     say(f"Setting up ComfyUI {version} in {folder}\n"
@@ -91,7 +92,7 @@ def _set_up(folder: Path, version: str, builder: Callable, lock: Lock) -> Enviro
     return _read_ready(folder)
 
 
-def _read_ready(folder: Path) -> Optional[Environment]:
+def _read_ready(folder: Path) -> Environment | None:
     """The finished environment in this folder, or None: no marker, or the Python it was made from has gone."""
     try:
         ready = json.loads((folder / READY).read_text(encoding="utf-8"))
@@ -119,7 +120,7 @@ def check_python() -> None:
                          f"`apt install {package}`, elsewhere install Python from python.org")
 
 
-def existing(folder: str, python: Optional[str] = None) -> Environment:
+def existing(folder: str, python: str | None = None) -> Environment:
     """The user's own ComfyUI, with the Python they name or the one that stands where installers put it."""
     comfyui = Path(folder).expanduser().resolve()
     if not (comfyui / "main.py").is_file() or not (comfyui / "comfy").is_dir():
@@ -128,7 +129,7 @@ def existing(folder: str, python: Optional[str] = None) -> Environment:
     return Environment(_python_of(comfyui, python), comfyui, _version_of(comfyui), cache_folder())
 
 
-def _python_of(comfyui: Path, python: Optional[str]) -> Path:
+def _python_of(comfyui: Path, python: str | None) -> Path:
     if python:
         # Not resolved: a venv's python is a link, and only through the link does it find its packages.
         path = Path(shutil.which(python) or Path(python).expanduser().absolute())

@@ -10,6 +10,7 @@ modules called `nodes` and `server` too. tests/conftest.py and other tools load 
 import importlib.util
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -32,8 +33,11 @@ def load_pack() -> ModuleType:
 
 def has_accelerator() -> bool:
     """Whether torch sees anything better than the CPU."""
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        raise SystemExit(f"error: {sys.executable} has no torch, so it is not ComfyUI's Python; "
+                         "name that one with --python PATH") from None
     if hasattr(torch, "accelerator"):
         return torch.accelerator.is_available()
     return torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -43,7 +47,7 @@ def load_comfyui() -> None:
     """Put ComfyUI on sys.path, and on the CPU where there is nothing else: it would ask for an NVIDIA driver."""
     folder = os.environ.get(COMFYUI)
     if not folder:
-        raise SystemExit(f"{COMFYUI} is not set, so ComfyUI cannot be found; start this with `python dev.py ...`")
+        raise SystemExit(f"error: {COMFYUI} is not set, so ComfyUI cannot be found; start this with `python dev.py ...`")
     here = {str(ROOT), str(ROOT / "devtools")}
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in here]
     if folder not in sys.path:
@@ -60,10 +64,15 @@ def boot() -> ModuleType:
 
 
 def main(module: str, *args: str) -> None:
+    # A polite kill unwinds like Ctrl-C, so that servers and their folders go too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     boot()
     if module == "--pytest":
-        import pytest
-
+        try:
+            import pytest
+        except ImportError:
+            raise SystemExit(f"error: {sys.executable} has no pytest; give it what tests need with\n"
+                             f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}") from None
         raise SystemExit(pytest.main(list(args)))
     name = f"{NAME}.{module.removeprefix(f'{NAME}.')}"
     sys.argv = [name, *args]

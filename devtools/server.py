@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,8 +11,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any
 
 from . import ROOT, SetupError, client
 from .inside import COMFYUI, has_accelerator
@@ -47,8 +49,8 @@ class Server:
     args             more of ComfyUI's own arguments
     """
 
-    def __init__(self, *, packs: Optional[Mapping[str, Path]] = None, port: Optional[int] = None,
-                 model_folders: Optional[Mapping[str, Path]] = None, base: Optional[Path] = None,
+    def __init__(self, *, packs: Mapping[str, Path] | None = None, port: int | None = None,
+                 model_folders: Mapping[str, Path] | None = None, base: Path | None = None,
                  args: Sequence[str] = ()):
         self.comfyui = Path(os.environ[COMFYUI])
         self.packs = dict(packs or {PACK: ROOT})
@@ -59,9 +61,9 @@ class Server:
         self.base = Path(base) if base else self.scratch
         self.log_file = self.scratch / "server.log"
         self.args = list(args)
-        self.process: Optional[subprocess.Popen] = None
+        self.process: subprocess.Popen | None = None
 
-    def command(self) -> List[str]:
+    def command(self) -> list[str]:
         """ComfyUI's command line. Its own folder is left alone: ours come in through a file of extra paths."""
         for pack, folder in self.packs.items():
             link_folder(self.scratch / "custom_nodes" / pack, folder)
@@ -129,12 +131,15 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def log(self) -> str:
-        return self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
+        """What the server printed so far, without its colours."""
+        if not self.log_file.exists():
+            return ""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.log_file.read_text(encoding="utf-8", errors="replace"))
 
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log().splitlines()[-lines:])
 
-    def run(self, prompt: Dict[str, Any], **options) -> client.RunResult:
+    def run(self, prompt: dict[str, Any], **options) -> client.RunResult:
         """Run an API-format prompt to its end; options as in client.run: check, timeout, on_event, extra."""
         return client.run(self, prompt, **options)
 
@@ -144,7 +149,7 @@ class Server:
             body = answer.read()
             return json.loads(body) if "json" in answer.headers.get("Content-Type", "") else body
 
-    def post(self, path: str, data: Optional[Dict] = None, timeout: float = 60):
+    def post(self, path: str, data: dict | None = None, timeout: float = 60):
         request = urllib.request.Request(f"{self.url}{path}", data=json.dumps(data or {}).encode(),
                                          headers={"Content-Type": "application/json"})
         with OPENER.open(request, timeout=timeout) as answer:

@@ -1,0 +1,107 @@
+"""ComfyUI's real front end in a headless browser, for tests. Needs playwright, from requirements-dev.txt.
+
+Workflows in the front-end format become API prompts only there: no Python code knows all of its rules.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Response, Route, sync_playwright
+
+from .server import Server
+
+# Headless without a GPU, a display or a call home; root in a container has no sandbox.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--no-first-run", "--no-default-browser-check"]
+READY = "() => !!(window.app?.extensionManager && window.app.vueAppReady && window.app.canvas)"
+# Nodes whose class the server did not describe; notes and reroutes are the front end's own and have no nodeData.
+MISSING = """() => app.graph.nodes
+    .filter(node => node.has_errors || !(node.constructor.nodeData || node.isVirtualNode))
+    .map(node => node.type)"""
+
+QUEUE = """async timeout => {
+    const ends = ["execution_success", "execution_error", "execution_interrupted"];
+    const ended = new Promise(done => {
+        for (const kind of ends) app.api.addEventListener(kind, event => done([kind, event.detail]), { once: true });
+        setTimeout(() => done(["timeout", null]), 1000 * timeout);
+    });
+    return await app.queuePrompt(0, 1) === false ? ["rejected", app.lastNodeErrors] : await ended;
+}"""
+# The front end's own complaints about a new user's empty profile.
+USUAL = ("ComfyApp graph accessed before initialization", "Failed to load resource")
+USUAL_404 = ("/user.css", "/userdata")
+
+
+@contextmanager
+def browser(path: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS, timeout=120_000)
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+class FrontEnd:
+    """One open page in a profile of its own. `page` is Playwright's; `errors` collects what went wrong in it."""
+
+    def __init__(self, started: Browser, server: Server, *, vue: bool = False, width: int = 1400, height: int = 900,
+                 timeout: float = 120):
+        self.server = server
+        self.errors: list[str] = []
+        self.context = started.new_context(viewport={"width": width, "height": height})
+        self.context.set_default_timeout(timeout * 1000)
+        self.page: Page = self.context.new_page()
+        self.page.route("**/*", self._stay_home)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("response", self._check)
+        self.page.goto(server.url)
+        self.page.wait_for_function(READY)
+        self.set("Comfy.TutorialCompleted", True)
+        self.set("Comfy.VueNodes.Enabled", vue)
+
+    def _stay_home(self, route: Route) -> None:
+        """Answer requests to anywhere but the server with a failure, so that no test depends on the internet."""
+        url = route.request.url
+        route.continue_() if url.startswith((self.server.url, "data:", "blob:")) else route.abort()
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind == "error" and not text.startswith(USUAL):
+            self.errors.append(text)
+
+    def _check(self, response: Response) -> None:
+        if response.status >= 400 and not any(part in response.url for part in USUAL_404):
+            self.errors.append(f"{response.status} {response.url}")
+
+    def set(self, setting: str, value: Any) -> None:
+        self.page.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [setting, value])
+
+    def load(self, workflow: dict[str, Any] | Path) -> None:
+        """Open a front-end workflow: parsed, or the path of its file."""
+        if isinstance(workflow, Path):
+            workflow = json.loads(workflow.read_text(encoding="utf-8"))
+        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+
+    def missing(self) -> list[str]:
+        """The types of the nodes that the server does not have."""
+        return self.page.evaluate(MISSING)
+
+    def to_api(self) -> dict[str, Any]:
+        """The open graph as the API prompt that the queue button would send."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def queue(self, timeout: float = 600) -> tuple[str, Any]:
+        """Press Run and wait for the end: ("execution_success", details), or what else it came to."""
+        kind, detail = self.page.evaluate(QUEUE, timeout)
+        return kind, detail
+
+    def screenshot(self, path: Path) -> Path:
+        self.page.screenshot(path=str(path))
+        return path
+
+    def close(self) -> None:
+        self.context.close()
