@@ -1,0 +1,188 @@
+"""Train the nano models from nothing, on the CPU, and write them to workflows/models. Needs ComfyUI.
+
+Three stages, each kept in a cache folder, so that an interrupted run goes on where it stopped:
+the autoencoder, a pool of latents, and then the image model with both text encoders at once.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import autoencoder, layouts, scenes
+from .flow import T5_LENGTHS, Nano, Tokens, choose, differentiable, flow_loss, make_trainable
+
+MODELS = Path(__file__).resolve().parent.parent / "workflows" / "models"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flux-duet" / "nano"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result."""
+
+    seed: int = 0
+    ae_steps: int = 2500
+    ae_minutes: float = 8.0
+    pool: int = 24_000  # scenes with a latent
+    steps: int = 4000
+    batch: int = 32
+    lr: float = 1.5e-3
+    warmup: int = 150
+    ema: float = 0.998
+    tail: float = 0.04  # the last steps, all at ComfyUI's 256 T5 tokens
+
+
+def _write(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
+    path = cache / "autoencoder.pt"
+    slim = autoencoder.SlimTAESD()
+    if not path.exists():
+        _write(path, autoencoder.train(recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
+    slim.load_state_dict(torch.load(path, weights_only=True))
+    return slim.eval()
+
+
+def pool_scenes(recipe: Recipe) -> list[scenes.Scene]:
+    rng = random.Random(recipe.seed)
+    return [scenes.random_scene(rng) for _ in range(recipe.pool)]
+
+
+@torch.no_grad()
+def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Tensor:
+    """The pool's latents as Flux sees them -> float16 [N, 16, 16, 16]."""
+    path, size = cache / f"pool-{recipe.seed}-{recipe.pool}.pt", 32
+    if not path.exists():
+        pool, latents = pool_scenes(recipe), []
+        encoder = slim.taesd_encoder.to(memory_format=torch.channels_last)
+        for start in tqdm(range(0, len(pool), size), desc="latents", mininterval=5):
+            image = autoencoder.pictures(pool[start:start + size])
+            latents.append(encoder(image.contiguous(memory_format=torch.channels_last)).half().contiguous())
+        _write(path, {"latents": torch.cat(latents)})
+    return torch.load(path, weights_only=True)["latents"]
+
+
+class Run:
+    """The joint training of Flux, CLIP and T5: model, average, optimizer and clock, kept on disk together."""
+
+    def __init__(self, recipe: Recipe, shape: layouts.Shape, cache: Path, minutes: float | None):
+        self.recipe, self.minutes, self.path = recipe, minutes, cache / "flow.pt"
+        self.model, self.average = Nano(shape, recipe.seed), Nano(shape, recipe.seed)
+        make_trainable(self.model)
+        self.average.load_state_dict(self.model.state_dict())
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.step, self.elapsed, self.curve = 0, 0.0, []
+        self._identity = {"shape": asdict(shape), "recipe": {**asdict(recipe), "steps": None}}
+        if self.path.exists():
+            self._resume()
+
+    def _parts(self) -> dict:
+        return {"model": self.model, "average": self.average, "optimizer": self.optimizer}
+
+    def _resume(self) -> None:
+        saved = torch.load(self.path, weights_only=True)
+        if saved["identity"] != self._identity:
+            raise ValueError(f"{self.path} was begun by another recipe: {saved['identity']}. Delete it to begin anew.")
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        self.step, self.elapsed, self.curve = saved["step"], saved["elapsed"], saved["curve"]
+
+    def keep(self) -> None:
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        _write(self.path, {**state, "identity": self._identity, "step": self.step, "elapsed": self.elapsed,
+                           "curve": self.curve})
+
+    @property
+    def progress(self) -> float:
+        clock = self.elapsed / (60 * self.minutes) if self.minutes else 0.0
+        return max(self.step / self.recipe.steps, clock)
+
+    def advance(self, loss) -> float:
+        """One step; the seed is the step's number, so a resumed run sees what an unbroken one would have seen."""
+        recipe, start = self.recipe, time.monotonic()
+        rng = random.Random(f"{recipe.seed}/{self.step}")
+        torch.manual_seed(recipe.seed + self.step)
+        length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
+        cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress)
+        self.optimizer.param_groups[0]["lr"] = recipe.lr * min(1, (self.step + 1) / recipe.warmup) * cosine
+        value = loss(self.model, rng, length)
+        self.optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(recipe.ema, self.step / (self.step + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        self.elapsed += time.monotonic() - start
+        return value.item()
+
+
+def train_flow(run: Run, latents: Tensor) -> None:
+    pool, tokens, recipe = pool_scenes(run.recipe), Tokens(), run.recipe
+    run.average.requires_grad_(False)
+
+    def loss(model: Nano, rng: random.Random, length: int) -> Tensor:
+        rows = rng.sample(range(len(pool)), recipe.batch)
+        return flow_loss(model, latents[rows].float(), [pool[row] for row in rows], tokens, rng, length)
+
+    smooth, kept = None, time.monotonic()
+    with differentiable(), tqdm(total=recipe.steps, initial=run.step, desc="flow", mininterval=5) as bar:
+        while run.progress < 1:
+            value = run.advance(loss)
+            smooth = value if smooth is None else smooth + 0.02 * (value - smooth)
+            bar.update()
+            bar.set_postfix(loss=f"{smooth:.4f}", refresh=False)
+            if run.step % 100 == 0:
+                run.curve.append((run.step, round(run.elapsed), round(smooth, 4)))
+            if time.monotonic() - kept > 120:
+                run.keep()
+                kept = time.monotonic()
+    run.keep()
+
+
+def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dict:
+    """The averaged weights and the widened autoencoder, as official state dicts."""
+    parts = layouts.modules(shape)
+    for name in ("flux", "clip_l", "t5xxl"):
+        parts[name].load_state_dict(getattr(run.average, name).state_dict())
+    state_dicts = layouts.official(parts)
+    state_dicts["ae"] = autoencoder.embed(slim, state_dicts["ae"])
+    return state_dicts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the joint training")
+    parser.add_argument("--minutes", type=float, help="end the joint training after this long, if the steps have not")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where an interrupted run is kept")
+    parser.add_argument("--out", type=Path, default=MODELS, help="the models folder to write")
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+
+    recipe, shape = replace(Recipe(), steps=options.steps), layouts.Shape()
+    slim = train_autoencoder(recipe, options.cache)
+    latents = encode_pool(recipe, options.cache, slim)
+    run = Run(recipe, shape, options.cache, options.minutes)
+    train_flow(run, latents)
+    metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
+    paths = layouts.write(
+        options.out, finished(run, shape, slim), torch.float16, torch.float8_e4m3fn, metadata)
+    for path in paths.values():
+        tqdm.write(f"{path.stat().st_size:>10,} bytes  {path}")
+
+
+if __name__ == "__main__":
+    main()
