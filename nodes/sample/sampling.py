@@ -46,8 +46,9 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
             f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
             "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
-    ratios = latent.get("downscale_ratio_spacial"), latent.get("downscale_ratio_temporal")
-    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], *ratios)
+    # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
+    ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
+    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
     samples = comfy.sample.sample(
         model,
         _noise(latent_image, latent, plan),
@@ -70,8 +71,7 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=plan.seed,
     )
-    out = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio_")}
-    return {**out, "samples": samples}
+    return {**{key: value for key, value in latent.items() if key not in ratios}, "samples": samples}
 
 
 def _noise(latent_image: Tensor, latent: dict, plan: Plan) -> Tensor:
