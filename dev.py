@@ -12,7 +12,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 -- above the imports, in words tha
     sys.exit("error: Flux Duet needs Python 3.10 or newer and this is " + sys.version.split()[0]
              + "; run it with a newer one, for instance: python3.12 " + " ".join(sys.argv))
 
-from devtools.cli import main  # noqa: E402
+from devtools.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

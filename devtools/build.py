@@ -117,8 +117,8 @@ class Runner:
                                   check=False).returncode
         self.last_output = self.log.read_bytes()[start:].decode(errors="replace")
         if code:
-            raise SetupError(f"{step.split(' ', 1)[1]} failed: {self.error_line()}. Check the network and pip's settings, then run the "
-                             f"same command again; the full log is {self.log}")
+            raise SetupError(f"{step.split(' ', 1)[1]} failed: {self.error_line()}. Check the network and pip's "
+                             f"settings, then run the same command again; the full log is {self.log}")
 
     def error_line(self) -> str:
         """The line that tells why: pip's last ERROR, or whatever was printed last."""

@@ -47,7 +47,7 @@ def load_comfyui() -> None:
     """Put ComfyUI on sys.path, and on the CPU where there is nothing else: it would ask for an NVIDIA driver."""
     folder = os.environ.get(COMFYUI)
     if not folder:
-        raise SystemExit(f"error: {COMFYUI} is not set, so ComfyUI cannot be found; start this with `python dev.py ...`")
+        raise SystemExit(f"error: {COMFYUI} is not set, so ComfyUI cannot be found; start with `python dev.py ...`")
     here = {str(ROOT), str(ROOT / "devtools")}
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in here]
     if folder not in sys.path:
