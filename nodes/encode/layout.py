@@ -114,7 +114,8 @@ def _is_umt5(shapes: Shapes) -> bool:
 
 
 def _t5_gated(shapes: Shapes) -> bool:
-    return _T5_BLOCK.format(0) + "layer.1.DenseReluDense.wi_0.weight" in shapes
+    # Any of the two will do, so that in a file that lacks one the right tensor is missed.
+    return any(key.endswith((".wi_0.weight", ".wi_1.weight")) for key in shapes)
 
 
 def _t5_keys(shapes: Shapes) -> list[str]:
