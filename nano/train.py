@@ -31,7 +31,7 @@ class Recipe:
     seed: int = 0
     ae_steps: int = 2500
     ae_minutes: float = 8.0
-    pool: int = 24_000  # scenes with a latent
+    pool: int = 12_000  # scenes with a latent
     steps: int = 4000
     batch: int = 32
     lr: float = 1.5e-3
@@ -51,6 +51,8 @@ def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
     path = cache / "autoencoder.pt"
     slim = autoencoder.SlimTAESD()
     if not path.exists():
+        for stale in (*cache.glob("pool-*.pt"), *cache.glob("flow.pt")):  # they speak of another autoencoder's latents
+            stale.unlink()
         _write(path, autoencoder.train(recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
     slim.load_state_dict(torch.load(path, weights_only=True))
     return slim.eval()
@@ -78,11 +80,12 @@ def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Ten
 class Run:
     """The joint training of Flux, CLIP and T5: model, average, optimizer and clock, kept on disk together."""
 
-    def __init__(self, recipe: Recipe, shape: layouts.Shape, cache: Path, minutes: float | None):
+    def __init__(self, recipe: Recipe, shape: layouts.Shape, latents: Tensor, cache: Path, minutes: float | None):
         self.recipe, self.minutes, self.path = recipe, minutes, cache / "flow.pt"
+        self.latents, self.pool, self.tokens = latents, pool_scenes(recipe), Tokens()
         self.model, self.average = Nano(shape, recipe.seed), Nano(shape, recipe.seed)
         make_trainable(self.model)
-        self.average.load_state_dict(self.model.state_dict())
+        self.average.requires_grad_(False).load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.step, self.elapsed, self.curve = 0, 0.0, []
         self._identity = {"shape": asdict(shape), "recipe": {**asdict(recipe), "steps": None}}
@@ -110,7 +113,12 @@ class Run:
         clock = self.elapsed / (60 * self.minutes) if self.minutes else 0.0
         return max(self.step / self.recipe.steps, clock)
 
-    def advance(self, loss) -> float:
+    def _loss(self, rng: random.Random, length: int) -> Tensor:
+        rows = rng.sample(range(self.recipe.pool), self.recipe.batch)
+        batch = [self.pool[row] for row in rows]
+        return flow_loss(self.model, self.latents[rows].float(), batch, self.tokens, rng, length)
+
+    def advance(self) -> float:
         """One step; the seed is the step's number, so a resumed run sees what an unbroken one would have seen."""
         recipe, start = self.recipe, time.monotonic()
         rng = random.Random(f"{recipe.seed}/{self.step}")
@@ -118,7 +126,7 @@ class Run:
         length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
         cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress)
         self.optimizer.param_groups[0]["lr"] = recipe.lr * min(1, (self.step + 1) / recipe.warmup) * cosine
-        value = loss(self.model, rng, length)
+        value = self._loss(rng, length)
         self.optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -130,18 +138,11 @@ class Run:
         return value.item()
 
 
-def train_flow(run: Run, latents: Tensor) -> None:
-    pool, tokens, recipe = pool_scenes(run.recipe), Tokens(), run.recipe
-    run.average.requires_grad_(False)
-
-    def loss(model: Nano, rng: random.Random, length: int) -> Tensor:
-        rows = rng.sample(range(len(pool)), recipe.batch)
-        return flow_loss(model, latents[rows].float(), [pool[row] for row in rows], tokens, rng, length)
-
+def train_flow(run: Run) -> None:
     smooth, kept = None, time.monotonic()
-    with differentiable(), tqdm(total=recipe.steps, initial=run.step, desc="flow", mininterval=5) as bar:
+    with differentiable(), tqdm(total=run.recipe.steps, initial=run.step, desc="flow", mininterval=5) as bar:
         while run.progress < 1:
-            value = run.advance(loss)
+            value = run.advance()
             smooth = value if smooth is None else smooth + 0.02 * (value - smooth)
             bar.update()
             bar.set_postfix(loss=f"{smooth:.4f}", refresh=False)
@@ -175,8 +176,8 @@ def main() -> None:
     recipe, shape = replace(Recipe(), steps=options.steps), layouts.Shape()
     slim = train_autoencoder(recipe, options.cache)
     latents = encode_pool(recipe, options.cache, slim)
-    run = Run(recipe, shape, options.cache, options.minutes)
-    train_flow(run, latents)
+    run = Run(recipe, shape, latents, options.cache, options.minutes)
+    train_flow(run)
     metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
     paths = layouts.write(
         options.out, finished(run, shape, slim), torch.float16, torch.float8_e4m3fn, metadata)
