@@ -1,4 +1,4 @@
-"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Imports ComfyUI."""
+"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Pure: only the VAE in hand is used."""
 
 from __future__ import annotations
 
