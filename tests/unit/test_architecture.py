@@ -1,0 +1,186 @@
+"""The house rules of nodes/, read from the sources: who may import whom, and where ComfyUI may be touched.
+
+A picture walks one way, and so do the imports: streams <- pure modules <- ComfyUI adapters <- nodes <- extension.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+NODES = Path(__file__).parents[2] / "nodes"
+SOURCES = {path.relative_to(NODES).as_posix(): path.read_text("utf-8") for path in sorted(NODES.rglob("*.py"))}
+
+# Each floor stands only on those before it; a name is a folder or a file at the top of nodes/.
+FLOORS = [
+    {"streams", "sockets", "notice"},
+    {"encode", "condition", "decode"},
+    {"sample"},
+    {"probe", "server"},
+    {"extension"},
+]
+COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution"}  # and all of comfy*
+PURE = {"torch", "numpy", *sys.stdlib_module_names}
+MARK = "Imports ComfyUI"
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+
+
+def is_comfyui(module: str) -> bool:
+    top = module.split(".")[0]
+    return top in COMFYUI or top.startswith("comfy")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of nodes/, by its path there."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
+
+    @property
+    def place(self) -> str:
+        """Its name in FLOORS."""
+        return self.path.split("/")[0].removesuffix(".py")
+
+    @property
+    def says_comfyui(self) -> bool:
+        return MARK in (ast.get_docstring(self.tree) or "").split("\n\n")[0]
+
+    def outside(self) -> list[str]:
+        """Dotted names of absolute imports, those inside functions too."""
+        names = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.append(node.module)
+        return names
+
+    def inside(self) -> Iterator[str]:
+        """Paths in nodes/ of the pack's own modules that are imported."""
+        parents = list(Path(self.path).parents)
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                above = parents[node.level - 1] if node.level <= len(parents) else Path("..")
+                module = above / (node.module or "").replace(".", "/")
+                package = not node.module or (module / "__init__.py").as_posix() in SOURCES
+                modules = [module / alias.name for alias in node.names] if package else [module]
+                yield from (f"{path.as_posix()}.py" for path in modules)
+
+
+def floor(place: str) -> int:
+    return next((level for level, names in enumerate(FLOORS) if place in names), -1)
+
+
+def directions(source: Source) -> Iterator[str]:
+    """Floors, `nodes.py` and pure modules: what a file may take from the rest of the pack."""
+    for path in source.inside():
+        other = Source(path, SOURCES.get(path, ""))
+        if path not in SOURCES:
+            yield f"imports {path}, which is not a file of nodes/"
+        elif other.place != source.place and floor(other.place) >= floor(source.place):
+            yield f"imports {path}, which is not on a lower floor"
+        elif other.name == "nodes" and source.name != "extension":
+            yield f"imports {path}: nodes belong to the extension alone"
+        elif other.says_comfyui and not source.says_comfyui:
+            yield f"is pure, but imports {path}, which imports ComfyUI"
+
+
+def outsiders(source: Source) -> Iterator[str]:
+    """ComfyUI and other packages: only where the file says so at its top, and only relative imports of the pack."""
+    for name in source.outside():
+        if is_comfyui(name) and not source.says_comfyui:
+            yield f"imports {name} without saying '{MARK}' at its top"
+        elif not is_comfyui(name) and name.split(".")[0] not in PURE:
+            yield f"imports {name}, which is neither ComfyUI's, torch, numpy nor the standard library's"
+    if source.says_comfyui and not any(map(is_comfyui, source.outside())):
+        yield f"says '{MARK}', but does not"
+
+
+def habits(source: Source) -> Iterator[str]:
+    """No device by name, nothing assigned into ComfyUI, `NODES` last in a nodes.py, and sizes a reader can hold."""
+    roots = {name.split(".")[0] for name in source.outside() if is_comfyui(name)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")[0] == "cuda":
+            yield "names the device 'cuda'"
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and root(node) in roots:
+            yield f"assigns to {ast.unparse(node)}"
+        if isinstance(node, ast.FunctionDef) and node.name != "define_schema":  # a declaration, not logic
+            if node.end_lineno - node.lineno >= LONGEST_FUNCTION:
+                yield f"{node.name} is longer than {LONGEST_FUNCTION} lines"
+    if source.name == "nodes" and not ast.unparse(source.tree.body[-1]).startswith("NODES = ["):
+        yield "does not end with NODES = [...]"
+    if source.text.count("\n") > LONGEST_FILE:
+        yield f"is longer than {LONGEST_FILE} lines"
+    if not source.text.isascii():
+        yield "is not ASCII"
+
+
+def root(node: ast.AST) -> str | None:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def complaints(path: str, text: str) -> list[str]:
+    source = Source(path, text)
+    return [words for rule in (directions, outsiders, habits) for words in rule(source)]
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_house_rules(path):
+    assert complaints(path, SOURCES[path]) == []
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_every_file_has_a_floor_and_says_what_it_is_for(path):
+    source = Source(path, SOURCES[path])
+    assert floor(source.place) >= 0 or path == "__init__.py"
+    assert ast.get_docstring(source.tree)
+
+
+def test_extension_lists_every_stage():
+    listed = set(Source("extension.py", SOURCES["extension.py"]).inside())
+    assert {path for path in SOURCES if path.endswith("/nodes.py")} <= listed
+
+
+ADAPTER = f'"""{MARK}."""\n'
+BREACHES = {
+    "encode/x.py|from ..condition.conditioning import join": "not on a lower floor",
+    "condition/x.py|from ..sample import schedule": "not on a lower floor",
+    "streams.py|from .encode.lengths import cut": "not on a lower floor",
+    "sample/x.py|from ..encode.nodes import NODES": "nodes belong to the extension",
+    "sample/nodes.py|from .nodes import NODES\nNODES = []": "nodes belong to the extension",
+    "sample/x.py|from ..encode.encoding import encode_t5": "is pure, but imports encode/encoding.py",
+    "sample/x.py|from ..streams_of import x": "not a file of nodes/",
+    "sample/x.py|from ...devtools import x": "not a file of nodes/",
+    "encode/x.py|import comfy.utils": "without saying",
+    "encode/x.py|def f():\n    from server import PromptServer": "without saying",
+    "encode/x.py|import flux_duet.nodes.streams": "which is neither",
+    "encode/x.py|import einops": "which is neither",
+    f"encode/x.py|{ADAPTER}import torch": "but does not",
+    f"encode/x.py|{ADAPTER}import comfy.sd\ncomfy.sd.CLIP.encode = None": "assigns to comfy.sd.CLIP.encode",
+    "encode/x.py|device = 'cuda:0'": "names the device",
+    "sample/nodes.py|NODES = []\nx = 1": "does not end with NODES",
+    "sample/x.py|def f():\n" + "    x = 1\n" * 40: "f is longer than",
+    "sample/x.py|" + "x = 1\n" * 301: "is longer than 300",
+    "sample/x.py|x = '\u00e9'": "is not ASCII",
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES, ids=range(len(BREACHES)))
+def test_rules_bite(breach):
+    path, _, text = breach.partition("|")
+    assert any(BREACHES[breach] in words for words in complaints(path, text)), complaints(path, text)
