@@ -94,11 +94,11 @@ def test_clip_config(positions):
 
 
 T5_SIZES = {  # google/t5-v1_1-xxl, -xl, -small (heads of 64) and t5-small, t5-3b (heads of 128), from their config.json
-    "T5-v1.1-XXL": dict(depth=24, width=4096, heads=64, head=64, ff=10240, gated=True),
-    "T5-v1.1-XL": dict(depth=24, width=2048, heads=32, head=64, ff=5120, gated=True),
-    "T5-v1.1-small": dict(depth=8, width=512, heads=6, head=64, ff=1024, gated=True),
-    "T5-small": dict(depth=6, width=512, heads=8, head=64, ff=2048, gated=False),
-    "T5-3B": dict(depth=24, width=1024, heads=32, head=128, ff=16384, gated=False),
+    "T5-v1.1-XXL": {"depth": 24, "width": 4096, "heads": 64, "head": 64, "ff": 10240, "gated": True},
+    "T5-v1.1-XL": {"depth": 24, "width": 2048, "heads": 32, "head": 64, "ff": 5120, "gated": True},
+    "T5-v1.1-small": {"depth": 8, "width": 512, "heads": 6, "head": 64, "ff": 1024, "gated": True},
+    "T5-small": {"depth": 6, "width": 512, "heads": 8, "head": 64, "ff": 2048, "gated": False},
+    "T5-3B": {"depth": 24, "width": 1024, "heads": 32, "head": 128, "ff": 16384, "gated": False},
 }
 
 

@@ -1,0 +1,51 @@
+"""What the in-process tests share: small models, made once for every shape and type, and ComfyUI's execution mode."""
+
+import functools
+
+import pytest
+import torch
+
+from flux_duet.nano import layouts
+from flux_duet.nodes.encode.loading import load_clip_l, load_t5
+from flux_duet.tests.comfy import native
+
+SMALLEST = layouts.Shape()
+
+
+@pytest.fixture
+def as_executed():
+    """ComfyUI runs every node in inference mode. With one thread, because small models only wait for a second."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def save_models(tmp_path_factory):
+    """`save_models(shape, dtype) -> {"flux": path, ...}`: the four files of a random small FLUX.1."""
+
+    @functools.cache
+    def save(shape=SMALLEST, dtype=torch.float32):
+        return layouts.save(tmp_path_factory.mktemp("models"), shape, dtype=dtype)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def tiny(save_models):
+    """The files of the smallest of them."""
+    return save_models()
+
+
+@pytest.fixture(scope="session")
+def dual(tiny):
+    """The tiny encoders as DualCLIPLoader gives them."""
+    return native.dual(tiny)
+
+
+@pytest.fixture(scope="session")
+def singles(tiny):
+    """The tiny encoders as our two loaders give them: (CLIP-L, T5)."""
+    return load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"]))

@@ -1,0 +1,63 @@
+"""ComfyUI's own way through a stage, on models of any size: what the pack's way is held against, bit for bit."""
+
+from pathlib import Path
+
+import comfy.sd
+import comfy.utils
+import comfy_extras.nodes_cond
+import comfy_extras.nodes_flux
+import torch
+from comfy.supported_models_base import ClipTarget
+from safetensors.torch import load_file
+
+from flux_duet.nodes.encode import layout
+
+LAYOUTS = {"clip_l": layout.CLIP_L, "t5xxl": layout.T5}
+Paths = dict[str, Path]
+
+
+def config(name: str, path: Path) -> dict:
+    """ComfyUI takes small encoders too, if told their sizes."""
+    return layout.check({key: tuple(value.shape) for key, value in load_file(path).items()}, LAYOUTS[name], path.name)
+
+
+def dual(paths: Paths, embeddings: str | None = None) -> comfy.sd.CLIP:
+    """What DualCLIPLoader gives for type flux."""
+    return comfy.sd.load_text_encoder_state_dicts(
+        [comfy.utils.load_torch_file(str(paths[name]), safe_load=True) for name in ("clip_l", "t5xxl")],
+        embedding_directory=embeddings,
+        clip_type=comfy.sd.CLIPType.FLUX,
+        # For CLIP-L it looks under "model_config", and writes the positions into it.
+        model_options={
+            "model_config": config("clip_l", paths["clip_l"]),
+            "t5xxl_model_config": config("t5xxl", paths["t5xxl"]),
+        },
+    )
+
+
+def clip(model: type, tokenizer: type, paths: Paths, *names: str, **options) -> comfy.sd.CLIP:
+    """A CLIP of any family, as ComfyUI's loaders put it together, from the named encoders."""
+    configs = {f"{name}_model_config": config(name, paths[name]) for name in names}
+    state_dicts = [comfy.utils.load_torch_file(str(paths[name]), safe_load=True) for name in names]
+    return comfy.sd.CLIP(ClipTarget(tokenizer, model), state_dict=state_dicts, model_options={**configs, **options})
+
+
+def encode(clip: comfy.sd.CLIP, clip_text: str, t5_text: str, guidance: float = 3.5) -> list:
+    return comfy_extras.nodes_flux.CLIPTextEncodeFlux.execute(clip, clip_text, t5_text, guidance)[0]
+
+
+def with_t5_options(clip: comfy.sd.CLIP, min_length: int, min_padding: int = 0) -> comfy.sd.CLIP:
+    return comfy_extras.nodes_cond.T5TokenizerOptions.execute(clip, min_padding, min_length)[0]
+
+
+def assert_same(ours: list, theirs: list) -> None:
+    """Two CONDITIONINGs are one: as many entries, the same keys, every tensor equal to the last bit."""
+    assert len(ours) == len(theirs)
+    for (txt, extras), (their_txt, their_extras) in zip(ours, theirs, strict=True):
+        assert extras.keys() == their_extras.keys()
+        for value, other in [(txt, their_txt), *((extras[key], their_extras[key]) for key in extras)]:
+            if torch.is_tensor(other):
+                assert (value.dtype, value.device, value.shape) == (other.dtype, other.device, other.shape)
+                assert torch.equal(value, other), f"differ by {(value.double() - other.double()).abs().max()}"
+            else:
+                assert value is other or value == other
