@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import comfy.model_management
 import comfy.sd
+import comfy.sd1_clip
 
 from ..streams import ClipVec, Span, T5Text
 from .lengths import COMFYUI, LENGTHS, Tokens, cut
@@ -111,6 +112,7 @@ class _OneEncoder:
         # A shallow copy shares all weights. FLUX.1 masks nothing; T5s that came with other models' settings do.
         self.encoder = copy.copy(encoder)
         self.encoder.enable_attention_masks = self.encoder.return_attention_masks = self.encoder.zero_out_masked = False
+        self.encoder.gen_empty_tokens = comfy.sd1_clip.gen_empty_tokens  # weights are against it; PixArt's has no end
         self.name = name
 
     def reset_clip_options(self):
