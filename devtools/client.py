@@ -28,6 +28,10 @@ class RunFailed(RuntimeError):
         self.result = result
 
 
+class ServerGone(Exception):
+    """The WebSocket closed before the prompt's end."""
+
+
 @dataclass
 class RunResult:
     """What one prompt did. `status` is success, error, interrupted or rejected."""
@@ -39,9 +43,9 @@ class RunResult:
     executed: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    files: dict[str, list[bytes]] = field(default_factory=dict)
+    files: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
-    previews: list[bytes] = field(default_factory=list)
+    previews: list[bytes] = field(default_factory=list, repr=False)
 
     def did_run(self, node: str) -> bool:
         return node in self.executed
@@ -103,6 +107,8 @@ class Job:
             asyncio.run(asyncio.wait_for(self.follow(), timeout))
         except asyncio.TimeoutError:
             self.failure = SetupError(f"the prompt did not end within {timeout:.0f} s:\n{self.server.tail()}")
+        except (aiohttp.ClientConnectionError, ServerGone):
+            self.failure = SetupError(f"ComfyUI broke off ({self.server.state()}):\n{self.server.tail()}")
         except BaseException as error:  # carried over to the caller's thread
             self.failure = error
 
@@ -139,7 +145,7 @@ class Job:
             # Sent last in every case, after the history is written.
             if kind == "executing" and data.get("node") is None:
                 return
-        raise SetupError(f"ComfyUI ended in the middle of a prompt:\n{self.server.tail()}")
+        raise ServerGone
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         result = self.result

@@ -63,6 +63,13 @@ def boot() -> ModuleType:
     return load_pack()
 
 
+def exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # not even the package it would be in
+        return False
+
+
 def main(module: str, *args: str) -> None:
     # A polite kill unwinds like Ctrl-C, so that servers and their folders go too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -75,6 +82,9 @@ def main(module: str, *args: str) -> None:
                              f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}") from None
         raise SystemExit(pytest.main(list(args)))
     name = f"{NAME}.{module.removeprefix(f'{NAME}.')}"
+    if not exists(name):
+        raise SystemExit(f"error: there is no {name.removeprefix(f'{NAME}.').replace('.', '/')}.py in {ROOT}; "
+                         "check the name")
     sys.argv = [name, *args]
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 

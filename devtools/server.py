@@ -130,6 +130,9 @@ class Server:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def state(self) -> str:
+        return "still running" if self.alive() else f"ended with code {self.process.poll() if self.process else None}"
+
     def log(self) -> str:
         """What the server printed so far, without its colours."""
         if not self.log_file.exists():

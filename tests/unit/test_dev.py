@@ -336,6 +336,17 @@ def test_a_named_browser_comes_first(tmp_path, monkeypatch):
     assert browser.find() == chrome
 
 
+@pytest.mark.parametrize(("user", "installs"), [(0, ["update", "install"]), (1000, [])])
+def test_a_missing_browser_is_installed_where_it_may_be(monkeypatch, capsys, user, installs):
+    ran = []
+    monkeypatch.setattr(browser, "find", lambda: "/usr/bin/chromium" if "install" in ran else None)
+    monkeypatch.setattr(browser, "_apt", lambda action, *_: ran.append(action))
+    monkeypatch.setattr(browser.os, "geteuid", lambda: user, raising=False)
+    monkeypatch.setattr(browser.shutil, "which", lambda command: f"/usr/bin/{command}")
+    assert bool(browser.provide()) is bool(installs) and ran == installs
+    assert (browser.HOW_TO in capsys.readouterr().err) is not bool(installs)
+
+
 @pytest.mark.parametrize(("mark", "in_ci", "outcome"), [
     ("server", True, "failed"), ("browser", True, "failed"), ("slow", True, "skipped"), ("server", False, "skipped"),
 ])
