@@ -32,11 +32,6 @@ def _boot():
     spec.loader.exec_module(inside)
     inside.boot()
 
-    import torch
-
-    # The models here are tiny: a second thread costs more in waiting than it computes.
-    torch.set_num_threads(1)
-
 
 _boot()
 
