@@ -23,8 +23,8 @@ def config(name: str, path: Path) -> dict:
 
 def dual(paths: Paths, embeddings: str | None = None) -> comfy.sd.CLIP:
     """What DualCLIPLoader gives for type flux."""
-    return comfy.sd.load_text_encoder_state_dicts(
-        [comfy.utils.load_torch_file(str(paths[name]), safe_load=True) for name in ("clip_l", "t5xxl")],
+    return comfy.sd.load_clip(
+        [str(paths[name]) for name in ("clip_l", "t5xxl")],
         embedding_directory=embeddings,
         clip_type=comfy.sd.CLIPType.FLUX,
         # For CLIP-L it looks under "model_config", and writes the positions into it.
