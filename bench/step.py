@@ -1,0 +1,117 @@
+"""What does the pack cost where it should cost nothing: in a sampling step, and in ComfyUI's start?
+
+    python dev.py bench step [--scale small] [--rounds 7] [--steps 4] [--tokens 256] [--starts 9]
+
+MMDiT Sampler against KSampler on blocks as wide as FLUX.1's, random weights, both sides in one process, in turn, on the
+same seed; their latents have to be equal. A target is 1.01 for the ratio and 50 ms for the start.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from statistics import median
+
+import comfy.sd
+import comfy.utils
+import nodes
+import torch
+
+from ..devtools import ROOT, say
+from ..nano import layouts
+from ..nodes.sample.nodes import MMDiTSampler
+from ..nodes.sample.schedule import PATCH
+from .measure import SIDES, Comparison, compared, machine, rounds, seconds, table, warn_if_busy
+
+# Only the transformer is measured, so its encoders, made along with it, are kept as small as its inputs allow.
+SCALES = {
+    "real": layouts.Shape(hidden=3072, double=1, single=2, clip_width=768, clip_layers=1, t5_width=4096, t5_layers=0),
+    "small": layouts.Shape(),
+}
+TXT_TOKENS = 256
+
+
+def model(shape: layouts.Shape):
+    """A MODEL as UNETLoader gives it."""
+    return comfy.sd.load_diffusion_model_state_dict(layouts.random_state_dicts(shape)["flux"])
+
+
+def prompt(shape: layouts.Shape) -> list:
+    generator = torch.Generator().manual_seed(0)
+    txt = torch.randn(1, TXT_TOKENS, shape.t5_width, generator=generator)
+    return [[txt, {"pooled_output": torch.randn(1, shape.clip_width, generator=generator), "guidance": 3.5}]]
+
+
+def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
+    """Both sides as calls with the same inputs, which give the sampled latent."""
+    flux, positive = model(shape), prompt(shape)
+    side = PATCH * math.isqrt(tokens)
+    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
+
+    def native():
+        return nodes.KSampler().sample(flux, 0, steps, 1.0, "euler", "simple", positive, positive, latent)[0]
+
+    def ours():
+        return MMDiTSampler.execute(model=flux, positive=positive, latent=latent, seed=0, steps=steps, sampler="euler",
+                                    scheduler="simple").result[0]
+
+    return dict(zip(SIDES, (native, ours), strict=True))
+
+
+def steps_compared(calls: dict, count: int, steps: int, name: str) -> Comparison:
+    """Raises ValueError where the sides' latents differ."""
+    wanted = {side: call()["samples"] for side, call in calls.items()}  # warms up, too
+    if not torch.equal(wanted["native"], wanted["ours"]):
+        raise ValueError("the two sides' latents differ, so their times say nothing")
+    taken = {side: [] for side in SIDES}
+    for number, side in rounds(count):
+        started = time.perf_counter()
+        calls[side]()
+        taken[side].append((time.perf_counter() - started) / steps)
+        say(f"  round {number + 1} of {count}, {side}: {seconds(taken[side][-1])} per step")
+    return Comparison(name, **taken)
+
+
+def starts(count: int) -> tuple[list[float], list[str]]:
+    """What bench.start says in fresh processes: seconds, and the modules that came in. The first, which may have to
+    compile the pack to bytecode, does not count."""
+    times = []
+    for number in range(count + 1):
+        done = subprocess.run([sys.executable, str(ROOT / "devtools" / "inside.py"), "bench.start"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+        told = json.loads(done.stdout.splitlines()[-1])
+        times.append(told["seconds"])
+        say(f"  start {number} of {count}: {seconds(times[-1])}")
+    return times[1:], told["modules"]
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench step", description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=SCALES, default="real", help="real needs 8 GB of memory")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=4, help="sampling steps in a round")
+    parser.add_argument("--tokens", type=int, default=256, help="image tokens: 256, 1024, 4096, ...")
+    parser.add_argument("--starts", type=int, default=9, help="fresh processes to load the pack in")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    shape = SCALES[chosen.scale]
+    comfy.utils.set_progress_bar_enabled(False)
+    warn_if_busy()
+    say(f"Loading the pack in {chosen.starts} fresh processes ...")
+    times, modules = starts(chosen.starts)
+    say(f"Sampling with {shape.double} double and {shape.single} single blocks of width {shape.hidden} ...")
+    calls = samplers(shape, chosen.tokens, chosen.steps)
+    step = steps_compared(calls, chosen.rounds, chosen.steps, f"a step, width {shape.hidden}, {chosen.tokens} tokens")
+    print(f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps\n\n{compared([step])}\n")
+    print(table(["ComfyUI's start", "median", "fastest", "slowest", "modules imported for the pack alone"],
+                [["the pack adds", *(seconds(pick(times)) for pick in (median, min, max)),
+                  ", ".join(modules) or "none"]]))
+
+
+if __name__ == "__main__":
+    main()
