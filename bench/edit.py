@@ -58,7 +58,8 @@ def dual_loader(files: dict[str, str], scale: str) -> dict[str, Any]:
 def native(files: dict[str, str], scale: str, clip: str, t5: str) -> Graph:
     return {
         "DualCLIPLoader": dual_loader(files, scale),
-        "CLIPTextEncodeFlux": node("CLIPTextEncodeFlux", clip=["DualCLIPLoader", 0], clip_l=clip, t5xxl=t5, guidance=3.5),
+        "CLIPTextEncodeFlux": node("CLIPTextEncodeFlux", clip=["DualCLIPLoader", 0], clip_l=clip, t5xxl=t5,
+                                   guidance=3.5),
         "PreviewAny": node("PreviewAny", source=["CLIPTextEncodeFlux", 0]),
     }
 
@@ -79,7 +80,7 @@ GRAPHS = dict(zip(SIDES, (native, ours), strict=True))
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a graph: its time, the nodes that ComfyUI did not take from its cache, and the CONDITIONING in print."""
+    """One run of a graph: its time, the nodes that ComfyUI did not take from its cache, the CONDITIONING in print."""
 
     seconds: float
     ran: tuple[str, ...]
@@ -176,7 +177,8 @@ def main() -> int:
     except SetupError as error:
         say(f"error: {error}")
         return 1
-    print(f"\n{chosen.scale} shapes, {machine()}, {chosen.visits} x {chosen.edits} edits of each kind\n\n{report(runs)}")
+    print(f"\n{chosen.scale} shapes, {machine()}, {chosen.visits} x {chosen.edits} edits of each kind\n")
+    print(report(runs))
     return 0
 
 

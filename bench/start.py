@@ -14,8 +14,9 @@ import time
 
 import execution  # noqa: F401 -- of ComfyUI's start: what it imports is not the pack's to pay for
 import folder_paths
-import nodes
 import server
+
+import nodes
 
 from ..devtools import ROOT
 

@@ -16,8 +16,9 @@ from statistics import median
 
 import comfy.sd
 import comfy.utils
-import nodes
 import torch
+
+import nodes
 
 from ..devtools import ROOT, say
 from ..nano import layouts

@@ -49,7 +49,7 @@ def first_layer(key: str) -> str:
 
 
 def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callable[[str], torch.Tensor]) -> None:
-    """A safetensors file, one tensor in memory at a time; the format: header length, JSON header, raw bytes in order."""
+    """A safetensors file, one tensor in memory at a time. The format: header length, JSON header, raw bytes."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key, shape in wanted.items():
         start, end = end, end + _size(shape)

@@ -1,4 +1,4 @@
-"""A pack for ComfyUI with one node: DualCLIPLoader with a T5 of another size than T5-XXL, for `bench edit --scale small`.
+"""A pack with one node: DualCLIPLoader with a T5 of another size than T5-XXL, for `bench edit --scale small`.
 
 DualCLIPLoader takes T5's sizes from ComfyUI's own config file; here they come as JSON instead.
 """

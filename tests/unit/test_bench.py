@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from flux_duet.bench import edit, measure, weights
 from flux_duet.nano import layouts
 from flux_duet.nodes.encode import layout
-from safetensors.torch import load_file
 
 TINY = layouts.Shape(clip_layers=3, t5_layers=3)
 
