@@ -14,12 +14,9 @@ SMALLEST = layouts.Shape()
 
 @pytest.fixture
 def as_executed():
-    """ComfyUI runs every node in inference mode. With one thread, because small models only wait for a second."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """ComfyUI runs every node in inference mode."""
     with torch.inference_mode():
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
