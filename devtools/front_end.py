@@ -32,7 +32,7 @@ QUEUE = """async timeout => {
 }"""
 # The front end's own complaints about a new user's empty profile.
 USUAL = ("ComfyApp graph accessed before initialization", "Failed to load resource")
-USUAL_404 = ("/user.css", "/userdata")
+USUAL_404 = ("/user.css", "/userdata", "/en.md")  # help is looked for in the user's language first
 
 
 @contextmanager
@@ -59,9 +59,10 @@ class FrontEnd:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("response", self._check)
+        # Told to the server beforehand: a new user's page opens its templates, which cover the graph.
+        server.post("/settings", {"Comfy.TutorialCompleted": True})
         self.page.goto(server.url)
         self.page.wait_for_function(READY)
-        self.set("Comfy.TutorialCompleted", True)
         self.set("Comfy.VueNodes.Enabled", vue)
 
     def _stay_home(self, route: Route) -> None:
@@ -98,6 +99,10 @@ class FrontEnd:
         """Press Run and wait for the end: ("execution_success", details), or what else it came to."""
         kind, detail = self.page.evaluate(QUEUE, timeout)
         return kind, detail
+
+    def fit(self) -> None:
+        """Bring the selected nodes into view, or the whole graph."""
+        self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
 
     def screenshot(self, path: Path) -> Path:
         self.page.screenshot(path=str(path))
