@@ -11,6 +11,7 @@ import textwrap
 from dataclasses import dataclass
 
 import comfy.model_management
+import comfy.model_patcher
 import comfy.sd
 import comfy.sd1_clip
 
@@ -135,6 +136,9 @@ def _load(clip, name: str):
     if patcher.model.current_weight_patches_uuid not in (None, patcher.patches_uuid):
         patcher.detach()  # another LoRA's weights are in place
     if patcher.model.model_loaded_weight_memory == 0:
+        for module in patcher.model.modules():
+            # A full load leaves a mark that a partial load takes for its own, and it would leave out the LoRA.
+            comfy.model_patcher.wipe_lowvram_weight(module)
         # A budget of next to nothing: ComfyUI casts each weight to the device when it is used, LoRA and all.
         patcher.partially_load(patcher.load_device, extra_memory=0.1)
     return patcher
