@@ -21,8 +21,8 @@ def config(name: str, path: Path) -> dict:
     return layout.check({key: tuple(value.shape) for key, value in load_file(path).items()}, LAYOUTS[name], path.name)
 
 
-def dual(paths: Paths, embeddings: str | None = None) -> comfy.sd.CLIP:
-    """What DualCLIPLoader gives for type flux."""
+def dual(paths: Paths, embeddings: str | None = None, **options) -> comfy.sd.CLIP:
+    """What DualCLIPLoader gives for type flux; `options` are `load_device` and the like."""
     return comfy.sd.load_clip(
         [str(paths[name]) for name in ("clip_l", "t5xxl")],
         embedding_directory=embeddings,
@@ -31,6 +31,7 @@ def dual(paths: Paths, embeddings: str | None = None) -> comfy.sd.CLIP:
         model_options={
             "model_config": config("clip_l", paths["clip_l"]),
             "t5xxl_model_config": config("t5xxl", paths["t5xxl"]),
+            **options,
         },
     )
 
