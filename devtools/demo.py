@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -94,7 +95,9 @@ def main() -> None:
     seed = look_up(prompt, "FluxDuetSampler", "seed")
     out = (options.out or Path(f"flux-duet-{0 if seed is None else seed}.png")).resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(picture(prompt))
+    part = out.with_name(f"{out.name}.part")
+    part.write_bytes(picture(prompt))
+    os.replace(part, out)
     for road, kind in (("CLIP", "FluxDuetClipEncode"), ("T5", "FluxDuetT5Encode")):
         say(f"{road} read: {look_up(prompt, kind, 'text')}")
     say(f"Done after {time.monotonic() - started:.0f} s. The picture:")
