@@ -1,7 +1,7 @@
 """Train the nano models from nothing, on the CPU, and write them to workflows/models. Needs ComfyUI.
 
-Three stages, each kept in a cache folder, so that an interrupted run goes on where it stopped:
-the autoencoder, a pool of latents, and then the image model with both text encoders at once.
+Four stages, each kept in a cache folder, so that an interrupted run goes on where it stopped: the autoencoder, a pool
+of latents, the image model with both text encoders at once, and the decoder again, for cleaner edges on those latents.
 """
 
 import argparse
@@ -31,13 +31,20 @@ class Recipe:
     seed: int = 0
     ae_steps: int = 2500
     ae_minutes: float = 8.0
+    decoder_steps: int = 1500
+    decoder_minutes: float = 3.0
     pool: int = 12_000  # scenes with a latent
     steps: int = 4000
     batch: int = 32
     lr: float = 1.5e-3
     warmup: int = 150
     ema: float = 0.998
+    emphasis: float = 8.0  # on objects, for the first half; then it fades to none
     tail: float = 0.04  # the last steps, all at ComfyUI's 256 T5 tokens
+
+
+# A flow that was begun may go on with other values of these.
+LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis")
 
 
 def _write(path: Path, content: dict) -> None:
@@ -49,13 +56,22 @@ def _write(path: Path, content: dict) -> None:
 
 def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
     path = cache / "autoencoder.pt"
+    torch.manual_seed(recipe.seed)
     slim = autoencoder.SlimTAESD()
     if not path.exists():
-        for stale in (*cache.glob("pool-*.pt"), *cache.glob("flow.pt")):  # they speak of another autoencoder's latents
+        for stale in cache.glob("*.pt"):  # they speak of another autoencoder's latents
             stale.unlink()
-        _write(path, autoencoder.train(recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
+        _write(path, autoencoder.train(slim, recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
     slim.load_state_dict(torch.load(path, weights_only=True))
     return slim.eval()
+
+
+def polish_decoder(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> None:
+    path = cache / "decoder.pt"
+    if not path.exists():
+        autoencoder.train(slim, recipe.decoder_steps, 60 * recipe.decoder_minutes, recipe.seed + 1, decoder_only=True)
+        _write(path, slim.taesd_decoder.state_dict())
+    slim.taesd_decoder.load_state_dict(torch.load(path, weights_only=True))
 
 
 def pool_scenes(recipe: Recipe) -> list[scenes.Scene]:
@@ -88,7 +104,8 @@ class Run:
         self.average.requires_grad_(False).load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.step, self.elapsed, self.curve = 0, 0.0, []
-        self._identity = {"shape": asdict(shape), "recipe": {**asdict(recipe), "steps": None}}
+        same = {name: value for name, value in asdict(recipe).items() if name not in LATER}
+        self._identity = {"shape": asdict(shape), "recipe": same}
         if self.path.exists():
             self._resume()
 
@@ -116,7 +133,8 @@ class Run:
     def _loss(self, rng: random.Random, length: int) -> Tensor:
         rows = rng.sample(range(self.recipe.pool), self.recipe.batch)
         batch = [self.pool[row] for row in rows]
-        return flow_loss(self.model, self.latents[rows].float(), batch, self.tokens, rng, length)
+        emphasis = self.recipe.emphasis * min(1, 2 - 2 * self.progress)
+        return flow_loss(self.model, self.latents[rows].float(), batch, self.tokens, rng, length, emphasis)
 
     def advance(self) -> float:
         """One step; the seed is the step's number, so a resumed run sees what an unbroken one would have seen."""
@@ -178,6 +196,7 @@ def main() -> None:
     latents = encode_pool(recipe, options.cache, slim)
     run = Run(recipe, shape, latents, options.cache, options.minutes)
     train_flow(run)
+    polish_decoder(recipe, options.cache, slim)
     metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
     paths = layouts.write(
         options.out, finished(run, shape, slim), torch.float16, torch.float8_e4m3fn, metadata)
