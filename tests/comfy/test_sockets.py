@@ -1,0 +1,84 @@
+"""What shared workflows depend on for ever: the nodes' ids, and the order, names and types of their sockets."""
+
+import asyncio
+
+import pytest
+
+from flux_duet import comfy_entrypoint
+
+# node id -> (inputs, outputs). A workflow saves links by name and widgets by place, so a new widget goes to the end of
+# its row. A question mark: the input may be left out.
+SOCKETS = {
+    "FluxDuetLoadClip": ("clip_name COMBO, device COMBO?", "CLIP"),
+    "FluxDuetLoadT5": ("t5_name COMBO, device COMBO?", "CLIP"),
+    "FluxDuetClipEncode": ("clip CLIP, text STRING", "FLUX_VEC"),
+    "FluxDuetT5Encode": ("clip CLIP, text STRING, length COMBO", "FLUX_TXT"),
+    "FluxDuetDualPrompt": ("vec FLUX_VEC, txt FLUX_TXT, guidance FLOAT", "CONDITIONING"),
+    "FluxDuetSplit": ("conditioning CONDITIONING", "FLUX_VEC, FLUX_TXT, FLOAT"),
+    "FluxDuetSampler": (
+        "model MODEL, positive CONDITIONING, latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, "
+        "denoise FLOAT, negative CONDITIONING?, cfg FLOAT?, start_step INT?, end_step INT?, add_noise BOOLEAN?, "
+        "leftover_noise BOOLEAN?",
+        "LATENT",
+    ),
+    "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
+    "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
+}
+
+
+def extension_nodes() -> dict:
+    """Every node of the pack, as ComfyUI gets them."""
+
+    async def listed():
+        return await (await comfy_entrypoint()).get_node_list()
+
+    return {node.GET_SCHEMA().node_id: node for node in asyncio.run(listed())}
+
+
+NODES = extension_nodes()
+
+
+def test_ids():
+    assert list(NODES) == list(SOCKETS)  # in pipeline order
+    assert all(name.startswith("FluxDuet") for name in NODES)
+
+
+@pytest.fixture(params=NODES)
+def schema(request):
+    return NODES[request.param].GET_SCHEMA()
+
+
+def test_sockets(schema):
+    inputs = [f"{item.id} {item.get_io_type()}{'?' * bool(item.optional)}" for item in schema.inputs]
+    outputs = [item.get_io_type() for item in schema.outputs]
+    assert (", ".join(inputs), ", ".join(outputs)) == SOCKETS[schema.node_id]
+
+
+def test_every_input_and_output_is_explained(schema):
+    assert schema.description and schema.display_name and schema.category.startswith("Flux Duet/")
+    for item in [*schema.inputs, *schema.outputs]:
+        assert item.tooltip, item
+
+
+def test_numbers_have_a_range_and_a_default_in_it(schema):
+    for item in schema.inputs:
+        if item.get_io_type() in ("INT", "FLOAT"):
+            assert item.min <= item.default <= item.max, item.id
+        if item.get_io_type() == "FLOAT":
+            assert item.step and item.round, item.id
+            assert item.round <= item.step, item.id
+
+
+def test_choices_have_a_default_among_them(schema):
+    for item in schema.inputs:
+        if item.get_io_type() == "COMBO" and item.default is not None:
+            assert item.default in item.options, item.id
+
+
+def test_what_execute_takes_are_the_inputs(schema):
+    """ComfyUI hands the inputs over by name."""
+    code = NODES[schema.node_id].execute.__func__.__code__
+    names = set(code.co_varnames[1 : code.co_argcount])
+    takes_more = bool(code.co_flags & 0x08)  # **plan
+    ids = {item.id for item in schema.inputs}
+    assert names == ids or (takes_more and names < ids)
