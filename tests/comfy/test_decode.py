@@ -67,6 +67,7 @@ def test_a_videos_frames_become_a_batch():
     assert torch.equal(ours, nodes.VAEDecode().decode(VideoVAE(), latent)[0])
 
 
+@pytest.mark.slow
 def test_short_memory_falls_back_to_tiles_and_says_so(vae, short_of_memory, caplog):
     latent = {"samples": torch.randn(1, 16, 66, 2)}  # longer than a tile of 64
     out = VAEDecode.execute(short_of_memory(), latent)
