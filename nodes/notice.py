@@ -8,7 +8,10 @@ log = logging.getLogger("flux_duet")
 
 
 def tell(text: str) -> dict:
-    """Says `text` at once, and returns the `ui` of a NodeOutput, which ComfyUI keeps for history and cached runs."""
+    """Says `text` at once, and returns the `ui` of a NodeOutput, which ComfyUI keeps in the history of this run.
+
+    A run that takes the node from the cache says nothing again; the front end keeps showing it on the node.
+    """
     log.warning(text)
     context = get_executing_context()
     if context is not None:
