@@ -11,6 +11,76 @@ from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
 CATEGORY = "Flux Duet/sample"
 
 
+def _steps():
+    return io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked.")
+
+
+def _denoise():
+    return io.Float.Input(
+        "denoise",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        round=0.0001,
+        tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
+    )
+
+
+def _seed():
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        control_after_generate=True,
+        tooltip="The noise that the picture grows from.",
+    )
+
+
+def _true_cfg():
+    """A negative prompt and its strength, as in KSampler."""
+    return [
+        io.Conditioning.Input(
+            "negative",
+            optional=True,
+            tooltip="For true CFG, which asks the model twice a step. FLUX.1-dev seldom needs it.",
+        ),
+        io.Float.Input(
+            "cfg",
+            default=1.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            round=0.01,
+            optional=True,
+            tooltip="Strength of true CFG, with a negative; 1 is off. Not the guidance of FLUX.1-dev: "
+            "that is set in Dual Prompt.",
+        ),
+    ]
+
+
+def _chaining():
+    """What lets two samplers share a run, as in KSampler (Advanced)."""
+    rare = {"optional": True, "advanced": True}
+    return [
+        io.Int.Input("start_step", default=0, min=0, max=10000, tooltip="Begin at this step.", **rare),
+        io.Int.Input("end_step", default=10000, min=0, max=10000, tooltip="Stop before it.", **rare),
+        io.Boolean.Input(
+            "add_noise",
+            default=True,
+            tooltip="Off for the second of two chained samplers, whose latent still has its noise.",
+            **rare,
+        ),
+        io.Boolean.Input(
+            "leftover_noise",
+            default=False,
+            tooltip="On for the first of two chained samplers: hand the latent on with its remaining noise.",
+            **rare,
+        ),
+    ]
+
+
 class MMDiTSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -26,15 +96,8 @@ class MMDiTSampler(io.ComfyNode):
                 io.Latent.Input(
                     "latent", tooltip="An empty latent, or a picture to start from; its mask is respected."
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="The noise that the picture grows from.",
-                ),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked."),
+                _seed(),
+                _steps(),
                 io.Combo.Input(
                     "sampler",
                     options=comfy.samplers.KSampler.SAMPLERS,
@@ -48,57 +111,9 @@ class MMDiTSampler(io.ComfyNode):
                     tooltip="How the noise falls from step to step. 'official' is Black Forest Labs' own: "
                     "shifted by the picture's size for dev, unshifted for schnell.",
                 ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.0001,
-                    tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
-                ),
-                io.Conditioning.Input(
-                    "negative",
-                    optional=True,
-                    tooltip="For true CFG, which asks the model twice a step. FLUX.1-dev seldom needs it.",
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    round=0.01,
-                    optional=True,
-                    tooltip="Strength of true CFG, with a negative; 1 is off. Not the guidance of FLUX.1-dev: "
-                    "that is set in Dual Prompt.",
-                ),
-                io.Int.Input(
-                    "start_step",
-                    default=0,
-                    min=0,
-                    max=10000,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Begin at this step.",
-                ),
-                io.Int.Input(
-                    "end_step", default=10000, min=0, max=10000, optional=True, advanced=True, tooltip="Stop before it."
-                ),
-                io.Boolean.Input(
-                    "add_noise",
-                    default=True,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Off for the second of two chained samplers, whose latent still has its noise.",
-                ),
-                io.Boolean.Input(
-                    "leftover_noise",
-                    default=False,
-                    optional=True,
-                    advanced=True,
-                    tooltip="On for the first of two chained samplers: hand the latent on with its remaining noise.",
-                ),
+                _denoise(),
+                *_true_cfg(),
+                *_chaining(),
             ],
             outputs=[io.Latent.Output(tooltip="For VAE Decode.")],
         )
@@ -125,7 +140,7 @@ class FluxSigmas(io.ComfyNode):
             description="The official noise schedule of FLUX.1 for SamplerCustomAdvanced.",
             search_aliases=["scheduler", "sigmas", "flux schedule", "mu", "shift"],
             inputs=[
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked."),
+                _steps(),
                 io.Latent.Input("latent", tooltip="The latent to be sampled: its size sets the shift."),
                 io.Combo.Input(
                     "shift",
@@ -144,15 +159,7 @@ class FluxSigmas(io.ComfyNode):
                     optional=True,
                     tooltip=f"For 'fixed': 0 is unshifted, {FIXED_MU} is ComfyUI's for FLUX.1-dev.",
                 ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.0001,
-                    tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
-                ),
+                _denoise(),
             ],
             outputs=[io.Sigmas.Output(tooltip="steps + 1 noise levels from 1 down to 0.")],
         )
