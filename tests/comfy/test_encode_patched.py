@@ -172,6 +172,7 @@ HOLD_T5 = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, tokenizer", HOLD_CLIP_L.values(), ids=HOLD_CLIP_L)
 def test_clip_l_of_other_families(projected, model, tokenizer):
     clip = native.clip(model, tokenizer, projected, "clip_l", clip_g_model_config=SMALL_CLIP_G)
@@ -179,6 +180,7 @@ def test_clip_l_of_other_families(projected, model, tokenizer):
     assert torch.equal(encode_clip(clip, CLIP_TEXT).spans[0].tensor, extras["pooled_output"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", ["ComfyUI", "official 512", "exact"])
 @pytest.mark.parametrize("model, tokenizer", HOLD_T5.values(), ids=HOLD_T5)
 def test_t5_of_other_families(tiny, singles, model, tokenizer, length):
