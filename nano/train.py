@@ -45,7 +45,7 @@ class Recipe:
 
 
 # A flow that was begun may go on with other values of these.
-LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "lr", "plain", "tail")
+LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis")
 
 
 def _write(path: Path, content: dict) -> None:
