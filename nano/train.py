@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..devtools.environment import cache_folder
 from . import autoencoder, layouts, scenes
 from .flow import T5_LENGTHS, Nano, Tokens, choose, differentiable, flow_loss, make_trainable
 
 MODELS = Path(__file__).resolve().parent.parent / "workflows" / "models"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flux-duet" / "nano"
+CACHE = cache_folder() / "nano"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before torch is imported, and for the servers too. Tiny models gain nothing from a second thread; where the cores are
-# busy, two that wait for each other took ten times as long.
+# For the servers that tests start. Tiny models gain nothing from a second thread; where the cores are busy, two that
+# wait for each other took ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -33,7 +33,15 @@ def _boot():
     inside.boot()
 
 
+def _one_thread():
+    """The same for this process, where looking for a graphics card has imported torch already."""
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
 _boot()
+_one_thread()
 
 # What a test costs decides its place in the order. Browser tests come last for another reason too: Playwright
 # keeps an event loop in the main thread, where no asyncio.run works any more.

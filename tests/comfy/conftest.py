@@ -1,7 +1,6 @@
 """What the in-process tests share: small models, made once for every shape and type, and ComfyUI's execution mode."""
 
 import functools
-import os
 
 import pytest
 import torch
@@ -11,9 +10,6 @@ from flux_duet.nodes.encode.loading import load_clip_l, load_t5
 from flux_duet.tests.comfy import native
 
 SMALLEST = layouts.Shape()
-
-# The environment's OMP_NUM_THREADS, again: looking for a graphics card has imported torch before it could be set.
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture
