@@ -101,7 +101,7 @@ def pictures(batch: list[scenes.Scene]) -> Tensor:
 
 def _crops(rng: random.Random, count: int, size: int) -> Tensor:
     """Random windows on random scenes, two from each picture: rendering is the slower half."""
-    whole = pictures([scenes.random_scene(rng, two=0.8) for _ in range(count // 2)])
+    whole = pictures([scenes.random_scene(rng) for _ in range(count // 2)])
     edge = whole.shape[-1] - size
     corners = [(picture, rng.randint(0, edge), rng.randint(0, edge)) for picture in whole for _ in range(2)]
     return torch.stack([picture[:, y:y + size, x:x + size] for picture, y, x in corners])
@@ -123,7 +123,7 @@ def loss(slim: SlimTAESD, image: Tensor, noise: float) -> Tensor:
 
 
 def train(slim: SlimTAESD, steps: int, seconds: float, seed: int, decoder_only: bool = False,
-          batch: int = 16, crop: int = 64, noise: float = 0.1, lr: float = 3e-3) -> SlimTAESD:
+          batch: int = 16, crop: int = 64, noise: float = 0.15, lr: float = 3e-3) -> SlimTAESD:
     """Train for `steps`, or for `seconds` if they end first; the learning rate falls with whichever is nearer its end.
 
     With `decoder_only` the latents stay what they are, so a flow that was trained on them stays right.

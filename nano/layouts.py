@@ -15,7 +15,7 @@ from comfy import ops
 from comfy.clip_model import CLIPTextModel
 from comfy.ldm.flux.model import Flux
 from comfy.taesd.taesd import TAESD
-from comfy.text_encoders.t5 import T5
+from comfy.text_encoders.t5 import T5, T5LayerNorm
 from safetensors.torch import save_file
 
 # Where ComfyUI's loaders look, inside a models folder.
@@ -54,6 +54,10 @@ class Shape:
         for name, unit in (("clip_width", 64), ("hidden", 128)):
             if getattr(self, name) % unit:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a multiple of {unit}, the width of a head")
+
+
+# The models in workflows/models.
+NANO = Shape(clip_layers=3, t5_layers=3, double=2, single=4)
 
 
 def _flux(shape: Shape) -> Flux:
@@ -98,8 +102,10 @@ def _ae(shape: Shape) -> TAESD:
 
 BUILDERS = {"flux": _flux, "clip_l": _clip_l, "t5xxl": _t5xxl, "ae": _ae}
 
-# Standard deviations where "one over the root of the fan-in" would be wrong.
+# Standard deviations where "one over the root of the fan-in" would be wrong. T5 does not scale its attention's logits
+# down, so its queries are small.
 DEVIATIONS = {
+    "SelfAttention.q.weight": 0.025,
     "token_embedding.weight": 0.3,
     "shared.weight": 0.3,
     "position_embedding.weight": 0.1,
@@ -129,6 +135,14 @@ def _fill(module: torch.nn.Module, generator: torch.Generator) -> None:
         fallback = 0.02 if value.ndim == 1 else fan_in ** -0.5
         deviation = next((std for suffix, std in DEVIATIONS.items() if name.endswith(suffix)), fallback)
         value.normal_(0.0, deviation, generator=generator)
+
+
+def make_trainable(module: torch.nn.Module) -> None:
+    """Let norms keep copies of their inputs: their backward pass needs them as they were, and ComfyUI's blocks add
+    their residuals in place."""
+    for layer in module.modules():
+        if isinstance(layer, (torch.nn.LayerNorm, T5LayerNorm)):
+            layer.register_forward_pre_hook(lambda _, args: (args[0].clone(), *args[1:]))
 
 
 def official(parts: dict[str, torch.nn.Module]) -> dict[str, dict[str, torch.Tensor]]:

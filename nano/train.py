@@ -1,12 +1,11 @@
 """Train the nano models from nothing, on the CPU, and write them to workflows/models. Needs ComfyUI.
 
-Four stages, each kept in a cache folder, so that an interrupted run goes on where it stopped: the autoencoder, a pool
-of latents, the image model with both text encoders at once, and the decoder again, for cleaner edges on those latents.
+Five stages, each kept in a cache folder, so that an interrupted run goes on where it stopped: the autoencoder, a pool
+of latents, the two text encoders, the image model, and the decoder again, for cleaner edges on those latents.
 """
 
 import argparse
 import json
-import math
 import os
 import random
 import time
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..devtools.environment import cache_folder
-from . import autoencoder, layouts, scenes
-from .flow import T5_LENGTHS, Nano, Tokens, choose, differentiable, flow_loss, make_trainable
+from . import autoencoder, encoders, flow, layouts, optimizers, scenes
+from .encoders import TextEncoders
+from .text import T5_LENGTHS, Tokens, choose
 
 MODELS = Path(__file__).resolve().parent.parent / "workflows" / "models"
 CACHE = cache_folder() / "nano"
@@ -30,23 +30,26 @@ class Recipe:
     """Everything that decides the result."""
 
     seed: int = 0
-    ae_steps: int = 2500
+    ae_steps: int = 3000
     ae_minutes: float = 8.0
     decoder_steps: int = 1500
     decoder_minutes: float = 3.0
-    pool: int = 12_000  # scenes with a latent
-    steps: int = 7800
+    encoder_steps: int = 1300
+    pool: int = 24_000  # scenes with a latent
+    steps: int = 11_000
     batch: int = 32
-    lr: float = 1.5e-3
+    lr: float = 3e-3
     warmup: int = 150
-    ema: float = 0.998
+    ema: float = 0.999
     emphasis: float = 8.0  # on objects, for the first half; then it fades to none
-    plain: int = 4  # how many times likelier a scene of one large object is drawn than another
-    tail: float = 0.015  # the last steps, all at ComfyUI's 256 T5 tokens
+    guided_from: float = 0.7  # from here on guidance_in learns what its number means
+    tail: float = 0.008  # the last steps, all at ComfyUI's 256 T5 tokens
 
 
 # A flow that was begun may go on with other values of these.
-LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis")
+LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from", "tail")
+
+TABLE_DTYPE = torch.float8_e4m3fn  # a table is looked up, never multiplied
 
 
 def _write(path: Path, content: dict) -> None:
@@ -66,6 +69,16 @@ def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
         _write(path, autoencoder.train(slim, recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
     slim.load_state_dict(torch.load(path, weights_only=True))
     return slim.eval()
+
+
+def train_encoders(recipe: Recipe, shape: layouts.Shape, cache: Path) -> TextEncoders:
+    path, texts = cache / "encoders.pt", TextEncoders(shape, recipe.seed)
+    if not path.exists():
+        encoders.train(texts, shape, recipe.encoder_steps, recipe.seed)
+        texts.round_tables(TABLE_DTYPE)
+        _write(path, texts.state_dict())
+    texts.load_state_dict(torch.load(path, weights_only=True))
+    return texts.requires_grad_(False).eval()
 
 
 def polish_decoder(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> None:
@@ -95,41 +108,35 @@ def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Ten
     return torch.load(path, weights_only=True)["latents"]
 
 
-def is_plain(scene: scenes.Scene) -> bool:
-    """One large object: its words show in many latents, so they are learned there first."""
-    return [item.size for item in scene.objects] == ["large"]
-
-
 class Run:
-    """The joint training of Flux, CLIP and T5: model, average, optimizer and clock, kept on disk together."""
+    """The training of Flux: model, average, optimizer and clock, kept on disk together."""
 
-    def __init__(self, recipe: Recipe, shape: layouts.Shape, latents: Tensor, cache: Path, minutes: float | None):
+    PARTS = ("model", "average", "muon", "adam")
+
+    def __init__(self, recipe: Recipe, shape: layouts.Shape, encoders: TextEncoders, latents: Tensor, cache: Path,
+                 minutes: float | None):
         self.recipe, self.minutes, self.path = recipe, minutes, cache / "flow.pt"
-        self.latents, self.pool, self.tokens = latents, pool_scenes(recipe), Tokens()
-        self.weights = [recipe.plain if is_plain(scene) else 1 for scene in self.pool]
-        self.model, self.average = Nano(shape, recipe.seed), Nano(shape, recipe.seed)
-        make_trainable(self.model)
-        self.average.requires_grad_(False).load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.encoders, self.tokens = encoders.eval(), Tokens()
+        self.latents, self.pool = latents, pool_scenes(recipe)
+        self.model, self.average = flow.flux(shape, recipe.seed), flow.flux(shape, recipe.seed)
+        self.average.requires_grad_(False)
+        self.muon, self.adam = optimizers.of(self.model, inner=("blocks.",), lr=recipe.lr)
         self.step, self.elapsed, self.curve = 0, 0.0, []
         same = {name: value for name, value in asdict(recipe).items() if name not in LATER}
         self._identity = {"shape": asdict(shape), "recipe": same}
         if self.path.exists():
             self._resume()
 
-    def _parts(self) -> dict:
-        return {"model": self.model, "average": self.average, "optimizer": self.optimizer}
-
     def _resume(self) -> None:
         saved = torch.load(self.path, weights_only=True)
         if saved["identity"] != self._identity:
             raise ValueError(f"{self.path} was begun by another recipe: {saved['identity']}. Delete it to begin anew.")
-        for name, part in self._parts().items():
-            part.load_state_dict(saved[name])
+        for name in self.PARTS:
+            getattr(self, name).load_state_dict(saved[name])
         self.step, self.elapsed, self.curve = saved["step"], saved["elapsed"], saved["curve"]
 
     def keep(self) -> None:
-        state = {name: part.state_dict() for name, part in self._parts().items()}
+        state = {name: getattr(self, name).state_dict() for name in self.PARTS}
         _write(self.path, {**state, "identity": self._identity, "step": self.step, "elapsed": self.elapsed,
                            "curve": self.curve})
 
@@ -138,25 +145,27 @@ class Run:
         clock = self.elapsed / (60 * self.minutes) if self.minutes else 0.0
         return max(self.step / self.recipe.steps, clock)
 
-    def _loss(self, rng: random.Random, length: int) -> Tensor:
-        rows = rng.choices(range(self.recipe.pool), self.weights, k=self.recipe.batch)
+    def _loss(self, rng: random.Random) -> Tensor:
+        recipe, rows = self.recipe, rng.choices(range(self.recipe.pool), k=self.recipe.batch)
         batch = [self.pool[row] for row in rows]
-        emphasis = self.recipe.emphasis * min(1, 2 - 2 * self.progress)
-        return flow_loss(self.model, self.latents[rows].float(), batch, self.tokens, rng, length, emphasis)
+        length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
+        prompts = flow.encode(self.encoders, self.tokens, *flow.captions(batch, rng), length, rng)
+        nothing = flow.encode(self.encoders, self.tokens, [""], [""], prompts.txt.shape[1])
+        nothing = flow.Prompts(nothing.vec.expand(len(batch), -1), nothing.txt.expand(len(batch), -1, -1))
+        teacher = self.average if self.progress > recipe.guided_from else None
+        emphasis = recipe.emphasis * min(1, 2 - 2 * self.progress)
+        return flow.flow_loss(self.model, teacher, self.latents[rows].float(), batch, prompts, nothing, emphasis)
 
     def advance(self) -> float:
         """One step; the seed is the step's number, so a resumed run sees what an unbroken one would have seen."""
         recipe, start = self.recipe, time.monotonic()
         rng = random.Random(f"{recipe.seed}/{self.step}")
         torch.manual_seed(recipe.seed + self.step)
-        length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
-        cosine = 0.5 + 0.5 * math.cos(math.pi * self.progress)
-        self.optimizer.param_groups[0]["lr"] = recipe.lr * min(1, (self.step + 1) / recipe.warmup) * cosine
-        value = self._loss(rng, length)
-        self.optimizer.zero_grad()
+        value = self._loss(rng)
+        self.model.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        optimizers.step((self.muon, self.adam), recipe.lr * optimizers.cosine(self.step, self.progress, recipe.warmup))
         self.step += 1
         decay = min(recipe.ema, self.step / (self.step + 10))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
@@ -166,7 +175,7 @@ class Run:
 
 def train_flow(run: Run) -> None:
     smooth, kept = None, time.monotonic()
-    with differentiable(), tqdm(total=run.recipe.steps, initial=run.step, desc="flow", mininterval=5) as bar:
+    with flow.differentiable(), tqdm(total=run.recipe.steps, initial=run.step, desc="flow", mininterval=5) as bar:
         while run.progress < 1:
             value = run.advance()
             smooth = value if smooth is None else smooth + 0.02 * (value - smooth)
@@ -183,8 +192,8 @@ def train_flow(run: Run) -> None:
 def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dict:
     """The averaged weights and the widened autoencoder, as official state dicts."""
     parts = layouts.modules(shape)
-    for name in ("flux", "clip_l", "t5xxl"):
-        parts[name].load_state_dict(getattr(run.average, name).state_dict())
+    for name, part in (("flux", run.average), ("clip_l", run.encoders.clip_l), ("t5xxl", run.encoders.t5xxl)):
+        parts[name].load_state_dict(part.state_dict())
     state_dicts = layouts.official(parts)
     state_dicts["ae"] = autoencoder.embed(slim, state_dicts["ae"])
     return state_dicts
@@ -199,15 +208,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_flush_denormal(True)
 
-    recipe, shape = replace(Recipe(), steps=options.steps), layouts.Shape()
+    recipe, shape = replace(Recipe(), steps=options.steps), layouts.NANO
     slim = train_autoencoder(recipe, options.cache)
     latents = encode_pool(recipe, options.cache, slim)
-    run = Run(recipe, shape, latents, options.cache, options.minutes)
+    texts = train_encoders(recipe, shape, options.cache)
+    run = Run(recipe, shape, texts, latents, options.cache, options.minutes)
     train_flow(run)
     polish_decoder(recipe, options.cache, slim)
     metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
     paths = layouts.write(
-        options.out, finished(run, shape, slim), torch.float16, torch.float8_e4m3fn, metadata)
+        options.out, finished(run, shape, slim), torch.float16, TABLE_DTYPE, metadata)
     for path in paths.values():
         tqdm.write(f"{path.stat().st_size:>10,} bytes  {path}")
 

@@ -1,11 +1,13 @@
 """The benchmarks' arithmetic and their writer of weights; the figures themselves come from running them."""
 
+import random
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from flux_duet.bench import edit, measure, weights
-from flux_duet.nano import layouts
+from flux_duet.bench import edit, measure, nano, weights
+from flux_duet.nano import layouts, scenes
 from flux_duet.nodes.encode import layout
 
 TINY = layouts.Shape(clip_layers=3, t5_layers=3)
@@ -75,3 +77,28 @@ def test_report_refuses_sides_that_differ():
     assert "| CLIP | ours | Encode |" in edit.report({"native": runs("same"), "ours": runs("same")})
     with pytest.raises(ValueError, match="CONDITIONINGs differ"):
         edit.report({"native": runs("one"), "ours": runs("other")})
+
+
+def test_prompts_for_judging_follow_the_seed_and_are_unseen():
+    for case in nano.CASES:
+        first, again = (nano.drawn_by_lot(case, 5, random.Random("0/1")) for _ in range(2))
+        assert first == again
+        assert all(map(scenes.unseen, first))
+        assert all(bool(scene.relation) for scene in first) or not case.related
+        assert set(case.columns) <= set(nano.COLUMNS)
+
+
+def test_a_conflict_is_won_by_whose_word_is_drawn():
+    t5 = scenes.Scene((scenes.Object("red", "circle", "left"),), "sea")
+    clip = scenes.Scene((scenes.Object("blue", "circle", "right"),), "snow")
+    seen = scenes.Scene((scenes.Object("red", "star", "right"),), "night")
+    winners = {name: nano.winner(name, t5, clip, seen) for name in ("colour", "place", "shape", "background")}
+    assert winners == {"colour": "T5", "place": "CLIP", "shape": None, "background": "neither"}
+    assert nano.winner("colour", t5, clip, scenes.Scene((), "sea")) == "neither"  # nothing was drawn
+
+
+def test_shares_count_pictures():
+    told = [scenes.Scene((scenes.Object("red", "circle", place),), "sea") for place in ("left", "right", "top", "left")]
+    right = nano.shares(told, [*told[:3], told[1]])
+    assert right["place"] == right["everything"] == 0.75
+    assert right["colour"] == right["background"] == 1.0

@@ -1,0 +1,202 @@
+"""Do the nano models draw what they are told, and by which road?
+
+    python dev.py bench nano [--pictures 200] [--seed 0] [--models FOLDER] [--guidance 3.5] [--sheet FILE]
+
+Scenes that training never met (nano/scenes/scene.py, `unseen`) are told in words, drawn in 12 steps, read back with the
+renderer's own means (nano/scenes/reading.py) and compared. Chance is the first row's pictures held against other
+scenes; the ceiling is true pictures, once through the autoencoder.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+import comfy.utils
+import numpy as np
+import torch
+from PIL import Image
+
+from ..devtools import say
+from ..nano import scenes
+from ..nano.pipeline import GUIDANCE, MODELS, STEPS, Pipeline, Prompt
+from ..nano.text import words_at_random
+from .measure import machine, seconds, table, warn_if_busy
+
+ONE, TWO, THREE = {1: 1.0}, {2: 1.0}, {3: 1.0}
+COLUMNS = ("colour", "place", "shape", "size", "fill", "background", "relation", "count", "everything")
+
+Scene, Rng = scenes.Scene, random.Random
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the table: which scenes, how they are told, and which columns are asked for."""
+
+    name: str
+    say: Callable[[Scene, Rng], Prompt]
+    counts: dict[int, float]
+    columns: tuple[str, ...]
+    related: bool = False
+
+
+def _split(scene: Scene, rng: Rng, patterns: scenes.Patterns = scenes.TRAINED) -> Prompt:
+    return Prompt(scenes.background_caption(scene, rng, patterns), scenes.object_caption(scene, rng, patterns))
+
+
+def _untrained(scene: Scene, rng: Rng) -> Prompt:
+    return _split(scene, rng, scenes.UNTRAINED)
+
+
+def _unknown(scene: Scene, rng: Rng) -> Prompt:
+    prompt = _split(scene, rng)
+    return Prompt(f"{prompt.clip} {words_at_random(rng)}", f"{prompt.t5}, {words_at_random(rng)}")
+
+
+def _whole_on_t5(scene: Scene, rng: Rng) -> Prompt:
+    return Prompt("", scenes.whole_caption(scene, rng))
+
+
+def _whole_on_clip(scene: Scene, rng: Rng) -> Prompt:
+    return Prompt(scenes.whole_caption(scene, rng), "")
+
+
+def _whole_on_both(scene: Scene, rng: Rng) -> Prompt:
+    text = scenes.whole_caption(scene, rng)
+    return Prompt(text, text)
+
+
+def _background_on_clip(scene: Scene, rng: Rng) -> Prompt:
+    return Prompt(scenes.background_caption(scene, rng), "")
+
+
+OBJECT = ("colour", "place", "shape", "size", "fill")
+CASES = (
+    Case("one object on T5, background on CLIP", _split, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("the same in sentences never trained", _untrained, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("the same among unknown words", _unknown, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("background on CLIP, T5 empty", _background_on_clip, ONE, ("background",)),
+    Case("all on T5, CLIP empty", _whole_on_t5, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("the same text on both", _whole_on_both, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("all on CLIP, T5 empty", _whole_on_clip, ONE, (*OBJECT, "background", "count", "everything")),
+    Case("two objects in a relation on T5, background on CLIP", _split, TWO,
+         ("colour", "shape", "size", "fill", "background", "relation", "count", "everything"), related=True),
+    Case("three objects on T5, background on CLIP", _split, THREE, (*OBJECT, "background", "count", "everything")),
+)
+
+
+def drawn_by_lot(case: Case, count: int, rng: Rng) -> list[Scene]:
+    return [scenes.unseen_scene(rng, case.counts, case.related) for _ in range(count)]
+
+
+def shares(told: list[Scene], seen: list[Scene]) -> dict[str, float]:
+    """For each thing that can be right, the share of pictures in which it is."""
+    verdicts = [scenes.judge(*pair) for pair in zip(told, seen, strict=True)]
+    return {name: mean(verdict[name] for verdict in verdicts) for name in verdicts[0]}
+
+
+def row(name: str, columns: tuple[str, ...], right: dict[str, float]) -> list[str]:
+    return [name, *(f"{100 * right[column]:.1f}" if column in columns else "" for column in COLUMNS)]
+
+
+def followed(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
+    """The table's rows: per cent of the pictures."""
+    rows, sheets = [], []
+    for number, case in enumerate(CASES):
+        rng = random.Random(f"{chosen.seed}/{number}")
+        told = drawn_by_lot(case, chosen.pictures, rng)
+        pictures = pipeline.draw([case.say(scene, rng) for scene in told], chosen.seed, guidance=chosen.guidance)
+        seen = [scenes.read(picture) for picture in pictures]
+        rows.append(row(case.name, case.columns, shares(told, seen)))
+        sheets.append(np.concatenate(pictures[:10], 1))
+        say("  " + ", ".join(filter(None, rows[-1])))
+        if number == 0:
+            chance = row("chance: the first row's pictures, other scenes", case.columns, shares(told[1:], seen[:-1]))
+            decoded = decode_true(pipeline, told)
+            ceiling = row("ceiling: true pictures through the autoencoder", case.columns,
+                          shares(told, [scenes.read(picture) for picture in decoded]))
+    if chosen.sheet:
+        Image.fromarray(np.concatenate(sheets)).save(chosen.sheet)
+    return [*rows, chance, ceiling]
+
+
+def decode_true(pipeline: Pipeline, told: list[Scene]) -> np.ndarray:
+    pixels = torch.from_numpy(np.stack([scenes.render(scene) for scene in told])).float() / 255
+    parts = [pipeline.vae.decode(pipeline.vae.encode(part)) for part in pixels.split(16)]
+    return (torch.cat(parts) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+# ---- conflict
+
+def conflict(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
+    """T5 is told one scene and CLIP another: whose colour, shape, place and background is drawn?"""
+    rng = random.Random(f"{chosen.seed}/conflict")
+    case = Case("", _whole_on_both, ONE, ())
+    pairs = list(zip(*(drawn_by_lot(case, chosen.pictures, rng) for _ in range(2)), strict=True))
+    prompts = [Prompt(scenes.whole_caption(clip, rng), scenes.whole_caption(t5, rng)) for t5, clip in pairs]
+    pictures = pipeline.draw(prompts, chosen.seed, guidance=chosen.guidance)
+    seen = [scenes.read(picture) for picture in pictures]
+    rows = []
+    for name in (*OBJECT, "background"):
+        outcomes = [winner(name, t5, clip, picture) for (t5, clip), picture in zip(pairs, seen, strict=True)]
+        outcomes = [outcome for outcome in outcomes if outcome]
+        percents = [f"{100 * mean(each == side for each in outcomes):.1f}" for side in ("T5", "CLIP", "neither")]
+        rows.append([name, *percents, str(len(outcomes))])
+    return rows
+
+
+def winner(name: str, t5: Scene, clip: Scene, seen: Scene) -> str | None:
+    """Whose word is in the picture, or None where both say the same."""
+    def says(scene: Scene) -> list[str]:
+        return [scene.background] if name == "background" else [getattr(item, name) for item in scene.objects[-1:]]
+
+    if says(t5) == says(clip):
+        return None
+    return "T5" if says(seen) == says(t5) else "CLIP" if says(seen) == says(clip) else "neither"
+
+
+# ---- time
+
+def speed(pipeline: Pipeline, repeats: int = 5) -> float:
+    """Seconds for one picture at the default size, from text to pixels; the median."""
+    taken = []
+    for number in range(repeats + 1):
+        started = time.perf_counter()
+        pipeline.draw([Prompt("at sunset", "a large blue square in the top left")], number)
+        taken.append(time.perf_counter() - started)
+    return median(taken[1:])
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench nano", description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=200, help="for each row")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
+    parser.add_argument("--sheet", type=Path, help="write the first ten pictures of each row here")
+    parser.add_argument("--json", type=Path, help="write the tables here, too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    comfy.utils.set_progress_bar_enabled(False)
+    warn_if_busy()
+    pipeline = Pipeline(chosen.models)
+    time_for_one = speed(pipeline)
+    say(f"{STEPS} steps and everything else in {seconds(time_for_one)}; {chosen.pictures} pictures for each row ...")
+    tables = {"followed": followed(pipeline, chosen), "conflict": conflict(pipeline, chosen)}
+    print(f"\n{machine()}; {STEPS} steps, guidance {chosen.guidance}: {seconds(time_for_one)} for one picture\n")
+    print(f"Right, in per cent of {chosen.pictures} pictures\n\n{table(['', *COLUMNS], tables['followed'])}\n")
+    print("T5 and CLIP are told different scenes, per cent of the pictures in which their words differ\n\n"
+          + table(["whose is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"]))
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"seconds": time_for_one, **tables}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`dev.py run nano.sheet`: README's contact sheet, rows of CLIP prompts, columns of T5 prompts, one seed.
+
+Needs ComfyUI.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .pipeline import MODELS, Pipeline, Prompt
+
+SHEET = Path(__file__).resolve().parent.parent / "images" / "nano.png"
+SEED = 1
+
+CLIP_PROMPTS = ("at night", "on pink paper", "under water", "in the snow", "on a checkered floor", "")
+T5_PROMPTS = (
+    "a big yellow star in the middle",
+    "a small red heart in the top left",
+    "a blue circle left of an orange square",
+    "a white triangle inside a large purple circle",
+    "a large green ring with stripes at the bottom",
+    "",
+)
+
+HEAD, SIDE, GAP, FONT = 52, 150, 6, 13
+INK, PAPER, MUTED = (28, 30, 36), (255, 255, 255), (120, 124, 134)
+
+
+def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], anchor: str, text: str, width: int) -> None:
+    font = ImageFont.load_default(FONT)
+    draw.multiline_text(at, _wrapped(text or "(empty)", width, font), fill=INK if text else MUTED, font=font,
+                        anchor=anchor, align="center" if anchor[0] == "m" else "right", spacing=3)
+
+
+def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS) -> Image.Image:
+    """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
+    rows, columns, height, width, _ = pictures.shape
+    page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
+    draw = ImageDraw.Draw(page)
+    _label(draw, (SIDE - 2 * GAP, HEAD - 2 * GAP), "rd", "CLIP \N{DOWNWARDS ARROW}   T5 \N{RIGHTWARDS ARROW}", SIDE)
+    for column, text in enumerate(t5):
+        _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
+    for row, text in enumerate(clip):
+        y = HEAD + row * (height + GAP)
+        _label(draw, (SIDE - 2 * GAP, y + height / 2), "rm", text, SIDE - 4 * GAP)
+        for column in range(columns):
+            page.paste(Image.fromarray(pictures[row, column]), (SIDE + column * (width + GAP), y))
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
+    parser.add_argument("--out", type=Path, default=SHEET)
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args()
+    pipeline = Pipeline(options.models)
+    prompts = [Prompt(clip, t5) for clip in CLIP_PROMPTS for t5 in T5_PROMPTS]
+    pictures = np.concatenate([pipeline.draw([prompt], options.seed, steps=20) for prompt in prompts])
+    options.out.parent.mkdir(exist_ok=True)
+    sheet(pictures.reshape(len(CLIP_PROMPTS), len(T5_PROMPTS), *pictures.shape[1:])).save(options.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
