@@ -24,7 +24,7 @@ from ..devtools.environment import GB, cache_folder
 from ..devtools.server import PACK, Server
 from ..nano.layouts import Shape
 from ..nodes.encode import layout
-from . import weights
+from . import encoder_files
 from .measure import SIDES, Comparison, compared, machine, rounds, seconds, table, warn_if_busy
 
 CLIP_L = {"clip_width": 768, "clip_layers": 12}
@@ -51,7 +51,7 @@ def dual_loader(files: dict[str, str], scale: str) -> dict[str, Any]:
     pair = {"clip_name1": files["clip_l"], "clip_name2": files["t5xxl"]}
     if scale == "real":
         return node("DualCLIPLoader", **pair, type="flux")
-    config = layout.T5.config(weights.shapes(SCALES[scale])["t5xxl"])
+    config = layout.T5.config(encoder_files.shapes(SCALES[scale])["t5xxl"])
     return node("SizedDualCLIPLoader", **pair, t5_config=json.dumps(config))
 
 
@@ -120,7 +120,7 @@ def visit(side: str, folder: Path, files: dict[str, str], scale: str, edits: int
 
 
 def check_room(folder: Path, shape: Shape) -> None:
-    need, memory = weights.size(shape), psutil.virtual_memory().available
+    need, memory = encoder_files.size(shape), psutil.virtual_memory().available
     if memory < need + SPARE_GB * GB:
         raise SetupError(f"{memory / GB:.1f} GB of memory are free, these encoders need {need / GB + SPARE_GB:.1f}; "
                          "close other programs, or try --scale small")
@@ -131,8 +131,8 @@ def check_room(folder: Path, shape: Shape) -> None:
 
 def measure(folder: Path, scale: str, visits: int, edits: int) -> dict[str, dict[str, list[Run]]]:
     """runs[side][kind], all visits in one list."""
-    say(f"Writing {weights.size(SCALES[scale]) / GB:.2f} GB of random encoders to {folder} ...")
-    files = weights.write(folder, SCALES[scale])
+    say(f"Writing {encoder_files.size(SCALES[scale]) / GB:.2f} GB of random encoders to {folder} ...")
+    files = encoder_files.write(folder, SCALES[scale])
     runs = {side: {kind: [] for kind in EDITS} for side in SIDES}
     for number, side in rounds(visits):
         say(f"visit {number + 1} of {visits}, {side} ...")

@@ -61,11 +61,11 @@ def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
     return dict(zip(SIDES, (native, ours), strict=True))
 
 
-def steps_compared(calls: dict, count: int, steps: int, name: str) -> Comparison:
-    """Raises ValueError where the sides' latents differ."""
+def steps_compared(calls: dict, count: int, steps: int, name: str, same: bool = True) -> Comparison:
+    """Raises ValueError where the sides' latents are not the same, or not different, as they should be."""
     wanted = {side: call()["samples"] for side, call in calls.items()}  # warms up, too
-    if not torch.equal(wanted["native"], wanted["ours"]):
-        raise ValueError("the two sides' latents differ, so their times say nothing")
+    if torch.equal(wanted["native"], wanted["ours"]) != same:
+        raise ValueError(f"the two sides' latents {'differ' if same else 'are equal'}, so their times say nothing")
     taken = {side: [] for side in SIDES}
     for number, side in rounds(count):
         started = time.perf_counter()

@@ -1,71 +1,74 @@
-"""Text encoders at any size with random weights, written tensor by tensor: T5-XXL's 9.5 GB never stand in memory.
+"""What do T5 weights in the attention cost in a sampling step?
 
-Every layer gets the same random numbers. Time and memory do not depend on them, and drawing one layer is quick.
+    python dev.py bench weights [--scale small] [--rounds 7] [--steps 4] [--tokens 256 1024 4096]
+
+MMDiT Sampler on blocks as wide as FLUX.1's, random weights, one prompt without weights ("native") and the same prompt
+with sixteen weighted tokens ("ours"), both sides in one process, in turn. The target is 1.03.
 """
 
-import dataclasses
-import json
-import os
-import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import argparse
+import math
 
+import comfy.model_management
+import comfy.utils
 import torch
 
+from ..devtools import say
 from ..nano import layouts
+from ..nodes.condition.controls import Controls, put
+from ..nodes.sample.nodes import MMDiTSampler
+from ..nodes.sample.schedule import PATCH
+from . import step
+from .measure import SIDES, Comparison, compared, machine, warn_if_busy
 
-ENCODERS = ("clip_l", "t5xxl")
-DTYPE, DTYPE_NAME = torch.bfloat16, "BF16"  # safetensors' name for it
-
-Shapes = dict[str, tuple[int, ...]]
-
-
-def shapes(shape: layouts.Shape) -> dict[str, Shapes]:
-    """Every tensor of both encoders and its shape, by official key names, without making any."""
-    with torch.device("meta"):
-        parts = layouts.official({name: layouts.BUILDERS[name](shape) for name in ENCODERS})
-    return {name: {key: tuple(value.shape) for key, value in part.items()} for name, part in parts.items()}
+WEIGHTED = {row: 0.5 + 0.1 * row for row in range(16)}
 
 
-def size(shape: layouts.Shape) -> int:
-    """Bytes of both files together, but for their headers."""
-    return sum(_size(each) for part in shapes(shape).values() for each in part.values())
+def weighted(prompt: list) -> list:
+    """The prompt with WEIGHTED tokens."""
+    ((txt, extras),) = prompt
+    weights = torch.ones(1, txt.shape[1])
+    for row, weight in WEIGHTED.items():
+        weights[0, row] = weight
+    return [[txt, put(extras, Controls(weights.log()))]]
 
 
-def write(folder: Path, shape: layouts.Shape) -> dict[str, str]:
-    """Both encoders as files in `folder`; gives their names."""
-    one_layer = layouts.random_state_dicts(dataclasses.replace(shape, clip_layers=1, t5_layers=1))
-    names = {}
-    for name, wanted in shapes(shape).items():
-        stock = {key: value.to(DTYPE) for key, value in one_layer.pop(name).items()}
-        names[name] = f"{name}.safetensors"
-        stream(folder / names[name], wanted, lambda key, stock=stock: stock[first_layer(key)])
-    return names
+def measured(shape: layouts.Shape, tokens: int, chosen: argparse.Namespace) -> Comparison:
+    model, plain = step.model(shape), step.prompt(shape)
+    side = PATCH * math.isqrt(tokens)
+    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
+
+    def sampled(positive):
+        return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,
+                                    sampler="euler", scheduler="simple").result[0]
+
+    calls = dict(zip(SIDES, (lambda: sampled(plain), lambda: sampled(weighted(plain))), strict=True))
+    name = f"a step, width {shape.hidden}, {tokens} + {step.TXT_TOKENS} tokens"
+    return step.steps_compared(calls, chosen.rounds, chosen.steps, name, same=False)
 
 
-def first_layer(key: str) -> str:
-    """The name that a tensor of any layer has in the first."""
-    return re.sub(r"\.(layers|block)\.\d+\.", r".\1.0.", key)
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench weights", description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=step.SCALES, default="real", help="real needs 8 GB of memory")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=4, help="sampling steps in a round")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[256, 1024], help="image tokens")
+    return parser.parse_args()
 
 
-def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callable[[str], torch.Tensor]) -> None:
-    """A safetensors file, one tensor in memory at a time. The format: header length, JSON header, raw bytes."""
-    header, end = {"__metadata__": {"format": "pt"}}, 0
-    for key, shape in wanted.items():
-        start, end = end, end + _size(shape)
-        header[key] = {"dtype": DTYPE_NAME, "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # so that tensors are aligned
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for key, shape in wanted.items():
-            tensor = tensor_of(key)
-            if tuple(tensor.shape) != shape or tensor.dtype != DTYPE:
-                raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {DTYPE} {list(shape)}")
-            file.write(tensor.contiguous().view(torch.uint8).numpy())
-    os.replace(partial, path)
+def main() -> None:
+    chosen = options()
+    comfy.utils.set_progress_bar_enabled(False)
+    warn_if_busy()
+    shape, results = step.SCALES[chosen.scale], []
+    for tokens in chosen.tokens:
+        say(f"{tokens} image tokens through {shape.double} double and {shape.single} single blocks ...")
+        results.append(measured(shape, tokens, chosen))
+        comfy.model_management.unload_all_models()
+    print(f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps; native: no weights, ours: "
+          f"{len(WEIGHTED)} weighted tokens\n")
+    print(compared(results))
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    return torch.Size(shape).numel() * DTYPE.itemsize
+if __name__ == "__main__":
+    main()

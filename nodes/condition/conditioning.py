@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
+from .controls import taken
 
 START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
 DEFAULT_GUIDANCE = (
@@ -55,7 +56,7 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
     vec = ClipVec(
-        tuple(Span(entry["pooled_output"], rest) for (_, entry), rest in zip(conditioning, rests, strict=True))
+        tuple(Span(entry["pooled_output"], taken(rest)) for (_, entry), rest in zip(conditioning, rests, strict=True))
     )
     txt = T5Text(tuple(Span(tensor, rest) for (tensor, _), rest in zip(conditioning, rests, strict=True)))
     return vec, txt, GUIDANCE_OFF if guidance is None else guidance

@@ -14,8 +14,11 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.sd
 import comfy.sd1_clip
+import torch
 
+from ..condition.controls import Controls, put
 from ..streams import ClipVec, Span, T5Text
+from . import weights
 from .lengths import COMFYUI, LENGTHS, Tokens, cut
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
@@ -48,22 +51,60 @@ def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
     return ClipVec(tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries))
 
 
-def encode_t5(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> tuple[T5Text, Cut | None]:
+def encode_clip_weighted(clip: comfy.sd.CLIP, text: str) -> tuple[ClipVec, list[str]]:
+    """As `encode_clip`, but weights like `(word:1.3)` act on vec (see weights.py); and what to tell of them.
+
+    CLIP-L runs once more for each weight that is not 1. Text without weights gives `encode_clip`'s vec, bit for bit.
+    """
+    prompt = weights.parse(text)
+    acting = [group for group in prompt.groups if group.change]
+    if not acting:
+        return encode_clip(clip, text), []
+    plain = encode_clip(clip, prompt.plain())
+    without = [encode_clip(clip, prompt.plain(without=group)) for group in acting]
+    spans = []
+    for index, span in enumerate(plain.spans):
+        removed = [(each.spans[index].tensor, group.change) for each, group in zip(without, acting, strict=True)]
+        spans.append(Span(weights.move(span.tensor, removed), span.extras))
+    idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
+    return ClipVec(tuple(spans)), weights.clip_notes(prompt, idle)
+
+
+def _same(one: ClipVec, other: ClipVec) -> bool:
+    return all(torch.equal(a.tensor, b.tensor) for a, b in zip(one.spans, other.spans, strict=True))
+
+
+def encode_t5(
+    clip: comfy.sd.CLIP, text: str, length: str = COMFYUI, mode: str = weights.EMBEDDING
+) -> tuple[T5Text, Cut | None]:
     """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
 
-    `length` is a key of LENGTHS.
+    `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act.
     """
     half = _half(clip, T5XXL)
     rule = LENGTHS[length]
     padding = {**_FLUX_PADDING, **clip.tokenizer_options}
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
+    text = weights.escape(text) if mode == weights.OFF else text
     chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
     kept = [cut(chunk, rule.limit) for chunk in chunks]
-    entries = half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: [chunk for chunk, _ in kept]})
-    for _, entry in entries:
+    read, controls = [chunk for chunk, _ in kept], None
+    if mode == weights.ATTENTION:
+        read, controls = _to_attention(read)
+    spans = []
+    for txt, entry in half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: read}):
         entry.pop("pooled_output")  # always None: T5 has no pooled output
-    return T5Text(tuple(Span(txt, entry) for txt, entry in entries)), _report(clip, chunks, kept)
+        spans.append(Span(txt, put(entry, controls) if controls else entry))
+    return T5Text(tuple(spans)), _report(clip, chunks, kept)
+
+
+def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Controls | None]:
+    """Tokens at weight 1, and their weights as controls; none where all were 1."""
+    given = [weight for chunk in chunks for _, weight in chunk]
+    if all(weight == 1.0 for weight in given):
+        return chunks, None
+    return [[(token, 1.0) for token, _ in chunk] for chunk in chunks], Controls(weights.bias(given))
 
 
 def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cut | None:

@@ -8,9 +8,10 @@ from comfy_api.latest import io
 
 from ..notice import tell
 from ..sockets import FluxTxt, FluxVec
-from .encoding import encode_clip, encode_t5
+from .encoding import encode_clip, encode_clip_weighted, encode_t5
 from .lengths import COMFYUI, LENGTHS
 from .loading import load_clip_l, load_t5
+from .weights import EMBEDDING, MODES, escape, parse, t5_notes
 
 CATEGORY = "Flux Duet/encode"
 
@@ -91,15 +92,28 @@ class ClipEncode(io.ComfyNode):
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it.",
+                    tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it. "
+                    "(words:1.3) strengthens, (words:0.5) weakens, (words:0) is as if they were not there.",
+                ),
+                io.Boolean.Input(
+                    "weights",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    label_on="act",
+                    label_off="are text",
+                    tooltip="Whether (words:1.3) is a weight, which moves vec, or simply text in parentheses.",
                 ),
             ],
             outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road, for Dual Prompt.")],
         )
 
     @classmethod
-    def execute(cls, clip, text) -> io.NodeOutput:
-        return io.NodeOutput(encode_clip(clip, text))
+    def execute(cls, clip, text, weights=True) -> io.NodeOutput:
+        if not weights:
+            return io.NodeOutput(encode_clip(clip, escape(text)))
+        vec, notes = encode_clip_weighted(clip, text)
+        return io.NodeOutput(vec, ui=tell("\n".join(notes)) if notes else None)
 
 
 class T5Encode(io.ComfyNode):
@@ -128,14 +142,24 @@ class T5Encode(io.ComfyNode):
                     "official 512 (dev) and official 256 (schnell): padded and cut as Black Forest Labs' code does. "
                     "exact: no padding. FLUX.1 reads padding too, so this changes the picture a little.",
                 ),
+                io.Combo.Input(
+                    "weights",
+                    options=list(MODES),
+                    default=EMBEDDING,
+                    optional=True,
+                    tooltip="How (words:1.3) acts. embedding: as in ComfyUI, by moving the words' rows. attention: the "
+                    "picture looks at the words as much as if they stood there 1.3 times; needs MMDiT Sampler, or "
+                    "Apply Duet for native samplers. off: parentheses are text.",
+                ),
             ],
             outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road, for Dual Prompt.")],
         )
 
     @classmethod
-    def execute(cls, clip, text, length=COMFYUI) -> io.NodeOutput:
-        txt, cut = encode_t5(clip, text, length)
-        return io.NodeOutput(txt, ui=tell(str(cut)) if cut else None)
+    def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
+        txt, cut = encode_t5(clip, text, length, weights)
+        notes = [*([str(cut)] if cut else []), *t5_notes(parse(text), weights)]
+        return io.NodeOutput(txt, ui=tell("\n".join(notes)) if notes else None)
 
 
 NODES = [LoadClip, LoadT5, ClipEncode, T5Encode]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import comfy.samplers
 from comfy_api.latest import io
 
+from .apply import attach
 from .sampling import SCHEDULERS, Plan, sample
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
 
@@ -123,6 +124,25 @@ class MMDiTSampler(io.ComfyNode):
         return io.NodeOutput(sample(model, positive, negative, latent, Plan(**plan)))
 
 
+class ApplyDuet(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetApply",
+            display_name="Apply Duet",
+            category=CATEGORY,
+            description="Makes a FLUX.1 model carry out what its prompts ask for beyond ComfyUI's own (T5 weights in "
+            "the attention), under any native sampler. MMDiT Sampler does it by itself.",
+            search_aliases=["attention weights", "patch model", "duet"],
+            inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
+            outputs=[io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and the like.")],
+        )
+
+    @classmethod
+    def execute(cls, model) -> io.NodeOutput:
+        return io.NodeOutput(attach(model))
+
+
 SHIFTS = {
     "dev": lambda tokens, mu: official_mu(tokens),
     "schnell": lambda tokens, mu: None,
@@ -171,4 +191,4 @@ class FluxSigmas(io.ComfyNode):
         return io.NodeOutput(denoised(lambda n: flux_sigmas(n, strength), steps, denoise))
 
 
-NODES = [MMDiTSampler, FluxSigmas]
+NODES = [MMDiTSampler, ApplyDuet, FluxSigmas]

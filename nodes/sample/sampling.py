@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..condition.conditioning import widths
+from ..condition.controls import asked_for
+from .apply import attach
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 OFFICIAL = "official"
@@ -46,6 +48,8 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
             f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
             "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
+    if asked_for(positive) or asked_for(negative or []):
+        model = attach(model)
     # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)

@@ -60,11 +60,12 @@ def clips(request, save_models, tmp_path_factory):
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_comfyui_length_is_native(clips, text):
-    """Through our loaders, and through the dual CLIP that the native node gets."""
+    """Through our loaders, and through the dual CLIP that the native node gets. CLIP's weights, which natively do
+    nothing, have their own tests in test_weights.py."""
     dual, clip, t5 = clips
     theirs = native.encode(dual, text, text)
     for holders in ((clip, t5), (dual, dual)):
-        vec, txt = ClipEncode.execute(holders[0], text)[0], T5Encode.execute(holders[1], text)[0]
+        vec, txt = encode_clip(holders[0], text), T5Encode.execute(holders[1], text)[0]
         native.assert_same(join(vec, txt), theirs)
 
 

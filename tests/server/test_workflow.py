@@ -22,6 +22,17 @@ def test_as_shipped_it_gives_the_native_graph_s_picture(nano_server, shipped):
     assert numpy.array_equal(ours, pixels(result, native))
 
 
+def test_dual_clip_loader_has_no_room_for_small_encoders(nano_server, shipped):
+    """Why the nano workflow needs our loaders: ComfyUI builds CLIP-L and T5-XXL at their full sizes."""
+    workflow = shipped.copy()
+    dual = workflow.add("DualCLIPLoader", clip_name1=workflow.inputs("FluxDuetLoadClip")["clip_name"],
+                        clip_name2=workflow.inputs("FluxDuetLoadT5")["t5_name"], type="flux")
+    workflow.inputs("FluxDuetClipEncode")["clip"] = dual
+    result = nano_server.run(workflow, check=False)
+    assert result.status == "error" and result.error["node_type"] == "DualCLIPLoader"
+    assert "size mismatch" in result.error["exception_message"]
+
+
 def test_both_prompts_and_the_seed_reach_the_picture(comfy_server, workflow):
     pictures = [pixels(comfy_server.run(workflow), workflow.node("SaveImage"))]
     for kind, name, value in (("FluxDuetClipEncode", "text", "on snow"), ("FluxDuetT5Encode", "text", "a small star"),

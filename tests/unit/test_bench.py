@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from flux_duet.bench import edit, measure, nano, weights
+from flux_duet.bench import edit, encoder_files, measure, nano
 from flux_duet.nano import layouts, scenes
 from flux_duet.nodes.encode import layout
 
@@ -38,9 +38,9 @@ def test_results_are_a_markdown_table():
 
 
 def test_streamed_file_is_the_tensors(tmp_path):
-    tensors = {"a": torch.randn(3, 5).to(weights.DTYPE), "b.c": torch.randn(7).to(weights.DTYPE)}
+    tensors = {"a": torch.randn(3, 5).to(encoder_files.DTYPE), "b.c": torch.randn(7).to(encoder_files.DTYPE)}
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    weights.stream(tmp_path / "x.safetensors", shapes, tensors.__getitem__)
+    encoder_files.stream(tmp_path / "x.safetensors", shapes, tensors.__getitem__)
     read = load_file(tmp_path / "x.safetensors")
     assert read.keys() == tensors.keys()
     assert all(torch.equal(read[key], tensors[key]) for key in tensors)
@@ -49,22 +49,22 @@ def test_streamed_file_is_the_tensors(tmp_path):
 
 def test_a_tensor_of_another_shape_is_no_file(tmp_path):
     with pytest.raises(ValueError, match=r"a: got torch.bfloat16 \[2\], expected torch.bfloat16 \[3\]"):
-        weights.stream(tmp_path / "x.safetensors", {"a": (3,)}, lambda key: torch.zeros(2, dtype=weights.DTYPE))
+        encoder_files.stream(tmp_path / "x.safetensors", {"a": (3,)}, lambda key: torch.zeros(2).bfloat16())
     assert not (tmp_path / "x.safetensors").exists()
 
 
 def test_encoders_have_every_layer_and_the_first_ones_numbers(tmp_path):
-    names = weights.write(tmp_path, TINY)
-    clip, t5 = (load_file(tmp_path / names[name]) for name in weights.ENCODERS)
-    assert layout.check(weights.shapes(TINY)["clip_l"], layout.CLIP_L, "clip_l")["num_hidden_layers"] == 3
-    assert {key: tuple(value.shape) for key, value in t5.items()} == weights.shapes(TINY)["t5xxl"]
+    names = encoder_files.write(tmp_path, TINY)
+    clip, t5 = (load_file(tmp_path / names[name]) for name in encoder_files.ENCODERS)
+    assert layout.check(encoder_files.shapes(TINY)["clip_l"], layout.CLIP_L, "clip_l")["num_hidden_layers"] == 3
+    assert {key: tuple(value.shape) for key, value in t5.items()} == encoder_files.shapes(TINY)["t5xxl"]
     key = "encoder.block.{}.layer.1.DenseReluDense.wo.weight"
     assert torch.equal(t5[key.format(2)], t5[key.format(0)]) and t5[key.format(0)].float().std() > 0
-    assert weights.size(TINY) == sum(value.nbytes for part in (clip, t5) for value in part.values())
+    assert encoder_files.size(TINY) == sum(value.nbytes for part in (clip, t5) for value in part.values())
 
 
 def test_real_scale_is_clip_l_and_t5_xxl():
-    shapes = weights.shapes(edit.SCALES["real"])
+    shapes = encoder_files.shapes(edit.SCALES["real"])
     parameters = {name: sum(torch.Size(shape).numel() for shape in part.values()) for name, part in shapes.items()}
     # Of openai/clip-vit-large-patch14's text model, and of google/t5-v1_1-xxl's encoder.
     assert parameters == {"clip_l": 123_060_480, "t5xxl": 4_762_310_656}

@@ -1,0 +1,71 @@
+"""Text encoders at any size with random weights, written tensor by tensor: T5-XXL's 9.5 GB never stand in memory.
+
+Every layer gets the same random numbers. Time and memory do not depend on them, and drawing one layer is quick.
+"""
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from ..nano import layouts
+
+ENCODERS = ("clip_l", "t5xxl")
+DTYPE, DTYPE_NAME = torch.bfloat16, "BF16"  # safetensors' name for it
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes(shape: layouts.Shape) -> dict[str, Shapes]:
+    """Every tensor of both encoders and its shape, by official key names, without making any."""
+    with torch.device("meta"):
+        parts = layouts.official({name: layouts.BUILDERS[name](shape) for name in ENCODERS})
+    return {name: {key: tuple(value.shape) for key, value in part.items()} for name, part in parts.items()}
+
+
+def size(shape: layouts.Shape) -> int:
+    """Bytes of both files together, but for their headers."""
+    return sum(_size(each) for part in shapes(shape).values() for each in part.values())
+
+
+def write(folder: Path, shape: layouts.Shape) -> dict[str, str]:
+    """Both encoders as files in `folder`; gives their names."""
+    one_layer = layouts.random_state_dicts(dataclasses.replace(shape, clip_layers=1, t5_layers=1))
+    names = {}
+    for name, wanted in shapes(shape).items():
+        stock = {key: value.to(DTYPE) for key, value in one_layer.pop(name).items()}
+        names[name] = f"{name}.safetensors"
+        stream(folder / names[name], wanted, lambda key, stock=stock: stock[first_layer(key)])
+    return names
+
+
+def first_layer(key: str) -> str:
+    """The name that a tensor of any layer has in the first."""
+    return re.sub(r"\.(layers|block)\.\d+\.", r".\1.0.", key)
+
+
+def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callable[[str], torch.Tensor]) -> None:
+    """A safetensors file, one tensor in memory at a time. The format: header length, JSON header, raw bytes."""
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for key, shape in wanted.items():
+        start, end = end, end + _size(shape)
+        header[key] = {"dtype": DTYPE_NAME, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that tensors are aligned
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for key, shape in wanted.items():
+            tensor = tensor_of(key)
+            if tuple(tensor.shape) != shape or tensor.dtype != DTYPE:
+                raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {DTYPE} {list(shape)}")
+            file.write(tensor.contiguous().view(torch.uint8).numpy())
+    os.replace(partial, path)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return torch.Size(shape).numel() * DTYPE.itemsize
