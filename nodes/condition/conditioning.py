@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
-from .controls import taken
+from .controls import Controls, put, take
 
 START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
 DEFAULT_GUIDANCE = (
@@ -28,10 +28,13 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     `merges` says how to unite an extra that both streams carry with different values; without a rule that is an error.
     A negative `guidance` switches the guidance embedding off.
     """
-    return [
-        [txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, "guidance": None if guidance < 0 else guidance}]
-        for vec_span, txt_span, extras in _pairs(vec.spans, txt.spans, merges or {})
-    ]
+    entries = []
+    for vec_span, txt_span, extras in _pairs(vec.spans, txt.spans, merges or {}):
+        if txt_span.bias is not None:
+            extras = put(extras, Controls(txt_span.bias))
+        guided = {"guidance": None if guidance < 0 else guidance}
+        entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
+    return entries
 
 
 def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
@@ -55,11 +58,12 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
         )
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
-    vec = ClipVec(
-        tuple(Span(entry["pooled_output"], taken(rest)) for (_, entry), rest in zip(conditioning, rests, strict=True))
-    )
-    txt = T5Text(tuple(Span(tensor, rest) for (tensor, _), rest in zip(conditioning, rests, strict=True)))
-    return vec, txt, GUIDANCE_OFF if guidance is None else guidance
+    vecs, txts = [], []
+    for (tensor, entry), rest in zip(conditioning, rests, strict=True):
+        extras, controls = take(rest)
+        vecs.append(Span(entry["pooled_output"], extras))
+        txts.append(Span(tensor, extras, controls and controls.bias))
+    return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 
 def _pairs(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge]):

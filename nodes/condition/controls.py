@@ -74,11 +74,12 @@ def put(extras: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
     return {**extras, MODEL_CONDS: {**extras.get(MODEL_CONDS, {}), KEY: ControlCond(controls)}}
 
 
-def taken(extras: Mapping[str, Any]) -> dict[str, Any]:
-    """The extras without any controls."""
-    conds = {key: value for key, value in extras.get(MODEL_CONDS, {}).items() if key != KEY}
+def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls | None]:
+    """The extras without controls, and the controls, if there were any."""
+    conds = dict(extras.get(MODEL_CONDS, {}))
+    cond = conds.pop(KEY, None)
     rest = {key: value for key, value in extras.items() if key != MODEL_CONDS}
-    return {**rest, MODEL_CONDS: conds} if conds else rest
+    return {**rest, MODEL_CONDS: conds} if conds else rest, cond and cond.controls
 
 
 def armed(entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,9 +14,8 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.sd
 import comfy.sd1_clip
-import torch
+from torch import Tensor
 
-from ..condition.controls import Controls, put
 from ..streams import ClipVec, Span, T5Text
 from . import weights
 from .lengths import COMFYUI, LENGTHS, Tokens, cut
@@ -30,48 +29,39 @@ _FLUX_PADDING = {"t5xxl_min_length": 256, "t5xxl_min_padding": None}
 
 @dataclass(frozen=True)
 class Cut:
-    """What T5 did not read: token counts, and the text that was cut away."""
+    """What an encoder did not read: token counts, and the text that was left out."""
 
+    reader: str
     total: int
     kept: int
     text: str
 
     def __str__(self):
-        return f"T5 reads {self.kept} of {self.total} tokens. Not read: {textwrap.shorten(self.text, 300)}"
+        return f"{self.reader} reads {self.kept} of {self.total} tokens. Not read: {textwrap.shorten(self.text, 300)}"
 
 
 def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
     """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected.
 
-    T5 is neither run nor moved.
+    As natively, only the first 75 tokens count, and weights do nothing. T5 is neither run nor moved.
     """
+    return _clip_vec(_half(clip, CLIP_L), _tokens(clip, text, CLIP_L))
+
+
+def clip_chunks(clip: comfy.sd.CLIP, text: str) -> list[Tokens]:
+    """The text's tokens, in chunks of 75 (Long-CLIP: 246) between a start and an end token."""
+    return _tokens(clip, text, CLIP_L)
+
+
+def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> list[ClipVec]:
+    """The vec of each chunk, as if there were no other."""
     half = _half(clip, CLIP_L)
-    tokens = _tokens(clip, text, CLIP_L)
-    entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: tokens}, unprojected=True)
+    return [_clip_vec(half, [chunk]) for chunk in chunks]
+
+
+def _clip_vec(half: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
+    entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: chunks}, unprojected=True)
     return ClipVec(tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries))
-
-
-def encode_clip_weighted(clip: comfy.sd.CLIP, text: str) -> tuple[ClipVec, list[str]]:
-    """As `encode_clip`, but weights like `(word:1.3)` act on vec (see weights.py); and what to tell of them.
-
-    CLIP-L runs once more for each weight that is not 1. Text without weights gives `encode_clip`'s vec, bit for bit.
-    """
-    prompt = weights.parse(text)
-    acting = [group for group in prompt.groups if group.change]
-    if not acting:
-        return encode_clip(clip, text), []
-    plain = encode_clip(clip, prompt.plain())
-    without = [encode_clip(clip, prompt.plain(without=group)) for group in acting]
-    spans = []
-    for index, span in enumerate(plain.spans):
-        removed = [(each.spans[index].tensor, group.change) for each, group in zip(without, acting, strict=True)]
-        spans.append(Span(weights.move(span.tensor, removed), span.extras))
-    idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
-    return ClipVec(tuple(spans)), weights.clip_notes(prompt, idle)
-
-
-def _same(one: ClipVec, other: ClipVec) -> bool:
-    return all(torch.equal(a.tensor, b.tensor) for a, b in zip(one.spans, other.spans, strict=True))
 
 
 def encode_t5(
@@ -89,33 +79,37 @@ def encode_t5(
     text = weights.escape(text) if mode == weights.OFF else text
     chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
     kept = [cut(chunk, rule.limit) for chunk in chunks]
-    read, controls = [chunk for chunk, _ in kept], None
+    read, bias = [chunk for chunk, _ in kept], None
     if mode == weights.ATTENTION:
-        read, controls = _to_attention(read)
+        read, bias = _to_attention(read)
     spans = []
     for txt, entry in half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: read}):
         entry.pop("pooled_output")  # always None: T5 has no pooled output
-        spans.append(Span(txt, put(entry, controls) if controls else entry))
+        spans.append(Span(txt, entry, bias))
     return T5Text(tuple(spans)), _report(clip, chunks, kept)
 
 
-def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Controls | None]:
-    """Tokens at weight 1, and their weights as controls; none where all were 1."""
+def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:
+    """Tokens at weight 1, and what their weights add to the attention [1, L]; nothing where all were 1."""
     given = [weight for chunk in chunks for _, weight in chunk]
     if all(weight == 1.0 for weight in given):
         return chunks, None
-    return [[(token, 1.0) for token, _ in chunk] for chunk in chunks], Controls(weights.bias(given))
+    return [[(token, 1.0) for token, _ in chunk] for chunk in chunks], weights.bias(given)
 
 
 def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cut | None:
     lost = [token for _, rest in kept for token, *_ in rest]
     if not lost:
         return None
-    ids = [token for token in lost if isinstance(token, int)]  # the rest are textual inversions, which have no text
+    counts = sum(map(len, chunks)), sum(len(chunk) for chunk, _ in kept)
+    return Cut(_TITLES[T5XXL], *counts, said(clip, lost, T5XXL))
+
+
+def said(clip: comfy.sd.CLIP, ids: list, name: str) -> str:
+    """Tokens as text, but for textual inversions, which have none."""
     # Single-encoder tokenizers of other models have the same thing under a longer name.
-    tokenizer = getattr(clip.tokenizer, T5XXL, None) or getattr(clip.tokenizer, f"clip_{T5XXL}")
-    text = tokenizer.tokenizer.decode(ids)
-    return Cut(total=sum(map(len, chunks)), kept=sum(len(chunk) for chunk, _ in kept), text=text)
+    tokenizer = getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}")
+    return tokenizer.tokenizer.decode([token for token in ids if isinstance(token, int)])
 
 
 def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:

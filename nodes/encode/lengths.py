@@ -27,6 +27,14 @@ LENGTHS = {
 }
 
 Tokens = list[tuple]  # (id or embedding tensor, weight)
+CLIP_START, CLIP_END = 49406, 49407  # CLIP-L pads with its end token
+
+
+def words(chunk: Tokens) -> list:
+    """What stands in a chunk of CLIP-L between its start and its first end token: ids, or embedding tensors."""
+    tokens = [token for token, *_ in chunk]
+    ends = (place for place, token in enumerate(tokens) if isinstance(token, int) and token == CLIP_END)
+    return tokens[1 : next(ends, len(tokens))]
 
 
 def cut(tokens: Tokens, limit: int | None) -> tuple[Tokens, Tokens]:

@@ -8,10 +8,11 @@ from comfy_api.latest import io
 
 from ..notice import tell
 from ..sockets import FluxTxt, FluxVec
-from .encoding import encode_clip, encode_clip_weighted, encode_t5
+from .clip_prompt import FIRST, PAST, encode_clip_prompt
+from .encoding import encode_t5
 from .lengths import COMFYUI, LENGTHS
 from .loading import load_clip_l, load_t5
-from .weights import EMBEDDING, MODES, escape, parse, t5_notes
+from .weights import EMBEDDING, MODES, parse, t5_notes
 
 CATEGORY = "Flux Duet/encode"
 
@@ -95,6 +96,16 @@ class ClipEncode(io.ComfyNode):
                     tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it. "
                     "(words:1.3) strengthens, (words:0.5) weakens, (words:0) is as if they were not there.",
                 ),
+                io.Combo.Input(
+                    "past_75",
+                    options=list(PAST),
+                    default=FIRST,
+                    optional=True,
+                    advanced=True,
+                    tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest is lost, as in "
+                    "ComfyUI. average: of the vectors of all chunks of 75. strongest: the chunk whose vector is "
+                    "farthest from the empty prompt's.",
+                ),
                 io.Boolean.Input(
                     "weights",
                     default=True,
@@ -109,10 +120,8 @@ class ClipEncode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip, text, weights=True) -> io.NodeOutput:
-        if not weights:
-            return io.NodeOutput(encode_clip(clip, escape(text)))
-        vec, notes = encode_clip_weighted(clip, text)
+    def execute(cls, clip, text, past_75=FIRST, weights=True) -> io.NodeOutput:
+        vec, notes = encode_clip_prompt(clip, text, past_75, weights)
         return io.NodeOutput(vec, ui=tell("\n".join(notes)) if notes else None)
 
 

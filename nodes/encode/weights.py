@@ -60,6 +60,8 @@ class Weighted:
 
         Each segment keeps parentheses of its own, because ComfyUI tokenizes them one by one: the tokens stay the same.
         """
+        if not self.groups:
+            return self.source
         left = [each for each in self.segments if without is None or not _within(each, without)]
         return "".join(f"({escape(each.text)}:1.0)" for each in left)
 

@@ -208,4 +208,4 @@ def test_off_reads_parentheses(singles):
 def test_a_weight_below_zero_says_what_it_does(singles):
     out = T5Encode.execute(singles[1], "a (red:-1) circle", weights="attention")
     assert "'red'" in out.ui["text"][0]
-    assert torch.isneginf(out[0].spans[0].extras["model_conds"]["flux_duet"].controls.bias).any()
+    assert torch.isneginf(out[0].spans[0].bias).any()

@@ -77,8 +77,9 @@ def test_switched_off_parentheses_are_text(clip):
 
 def test_a_weight_that_cannot_act_says_so(clip, caplog):
     out = ClipEncode.execute(clip, "a red circle, " * 20 + "(at night:1.8)")
-    (said,) = out.ui["text"]
-    assert "'at night'" in said and "no effect" in said and said in caplog.text
+    cut, idle = out.ui["text"][0].split("\n")
+    assert cut.startswith("CLIP-L reads") and cut.endswith("at night")
+    assert "'at night'" in idle and "no effect" in idle and idle in caplog.text
     assert ClipEncode.execute(clip, "(at night:1.8)").ui is None
 
 

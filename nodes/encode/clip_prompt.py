@@ -1,0 +1,88 @@
+"""A whole CLIP prompt -> vec: weights that act, and what to do with more than CLIP-L reads. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import comfy.sd
+import torch
+
+from ..streams import ClipVec, Span
+from . import weights
+from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said
+from .lengths import Tokens, words
+
+Read = tuple[ClipVec, "Cut | None"]
+
+
+def encode_clip_prompt(clip: comfy.sd.CLIP, text: str, past: str, weighted: bool = True) -> tuple[ClipVec, list[str]]:
+    """`text` -> vec [1, 768], and what to tell of it: what CLIP-L did not read, and weights that do nothing.
+
+    `past` is a key of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
+    without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit.
+    """
+    read = PAST[past]
+    prompt = weights.parse(text if weighted else weights.escape(text))
+    plain, cut = read(clip, prompt.plain())
+    acting = [group for group in prompt.groups if group.change]
+    without = [read(clip, prompt.plain(without=group))[0] for group in acting]
+    idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
+    notes = [*([str(cut)] if cut else []), *weights.clip_notes(prompt, idle)]
+    return _moved(plain, without, [group.change for group in acting]), notes
+
+
+def _moved(plain: ClipVec, without: list[ClipVec], changes: list[float]) -> ClipVec:
+    if not changes:
+        return plain
+    spans = []
+    for index, span in enumerate(plain.spans):
+        removed = [(each.spans[index].tensor, change) for each, change in zip(without, changes, strict=True)]
+        spans.append(Span(weights.move(span.tensor, removed), span.extras))
+    return ClipVec(tuple(spans))
+
+
+def _same(one: ClipVec, other: ClipVec) -> bool:
+    return all(torch.equal(a.tensor, b.tensor) for a, b in zip(one.spans, other.spans, strict=True))
+
+
+# ---- more than CLIP-L reads
+
+
+def _first(clip: comfy.sd.CLIP, text: str) -> Read:
+    """Natively: the first chunk's, and the rest is lost."""
+    return encode_clip(clip, text), _cut(clip, clip_chunks(clip, text), 0)
+
+
+def _average(clip: comfy.sd.CLIP, text: str) -> Read:
+    """The mean of all chunks' vectors."""
+    vecs = encode_clip_chunks(clip, clip_chunks(clip, text))
+    if len(vecs) == 1:
+        return vecs[0], None
+    spans = zip(*(vec.spans for vec in vecs), strict=True)
+    mean = (Span(torch.stack([span.tensor for span in same]).mean(0), same[0].extras) for same in spans)
+    return ClipVec(tuple(mean)), None
+
+
+def _strongest(clip: comfy.sd.CLIP, text: str) -> Read:
+    """The chunk whose vector is farthest from the empty prompt's: the longest way from saying nothing."""
+    chunks = clip_chunks(clip, text)
+    vecs = encode_clip_chunks(clip, chunks)
+    if len(vecs) == 1:
+        return vecs[0], None
+    nothing = encode_clip(clip, "").spans[0].tensor
+    ways = [float((vec.spans[0].tensor - nothing).norm()) for vec in vecs]
+    best = ways.index(max(ways))
+    return vecs[best], _cut(clip, chunks, best)
+
+
+def _cut(clip: comfy.sd.CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
+    """What is lost where only one chunk is kept."""
+    said_by = [words(chunk) for chunk in chunks]
+    lost = [token for index, ids in enumerate(said_by) if index != kept for token in ids]
+    if not lost:
+        return None
+    return Cut("CLIP-L", sum(map(len, said_by)), len(said_by[kept]), said(clip, lost, CLIP_L).strip())
+
+
+FIRST, AVERAGE, STRONGEST = "first", "average", "strongest"
+PAST: dict[str, Callable[[comfy.sd.CLIP, str], Read]] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}
