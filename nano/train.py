@@ -199,6 +199,16 @@ def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dic
     return state_dicts
 
 
+def write_curve(run: Run, path: Path) -> None:
+    """The recipe, and (step, seconds, loss) all along, beside the weights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    content = {"recipe": asdict(run.recipe), "steps": run.step, "minutes": round(run.elapsed / 60, 1)}
+    lines = ",\n".join(f"  {json.dumps(point)}" for point in run.curve)
+    partial.write_text(json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    os.replace(partial, path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the joint training")
@@ -216,6 +226,7 @@ def main() -> None:
     train_flow(run)
     polish_decoder(recipe, options.cache, slim)
     metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
+    write_curve(run, options.out / "training.json")
     paths = layouts.write(
         options.out, finished(run, shape, slim), torch.float16, TABLE_DTYPE, metadata)
     for path in paths.values():

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
 from . import weights
+from .inspection import Reading, read_by_clip, read_by_t5
 from .lengths import COMFYUI, LENGTHS, Tokens, cut
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
@@ -107,9 +108,29 @@ def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cu
 
 def said(clip: comfy.sd.CLIP, ids: list, name: str) -> str:
     """Tokens as text, but for textual inversions, which have none."""
+    return tokenizer_of(clip, name).tokenizer.decode([token for token in ids if isinstance(token, int)])
+
+
+def tokenizer_of(clip: comfy.sd.CLIP, name: str):
+    """One encoder's tokenizer (comfy/sd1_clip.py, SDTokenizer), or None where the CLIP has none for it."""
     # Single-encoder tokenizers of other models have the same thing under a longer name.
-    tokenizer = getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}")
-    return tokenizer.tokenizer.decode([token for token in ids if isinstance(token, int)])
+    return getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}", None)
+
+
+def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[Reading]:
+    """What each road that the CLIP has reads of a text. Nothing is run.
+
+    Raises ValueError for a CLIP that tokenizes for neither.
+    """
+    clip_l, t5 = tokenizer_of(clip, CLIP_L), tokenizer_of(clip, T5XXL)
+    readings = [read_by_clip(clip_l, text)] if clip_l else []
+    readings += [read_by_t5(t5, text, length)] if t5 else []
+    if not readings:
+        raise ValueError(
+            f"Prompt Inspector: this CLIP's {type(clip.tokenizer).__name__} tokenizes neither for CLIP-L nor for T5. "
+            "Connect Load CLIP-L, Load T5, or DualCLIPLoader with type flux."
+        )
+    return readings
 
 
 def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:

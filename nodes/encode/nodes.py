@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import folder_paths
+import numpy
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..notice import tell
 from ..sockets import FluxTxt, FluxVec
+from .chips import draw
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
-from .encoding import encode_t5
+from .encoding import encode_t5, inspect
+from .inspection import notes
 from .lengths import COMFYUI, LENGTHS
 from .loading import load_clip_l, load_t5
 from .weights import EMBEDDING, MODES, parse, t5_notes
@@ -171,4 +176,41 @@ class T5Encode(io.ComfyNode):
         return io.NodeOutput(txt, ui=tell("\n".join(notes)) if notes else None)
 
 
-NODES = [LoadClip, LoadT5, ClipEncode, T5Encode]
+class Inspect(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetInspect",
+            display_name="Prompt Inspector",
+            category=CATEGORY,
+            description="Shows what each road reads of a prompt: every token, which are cut, weighted or unknown, and "
+            "how many fit. No encoder is run.",
+            search_aliases=["token counter", "tokenizer", "count tokens", "prompt length"],
+            is_output_node=True,
+            inputs=[
+                io.Clip.Input("clip", tooltip="Any CLIP; its tokenizers are used, its encoders are not run."),
+                io.String.Input("text", multiline=True, dynamic_prompts=True, tooltip="The prompt to look at."),
+                io.Combo.Input(
+                    "length",
+                    options=list(LENGTHS),
+                    default=COMFYUI,
+                    tooltip="T5's length mode, as in T5 Encode.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="picture", tooltip="A chip for each token."),
+                io.String.Output(display_name="summary", tooltip="Counts, and what is cut or unknown, in words."),
+                io.String.Output(display_name="json", tooltip="Every token: id, place in the text, weight, chunk."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, clip, text, length=COMFYUI) -> io.NodeOutput:
+        readings = inspect(clip, text, length)
+        picture = torch.from_numpy(numpy.asarray(draw(readings), dtype=numpy.float32) / 255)[None]
+        summary = "\n".join([*(reading.headline for reading in readings), *notes(readings)])
+        told = json.dumps([reading.as_json() for reading in readings])
+        return io.NodeOutput(picture, summary, told, ui=ui.PreviewImage(picture, cls=cls))
+
+
+NODES = [LoadClip, LoadT5, ClipEncode, T5Encode, Inspect]

@@ -156,7 +156,7 @@ def bias(given: Sequence[float]) -> Tensor:
 def clip_notes(prompt: Weighted, idle: Sequence[Group]) -> list[str]:
     """What a user should know of weights in a CLIP prompt: those that change nothing, and those that may be none."""
     told = [f"The weight of '{prompt.words(group)}' has no effect: CLIP-L does not read these words." for group in idle]
-    return told + _implied(prompt)
+    return told + implied(prompt)
 
 
 def t5_notes(prompt: Weighted, mode: str) -> list[str]:
@@ -165,10 +165,11 @@ def t5_notes(prompt: Weighted, mode: str) -> list[str]:
         return []
     below = [prompt.words(group) for group in prompt.groups if group.weight < 0]
     told = [f"A weight below 0 acts as 0 in mode 'attention': '{words}'." for words in below if mode == ATTENTION]
-    return told + _implied(prompt)
+    return told + implied(prompt)
 
 
-def _implied(prompt: Weighted) -> list[str]:
+def implied(prompt: Weighted) -> list[str]:
+    """Says which parentheses became weights without a number, perhaps by accident."""
     meant = [prompt.words(group) for group in prompt.groups if group.implied and group.change]
     if not meant:
         return []
