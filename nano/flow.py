@@ -64,6 +64,10 @@ class Prompts:
     vec: Tensor
     txt: Tensor
 
+    def rows(self, start: int) -> "Prompts":
+        """Those from `start` on."""
+        return Prompts(self.vec[start:], self.txt[start:])
+
 
 @torch.no_grad()
 def encode(encoders: TextEncoders, tokens: Tokens, clip: list[str], t5: list[str], length: int,
@@ -124,7 +128,9 @@ def flow_loss(model: nn.Module, teacher: nn.Module | None, latents: Tensor, batc
     noise, at = torch.randn_like(latents), sigma[:, None, None, None]
     x, target = latents.lerp(noise, at), noise - latents
     if teacher is not None:
-        guidance[:len(batch) // 4] = 1  # the plain flow stays known: the teacher needs it
-        target = target + guided(teacher, x, sigma, prompts, nothing, guidance)
+        plain = len(batch) // 2  # the plain flow stays known: the teacher needs it
+        guidance[:plain] = 1
+        rest = prompts.rows(plain), nothing.rows(plain), guidance[plain:]
+        target[plain:] += guided(teacher, x[plain:], sigma[plain:], *rest)
     error = (velocity(model, x, sigma, prompts, guidance) - target).square().mean(1)  # [B, 16, 16]
     return (error * (1 + emphasis * _objects(batch, error.shape[-1]))).mean()

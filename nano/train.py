@@ -33,7 +33,7 @@ class Recipe:
     ae_steps: int = 3000
     ae_minutes: float = 8.0
     decoder_steps: int = 1500
-    decoder_minutes: float = 3.0
+    decoder_minutes: float = 2.5
     encoder_steps: int = 1300
     pool: int = 24_000  # scenes with a latent
     steps: int = 11_000
@@ -42,12 +42,13 @@ class Recipe:
     warmup: int = 150
     ema: float = 0.999
     emphasis: float = 8.0  # on objects, for the first half; then it fades to none
-    guided_from: float = 0.7  # from here on guidance_in learns what its number means
+    several: int = 2  # how many times likelier a scene of two or three objects is drawn than one of a single
+    guided_from: float = 0.65  # from here on guidance_in learns what its number means
     tail: float = 0.008  # the last steps, all at ComfyUI's 256 T5 tokens
 
 
 # A flow that was begun may go on with other values of these.
-LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from", "tail")
+LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from", "tail", "several")
 
 TABLE_DTYPE = torch.float8_e4m3fn  # a table is looked up, never multiplied
 
@@ -118,6 +119,7 @@ class Run:
         self.recipe, self.minutes, self.path = recipe, minutes, cache / "flow.pt"
         self.encoders, self.tokens = encoders.eval(), Tokens()
         self.latents, self.pool = latents, pool_scenes(recipe)
+        self.weights = [recipe.several if len(scene.objects) > 1 else 1 for scene in self.pool]
         self.model, self.average = flow.flux(shape, recipe.seed), flow.flux(shape, recipe.seed)
         self.average.requires_grad_(False)
         self.muon, self.adam = optimizers.of(self.model, inner=("blocks.",), lr=recipe.lr)
@@ -146,7 +148,7 @@ class Run:
         return max(self.step / self.recipe.steps, clock)
 
     def _loss(self, rng: random.Random) -> Tensor:
-        recipe, rows = self.recipe, rng.choices(range(self.recipe.pool), k=self.recipe.batch)
+        recipe, rows = self.recipe, rng.choices(range(self.recipe.pool), self.weights, k=self.recipe.batch)
         batch = [self.pool[row] for row in rows]
         length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
         prompts = flow.encode(self.encoders, self.tokens, *flow.captions(batch, rng), length, rng)

@@ -198,9 +198,13 @@ class Inspect(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="picture", tooltip="A chip for each token."),
-                io.String.Output(display_name="summary", tooltip="Counts, and what is cut or unknown, in words."),
-                io.String.Output(display_name="json", tooltip="Every token: id, place in the text, weight, chunk."),
+                io.Image.Output("picture", display_name="picture", tooltip="A chip for each token."),
+                io.String.Output(
+                    "summary", display_name="summary", tooltip="Counts, and what is cut or unknown, in words."
+                ),
+                io.String.Output(
+                    "json", display_name="json", tooltip="Every token: id, place in the text, weight, chunk."
+                ),
             ],
         )
 

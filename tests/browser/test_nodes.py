@@ -6,11 +6,13 @@ SOCKETS = {
     "FluxDuetLoadT5": ("Load T5", [], ["CLIP"]),
     "FluxDuetClipEncode": ("CLIP-L Encode", ["clip CLIP"], ["vec FLUX_VEC"]),
     "FluxDuetT5Encode": ("T5 Encode", ["clip CLIP"], ["txt FLUX_TXT"]),
+    "FluxDuetInspect": ("Prompt Inspector", ["clip CLIP"], ["picture IMAGE", "summary STRING", "json STRING"]),
     "FluxDuetDualPrompt": ("Dual Prompt", ["vec FLUX_VEC", "txt FLUX_TXT"], ["CONDITIONING"]),
     "FluxDuetSplit": ("Split Conditioning", ["conditioning CONDITIONING"],
                       ["vec FLUX_VEC", "txt FLUX_TXT", "guidance FLOAT"]),
     "FluxDuetSampler": ("MMDiT Sampler", ["model MODEL", "positive CONDITIONING", "latent LATENT",
                                           "negative CONDITIONING"], ["LATENT"]),
+    "FluxDuetApply": ("Apply Duet", ["model MODEL"], ["MODEL"]),
     "FluxDuetSigmas": ("Flux Sigmas", ["latent LATENT"], ["SIGMAS"]),
     "FluxDuetDecode": ("VAE Decode", ["vae VAE", "samples LATENT"], ["IMAGE"]),
 }

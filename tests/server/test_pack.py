@@ -1,12 +1,12 @@
-"""What a user finds after installing the pack: nine nodes, their help, models to run on, a workflow to start with."""
+"""What a user finds after installing the pack: eleven nodes, their help, models to run on, a workflow to start with."""
 
 import pytest
 
 from flux_duet.nano.layouts import FILES
 
 # Shared workflows name them: none may ever go.
-NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt",
-         "FluxDuetSplit", "FluxDuetSampler", "FluxDuetSigmas", "FluxDuetDecode"]
+NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetInspect",
+         "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
            ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),
