@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .pipeline import MODELS, Pipeline, Prompt
 
-SHEET = Path(__file__).resolve().parent.parent / "images" / "nano.png"
+SHEET = Path(__file__).resolve().parent.parent / "images" / "nano.jpg"
 SEED = 1
 
 CLIP_PROMPTS = ("at night", "on pink paper", "under water", "in the snow", "on a checkered floor", "")
@@ -19,12 +19,12 @@ T5_PROMPTS = (
     "a big yellow star in the middle",
     "a small red heart in the top left",
     "a blue circle left of an orange square",
-    "a white triangle inside a large purple circle",
-    "a large green ring with stripes at the bottom",
+    "a white triangle inside a purple circle",
+    "a green ring with stripes at the bottom",
     "",
 )
 
-HEAD, SIDE, GAP, FONT = 52, 150, 6, 13
+HEAD, SIDE, GAP, FONT = 64, 150, 6, 13
 INK, PAPER, MUTED = (28, 30, 36), (255, 255, 255), (120, 124, 134)
 
 
@@ -50,7 +50,7 @@ def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[
     rows, columns, height, width, _ = pictures.shape
     page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
-    _label(draw, (SIDE - 2 * GAP, HEAD - 2 * GAP), "rd", "CLIP \N{DOWNWARDS ARROW}   T5 \N{RIGHTWARDS ARROW}", SIDE)
+    draw.text((SIDE - 2 * GAP, HEAD - GAP), "CLIP below, T5 above", fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
     for column, text in enumerate(t5):
         _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
     for row, text in enumerate(clip):
@@ -71,7 +71,7 @@ def main() -> None:
     prompts = [Prompt(clip, t5) for clip in CLIP_PROMPTS for t5 in T5_PROMPTS]
     pictures = np.concatenate([pipeline.draw([prompt], options.seed, steps=20) for prompt in prompts])
     options.out.parent.mkdir(exist_ok=True)
-    sheet(pictures.reshape(len(CLIP_PROMPTS), len(T5_PROMPTS), *pictures.shape[1:])).save(options.out, optimize=True)
+    sheet(pictures.reshape(len(CLIP_PROMPTS), len(T5_PROMPTS), *pictures.shape[1:])).save(options.out, quality=90, optimize=True)
 
 
 if __name__ == "__main__":
