@@ -95,9 +95,10 @@ def drawn_by_lot(case: Case, count: int, rng: Rng) -> list[Scene]:
 
 
 def shares(told: list[Scene], seen: list[Scene]) -> dict[str, float]:
-    """For each thing that can be right, the share of pictures in which it is."""
+    """For each thing that can be right, the share of pictures in which it is, of those in which it was told."""
     verdicts = [scenes.judge(*pair) for pair in zip(told, seen, strict=True)]
-    return {name: mean(verdict[name] for verdict in verdicts) for name in verdicts[0]}
+    names = dict.fromkeys(name for verdict in verdicts for name in verdict)
+    return {name: mean(verdict[name] for verdict in verdicts if name in verdict) for name in names}
 
 
 def row(name: str, columns: tuple[str, ...], right: dict[str, float]) -> list[str]:

@@ -50,7 +50,8 @@ def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[
     rows, columns, height, width, _ = pictures.shape
     page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((SIDE - 2 * GAP, HEAD - GAP), "CLIP below, T5 above", fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
+    corner = (SIDE - 2 * GAP, HEAD - GAP)
+    draw.text(corner, "CLIP below, T5 above", fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
     for column, text in enumerate(t5):
         _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
     for row, text in enumerate(clip):
@@ -71,7 +72,8 @@ def main() -> None:
     prompts = [Prompt(clip, t5) for clip in CLIP_PROMPTS for t5 in T5_PROMPTS]
     pictures = np.concatenate([pipeline.draw([prompt], options.seed, steps=20) for prompt in prompts])
     options.out.parent.mkdir(exist_ok=True)
-    sheet(pictures.reshape(len(CLIP_PROMPTS), len(T5_PROMPTS), *pictures.shape[1:])).save(options.out, quality=90, optimize=True)
+    page = sheet(pictures.reshape(len(CLIP_PROMPTS), len(T5_PROMPTS), *pictures.shape[1:]))
+    page.save(options.out, quality=90, optimize=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from .vocabulary import BACKGROUNDS, COLOURS, FILLS, PLACES, SHAPES, SIZES
 
 COARSE = 64  # pixels of the first look
 LIMIT = 0.12  # squared distance of two colours, from which on they are simply different
-LEAST = 1.5  # what an object must explain: squared distance summed over pixels of 128 x 128
+LEAST = 7.0  # what an object must explain, in squared distance summed over 128 x 128 pixels; the faintest explain 21
 LIGHTS = np.linspace(0.88, 1.12, 9)
 STEPS = np.linspace(-0.03, 0.03, 5)  # how far from its place an object is looked for, and then finer
 FINE = np.linspace(-0.0075, 0.0075, 3)
