@@ -30,6 +30,10 @@ class TextEncoders(nn.Module):
         super().__init__()
         parts = layouts.modules(shape, seed)
         self.clip_l, self.t5xxl = parts["clip_l"], parts["t5xxl"]
+        for name, value in self.t5xxl.named_parameters():
+            if name.endswith("SelfAttention.q.weight"):
+                # T5 does not scale its attention's logits down, so it begins with small queries.
+                value.data.mul_(0.025 * value.shape[1] ** 0.5)
 
     def vec(self, ids: Tensor, lengths: list[int]) -> Tensor:
         """CLIP's state at the first end token, after the final norm, not projected: [B, 77] -> [B, clip_width].

@@ -102,10 +102,8 @@ def _ae(shape: Shape) -> TAESD:
 
 BUILDERS = {"flux": _flux, "clip_l": _clip_l, "t5xxl": _t5xxl, "ae": _ae}
 
-# Standard deviations where "one over the root of the fan-in" would be wrong. T5 does not scale its attention's logits
-# down, so its queries are small.
+# Standard deviations where "one over the root of the fan-in" would be wrong.
 DEVIATIONS = {
-    "SelfAttention.q.weight": 0.025,
     "token_embedding.weight": 0.3,
     "shared.weight": 0.3,
     "position_embedding.weight": 0.1,
