@@ -11,8 +11,9 @@ from flux_duet import comfy_entrypoint
 SOCKETS = {
     "FluxDuetLoadClip": ("clip_name COMBO, device COMBO?", "CLIP"),
     "FluxDuetLoadT5": ("t5_name COMBO, device COMBO?", "CLIP"),
-    "FluxDuetClipEncode": ("clip CLIP, text STRING", "FLUX_VEC"),
-    "FluxDuetT5Encode": ("clip CLIP, text STRING, length COMBO", "FLUX_TXT"),
+    "FluxDuetClipEncode": ("clip CLIP, text STRING, past_75 COMBO?, weights BOOLEAN?", "FLUX_VEC"),
+    "FluxDuetT5Encode": ("clip CLIP, text STRING, length COMBO, weights COMBO?", "FLUX_TXT"),
+    "FluxDuetInspect": ("clip CLIP, text STRING, length COMBO", "IMAGE, STRING, STRING"),
     "FluxDuetDualPrompt": ("vec FLUX_VEC, txt FLUX_TXT, guidance FLOAT", "CONDITIONING"),
     "FluxDuetSplit": ("conditioning CONDITIONING", "FLUX_VEC, FLUX_TXT, FLOAT"),
     "FluxDuetSampler": (
@@ -21,6 +22,7 @@ SOCKETS = {
         "leftover_noise BOOLEAN?",
         "LATENT",
     ),
+    "FluxDuetApply": ("model MODEL", "MODEL"),
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
 }
