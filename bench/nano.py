@@ -168,7 +168,7 @@ def speed(pipeline: Pipeline, repeats: int = 5) -> float:
     taken = []
     for number in range(repeats + 1):
         started = time.perf_counter()
-        pipeline.draw([Prompt("on pink paper", "a blue circle left of an orange square")], number)
+        pipeline.draw([Prompt("on pink paper", "a green ring with stripes at the bottom")], number)
         taken.append(time.perf_counter() - started)
     return median(taken[1:])
 

@@ -10,7 +10,7 @@ from .inspection import Reading
 from .spans import Piece
 
 # Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.
-HUES = {"CLIP": (213, 94, 0), "T5": (0, 114, 178)}
+HUES = {"CLIP": (0, 114, 178), "T5": (213, 94, 0)}
 PAPER, INK, MUTED, LINE = (255, 255, 255), (30, 33, 39), (128, 132, 140), (206, 210, 216)
 
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
