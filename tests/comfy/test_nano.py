@@ -48,6 +48,7 @@ def test_a_prompt_gives_the_same_picture_alone_and_among_others(pipeline):
     assert torch.allclose(both[:1], alone, atol=2e-3)  # the order of summation differs
 
 
+@pytest.mark.slow
 def test_guidance_changes_the_picture(pipeline):
     prompt = [Prompt("at night", "a big yellow star")]
     low, high = (pipeline.draw(prompt, seed=0, guidance=guidance).astype(int) for guidance in (1.0, 4.0))

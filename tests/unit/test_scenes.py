@@ -165,7 +165,7 @@ def test_sentences_for_judging_are_none_of_training():
 
 def test_read_finds_what_was_drawn():
     noise = np.random.default_rng(0)
-    for scene in several(25, seed=5):
+    for scene in several(10, seed=5):
         picture = scenes.render(scene) + noise.normal(0, 6, (128, 128, 3))
         verdict = scenes.judge(scene, scenes.read(np.clip(picture, 0, 255).astype(np.uint8)))
         assert all(verdict.values()), (scene, verdict)
