@@ -116,10 +116,11 @@ def guided(teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothi
 
 
 def flow_loss(model: nn.Module, teacher: nn.Module | None, latents: Tensor, batch: list[scenes.Scene],
-              prompts: Prompts, nothing: Prompts, emphasis: float = 0.0) -> Tensor:
+              prompts: Prompts, nothing: Prompts | None, emphasis: float = 0.0) -> Tensor:
     """Rectified flow as FLUX learns it: x = (1 - sigma) x0 + sigma noise, and the model says noise - x0.
 
-    With a teacher, guidance_in learns guidance; without, it is given numbers that say nothing.
+    With a teacher, and `nothing` as the empty prompt, guidance_in learns guidance; without, it is given numbers that
+    say nothing.
     `emphasis` is how much more an object's latents count than the background's. Objects cover a twentieth of a
     picture, so that their words are learned late; but weights that depend on x0 bias the flow, so let them fade.
     """

@@ -53,10 +53,14 @@ LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from",
 TABLE_DTYPE = torch.float8_e4m3fn  # a table is looked up, never multiplied
 
 
-def _write(path: Path, content: dict) -> None:
+def _write(path: Path, content: dict | str) -> None:
+    """Tensors by torch, text as it is; a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".partial-{os.getpid()}")
-    torch.save(content, partial)
+    if isinstance(content, str):
+        partial.write_text(content, encoding="utf-8")
+    else:
+        torch.save(content, partial)
     os.replace(partial, path)
 
 
@@ -152,9 +156,10 @@ class Run:
         batch = [self.pool[row] for row in rows]
         length = 256 if self.progress > 1 - recipe.tail else choose(rng, T5_LENGTHS)
         prompts = flow.encode(self.encoders, self.tokens, *flow.captions(batch, rng), length, rng)
-        nothing = flow.encode(self.encoders, self.tokens, [""], [""], prompts.txt.shape[1])
-        nothing = flow.Prompts(nothing.vec.expand(len(batch), -1), nothing.txt.expand(len(batch), -1, -1))
-        teacher = self.average if self.progress > recipe.guided_from else None
+        teacher = nothing = None
+        if self.progress > recipe.guided_from:
+            nothing = flow.encode(self.encoders, self.tokens, *[[""] * len(batch)] * 2, prompts.txt.shape[1])
+            teacher = self.average
         emphasis = recipe.emphasis * min(1, 2 - 2 * self.progress)
         return flow.flow_loss(self.model, teacher, self.latents[rows].float(), batch, prompts, nothing, emphasis)
 
@@ -203,12 +208,9 @@ def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dic
 
 def write_curve(run: Run, path: Path) -> None:
     """The recipe, and (step, seconds, loss) all along, beside the weights."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".partial-{os.getpid()}")
     content = {"recipe": asdict(run.recipe), "steps": run.step, "minutes": round(run.elapsed / 60, 1)}
     lines = ",\n".join(f"  {json.dumps(point)}" for point in run.curve)
-    partial.write_text(json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n', encoding="utf-8")
-    os.replace(partial, path)
+    _write(path, json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n')
 
 
 def main() -> None:

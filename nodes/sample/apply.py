@@ -14,13 +14,18 @@ from ..condition.controls import KEY, Controls, armed
 OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
 
 
+def flux_params(model):
+    """The sizes of a FLUX.1 transformer, or None for another model or an opaque wrapper."""
+    params = getattr(model.get_model_object("diffusion_model"), "params", None)
+    return params if getattr(params, "vec_in_dim", None) is not None else None
+
+
 def attach(model):
     """A clone of a MODEL that carries out the controls in its CONDITIONING. Twice is as once.
 
     Raises ValueError for a model whose text is not FLUX.1's.
     """
-    params = getattr(model.get_model_object("diffusion_model"), "params", None)
-    if getattr(params, "vec_in_dim", None) is None:
+    if flux_params(model) is None:
         raise ValueError(
             f"Apply Duet: got a model of {type(model.model).__name__}, expected FLUX.1, whose T5 tokens stand first "
             "among those that its blocks attend to. Wrapped models (nunchaku and others) show no attention to act on."

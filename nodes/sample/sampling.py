@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..condition.conditioning import widths
 from ..condition.controls import asked_for
-from .apply import attach
+from .apply import attach, flux_params
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 OFFICIAL = "official"
@@ -93,7 +93,7 @@ def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
             f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise "
             f"goes up to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
         )
-    params = _flux_params(model)
+    params = flux_params(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
     steps = plan.steps
     # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
@@ -108,7 +108,7 @@ def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
 
 def check_widths(model, conditioning: list, name: str) -> None:
     """Raises ValueError where a CONDITIONING was made by encoders of other sizes than this FLUX.1 model's."""
-    params = _flux_params(model)
+    params = flux_params(model)
     if params is None:
         return
     for vec, txt in widths(conditioning):
@@ -118,9 +118,3 @@ def check_widths(model, conditioning: list, name: str) -> None:
                 f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model "
                 "belong to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
             )
-
-
-def _flux_params(model):
-    """The sizes of a FLUX.1 transformer, or None for another model or an opaque wrapper."""
-    params = getattr(model.get_model_object("diffusion_model"), "params", None)
-    return params if hasattr(params, "vec_in_dim") and params.vec_in_dim is not None else None
