@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import comfy.model_patcher
@@ -20,6 +20,7 @@ from ..streams import ClipVec, Span, T5Text
 from . import weights
 from .inspection import Reading, read_by_clip, read_by_t5
 from .lengths import COMFYUI, LENGTHS, Tokens, cut
+from .remember import remembered
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
@@ -46,7 +47,8 @@ def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
 
     As natively, only the first 75 tokens count, and weights do nothing. T5 is neither run nor moved.
     """
-    return _clip_vec(_half(clip, CLIP_L), _tokens(clip, text, CLIP_L))
+    half = _half(clip, CLIP_L)
+    return _clip_vec(clip, half, _tokens(clip, text, CLIP_L))
 
 
 def clip_chunks(clip: comfy.sd.CLIP, text: str) -> list[Tokens]:
@@ -57,12 +59,15 @@ def clip_chunks(clip: comfy.sd.CLIP, text: str) -> list[Tokens]:
 def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> list[ClipVec]:
     """The vec of each chunk, as if there were no other."""
     half = _half(clip, CLIP_L)
-    return [_clip_vec(half, [chunk]) for chunk in chunks]
+    return [_clip_vec(clip, half, [chunk]) for chunk in chunks]
 
 
-def _clip_vec(half: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
-    entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: chunks}, unprojected=True)
-    return ClipVec(tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries))
+def _clip_vec(clip: comfy.sd.CLIP, half: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
+    def encode() -> tuple[Span, ...]:
+        entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: chunks}, unprojected=True)
+        return tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries)
+
+    return ClipVec(remembered(clip, CLIP_L, chunks, encode))
 
 
 def encode_t5(
@@ -83,11 +88,16 @@ def encode_t5(
     read, bias = [chunk for chunk, _ in kept], None
     if mode == weights.ATTENTION:
         read, bias = _to_attention(read)
-    spans = []
-    for txt, entry in half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: read}):
-        entry.pop("pooled_output")  # always None: T5 has no pooled output
-        spans.append(Span(txt, entry, bias))
-    return T5Text(tuple(spans)), _report(clip, chunks, kept)
+
+    def encode() -> tuple[Span, ...]:
+        entries = half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: read})
+        # The pooled output is always None: T5 has none.
+        return tuple(
+            Span(txt, {key: value for key, value in entry.items() if key != "pooled_output"}) for txt, entry in entries
+        )
+
+    spans = remembered(clip, T5XXL, read, encode)
+    return T5Text(tuple(replace(span, bias=bias) for span in spans)), _report(clip, chunks, kept)
 
 
 def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:

@@ -18,6 +18,7 @@ import comfy.utils
 import torch
 
 from . import layout
+from .remember import file_at, mark
 
 
 def load_clip_l(
@@ -31,12 +32,14 @@ def load_clip_l(
     `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice, `disable_dynamic` its
     DynamicVRAM. Raises ValueError for a file that is not a whole CLIP-L.
     """
+    file = file_at(path)
     sd = _read(path)
     config = layout.check(_shapes(sd), layout.CLIP_L, os.path.basename(path))
     target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
     options = {"clip_l_model_config": config, **_on(device)}
     limits = {"clip_l_max_length": config["max_position_embeddings"]}
     clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
+    mark(clip, file)
     return _reloadable(clip, load_clip_l, path, embeddings, device)
 
 
@@ -50,6 +53,7 @@ def load_t5(
 
     Arguments as for `load_clip_l`. Raises ValueError for a file that is not a whole T5.
     """
+    file = file_at(path)
     sd = _read(path)
     config = layout.check(_shapes(sd), layout.T5, os.path.basename(path))
     found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
@@ -58,6 +62,7 @@ def load_t5(
     if "t5_quantization_metadata" in found:
         options["t5xxl_quantization_metadata"] = found["t5_quantization_metadata"]
     clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings)
+    mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
 
 

@@ -46,3 +46,11 @@ def dual(tiny):
 def singles(tiny):
     """The tiny encoders as our two loaders give them: (CLIP-L, T5)."""
     return load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"]))
+
+
+@pytest.fixture(autouse=True)
+def own_embedding_store(tmp_path, monkeypatch):
+    """Each test encodes anew: an embedding kept by another test or an earlier version would hide what it checks."""
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path / "user"))

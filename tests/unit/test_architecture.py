@@ -24,7 +24,7 @@ FLOORS = [
     {"extension"},
 ]
 COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution"}  # and all of comfy*
-PURE = {"torch", "numpy", "PIL", *sys.stdlib_module_names}  # and what ComfyUI ships: Pillow
+PURE = {"torch", "numpy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 

@@ -1,0 +1,126 @@
+"""An encoding from the embedding store, or else computed and kept there. Imports ComfyUI.
+
+The key is a digest of everything that the numbers depend on: the encoder file's content, LoRAs and other patches,
+dtype, device, tokens and their weights, settings, and the versions that compute. Where a CLIP carries something whose
+content cannot be told (hooks, injections, foreign loaders), nothing is kept and nothing is looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import comfy.ldm.modules.attention
+import comfy.model_management
+import comfy.model_patcher
+import comfy.sd
+import comfy.weight_adapter
+import comfyui_version
+import folder_paths
+import torch
+from torch import Tensor
+
+from ..streams import Span
+from .files import EncoderFile
+from .lengths import Tokens
+from .store import VERSION, Store, checksum
+
+_FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile
+# What a patcher may carry besides weight patches; none of it tells its content.
+_OPAQUE = (
+    "object_patches",
+    "weight_wrapper_patches",
+    "hook_patches",
+    "forced_hooks",
+    "injections",
+    "additional_models",
+)
+
+
+class _Untold(Exception):
+    """Something whose content cannot be told takes part in the encoding."""
+
+
+def store() -> Store:
+    return Store(_folder() / "embeddings")
+
+
+def file_at(path: str) -> EncoderFile:
+    return EncoderFile.at(path, _folder() / "files")
+
+
+def _folder() -> Path:
+    return Path(folder_paths.get_system_user_directory("flux_duet"))
+
+
+def mark(clip: comfy.sd.CLIP, file: EncoderFile) -> None:
+    """Notes on a CLIP, for itself and its clones, which file its weights are of."""
+    clip.patcher.set_attachments(_FILE, file)
+
+
+def remembered(
+    clip: comfy.sd.CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]
+) -> tuple[Span, ...]:
+    """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model."""
+    shelf = store()
+    key = key_of(clip, name, chunks) if shelf.settings().on else None
+    if key is None:
+        return encode()
+    kept = shelf.get(key)
+    if kept is not None:
+        return (Span(kept.to(comfy.model_management.intermediate_device())),)
+    spans = encode()
+    if len(spans) == 1 and not spans[0].extras:
+        shelf.put(key, spans[0].tensor)
+    return spans
+
+
+def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
+    """The digest of all that goes into an encoding; None where that cannot be told."""
+    file = clip.patcher.get_attachment(_FILE)
+    if file is None:
+        return None
+    try:
+        parts = [*_settings(clip), name, *_told([chunks, _patches(clip, name)])]
+    except _Untold:
+        return None
+    digest = file.digest()
+    return digest and hashlib.sha256(json.dumps([digest, *parts]).encode()).hexdigest()
+
+
+def _settings(clip: comfy.sd.CLIP) -> list[str]:
+    patcher = clip.patcher
+    changed = [field for field in _OPAQUE if getattr(patcher, field)]
+    changed += [value for kind in (patcher.wrappers, patcher.callbacks) for value in kind.values() if value]
+    if changed or clip.apply_hooks_to_conds or patcher.model_options != {"transformer_options": {}}:
+        raise _Untold
+    device = patcher.load_device
+    attention = comfy.ldm.modules.attention.optimized_attention_for_device(device, mask=True, small_input=True)
+    computing = comfy.model_management.get_torch_device_name(device)
+    dtypes = sorted(map(str, clip.cond_stage_model.dtypes))
+    versions = [VERSION, comfyui_version.__version__, torch.__version__]
+    return [str(each) for each in (*versions, computing, attention.__name__, *dtypes, clip.layer_idx)]
+
+
+def _patches(clip: comfy.sd.CLIP, name: str) -> list:
+    """The weight patches on one encoder. Hashing a LoRA takes less than encoding does."""
+    return sorted((key, patches) for key, patches in clip.patcher.patches.items() if key.startswith(f"{name}."))
+
+
+def _told(value) -> Iterator[str]:
+    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do."""
+    if isinstance(value, Tensor):
+        yield checksum(value.detach().to("cpu").contiguous())
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)} of"
+        for each in value:
+            yield from _told(each)
+    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
+        yield type(value).__name__
+        yield from _told(value.weights)
+    elif value is None or isinstance(value, str | int | float | bool | torch.dtype):
+        yield repr(value)
+    else:
+        raise _Untold
