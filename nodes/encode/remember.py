@@ -29,14 +29,8 @@ from .store import VERSION, Store, checksum
 
 _FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile
 # What a patcher may carry besides weight patches; none of it tells its content.
-_OPAQUE = (
-    "object_patches",
-    "weight_wrapper_patches",
-    "hook_patches",
-    "forced_hooks",
-    "injections",
-    "additional_models",
-)
+_OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
+_CAST = "manual_cast_dtype"  # the one object patch that ComfyUI puts on every CLIP: the dtype that it computes in
 
 
 class _Untold(Exception):
@@ -93,13 +87,14 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
 def _settings(clip: comfy.sd.CLIP) -> list[str]:
     patcher = clip.patcher
     changed = [field for field in _OPAQUE if getattr(patcher, field)]
+    changed += [name for name in patcher.object_patches if name != _CAST]
     changed += [value for kind in (patcher.wrappers, patcher.callbacks) for value in kind.values() if value]
     if changed or clip.apply_hooks_to_conds or patcher.model_options != {"transformer_options": {}}:
         raise _Untold
     device = patcher.load_device
     attention = comfy.ldm.modules.attention.optimized_attention_for_device(device, mask=True, small_input=True)
     computing = comfy.model_management.get_torch_device_name(device)
-    dtypes = sorted(map(str, clip.cond_stage_model.dtypes))
+    dtypes = [*sorted(map(str, clip.cond_stage_model.dtypes)), patcher.object_patches.get(_CAST)]
     versions = [VERSION, comfyui_version.__version__, torch.__version__]
     return [str(each) for each in (*versions, computing, attention.__name__, *dtypes, clip.layer_idx)]
 
