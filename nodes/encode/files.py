@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from .atomic import write_whole
+
+log = logging.getLogger("flux_duet")
 
 _PIECE = 64 * 2**20  # bytes; the digest is of the pieces' digests, so that all cores take part
 
@@ -66,9 +69,13 @@ class EncoderFile:
             return {}
 
     def learn(self, **known) -> None:
+        """Keeps what was found; where the disk is full or read-only, it will have to be found again."""
         known = {**self.recall(), **known}
         text = json.dumps({"path": self.path, "stat": self.stat, "known": known})
-        write_whole(self._record, text.encode())
+        try:
+            write_whole(self._record, text.encode())
+        except OSError as error:
+            log.warning("What was found in %s could not be kept: %s", self.path, error)
 
     def digest(self) -> str | None:
         """The content's digest, from the record or by reading; None where the file is no longer this version."""

@@ -6,7 +6,9 @@ comes out as Mochi's, with an attention mask that FLUX.1 does not use. Here each
 
 from __future__ import annotations
 
+import logging
 import os
+from dataclasses import asdict, dataclass
 
 import comfy.model_management
 import comfy.sd
@@ -18,7 +20,13 @@ import comfy.utils
 import torch
 
 from . import layout
+from .files import EncoderFile
 from .remember import file_at, mark
+from .unread import Unread, read
+
+log = logging.getLogger("flux_duet")
+
+_OUTLINE = "t5 outline 1"  # under which a T5 file's record keeps it; another number when it is made otherwise
 
 
 def load_clip_l(
@@ -38,7 +46,7 @@ def load_clip_l(
     target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
     options = {"clip_l_model_config": config, **_on(device)}
     limits = {"clip_l_max_length": config["max_position_embeddings"]}
-    clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
+    clip = _build(target, [sd], options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
     mark(clip, file)
     return _reloadable(clip, load_clip_l, path, embeddings, device)
 
@@ -51,19 +59,73 @@ def load_t5(
 ) -> comfy.sd.CLIP:
     """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
 
-    Arguments as for `load_clip_l`. Raises ValueError for a file that is not a whole T5.
+    The weights are read when they are first needed. Before, the header is, and of a file that was loaded once not even
+    that. Arguments as for `load_clip_l`. Raises ValueError for a file that is not a whole T5.
     """
     file = file_at(path)
-    sd = _read(path)
-    config = layout.check(_shapes(sd), layout.T5, os.path.basename(path))
-    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
-    target = comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(found.get("dtype_t5")))
-    options = {"t5xxl_model_config": config, **_on(device)}
-    if "t5_quantization_metadata" in found:
-        options["t5xxl_quantization_metadata"] = found["t5_quantization_metadata"]
-    clip = _build(target, sd, options, disable_dynamic, embedding_directory=embeddings)
+    outline = _outline(file, os.path.basename(path))
+    target = comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(outline.dtype))
+    options = {"t5xxl_model_config": outline.config, **_on(device)}
+    # No parameters and no weights as yet: a model on the meta device is neither filled nor moved.
+    unread = {**options, "initial_device": torch.device("meta")}
+    clip = _build(target, [], unread, disable_dynamic, embedding_directory=embeddings)
+    encoder = clip.cond_stage_model.t5xxl
+    if outline.quantised:
+        encoder.transformer.to(torch.float8_e4m3fn)  # for a size that is about right
+    encoder.transformer = Unread(encoder.transformer, lambda: _read_t5(clip, file, options))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
+
+
+def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict) -> torch.nn.Module:
+    """Puts the real T5 where the unread one is, for this CLIP and all its clones, and gives it."""
+    name = os.path.basename(file.path)
+    if not file.is_there():
+        raise ValueError(f"{name} has changed or gone since Load T5 ran; queue again, and Load T5 takes what is there.")
+    sd = _read(file.path)
+    layout.check(_shapes(sd), layout.T5, name)
+    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
+    if "t5_quantization_metadata" in found:
+        options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
+    # Not by another comfy.sd.CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
+    management, patcher = comfy.model_management, clip.patcher
+    dtype = management.text_encoder_dtype(patcher.load_device)
+    size = comfy.utils.calculate_parameters(sd) * management.dtype_size(dtype)
+    device = management.text_encoder_initial_device(patcher.load_device, patcher.offload_device, size)
+    model = _flux_t5(found.get("dtype_t5"))(device=device, dtype=dtype, model_options=options)
+    management.archive_model_dtypes(model)
+    encoder = clip.cond_stage_model.t5xxl
+    unread, encoder.transformer = encoder.transformer, model.t5xxl.transformer
+    try:
+        missing, _ = clip.load_sd(sd)
+    except BaseException:
+        encoder.transformer = unread
+        raise
+    if missing:
+        log.warning("%s: no weights for %s", name, ", ".join(missing))
+    return encoder.transformer
+
+
+@dataclass(frozen=True)
+class _T5Outline:
+    """What of a T5 file must be known before its weights are needed."""
+
+    config: dict
+    dtype: torch.dtype
+    quantised: bool
+
+
+def _outline(file: EncoderFile, name: str) -> _T5Outline:
+    """From the record of an earlier load, or else from the file."""
+    known = file.recall().get(_OUTLINE)
+    if known:
+        return _T5Outline(known["config"], getattr(torch, known["dtype"]), known["quantised"])
+    sd = _read(file.path)  # of a safetensors file this maps the weights, and reads none of them
+    config = layout.check(_shapes(sd), layout.T5, name)
+    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
+    outline = _T5Outline(config, found["dtype_t5"], "t5_quantization_metadata" in found)
+    file.learn(**{_OUTLINE: {**asdict(outline), "dtype": str(outline.dtype).removeprefix("torch.")}})
+    return outline
 
 
 class _FluxT5Tokenizer(comfy.sd1_clip.SD1Tokenizer):
@@ -84,6 +146,11 @@ def _flux_t5(file_dtype: torch.dtype | None) -> type:
             dtype = comfy.model_management.pick_weight_dtype(file_dtype, dtype, device)
             t5 = comfy.text_encoders.sd3_clip.T5XXLModel
             super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
+
+        def memory_estimation_function(self, token_weight_pairs, device=None) -> int:
+            """ComfyUI asks whenever it is about to move the weights to the device, so they have to be there now."""
+            read(self.t5xxl)
+            return 0
 
     return FluxT5
 
@@ -113,11 +180,11 @@ def _on(device: torch.device | None) -> dict:
     return {} if device is None else {"load_device": device, "offload_device": device}
 
 
-def _build(target, sd, options: dict, disable_dynamic: bool, **tokenizer) -> comfy.sd.CLIP:
+def _build(target, sds: list[dict], options: dict, disable_dynamic: bool, **tokenizer) -> comfy.sd.CLIP:
     if disable_dynamic:  # left out otherwise: ComfyUIs without DynamicVRAM do not know it
         tokenizer["disable_dynamic"] = True
-    parameters = comfy.utils.calculate_parameters(sd)
-    return comfy.sd.CLIP(target, state_dict=[sd], parameters=parameters, model_options=options, **tokenizer)
+    parameters = sum(map(comfy.utils.calculate_parameters, sds))
+    return comfy.sd.CLIP(target, state_dict=sds, parameters=parameters, model_options=options, **tokenizer)
 
 
 def _reloadable(clip: comfy.sd.CLIP, load, *args) -> comfy.sd.CLIP:
@@ -127,4 +194,7 @@ def _reloadable(clip: comfy.sd.CLIP, load, *args) -> comfy.sd.CLIP:
 
 
 def _load_patcher(load, *args, disable_dynamic=False):
-    return load(*args, disable_dynamic=disable_dynamic).patcher
+    clip = load(*args, disable_dynamic=disable_dynamic)
+    for encoder in clip.cond_stage_model.children():
+        read(encoder)  # the CLIP that gets this copy goes on asking its first model to read
+    return clip.patcher

@@ -14,6 +14,7 @@ from ..sockets import FluxTxt, FluxVec
 from .chips import draw
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
 from .encoding import encode_t5, inspect
+from .files import stat_of
 from .inspection import notes
 from .lengths import COMFYUI, LENGTHS
 from .loading import load_clip_l, load_t5
@@ -38,9 +39,12 @@ def _device_input():
 
 
 def _load(load, filename: str, device: str):
-    path = folder_paths.get_full_path_or_raise("text_encoders", filename)
     chosen = torch.device("cpu") if device == "cpu" else None
-    return load(path, folder_paths.get_folder_paths("embeddings"), chosen)
+    return load(_path(filename), folder_paths.get_folder_paths("embeddings"), chosen)
+
+
+def _path(filename: str) -> str:
+    return folder_paths.get_full_path_or_raise("text_encoders", filename)
 
 
 class LoadClip(io.ComfyNode):
@@ -55,6 +59,10 @@ class LoadClip(io.ComfyNode):
             inputs=[_file_input("clip_name", "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds CLIP-L alone, for CLIP-L Encode and LoraLoader.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, clip_name, device="default"):
+        return stat_of(_path(clip_name))  # a file that was exchanged is loaded anew
 
     @classmethod
     def execute(cls, clip_name, device="default") -> io.NodeOutput:
@@ -74,6 +82,10 @@ class LoadT5(io.ComfyNode):
             inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, t5_name, device="default"):
+        return stat_of(_path(t5_name))
 
     @classmethod
     def execute(cls, t5_name, device="default") -> io.NodeOutput:

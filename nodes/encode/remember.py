@@ -106,7 +106,7 @@ def _patches(clip: comfy.sd.CLIP, name: str) -> list:
 
 def _told(value) -> Iterator[str]:
     """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not value.is_meta:
         yield checksum(value.detach().to("cpu").contiguous())
     elif isinstance(value, list | tuple):
         yield f"{len(value)} of"

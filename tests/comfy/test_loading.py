@@ -42,6 +42,7 @@ def assert_loaded_natively(paths) -> None:
     """Our two CLIPs keep their weights in the types of the native pair, and give its numbers."""
     pair, clip, t5 = native.dual(paths), load_clip_l(str(paths["clip_l"])), load_t5(str(paths["t5xxl"]))
     for single, name in ((clip, "clip_l"), (t5, "t5xxl")):
+        single.load_model()
         assert dtypes(getattr(single.cond_stage_model, name)) == dtypes(getattr(pair.cond_stage_model, name))
     ((native_txt, extras),) = native.encode(pair, TEXT, TEXT)
     assert torch.equal(vec(clip), extras["pooled_output"])

@@ -62,7 +62,7 @@ def test_all_that_the_numbers_depend_on_is_in_the_key(tmp_path):
     for strength in (0.5, 1.0):
         patched = t5.clone()
         weight = next(key for key in t5.patcher.model_state_dict() if key.endswith("SelfAttention.q.weight"))
-        difference = torch.ones_like(t5.patcher.model_state_dict()[weight])
+        difference = torch.ones(t5.patcher.model_state_dict()[weight].shape)
         patched.add_patches({weight: ("diff", (difference,))}, strength)
         keys.append(_key(patched, chunks))
     other = tmp_path / "t5.safetensors"
