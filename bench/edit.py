@@ -23,7 +23,7 @@ from ..devtools import ROOT, SetupError, say
 from ..devtools.environment import GB, cache_folder
 from ..devtools.server import PACK, Server
 from ..nano.layouts import Shape
-from ..nodes.encode import layout
+from ..nodes.encode.load import layout
 from . import encoder_files
 from .measure import SIDES, Comparison, compared, machine, rounds, seconds, table, warn_if_busy
 

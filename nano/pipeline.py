@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nodes.encode import encoding, loading
+from ..nodes.encode import encoding
+from ..nodes.encode.load import loading
 from . import layouts
 
 MODELS = Path(__file__).resolve().parent.parent / "workflows" / "models"

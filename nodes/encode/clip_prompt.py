@@ -8,9 +8,9 @@ import comfy.sd
 import torch
 
 from ..streams import ClipVec, Span
-from . import weights
 from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said
-from .lengths import Tokens, words
+from .text import weights
+from .text.lengths import Tokens, words
 
 Read = tuple[ClipVec, "Cut | None"]
 

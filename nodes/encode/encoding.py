@@ -17,10 +17,10 @@ import comfy.sd1_clip
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
-from . import weights
-from .inspection import Reading, read_by_clip, read_by_t5
-from .lengths import COMFYUI, LENGTHS, Tokens, cut
-from .remember import remembered
+from .keep.remember import remembered
+from .text import weights
+from .text.inspection import Reading, read_by_clip, read_by_t5
+from .text.lengths import COMFYUI, LENGTHS, Tokens, cut
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists

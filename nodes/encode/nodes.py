@@ -4,92 +4,20 @@ from __future__ import annotations
 
 import json
 
-import folder_paths
 import numpy
 import torch
 from comfy_api.latest import io, ui
 
 from ..notice import tell
 from ..sockets import FluxTxt, FluxVec
-from .chips import draw
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
 from .encoding import encode_t5, inspect
-from .files import stat_of
-from .inspection import notes
-from .lengths import COMFYUI, LENGTHS
-from .loading import load_clip_l, load_t5
-from .weights import EMBEDDING, MODES, parse, t5_notes
+from .text.chips import draw
+from .text.inspection import notes
+from .text.lengths import COMFYUI, LENGTHS
+from .text.weights import EMBEDDING, MODES, parse, t5_notes
 
 CATEGORY = "Flux Duet/encode"
-
-
-def _file_input(name: str, tooltip: str):
-    return io.Combo.Input(name, options=folder_paths.get_filename_list("text_encoders"), tooltip=tooltip)
-
-
-def _device_input():
-    return io.Combo.Input(
-        "device",
-        options=["default", "cpu"],
-        default="default",
-        optional=True,
-        advanced=True,
-        tooltip="'cpu' keeps the encoder off the graphics card: slower, but no video memory.",
-    )
-
-
-def _load(load, filename: str, device: str):
-    chosen = torch.device("cpu") if device == "cpu" else None
-    return load(_path(filename), folder_paths.get_folder_paths("embeddings"), chosen)
-
-
-def _path(filename: str) -> str:
-    return folder_paths.get_full_path_or_raise("text_encoders", filename)
-
-
-class LoadClip(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="FluxDuetLoadClip",
-            display_name="Load CLIP-L",
-            category=CATEGORY,
-            description="Loads CLIP-L alone, or Long-CLIP (248 positions), from models/text_encoders.",
-            search_aliases=["clip loader", "clip_l", "long clip", "text encoder"],
-            inputs=[_file_input("clip_name", "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
-            outputs=[io.Clip.Output(tooltip="A CLIP that holds CLIP-L alone, for CLIP-L Encode and LoraLoader.")],
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, clip_name, device="default"):
-        return stat_of(_path(clip_name))  # a file that was exchanged is loaded anew
-
-    @classmethod
-    def execute(cls, clip_name, device="default") -> io.NodeOutput:
-        return io.NodeOutput(_load(load_clip_l, clip_name, device))
-
-
-class LoadT5(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="FluxDuetLoadT5",
-            display_name="Load T5",
-            category=CATEGORY,
-            description="Loads a T5 encoder alone, in fp32, fp16, bf16, fp8 or ComfyUI's quantised layouts, "
-            "from models/text_encoders.",
-            search_aliases=["clip loader", "t5xxl", "text encoder"],
-            inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
-            outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, t5_name, device="default"):
-        return stat_of(_path(t5_name))
-
-    @classmethod
-    def execute(cls, t5_name, device="default") -> io.NodeOutput:
-        return io.NodeOutput(_load(load_t5, t5_name, device))
 
 
 class ClipEncode(io.ComfyNode):
@@ -229,4 +157,4 @@ class Inspect(io.ComfyNode):
         return io.NodeOutput(picture, summary, told, ui=ui.PreviewImage(picture, cls=cls))
 
 
-NODES = [LoadClip, LoadT5, ClipEncode, T5Encode, Inspect]
+NODES = [ClipEncode, T5Encode, Inspect]

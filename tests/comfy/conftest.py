@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flux_duet.nano import layouts
-from flux_duet.nodes.encode.loading import load_clip_l, load_t5
+from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.tests.comfy import native
 
 SMALLEST = layouts.Shape()

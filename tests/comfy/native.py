@@ -10,7 +10,7 @@ import torch
 from comfy.supported_models_base import ClipTarget
 from safetensors.torch import load_file
 
-from flux_duet.nodes.encode import layout
+from flux_duet.nodes.encode.load import layout
 
 LAYOUTS = {"clip_l": layout.CLIP_L, "t5xxl": layout.T5}
 Paths = dict[str, Path]

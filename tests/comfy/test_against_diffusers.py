@@ -15,7 +15,8 @@ from torch import Tensor
 from flux_duet.nano import layouts
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.decode.nodes import VAEDecode
-from flux_duet.nodes.encode.nodes import ClipEncode, LoadClip, LoadT5, T5Encode
+from flux_duet.nodes.encode.load.nodes import LoadClip, LoadT5
+from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.tests.comfy import reference
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flux_duet.nano import layouts
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.loading import load_clip_l, load_t5
+from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.tests.comfy import reference
 
 TEXTS = {

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.lengths import LENGTHS
+from flux_duet.nodes.encode.text.lengths import LENGTHS
 from flux_duet.nodes.sample.nodes import FluxSigmas
 from flux_duet.nodes.sample.sampling import OFFICIAL, Plan, official_sigmas
 from flux_duet.tests.comfy import native

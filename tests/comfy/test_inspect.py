@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from flux_duet.nodes.encode.encoding import encode_t5, inspect
-from flux_duet.nodes.encode.lengths import LENGTHS
 from flux_duet.nodes.encode.nodes import ClipEncode, Inspect
+from flux_duet.nodes.encode.text.lengths import LENGTHS
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 

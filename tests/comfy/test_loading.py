@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel
 
 from flux_duet.nano import layouts
-from flux_duet.nodes.encode import layout
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.loading import load_clip_l, load_t5
-from flux_duet.nodes.encode.nodes import LoadClip, LoadT5
+from flux_duet.nodes.encode.load import layout
+from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
+from flux_duet.nodes.encode.load.nodes import LoadClip, LoadT5
 from flux_duet.tests.comfy import native
 
 pytestmark = pytest.mark.usefixtures("as_executed")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from flux_duet.nodes.encode.spans import TOGETHER, pieces
-from flux_duet.nodes.encode.weights import parse
+from flux_duet.nodes.encode.text.spans import TOGETHER, pieces
+from flux_duet.nodes.encode.text.weights import parse
 
 ROADS = ("clip_l", "t5xxl")
 SIGNS = [*"ab \u00e9,.\n", "e\u0301", "\U0001f98a", "\u6771", "\u4e00", "\ufb01", "\u00bd"]

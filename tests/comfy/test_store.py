@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from flux_duet.nodes.encode import remember
 from flux_duet.nodes.encode.encoding import CLIP_L, T5XXL, encode_clip, encode_t5
-from flux_duet.nodes.encode.files import EncoderFile
-from flux_duet.nodes.encode.loading import load_clip_l, load_t5
-from flux_duet.nodes.encode.store import Settings, Store
+from flux_duet.nodes.encode.keep import remember
+from flux_duet.nodes.encode.keep.files import EncoderFile
+from flux_duet.nodes.encode.keep.store import Settings, Store
+from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 
 MODELS = Path(__file__).parents[2] / "workflows" / "models" / "text_encoders"
 KEY = "0" * 64
@@ -138,9 +138,9 @@ import importlib.util, sys, torch
 from pathlib import Path
 import types
 root = Path(sys.argv[1])
-for name, path in (("pack", root), ("pack.encode", root / "encode")):
+for name, path in (("pack", root), ("pack.encode", root / "encode"), ("pack.encode.keep", root / "encode/keep")):
     module = types.ModuleType(name); module.__path__ = [str(path)]; sys.modules[name] = module
-from pack.encode.store import Store, Settings
+from pack.encode.keep.store import Store, Settings
 store = Store(Path(sys.argv[2]))
 print("ready", flush=True)
 for turn in range(int(sys.argv[3])):

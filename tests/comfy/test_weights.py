@@ -6,10 +6,10 @@ from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_duet.nodes.encode import weights
 from flux_duet.nodes.encode.encoding import encode_clip
-from flux_duet.nodes.encode.loading import load_clip_l
+from flux_duet.nodes.encode.load.loading import load_clip_l
 from flux_duet.nodes.encode.nodes import ClipEncode
+from flux_duet.nodes.encode.text import weights
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 

@@ -160,7 +160,7 @@ ADAPTER = f'"""{MARK}."""\n'
 BREACHES = {
     "encode/x.py|from ..condition.conditioning import join": "not on a lower floor",
     "condition/x.py|from ..sample import schedule": "not on a lower floor",
-    "streams.py|from .encode.lengths import cut": "not on a lower floor",
+    "streams.py|from .encode.text.lengths import cut": "not on a lower floor",
     "sample/x.py|from ..encode.nodes import NODES": "nodes belong to the extension",
     "sample/nodes.py|from .nodes import NODES\nNODES = []": "nodes belong to the extension",
     "sample/x.py|from ..encode.encoding import encode_t5": "is pure, but imports encode/encoding.py",

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from flux_duet.bench import edit, encoder_files, measure, nano
 from flux_duet.nano import layouts, scenes
-from flux_duet.nodes.encode import layout
+from flux_duet.nodes.encode.load import layout
 
 TINY = layouts.Shape(clip_layers=3, t5_layers=3)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flux_duet.nodes.encode import layout
+from flux_duet.nodes.encode.load import layout
 
 VOCABULARY = {"clip": 49408, "t5": 32128}
 

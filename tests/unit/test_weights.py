@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_duet.nodes.encode import weights
+from flux_duet.nodes.encode.text import weights
 
 # What makes a parser stumble, and words around it.
 TEXTS = st.text(st.sampled_from("ab (((()))):::.-15\\,e\0\U0001f98a"), max_size=24)

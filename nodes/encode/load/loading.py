@@ -19,9 +19,9 @@ import comfy.text_encoders.sd3_clip
 import comfy.utils
 import torch
 
+from ..keep.files import EncoderFile
+from ..keep.remember import file_at, mark
 from . import layout
-from .files import EncoderFile
-from .remember import file_at, mark
 from .unread import Unread, read
 
 log = logging.getLogger("flux_duet")

@@ -22,9 +22,9 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..streams import Span
+from ...streams import Span
+from ..text.lengths import Tokens
 from .files import EncoderFile
-from .lengths import Tokens
 from .store import VERSION, Store, checksum
 
 _FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile

@@ -1,0 +1,1 @@
+"""Encodings on disk: the embedding store, and files that people share."""

@@ -1,0 +1,1 @@
+"""A text encoder's file -> a CLIP."""

@@ -1,0 +1,1 @@
+"""What a text says before any encoder runs: weights, tokens, lengths. Pure."""
