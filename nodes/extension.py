@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .condition.nodes import NODES as CONDITION
 from .decode.nodes import NODES as DECODE
+from .encode.keep.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
 from .sample.nodes import NODES as SAMPLE
@@ -21,4 +22,4 @@ class FluxDuetExtension(ComfyExtension):
             folder_paths.add_model_folder_path(folder.name, str(folder))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*LOAD, *ENCODE, *CONDITION, *SAMPLE, *DECODE]
+        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *SAMPLE, *DECODE]

@@ -7,7 +7,7 @@ once for every part of the sampling run; nearly always there is just one span, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,11 +28,26 @@ class Span:
     bias: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a stream was made of, as plain data, so that a shared file can tell it.
+
+    `tokens` are the encoder's chunks of (id, weight), with "embedding" for each row of a textual inversion. `encoder`
+    tells the file, its content and its patches; it is a function because it may have to read the encoder's file.
+    """
+
+    text: str
+    tokens: list[list[tuple[int | str, float]]]
+    settings: Mapping[str, str]
+    encoder: Callable[[], Mapping[str, str | None]]
+
+
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What both roads have in common; use ClipVec and T5Text."""
+    """What both roads have in common; use ClipVec and T5Text. `source` is known where one of our nodes encoded it."""
 
     spans: tuple[Span, ...]
+    source: Source | None = None
 
     ndim: ClassVar[int]
     shape: ClassVar[str]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import comfy.sd
 import torch
 
 from ..streams import ClipVec, Span
-from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said
+from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said, source_of
 from .text import weights
 from .text.lengths import Tokens, words
 
@@ -28,7 +29,9 @@ def encode_clip_prompt(clip: comfy.sd.CLIP, text: str, past: str, weighted: bool
     without = [read(clip, prompt.plain(without=group))[0] for group in acting]
     idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
     notes = [*([str(cut)] if cut else []), *weights.clip_notes(prompt, idle)]
-    return _moved(plain, without, [group.change for group in acting]), notes
+    vec = _moved(plain, without, [group.change for group in acting])
+    settings = {"past_75": past, "weights": "act" if weighted else "are text"}
+    return replace(vec, source=source_of(clip, CLIP_L, text, clip_chunks(clip, prompt.source), settings)), notes
 
 
 def _moved(plain: ClipVec, without: list[ClipVec], changes: list[float]) -> ClipVec:

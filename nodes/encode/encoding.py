@@ -16,11 +16,11 @@ import comfy.sd
 import comfy.sd1_clip
 from torch import Tensor
 
-from ..streams import ClipVec, Span, T5Text
-from .keep.remember import remembered
+from ..streams import ClipVec, Source, Span, T5Text
+from .keep.remember import fingerprint, remembered
 from .text import weights
 from .text.inspection import Reading, read_by_clip, read_by_t5
-from .text.lengths import COMFYUI, LENGTHS, Tokens, cut
+from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
@@ -77,7 +77,7 @@ def encode_t5(
 
     `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act.
     """
-    half = _half(clip, T5XXL)
+    half, given = _half(clip, T5XXL), text
     rule = LENGTHS[length]
     padding = {**_FLUX_PADDING, **clip.tokenizer_options}
     if rule.minimum is not None:
@@ -86,6 +86,7 @@ def encode_t5(
     chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
     kept = [cut(chunk, rule.limit) for chunk in chunks]
     read, bias = [chunk for chunk, _ in kept], None
+    source = source_of(clip, T5XXL, given, read, {"length": length, "weights": mode})
     if mode == weights.ATTENTION:
         read, bias = _to_attention(read)
 
@@ -97,7 +98,15 @@ def encode_t5(
         )
 
     spans = remembered(clip, T5XXL, read, encode)
-    return T5Text(tuple(replace(span, bias=bias) for span in spans)), _report(clip, chunks, kept)
+    return T5Text(tuple(replace(span, bias=bias) for span in spans), source), _report(clip, chunks, kept)
+
+
+def source_of(clip: comfy.sd.CLIP, name: str, text: str, chunks: list[Tokens], settings: dict[str, str]) -> Source:
+    """Where an encoding comes from: its text, tokens, settings and encoder."""
+    tokens = [
+        [(token if isinstance(token, int) else "embedding", weight) for token, weight in chunk] for chunk in chunks
+    ]
+    return Source(text, tokens, settings, fingerprint(clip, name))
 
 
 def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:
@@ -114,6 +123,21 @@ def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cu
         return None
     counts = sum(map(len, chunks)), sum(len(chunk) for chunk, _ in kept)
     return Cut(_TITLES[T5XXL], *counts, said(clip, lost, T5XXL))
+
+
+def t5_rows(txt: T5Text) -> str:
+    """How many rows a freshly encoded prompt has, and how many of them only fill it up."""
+    ids = [token for chunk in txt.source.tokens for token, _ in chunk]
+    pads = ids.count(T5_PAD)
+    return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
+
+
+def t5_unknown(clip: comfy.sd.CLIP, txt: T5Text) -> list[str]:
+    """What of a freshly encoded prompt T5 has no token for, as a sentence; nothing where it knows all."""
+    tokenizer = tokenizer_of(clip, T5XXL)
+    if not any(token == T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk):
+        return []
+    return list(read_by_t5(tokenizer, txt.source.text, COMFYUI).notes())
 
 
 def said(clip: comfy.sd.CLIP, ids: list, name: str) -> str:

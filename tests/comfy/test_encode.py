@@ -123,11 +123,13 @@ def test_what_is_cut_is_reported(singles, hugging_face, caplog):
     out = T5Encode.execute(singles[1], text, "official 256")
     kept = hugging_face.decode(hugging_face(text)["input_ids"][:255])
     lost = text.removeprefix(kept).strip()
-    (said,) = out.ui["text"]
+    said, rows = out.ui["text"][0].split("\n")
     total = len(hugging_face(text)["input_ids"])
     assert said == f"T5 reads 256 of {total} tokens. Not read: {lost}"
-    assert said in caplog.text
-    assert T5Encode.execute(singles[1], text).ui is None
+    assert said in caplog.text and rows == "T5: 256 tokens with the end token, 0 pads" and rows not in caplog.text
+    caplog.clear()
+    assert T5Encode.execute(singles[1], text).ui["text"] == (f"T5: {total} tokens with the end token, 0 pads",)
+    assert caplog.text == ""
 
 
 def test_a_textual_inversion_may_be_cut(clips):
@@ -190,3 +192,12 @@ def test_a_missing_half_is_named(singles):
         ClipEncode.execute(t5, "a")
     with pytest.raises(ValueError, match="no CLIP, expected one that holds T5"):
         T5Encode.execute(None, "a")
+
+
+def test_t5_encode_tells_pads_and_what_it_has_no_token_for(singles):
+    _, t5 = singles
+    told = T5Encode.execute(t5, "a red circle").ui["text"][0]
+    words = len(t5.tokenizer.t5xxl.tokenizer("a red circle")["input_ids"])
+    assert told == f"T5: {words} tokens with the end token, {256 - words} pads"
+    told = T5Encode.execute(t5, "a \u6771 circle", "exact").ui["text"][0]
+    assert told.startswith("T5 has no token for: \u6771\nT5: ") and told.endswith(" 0 pads")

@@ -14,6 +14,9 @@ SOCKETS = {
     "FluxDuetClipEncode": ("clip CLIP, text STRING, past_75 COMBO?, weights BOOLEAN?", "FLUX_VEC"),
     "FluxDuetT5Encode": ("clip CLIP, text STRING, length COMBO, weights COMBO?", "FLUX_TXT"),
     "FluxDuetInspect": ("clip CLIP, text STRING, length COMBO", "IMAGE, STRING, STRING"),
+    "FluxDuetSaveStream": ("filename_prefix STRING, vec FLUX_VEC?, txt FLUX_TXT?", ""),
+    "FluxDuetLoadStream": ("file COMBO", "FLUX_VEC, FLUX_TXT, STRING"),
+    "FluxDuetStore": ("use BOOLEAN, limit_mb INT, action COMBO", "STRING"),
     "FluxDuetDualPrompt": ("vec FLUX_VEC, txt FLUX_TXT, guidance FLOAT", "CONDITIONING"),
     "FluxDuetSplit": ("conditioning CONDITIONING", "FLUX_VEC, FLUX_TXT, FLOAT"),
     "FluxDuetSampler": (

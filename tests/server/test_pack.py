@@ -1,4 +1,4 @@
-"""What a user finds after installing the pack: eleven nodes, their help, models to run on, a workflow to start with."""
+"""What a user finds after installing the pack: the nodes, their help, models to run on, a workflow to start with."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from flux_duet.nano.layouts import FILES
 
 # Shared workflows name them: none may ever go.
 NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetInspect",
+         "FluxDuetSaveStream", "FluxDuetLoadStream", "FluxDuetStore",
          "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),

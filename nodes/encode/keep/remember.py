@@ -84,6 +84,26 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
     return digest and hashlib.sha256(json.dumps([digest, *parts]).encode()).hexdigest()
 
 
+def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | None]]:
+    """What tells this encoder from another, for a file that people share. Holds on to no weights.
+
+    None stands for what is not known: the content of a file that another loader read, or a patch that cannot be told.
+    """
+    file, model = clip.patcher.get_attachment(_FILE), type(clip.cond_stage_model).__name__
+    try:
+        patches = _patches(clip, name)
+        patched = hashlib.sha256(json.dumps([*_told(patches)]).encode()).hexdigest() if patches else "none"
+    except _Untold:
+        patched = None
+
+    def tell() -> dict[str, str | None]:
+        if file is None:
+            return {"file": None, "content": None, "model": model, "patches": patched}
+        return {"file": Path(file.path).name, "content": file.digest(), "model": model, "patches": patched}
+
+    return tell
+
+
 def _settings(clip: comfy.sd.CLIP) -> list[str]:
     patcher = clip.patcher
     changed = [field for field in _OPAQUE if getattr(patcher, field)]

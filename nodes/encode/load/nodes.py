@@ -71,7 +71,7 @@ class LoadT5(io.ComfyNode):
             display_name="Load T5",
             category=CATEGORY,
             description="Loads a T5 encoder alone, in fp32, fp16, bf16, fp8 or ComfyUI's quantised layouts, "
-            "from models/text_encoders.",
+            "from models/text_encoders. The file is read when a prompt is encoded that is not in the embedding store.",
             search_aliases=["clip loader", "t5xxl", "text encoder"],
             inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],

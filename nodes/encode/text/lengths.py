@@ -28,6 +28,7 @@ LENGTHS = {
 
 Tokens = list[tuple]  # (id or embedding tensor, weight)
 CLIP_START, CLIP_END = 49406, 49407  # CLIP-L pads with its end token
+T5_PAD, T5_UNKNOWN = 0, 2
 
 
 def words(chunk: Tokens) -> list:

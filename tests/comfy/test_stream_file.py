@@ -1,0 +1,227 @@
+"""Save and Load Embedding: what was saved comes back whole, and what a stranger wrote is not believed."""
+
+import json
+import pickle
+import struct
+
+import folder_paths
+import pytest
+import safetensors.torch
+import torch
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from flux_duet.nodes.condition.conditioning import join, split
+from flux_duet.nodes.encode.keep import stream_file
+from flux_duet.nodes.encode.keep.nodes import EmbeddingStore, LoadStream, SaveStream
+from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
+from flux_duet.nodes.streams import ClipVec, Span, T5Text
+
+TEXT = "a (red:1.5) circle, \u6771\u4eac \U0001f600"
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch, as_executed):
+    for name in ("input", "output"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(folder_paths, f"{name}_directory", str(tmp_path / name))
+
+
+@pytest.fixture
+def streams(singles):
+    clip_l, t5 = singles
+    vec = ClipEncode.execute(clip_l, TEXT).args[0]
+    return vec, T5Encode.execute(t5, TEXT, "exact", "attention").args[0]
+
+
+def saved(tmp_path, prefix="flux_duet/prompt", **roads):
+    SaveStream.execute(prefix, **roads)
+    (path,) = (tmp_path / "output").rglob("*.safetensors")
+    return path
+
+
+def test_a_saved_prompt_comes_back_bit_for_bit(streams, tmp_path):
+    vec, txt = streams
+    saved(tmp_path, vec=vec, txt=txt)
+    name = "flux_duet/prompt_00001_.safetensors [output]"
+    assert LoadStream.validate_inputs(name) is True
+    assert LoadStream.define_schema().inputs[0].options == [name]
+    loaded_vec, loaded_txt, about = LoadStream.execute(name).args
+    (a, b), (c, d) = join(vec, txt, 3.5)[0], join(loaded_vec, loaded_txt, 3.5)[0]
+    assert torch.equal(a, c) and a.dtype == c.dtype and torch.equal(b["pooled_output"], d["pooled_output"])
+    assert torch.equal(txt.spans[0].bias, loaded_txt.spans[0].bias)
+    assert loaded_txt.source.text == TEXT and TEXT in about
+    assert loaded_txt.source.tokens == [[tuple(token) for token in chunk] for chunk in txt.source.tokens]
+    assert 1.5 in [weight for _, weight in loaded_txt.source.tokens[0]]
+    assert loaded_vec.source.encoder() == vec.source.encoder()
+    assert len(loaded_vec.source.encoder()["content"]) == 64
+
+
+def test_the_same_file_again_is_written_beside(streams, tmp_path):
+    for _ in range(2):
+        SaveStream.execute("same", vec=streams[0])
+    assert len(list((tmp_path / "output").glob("same_*_.safetensors"))) == 2
+
+
+def test_one_road_stops_only_those_who_ask_for_the_other(streams, tmp_path):
+    saved(tmp_path, "only", txt=streams[1])
+    vec, txt, _ = LoadStream.execute("only_00001_.safetensors [output]").args
+    assert isinstance(vec, ExecutionBlocker) and "holds no `vec`" in vec.message
+    assert isinstance(txt, T5Text)
+
+
+def test_streams_of_native_nodes_have_no_text(streams, tmp_path):
+    vec, txt, _ = split(join(*streams, 3.5))
+    saved(tmp_path, "split", vec=vec, txt=txt)
+    assert "its text is not known" in LoadStream.execute("split_00001_.safetensors [output]").args[2]
+
+
+def test_times_are_kept_and_objects_refused(tmp_path):
+    tensor = torch.zeros(1, 768)
+    times = [{"clip_start_percent": 0.0, "clip_end_percent": 0.4}, {"clip_start_percent": 0.4, "clip_end_percent": 1.0}]
+    path = saved(tmp_path, vec=ClipVec(tuple(Span(tensor, each) for each in times)))  # one tensor for both
+    loaded = stream_file.load(path).roads["vec"]
+    assert [span.extras for span in loaded.spans] == times and torch.equal(loaded.spans[1].tensor, tensor)
+    with pytest.raises(ValueError, match="carries 'hooks'.*add hooks"):
+        SaveStream.execute("x", vec=ClipVec((Span(tensor, {"hooks": object()}),)))
+    with pytest.raises(ValueError, match="not finite"):
+        SaveStream.execute("x", vec=ClipVec((Span(tensor / 0),)))
+    with pytest.raises(ValueError, match="neither `vec` nor `txt`"):
+        SaveStream.execute("x")
+    assert len(list((tmp_path / "output").rglob("*"))) == 2  # the folder and the one file: nothing half written
+
+
+def test_places_outside_are_refused(streams, tmp_path):
+    with pytest.raises(Exception, match="outside the output folder"):
+        SaveStream.execute("../escaped", vec=streams[0])
+    path = saved(tmp_path, vec=streams[0])
+    stranger = path.rename(tmp_path / "stranger.safetensors")
+    (tmp_path / "input" / "link.safetensors").symlink_to(stranger)
+    for name in ("../stranger.safetensors", str(stranger), "../stranger.safetensors [output]", "link.safetensors"):
+        assert "there is no" in LoadStream.validate_inputs(name)
+        with pytest.raises(ValueError, match="Invalid file path"):
+            LoadStream.execute(name)
+
+
+# ---- what a stranger may have written
+
+
+def write(path, tensors, **changes):
+    """A file with a checksum that fits, so that it is refused for something else; a value of None leaves it out."""
+    told = {"vec": json.dumps({"source": None, "extras": [{}]}), **changes}
+    head = {"format": stream_file.FORMAT, "version": "1", "family": "flux.1"}
+    roads = {name: told[name] for name in ("vec", "txt") if told.get(name) is not None}
+    metadata = {**head, "sha256": stream_file._digest(tensors, roads), **told}
+    path.write_bytes(safetensors.torch.save(tensors, {key: value for key, value in metadata.items() if value}))
+    return path
+
+
+GOOD = torch.zeros(1, 768)
+NAN = torch.full((1, 768), float("nan"))
+
+
+def one_road(**said):
+    return json.dumps({"source": None, "extras": [{}], **said})
+
+
+def text_source(**changes):
+    return one_road(source={"text": "a", "tokens": [[[5, 1.0]]], "settings": {}, "encoder": {}, **changes})
+
+
+HOSTILE = {
+    "another format": ({"vec/0": GOOD}, {"format": "pt"}, "no embedding saved by"),
+    "a later version": ({"vec/0": GOOD}, {"version": "2"}, "update Flux Duet"),
+    "another family": ({"vec/0": GOOD}, {"family": "sd3"}, "it is for sd3, expected flux.1"),
+    "a wrong checksum": ({"vec/0": GOOD}, {"sha256": "0"}, "checksum does not fit"),
+    "no road": ({"vec/0": GOOD}, {"vec": None}, "no known meaning"),
+    "a tensor too many": ({"vec/0": GOOD, "vec/1": GOOD + 1}, {}, r"no known meaning: \['vec/1'\]"),
+    "a tensor too few": ({"txt/0": GOOD}, {}, "vec/0"),
+    "a wrong shape": ({"vec/0": GOOD[None]}, {}, r"shape \[1, 1, 768\], expected 2 dimensions"),
+    "no rows": ({"vec/0": torch.zeros(0, 768)}, {}, "none of them 0"),
+    "a wrong type": ({"vec/0": GOOD.to(torch.int64)}, {}, "torch.int64, expected float32"),
+    "fp8": ({"vec/0": GOOD.to(torch.float8_e4m3fn)}, {}, "float8"),
+    "not a number": ({"vec/0": NAN}, {}, "not finite"),
+    "infinity": ({"vec/0": NAN.nan_to_num(float("inf"))}, {}, "not finite"),
+    "weights of a vec": ({"vec/0": GOOD, "vec/0/bias": torch.zeros(1, 768)}, {}, "expected one for each token"),
+    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "carries more than"),
+    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "not a number from"),
+    "a thousand spans": ({"vec/0": GOOD}, {"vec": one_road(extras=[{}] * 1000)}, "1 to 64 encodings"),
+    "depth": ({"vec/0": GOOD}, {"vec": "[" * 100_000}, "RecursionError|recursion"),
+    "no JSON": ({"vec/0": GOOD}, {"vec": "{"}, "cannot be used"),
+    "a list for a road": ({"vec/0": GOOD}, {"vec": "[]"}, "not built as such a file"),
+    "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not text"),
+    "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not text"),
+    "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
+    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, float("nan")]]])}, "is no token"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_refused_with_the_reason(case, tmp_path):
+    tensors, changes, reason = HOSTILE[case]
+    with pytest.raises(ValueError, match=reason) as caught:
+        stream_file.load(write(tmp_path / "bad.safetensors", tensors, **changes))
+    assert "bad.safetensors cannot be used" in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_the_same_writer_writes_what_is_accepted(tmp_path):
+    good = write(tmp_path / "good.safetensors", {"vec/0": GOOD})
+    assert torch.equal(stream_file.load(good).roads["vec"].spans[0].tensor, GOOD)
+
+
+def test_weights_that_leave_no_token_are_refused(tmp_path):
+    txt, none = torch.zeros(1, 3, 8), torch.full((1, 3), -torch.inf)
+    for bias, fine in ((none, False), (none.index_fill(1, torch.tensor(0), 0), True), (none[:, :2] * 0, False)):
+        path = write(tmp_path / "x.safetensors", {"txt/0": txt, "txt/0/bias": bias}, vec=None, txt=one_road())
+        if fine:
+            assert stream_file.load(path).roads["txt"].spans[0].bias.isneginf().sum() == 2
+        else:
+            pytest.raises(ValueError, stream_file.load, path)
+
+
+@pytest.mark.parametrize("start", [b"", b"\0" * 7, struct.pack("<Q", 2**63), struct.pack("<Q", 5 * 2**20) + b"{" * 99,
+                                   struct.pack("<Q", 2) + b"{}", b"PK\x03\x04" + b"x" * 64])
+def test_files_that_are_none(start, tmp_path):
+    path = tmp_path / "none.safetensors"
+    path.write_bytes(start)
+    pytest.raises(ValueError, stream_file.load, path)
+
+
+def test_every_byte_counts(streams, tmp_path):
+    """Damage anywhere is found, or is of no consequence."""
+    path = saved(tmp_path, vec=streams[0])
+    whole, told = path.read_bytes(), stream_file.load(path).about()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            loaded = stream_file.load(path)
+        except ValueError:
+            continue
+        assert loaded.about() == told and torch.equal(loaded.roads["vec"].spans[0].tensor, streams[0].spans[0].tensor)
+
+
+def test_a_pickle_is_not_even_opened(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return pytest.fail, ("it was run",)
+
+    for name in ("prompt.pt", "prompt.safetensors"):
+        (tmp_path / name).write_bytes(pickle.dumps(Runs()))
+        pytest.raises(ValueError, stream_file.load, tmp_path / name)
+
+
+def test_a_file_too_large_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream_file, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="larger than 1,000 bytes"):
+        stream_file.load(write(tmp_path / "large.safetensors", {"vec/0": GOOD}))
+
+
+# ---- the node for the embedding store
+
+
+def test_the_store_s_node_shows_sets_and_empties(singles):
+    T5Encode.execute(singles[1], "kept", "exact")
+    assert EmbeddingStore.execute(True, 2048, "report").args[0].startswith("1 encodings, 0.0 of 2048 MB, on")
+    assert EmbeddingStore.execute(False, 2048, "empty").args[0].startswith("0 encodings")
+    T5Encode.execute(singles[1], "not kept", "exact")
+    assert EmbeddingStore.execute(True, 2048, "report").args[0].startswith("0 encodings, 0.0 of 2048 MB, on")
+    assert EmbeddingStore.fingerprint_inputs() != EmbeddingStore.fingerprint_inputs()
