@@ -65,14 +65,17 @@ def test_a_cut_text_is_told_on_the_node_and_in_the_history(comfy_server, workflo
     workflow[node]["inputs"].update(text="a red circle " * 70 + "and a last word", length="official 256")
     result = comfy_server.run(workflow)
     (told,) = result.outputs[node]["text"]
-    assert told.startswith("T5 reads 256 of ") and told.endswith("and a last word")
+    cut, rows = told.split("\n")
+    assert cut.startswith("T5 reads 256 of ") and cut.endswith("and a last word")
+    assert rows == "T5: 256 tokens with the end token, 0 pads"
     texts = [(head, body) for kind, head, body in map(parts, result.previews) if kind == TEXT]
     assert texts == [(node.encode(), told.encode())]
 
 
-def test_a_text_that_fits_says_nothing(comfy_server, workflow):
-    node = workflow.node("FluxDuetT5Encode")
+def test_a_text_that_fits_tells_its_pads_on_the_node_and_nothing_in_the_log(comfy_server, workflow):
+    node, before = workflow.node("FluxDuetT5Encode"), comfy_server.log()
     workflow[node]["inputs"].update(text="a red circle, whole", length="official 256")
     result = comfy_server.run(workflow)
-    assert result.did_run(node) and node not in result.outputs
-    assert [message for message in result.previews if parts(message)[0] == TEXT] == []
+    (told,) = result.outputs[node]["text"]
+    assert told.endswith(" pads") and "\n" not in told
+    assert told not in comfy_server.log()[len(before):]
