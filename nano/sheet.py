@@ -45,13 +45,14 @@ def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], anchor: str, text
                         anchor=anchor, align="center" if anchor[0] == "m" else "right", spacing=3)
 
 
-def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS) -> Image.Image:
+def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS,
+          corner_text: str = "CLIP below, T5 above") -> Image.Image:
     """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
     rows, columns, height, width, _ = pictures.shape
     page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
     corner = (SIDE - 2 * GAP, HEAD - GAP)
-    draw.text(corner, "CLIP below, T5 above", fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
+    draw.text(corner, corner_text, fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
     for column, text in enumerate(t5):
         _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
     for row, text in enumerate(clip):

@@ -40,7 +40,7 @@ def defaults(described: dict) -> dict:
         if kind in ("INT", "FLOAT", "BOOLEAN", "STRING"):
             shown[name] = spec.get("default", "")
         elif kind == "COMBO":
-            shown[name] = spec.get("default") or spec["options"][0]
+            shown[name] = spec.get("default") or next(iter(spec["options"]), None)
     return shown
 
 

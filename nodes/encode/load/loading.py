@@ -72,12 +72,14 @@ def load_t5(
     encoder = clip.cond_stage_model.t5xxl
     if outline.quantised:
         encoder.transformer.to(torch.float8_e4m3fn)  # for a size that is about right
-    encoder.transformer = Unread(encoder.transformer, lambda: _read_t5(clip, file, options))
+    # The type that the user asks ComfyUI for is the one of now, whenever the weights are read.
+    dtype = comfy.model_management.text_encoder_dtype(clip.patcher.load_device)
+    encoder.transformer = Unread(encoder.transformer, lambda: _read_t5(clip, file, options, dtype))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
 
 
-def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict) -> torch.nn.Module:
+def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
     """Puts the real T5 where the unread one is, for this CLIP and all its clones, and gives it."""
     name = os.path.basename(file.path)
     if not file.is_there():
@@ -89,7 +91,6 @@ def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict) -> torch.nn.
         options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
     # Not by another comfy.sd.CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
     management, patcher = comfy.model_management, clip.patcher
-    dtype = management.text_encoder_dtype(patcher.load_device)
     size = comfy.utils.calculate_parameters(sd) * management.dtype_size(dtype)
     device = management.text_encoder_initial_device(patcher.load_device, patcher.offload_device, size)
     model = _flux_t5(found.get("dtype_t5"))(device=device, dtype=dtype, model_options=options)

@@ -1,0 +1,47 @@
+"""`dev.py run nano.weights`: README's picture of prompt weights, a row for each road. Needs ComfyUI."""
+
+
+import comfy.sample
+import numpy as np
+import torch
+
+from ..nodes.condition.conditioning import join
+from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
+from ..nodes.encode.encoding import encode_t5
+from ..nodes.encode.text.weights import ATTENTION
+from ..nodes.sample.apply import attach
+from .pipeline import GUIDANCE, MODELS, SIDE, Pipeline
+from .sheet import SHEET, sheet
+
+OUT = SHEET.with_name("weights.jpg")
+SEED, STEPS = 1, 20
+WEIGHTS = (0.0, 0.25, 1.0, 1.5, 2.0)
+# What a row is called, its CLIP prompt and its T5 prompt, with a place for the weight.
+ROWS = {
+    "CLIP: on pink paper, (under water:w)": ("on pink paper, (under water:{})", "a big yellow star in the middle"),
+    "T5, attention: a small red heart (in the top left:w)": ("at night", "a small red heart (in the top left:{})"),
+}
+
+
+def draw(pipeline: Pipeline, clip: str, t5: str, seed: int) -> np.ndarray:
+    """One picture, uint8 [H, W, 3], by weighted prompts."""
+    vec, _ = encode_clip_prompt(pipeline.clip_l, clip, FIRST)
+    txt, _ = encode_t5(pipeline.t5, t5, mode=ATTENTION)
+    positive = join(vec, txt, GUIDANCE)
+    latent = torch.zeros(1, 16, SIDE, SIDE)
+    noise = comfy.sample.prepare_noise(latent, seed)
+    samples = comfy.sample.sample(attach(pipeline.flux), noise, STEPS, 1.0, "euler", "simple", positive, positive,
+                                  latent, seed=seed, disable_pbar=True)
+    return (pipeline.vae.decode(samples)[0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def main() -> None:
+    pipeline = Pipeline(MODELS)
+    pictures = [[draw(pipeline, clip.format(weight), t5.format(weight), SEED) for weight in WEIGHTS]
+                for clip, t5 in ROWS.values()]
+    page = sheet(np.array(pictures), tuple(ROWS), tuple(f"w = {weight:g}" for weight in WEIGHTS), "")
+    page.save(OUT, quality=90, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
