@@ -4,6 +4,7 @@ from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
+from server import PromptServer
 
 from .condition.nodes import NODES as CONDITION
 from .decode.nodes import NODES as DECODE
@@ -11,6 +12,7 @@ from .encode.keep.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
 from .sample.nodes import NODES as SAMPLE
+from .server import register
 
 MODELS = Path(__file__).parents[1] / "workflows" / "models"
 
@@ -20,6 +22,8 @@ class FluxDuetExtension(ComfyExtension):
         # The nano models stand in the native dropdowns next to the user's own.
         for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
             folder_paths.add_model_folder_path(folder.name, str(folder))
+        if hasattr(PromptServer, "instance"):  # tools list the nodes without a server
+            register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [*LOAD, *ENCODE, *KEEP, *CONDITION, *SAMPLE, *DECODE]

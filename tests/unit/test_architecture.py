@@ -23,7 +23,8 @@ FLOORS = [
     {"probe", "server"},
     {"extension"},
 ]
-COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution"}  # and all of comfy*
+COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution",
+           "aiohttp"}  # its web server; and all of comfy*
 PURE = {"torch", "numpy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40

@@ -15,6 +15,7 @@ class Reading:
     """One road's tokens of a prompt, in order; those from `read` on do not reach FLUX.1.
 
     `limit` is how many words' tokens the road can read, None for any number. `pads` is how many pad tokens there are.
+    Unless `weighted`, its parentheses are text.
     """
 
     road: str
@@ -23,6 +24,7 @@ class Reading:
     read: int
     limit: int | None
     pads: int
+    weighted: bool = True
 
     def said(self, piece: Piece) -> str:
         """The characters of a token, as the user wrote them."""
@@ -66,24 +68,25 @@ class Reading:
         }  # fmt: skip
 
 
-def read_by_clip(tokenizer, text: str) -> Reading:
+def read_by_clip(tokenizer, text: str, weighted: bool = True) -> Reading:
     """CLIP-L: 75 tokens between start and end (Long-CLIP: 246), and what comes after them is lost."""
-    found = pieces(tokenizer, text)
+    found = pieces(tokenizer, text, weighted)
     limit = tokenizer.max_length - 2
     read = sum(piece.chunk == 0 for piece in found)
-    return Reading("CLIP", text, tuple(found), read, limit, limit - read)
+    return Reading("CLIP", text, tuple(found), read, limit, limit - read, weighted)
 
 
-def read_by_t5(tokenizer, text: str, length: str) -> Reading:
+def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True) -> Reading:
     """T5 under a length mode, a key of LENGTHS: every token, an end token, and pads."""
-    found, rule = pieces(tokenizer, text), LENGTHS[length]
+    found, rule = pieces(tokenizer, text, weighted), LENGTHS[length]
     limit = None if rule.limit is None else rule.limit - 1  # the end token is always read
     read = len(found) if limit is None else min(len(found), limit)
     minimum = tokenizer.min_length if rule.minimum is None else rule.minimum
-    return Reading("T5", text, tuple(found), read, limit, max(0, (minimum or 0) - read - 1))
+    return Reading("T5", text, tuple(found), read, limit, max(0, (minimum or 0) - read - 1), weighted)
 
 
 def notes(readings: list[Reading]) -> list[str]:
     """What there is to say of a prompt, that of its weights included."""
     told = [note for reading in readings for note in reading.notes()]
-    return told + implied(parse(readings[0].text)) if readings else told
+    weighted = next((reading.text for reading in readings if reading.weighted), "")
+    return told + implied(parse(weighted))

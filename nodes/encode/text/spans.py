@@ -11,15 +11,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
-from .weights import Segment, parse
+from .weights import Segment, escape, parse
 
 Place = tuple[int, int]
 TOGETHER = {"\u200d", "\ufe0f"}  # what joins emoji into one, and what makes a sign an emoji
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):  # a tuple, for there are thousands
     """A token: its id (None for a row of a textual inversion), and where its text stands in what the user wrote.
 
     Several tokens of one character share its place. `chunk` is CLIP-L's chunk of 75, 0 for T5.
@@ -41,7 +41,9 @@ class Part:
     places: tuple[Place, ...]
 
     @classmethod
-    def of(cls, source: str, segment: Segment) -> Part:
+    def of(cls, source: str, segment: Segment, escapes: bool = True) -> Part:
+        if not escapes or "\\" not in source:
+            return cls(segment.text, tuple((at, at + 1) for at in range(segment.start, segment.end)))
         places, at = [], segment.start
         while at < segment.end:
             width = 2 if source[at : at + 2] in (r"\(", r"\)") else 1  # an escape is one character of text
@@ -63,15 +65,16 @@ def _belongs(character: str) -> bool:
     return bool(unicodedata.combining(character)) or character in TOGETHER
 
 
-def pieces(tokenizer, text: str) -> list[Piece]:
+def pieces(tokenizer, text: str, weighted: bool = True) -> list[Piece]:
     """The tokens of `text`, without start, end and pads, in their order.
 
-    `tokenizer` is one encoder's, such as `clip.tokenizer.clip_l` or `.t5xxl`.
+    `tokenizer` is one encoder's, such as `clip.tokenizer.clip_l` or `.t5xxl`. Unless `weighted`, parentheses are text.
     """
-    groups = _native(tokenizer, text)
+    groups = _native(tokenizer, text if weighted else escape(text))
+    segments = parse(text).segments if weighted else [Segment(0, len(text), text, 1.0)]
     found = []
-    for segment in parse(text).segments:
-        for part in _parts(tokenizer, Part.of(text, segment)):
+    for segment in segments:
+        for part in _parts(tokenizer, Part.of(text, segment, weighted)):
             found += _placed(tokenizer, part, groups)
     return found
 

@@ -1,0 +1,125 @@
+"""What the front end asks while a prompt is typed: POST /flux_duet/tokens gives its tokens. Imports ComfyUI.
+
+The answer is Prompt Inspector's, by tokenizers of the route's own, which know FLUX.1's vocabularies and no folder: no
+request can load a model or open a file. `embedding:name` is therefore read as text here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import comfy.sd1_clip
+import comfy.text_encoders.flux
+from aiohttp import web
+
+from .encode.text.inspection import notes, read_by_clip, read_by_t5
+from .encode.text.lengths import COMFYUI, LENGTHS
+from .encode.text.weights import EMBEDDING, MODES, OFF
+
+MOST_BYTES, MOST_CHARACTERS = 2**20, 100_000
+CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
+DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0]}
+CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, False),
+           "clip_positions": CLIP_POSITIONS}  # fmt: skip
+_building = Lock()
+
+
+class Refused(Exception):
+    """A request that is not answered: its HTTP status, and what to change."""
+
+    def __init__(self, status: int, why: str):
+        super().__init__(why)
+        self.status = status
+
+
+def register(routes: web.RouteTableDef) -> None:
+    """Adds the route to ComfyUI's."""
+    routes.post("/flux_duet/tokens")(tokens)
+
+
+async def tokens(request: web.Request) -> web.Response:
+    try:
+        asked = checked(parsed(await _body(request)))
+    except Refused as error:
+        return web.json_response({"error": str(error)}, status=error.status)
+    # In a thread: tokenizers take a second to build, and long texts a few milliseconds.
+    answer = await asyncio.to_thread(lambda: json.dumps(read(**asked), separators=(",", ":")))
+    return web.Response(text=answer, content_type="application/json")
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content_type != "application/json":  # which a page of another site cannot send unasked
+        raise Refused(415, f"got {request.content_type!r}, expected the content type application/json")
+    body = b""
+    async for piece in request.content.iter_chunked(2**16):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise Refused(413, f"got more than {MOST_BYTES:,} bytes; send a shorter text")
+    return body
+
+
+def parsed(body: bytes) -> Any:
+    """Raises Refused for what is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"got no JSON ({error}); expected an object with `text`") from error
+
+
+def checked(asked: Any) -> dict[str, Any]:
+    """Every field, with the default where it was left out. Raises Refused for anything else."""
+    if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
+        raise Refused(400, "expected a JSON object whose `text` is a string")
+    if unknown := sorted(asked.keys() - DEFAULTS.keys() - {"text"}):
+        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected text, {', '.join(DEFAULTS)}")
+    for name, choices in CHOICES.items():
+        given = asked.get(name, DEFAULTS[name])
+        if not any(given == choice and type(given) is type(choice) for choice in choices):
+            expected = ", ".join(map(json.dumps, choices))
+            raise Refused(400, f"got {json.dumps(given)[:40]} for `{name}`; expected one of {expected}")
+    if len(asked["text"]) > MOST_CHARACTERS:
+        raise Refused(413, f"got a text of {len(asked['text']):,} characters, expected at most {MOST_CHARACTERS:,}")
+    if any("\ud800" <= character <= "\udfff" for character in asked["text"]):
+        raise Refused(400, "`text` holds half a character (a lone surrogate); send whole ones")
+    return {**DEFAULTS, **asked}
+
+
+def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int) -> dict:
+    """Prompt Inspector's JSON for both roads, and its notes. Places count UTF-16 units, as JavaScript does."""
+    clip_l, t5 = _tokenizers(clip_positions)
+    readings = [read_by_clip(clip_l, text, clip_weights), read_by_t5(t5, text, length, t5_weights != OFF)]
+    told = [reading.as_json() for reading in readings]
+    at = utf16(text)
+    if at:
+        for road in told:
+            road["starts"], road["ends"] = [at[x] for x in road["starts"]], [at[x] for x in road["ends"]]
+    return {"readings": told, "notes": notes(readings)}
+
+
+def utf16(text: str) -> list[int] | None:
+    """The place of each character in UTF-16; None where the places are Python's own."""
+    if text.isascii() or max(text) <= "\uffff":
+        return None
+    at = [0]
+    for character in text:
+        at.append(at[-1] + 1 + (character > "\uffff"))
+    return at
+
+
+def _tokenizers(clip_positions: int) -> tuple:
+    with _building:  # two requests at once build them once
+        return _clip_l(clip_positions), _t5()
+
+
+@cache
+def _clip_l(positions: int):
+    return comfy.sd1_clip.SD1Tokenizer(tokenizer_data={"clip_l_max_length": positions}).clip_l
+
+
+@cache
+def _t5():
+    return comfy.text_encoders.flux.T5XXLTokenizer()

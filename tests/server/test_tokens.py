@@ -1,0 +1,100 @@
+"""POST /flux_duet/tokens: Inspector's answer while a prompt is typed, and nothing else that a request may ask."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+URL = "/flux_duet/tokens"
+JSON = "application/json"
+TEXT = "a (red:1.5) circle, \U0001f98a \u6771\u4eac (at night) \\(plain\\), " + "and so on " * 30
+
+
+def ask(server, body, kind=JSON) -> tuple[int, dict]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(server.url + URL, data, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def utf16(text: str, at: int) -> int:
+    return len(text[:at].encode("utf-16-le")) // 2
+
+
+def test_it_is_the_inspector_s_answer_in_utf16(nano_server):
+    graph = {}
+    loaders = {"FluxDuetLoadClip": {"clip_name": "nano_clip_l.safetensors"},
+               "FluxDuetLoadT5": {"t5_name": "nano_t5xxl.safetensors"}}
+    for road, (loader, file) in zip("12", loaders.items(), strict=True):
+        inputs = {"clip": [road, 0], "text": TEXT, "length": "official 256"}
+        graph |= {road: {"class_type": loader, "inputs": file},
+                  f"{road}1": {"class_type": "FluxDuetInspect", "inputs": inputs},
+                  f"{road}2": {"class_type": "PreviewAny", "inputs": {"source": [f"{road}1", 2]}}}
+    result = nano_server.run(graph)
+    theirs = [json.loads(result.outputs[node]["text"][0])[0] for node in ("12", "22")]
+    status, ours = ask(nano_server, {"text": TEXT, "length": "official 256"})
+    assert status == 200
+    for road in theirs:
+        for place in ("starts", "ends"):
+            road[place] = [utf16(TEXT, at) for at in road[place]]
+    assert ours["readings"] == theirs
+    assert any("(at night)" in note for note in ours["notes"])
+    assert any(note.startswith("CLIP does not read") for note in ours["notes"])
+
+
+def test_weights_may_be_text_on_either_road(nano_server):
+    text = r"a (red:1.5) \(plain\)"
+    clip, t5 = ask(nano_server, {"text": text, "clip_weights": False, "t5_weights": "off"})[1]["readings"]
+    for road in (clip, t5):
+        assert set(road["weights"]) == {1.0}
+        said = [text[start:end] for start, end in zip(road["starts"], road["ends"], strict=True)]
+        assert "1" in "".join(said) and "(" in said[1] + said[2] and "\\" in "".join(said)
+    clip, t5 = ask(nano_server, {"text": text, "t5_weights": "off"})[1]["readings"]
+    assert 1.5 in clip["weights"] and 1.5 not in t5["weights"]
+
+
+def test_long_clip_reads_further(nano_server):
+    short, long = (ask(nano_server, {"text": "word " * 100, "clip_positions": n})[1]["readings"][0] for n in (77, 248))
+    assert (short["read"], long["read"], short["limit"], long["limit"]) == (75, 100, 75, 246)
+
+
+REFUSED = {
+    "another type": (b"text=a", "text/plain", 415, "expected the content type application/json"),
+    "no JSON": (b"{", JSON, 400, "got no JSON"),
+    "no UTF-8": (b'{"text": "\xff"}', JSON, 400, "got no JSON"),
+    "depth": (b"[" * 100_000, JSON, 400, "got no JSON"),
+    "a list": ([], JSON, 400, "whose `text` is a string"),
+    "no text": ({}, JSON, 400, "whose `text` is a string"),
+    "a number for a text": ({"text": 1}, JSON, 400, "whose `text` is a string"),
+    "an unknown field": ({"text": "a", "model": "/etc/passwd"}, JSON, 400, "unknown field 'model'"),
+    "an unknown length": ({"text": "a", "length": "longest"}, JSON, 400, '"longest" for `length`'),
+    "a number for a switch": ({"text": "a", "clip_weights": 1}, JSON, 400, "1 for `clip_weights`"),
+    "a list for a choice": ({"text": "a", "t5_weights": ["off"]}, JSON, 400, "for `t5_weights`"),
+    "NaN": (b'{"text": "a", "clip_positions": NaN}', JSON, 400, "NaN for `clip_positions`"),
+    "half a character": (b'{"text": "\\ud83e"}', JSON, 400, "half a character"),
+    "a long text": ({"text": "a" * 100_001}, JSON, 413, "100,001 characters"),
+    "a long body": (b" " * (2**20 + 1), JSON, 413, "more than 1,048,576 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_request_is_told_what_to_change(nano_server, case):
+    body, kind, status, words = REFUSED[case]
+    got, answer = ask(nano_server, body, kind)
+    assert (got, list(answer)) == (status, ["error"])
+    assert words in answer["error"] and len(answer["error"]) < 300
+
+
+def test_no_request_opens_a_file(nano_server):
+    """A textual inversion is a file that a text can name: here it is text."""
+    clip, _ = ask(nano_server, {"text": "embedding:../../secret"})[1]["readings"]
+    assert None not in clip["ids"] and len(clip["ids"]) > 1
+
+
+def test_the_longest_text_is_answered(nano_server):
+    status, answer = ask(nano_server, {"text": "a" * 100_000})
+    assert status == 200 and answer["readings"][0]["ends"][-1] == 100_000
