@@ -7,17 +7,64 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import torch
 
+from ..devtools import SetupError, say
+from ..devtools.environment import GB
 from ..nano import layouts
+
+CLIP_L = {"clip_width": 768, "clip_layers": 12}
+SCALES = {
+    "real": layouts.Shape(**CLIP_L, t5_width=4096, t5_layers=24, t5_heads=64, t5_head_width=64, t5_ff=10240),
+    # As deep as T5-XXL, because ComfyUI takes a T5's dtype from its file only where there is a 24th block.
+    "small": layouts.Shape(**CLIP_L, t5_width=512, t5_layers=24, t5_heads=8, t5_head_width=64, t5_ff=1024),
+}
+SPARE_GB = 3  # memory for ComfyUI, activations and one layer in float32, beside the weights
 
 ENCODERS = ("clip_l", "t5xxl")
 DTYPE, DTYPE_NAME = torch.bfloat16, "BF16"  # safetensors' name for it
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoders:
+    """Both encoders' files at one of SCALES: `names` in `folder`."""
+
+    scale: str
+    folder: Path
+    names: dict[str, str]
+
+    def paths(self) -> dict[str, Path]:
+        return {encoder: self.folder / name for encoder, name in self.names.items()}
+
+
+@contextmanager
+def written(disk: Path, scale: str) -> Iterator[Encoders]:
+    """Encoders in a folder on `disk` that goes away with them. Raises SetupError where there is no room for them."""
+    disk.mkdir(parents=True, exist_ok=True)
+    shape = SCALES[scale]
+    check_room(disk, shape)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=disk) as folder:
+        say(f"Writing {size(shape) / GB:.2f} GB of random encoders to {folder} ...")
+        yield Encoders(scale, Path(folder), write(Path(folder), shape))
+
+
+def check_room(folder: Path, shape: layouts.Shape) -> None:
+    need, memory = size(shape), psutil.virtual_memory().available
+    if memory < need + SPARE_GB * GB:
+        raise SetupError(f"{memory / GB:.1f} GB of memory are free, these encoders need {need / GB + SPARE_GB:.1f}; "
+                         "close other programs, or try --scale small")
+    if shutil.disk_usage(folder).free < need + GB:
+        raise SetupError(f"{folder} has {shutil.disk_usage(folder).free / GB:.1f} GB free, the encoders' files need "
+                         f"{need / GB + 1:.1f}; free some, name another folder with --disk, or try --scale small")
 
 
 def shapes(shape: layouts.Shape) -> dict[str, Shapes]:

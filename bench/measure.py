@@ -1,7 +1,7 @@
 """What the benchmarks share: two sides timed in turn, their ratio, and how a result is written down."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -14,17 +14,28 @@ SIDES = ("native", "ours")
 BUSY_PERCENT = 15  # of all cores, by others, from which times are no longer to be trusted
 
 
+def seconds(value: float) -> str:
+    """A time as people say it, to three digits."""
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def size(value: float) -> str:
+    """Bytes as people say them, to three digits."""
+    return f"{value / 10**9:.3g} GB" if value >= 10**9 else f"{value / 10**6:.3g} MB"
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """The seconds that both sides took for the same thing, a pair for every round."""
+    """The seconds that both sides took for the same thing, or the bytes, a pair for every round."""
 
     name: str
     native: Sequence[float]
     ours: Sequence[float]
+    told: Callable[[float], str] = seconds
 
     def __post_init__(self) -> None:
         if not self.native or len(self.native) != len(self.ours):
-            raise ValueError(f"{self.name}: got {len(self.native)} native and {len(self.ours)} times of ours, "
+            raise ValueError(f"{self.name}: got {len(self.native)} native and {len(self.ours)} values of ours, "
                              "expected a pair for every round")
 
     @property
@@ -44,11 +55,6 @@ def rounds(count: int) -> Iterator[tuple[int, str]]:
             yield number, side
 
 
-def seconds(value: float) -> str:
-    """A time as people say it, to three digits."""
-    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
-
-
 def ratio(value: float) -> str:
     """Near one every thousandth counts; far from it the factor is what one wants to read."""
     return f"{value:.3f}" if value >= 0.1 else f"{value:.2g} (1/{1 / value:.0f})"
@@ -64,7 +70,7 @@ def compared(comparisons: Sequence[Comparison]) -> str:
     """The table of both sides' medians and the ratio between them, with its lowest and highest round."""
     return table(
         ["", "native", "ours", "ours / native", "lowest and highest round"],
-        [[each.name, seconds(median(each.native)), seconds(median(each.ours)), ratio(each.ratio),
+        [[each.name, each.told(median(each.native)), each.told(median(each.ours)), ratio(each.ratio),
           f"{ratio(min(each.ratios))}, {ratio(max(each.ratios))}"] for each in comparisons])
 
 
