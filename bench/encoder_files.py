@@ -111,6 +111,8 @@ def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callabl
             if tuple(tensor.shape) != shape or tensor.dtype != DTYPE:
                 raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {DTYPE} {list(shape)}")
             file.write(tensor.contiguous().view(torch.uint8).numpy())
+        file.flush()
+        os.fsync(file.fileno())  # or else the system goes on writing while something is timed
     os.replace(partial, path)
 
 

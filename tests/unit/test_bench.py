@@ -1,16 +1,20 @@
 """The benchmarks' arithmetic and their writer of weights; the figures themselves come from running them."""
 
+import os
 import random
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from flux_duet.bench import edit, encoder_files, measure, nano
+from flux_duet.bench import cold, edit, encoder_files, footprint, graphs, measure, nano
 from flux_duet.nano import layouts, scenes
+from flux_duet.nodes.encode.keep.store import Store
 from flux_duet.nodes.encode.load import layout
 
 TINY = layouts.Shape(clip_layers=3, t5_layers=3)
+MB = 10**6
 
 
 def test_rounds_give_each_side_the_first_place_in_turn():
@@ -35,6 +39,11 @@ def test_results_are_a_markdown_table():
     lines = measure.compared([measure.Comparison("edit of CLIP", [20.0, 40.0], [0.1, 0.2])]).splitlines()
     assert lines[1] == "| --- | --- | --- | --- | --- |"
     assert lines[2] == "| edit of CLIP | 30 s | 150 ms | 0.005 (1/200) | 0.005 (1/200), 0.005 (1/200) |"
+
+
+def test_memory_is_told_in_bytes():
+    lines = measure.compared([measure.Comparison("peak", [19e9], [0.57e9], measure.size)]).splitlines()
+    assert lines[2] == "| peak | 19 GB | 570 MB | 0.03 (1/33) | 0.03 (1/33), 0.03 (1/33) |"
 
 
 def test_streamed_file_is_the_tensors(tmp_path):
@@ -64,19 +73,90 @@ def test_encoders_have_every_layer_and_the_first_ones_numbers(tmp_path):
 
 
 def test_real_scale_is_clip_l_and_t5_xxl():
-    shapes = encoder_files.shapes(edit.SCALES["real"])
+    shapes = encoder_files.shapes(encoder_files.SCALES["real"])
     parameters = {name: sum(torch.Size(shape).numel() for shape in part.values()) for name, part in shapes.items()}
     # Of openai/clip-vit-large-patch14's text model, and of google/t5-v1_1-xxl's encoder.
     assert parameters == {"clip_l": 123_060_480, "t5xxl": 4_762_310_656}
 
 
+def test_no_edit_has_words_that_the_embedding_store_could_know():
+    seen = [edit.texts(dict.fromkeys(edit.PROMPTS, 0))]
+    for kind, texts in edit.edited(3):
+        for road in edit.PROMPTS:
+            new = texts[road] not in {each[road] for each in seen}
+            assert new == (road in edit.EDITS[kind])
+        seen.append(texts)
+    assert len(seen) == 1 + 3 * len(edit.EDITS)
+
+
 def test_report_refuses_sides_that_differ():
     def runs(text):
-        return {kind: [edit.Run(1.0, ("Encode",), text)] for kind in edit.EDITS}
+        return {kind: [graphs.Run(1.0, ("Encode",), text)] for kind in edit.EDITS}
 
     assert "| CLIP | ours | Encode |" in edit.report({"native": runs("same"), "ours": runs("same")})
     with pytest.raises(ValueError, match="CONDITIONINGs differ"):
         edit.report({"native": runs("one"), "ours": runs("other")})
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "sampled"])
+def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded):
+    if not recorded:
+        monkeypatch.setattr(footprint, "forget_peak", lambda pid: False)
+    elif not footprint.forget_peak(os.getpid()):
+        pytest.skip("this system keeps no record of the peak")
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * (5 * MB))
+    before = b"x" * (300 * MB)  # a peak that is not the work's
+    del before
+    with footprint.footprint(os.getpid()) as cost:
+        held = b"x" * (100 * MB)
+        time.sleep(20 * footprint.INTERVAL)  # for the one that samples
+        del held
+        file.read_bytes()
+    assert 90 * MB < cost.memory < 120 * MB
+    assert cost.read is None or 5 * MB <= cost.read < 6 * MB
+
+
+def firsts(**changes) -> dict[str, list[cold.First]]:
+    """What `bench cold` measured in one round; `changes` are made to the run with the warm store."""
+    cost = footprint.Footprint(memory=19 * 10**9, read=8 * MB)
+    one = {"run": graphs.Run(20.0, (), "same"), "cost": cost, "t5": ("open", "read"), "kept": ()}
+    warm = {"run": graphs.Run(1.0, (), "same"), "t5": (), "kept": (4 * MB, 3000), **changes}
+    return {cold.NATIVE: [cold.First(**one)], cold.EMPTY: [cold.First(**{**one, "kept": (4 * MB, 3000)})],
+            cold.WARM: [cold.First(**{**one, **warm})]}
+
+
+def test_first_prompts_are_compared_for_both_stores():
+    told = cold.report(firsts())
+    assert "| time, empty store | 20 s | 20 s | 1.000 |" in told
+    assert "| time, warm store | 20 s | 1 s | 0.05 (1/20) |" in told
+    assert "| peak memory, warm store | 19 GB | 19 GB | 1.000 |" in told
+    assert "| native | 8 MB | not told | opened | none |" in told
+    assert "| ours, warm store | 8 MB | not told | never opened | 2, 4 MB |" in told
+    assert "not traced on this system" in cold.report(firsts(t5=None))
+
+
+@pytest.mark.parametrize("changes, told", [
+    ({"run": graphs.Run(1.0, (), "other")}, "CONDITIONINGs of native, empty and warm store differ"),
+    ({"t5": ("open",)}, "warm store: T5's file was opened, expected it not to be"),
+    ({"kept": (4 * MB,)}, "warm store: got 1 encodings in the store, expected 2"),
+])
+def test_first_prompts_with_another_store_than_they_say_are_refused(changes, told):
+    with pytest.raises(ValueError, match=told):
+        cold.report(firsts(**changes))
+
+
+def test_a_trace_that_sees_no_native_reading_is_refused():
+    blind = [cold.First(graphs.Run(20.0, (), "same"), footprint.Footprint(1), (), ())]
+    with pytest.raises(ValueError, match="native: T5's file was never opened, expected it to be"):
+        cold.report({**firsts(), cold.NATIVE: blind})
+
+
+def test_kept_encodings_are_found_in_a_server_s_user_folder(tmp_path):
+    assert cold.kept(tmp_path) == ()
+    Store(tmp_path / "user" / "__flux_duet" / "embeddings").put("key", torch.zeros(1, 1000))
+    (size,) = cold.kept(tmp_path)
+    assert 4000 < size < 5000
 
 
 def test_prompts_for_judging_follow_the_seed_and_are_unseen():
