@@ -21,11 +21,13 @@ class Span:
     `extras` are CONDITIONING keys other than `pooled_output` and `guidance`: hooks, time ranges, masks, ControlNets.
     They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
     `bias` [B, L] is T5's alone: what the attention adds to the logits of each row, where weights act there.
+    `controls` are what else this road asks of the model (regions, routes, timelines): see condition/controls.py.
     """
 
     tensor: Tensor
     extras: Mapping[str, Any] = field(default_factory=dict)
     bias: Tensor | None = None
+    controls: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
-from .controls import Controls, put, take
+from .controls import TXT, VEC, Bias, of, put, take
 
 START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
 DEFAULT_GUIDANCE = (
@@ -29,9 +29,8 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     A negative `guidance` switches the guidance embedding off.
     """
     entries = []
-    for vec_span, txt_span, extras in _pairs(vec.spans, txt.spans, merges or {}):
-        if txt_span.bias is not None:
-            extras = put(extras, Controls(txt_span.bias))
+    for vec_span, txt_span, extras in paired(vec.spans, txt.spans, merges or {}):
+        extras = put(extras, (*of(txt_span), *of(vec_span)))
         guided = {"guidance": None if guidance < 0 else guidance}
         entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
     return entries
@@ -61,13 +60,22 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
         extras, controls = take(rest)
-        vecs.append(Span(entry["pooled_output"], extras))
-        txts.append(Span(tensor, extras, controls and controls.bias))
+        bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
+        roads = {
+            road: tuple(each for each in controls if each.road == road and not isinstance(each, Bias))
+            for road in (VEC, TXT)
+        }
+        vecs.append(Span(entry["pooled_output"], extras, controls=roads[VEC]))
+        txts.append(Span(tensor, extras, bias, roads[TXT]))
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 
-def _pairs(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge]):
-    """Which vec goes with which txt: one to one where their times agree, else wherever their times overlap."""
+def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None):
+    """(vec, txt, extras of both): one to one where their times agree, else wherever their times overlap.
+
+    Any two streams' encodings go together so; `merges` is as in `join`.
+    """
+    merges = merges or {}
     if [_time(span) for span in vecs] == [_time(span) for span in txts]:
         for vec, txt in zip(vecs, txts, strict=True):
             yield vec, txt, _merged(vec.extras, txt.extras, merges)

@@ -2,45 +2,183 @@
 
 A CONDITIONING's entry may carry `model_conds`, values that ComfyUI's samplers hand to the model beside the prompt, a
 row for each picture. Ours is one of them, so it belongs to its prompt alone and survives native nodes. A model that
-does not carry controls out would take it in silence; so it refuses to be handed over until `armed` by sample/apply.py,
-the one place where controls are carried out.
+does not carry controls out would take it in silence; so it refuses to be handed over until sample/apply.py, the one
+place where controls are carried out, has made it `ready` for a moment of a run.
+
+A new control is a frozen dataclass here. Its tensors have a row for each prompt of a batch, all else is plain data;
+batching goes by that alone. What it does is a pure function, and a row in sample/apply.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from ..streams import Span
+from .place.blocks import ALL, Blocks
+from .time.clock import ALWAYS, Point, Range
+
 KEY = "flux_duet"  # among model_conds, and among the keyword arguments of Flux's forward
 MODEL_CONDS = "model_conds"
+VEC, TXT = "vec", "txt"
 
 
 @dataclass(frozen=True, eq=False)
-class Controls:
-    """Plain data, a row for each prompt of a batch.
+class Control:
+    """What all controls have in common. `road` is the stream that carries it."""
 
-    `bias` [B, L] is added to every attention logit of the first L text columns, in every block: the logarithm of the
-    tokens' weights (facts: weight 2 is the token twice, weight 0 is no token).
+    road: ClassVar[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Bias(Control):
+    """`columns` [B, L] is added to every attention logit of the first L text columns, in every block.
+
+    It is the logarithm of the tokens' weights: weight 2 is the token twice, weight 0 is no token.
     """
 
-    bias: Tensor
+    columns: Tensor
+    road: ClassVar[str] = TXT
 
-    def repeated(self, count: int) -> Controls:
-        """As many rows as a batch has pictures, as ComfyUI's repeat_to_batch_size does it."""
-        times = math.ceil(count / self.bias.shape[0])
-        return replace(self, bias=self.bias.repeat(times, 1)[:count])
 
-    def fits(self, other: Controls) -> bool:
-        return self.bias.shape[1:] == other.bias.shape[1:]
+@dataclass(frozen=True, eq=False)
+class Text(Control):
+    """A text of its own behind those before it in `txt`: `length` rows, which no other text reads.
 
-    @staticmethod
-    def joined(parts: Sequence[Controls]) -> Controls:
-        return Controls(torch.cat([part.bias for part in parts]))
+    The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
+    `ratio` is how much is left there of the text `over` which it lies, 0 for the first of `txt` and so on.
+    """
+
+    length: int
+    mask: Tensor | None = None
+    strength: float = 1.0
+    ratio: float = 0.0
+    over: int = 0
+    blocks: Blocks = ALL
+    when: Range = ALWAYS
+    road: ClassVar[str] = TXT
+
+
+@dataclass(frozen=True, eq=False)
+class Against(Text):
+    """A text that the picture's attention is steered away from: NAG (arXiv 2505.21179). `mask` and `over` are unused."""
+
+    scale: float = 5.0
+    tau: float = 2.5
+    alpha: float = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(Control):
+    """In some blocks `vec` moves, after CLIP's MLP: by the sum of weight * vector_in(v) over `vecs` [B, K, 768].
+
+    `own` is the weight of the prompt's own vector among them. Block routing is (1 * other, -1 * own).
+    """
+
+    vecs: Tensor
+    weights: tuple[float, ...]
+    own: float = 0.0
+    blocks: Blocks = ALL
+    when: Range = ALWAYS
+    road: ClassVar[str] = VEC
+
+
+@dataclass(frozen=True, eq=False)
+class Cue:
+    """What a timeline plays from `start` on; where `fade` is later, it comes in little by little until then.
+
+    Of T5's rows the first `rows` stand for tokens, the rest only fill it up.
+    """
+
+    span: Span
+    start: Point
+    fade: Point
+    rows: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline(Control):
+    """Takes the place of a road's whole encoding: one cue after another. See time/timeline.py."""
+
+    cues: tuple[Cue, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTimeline(Timeline):
+    road: ClassVar[str] = VEC
+
+
+@dataclass(frozen=True, eq=False)
+class T5Timeline(Timeline):
+    road: ClassVar[str] = TXT
+
+
+@dataclass(frozen=True, eq=False)
+class Only(Control):
+    """The whole prompt counts in this part of the run alone; outside it gives what the run's first prompt gives."""
+
+    when: Range
+    road: ClassVar[str] = VEC
+
+
+Controls = tuple[Control, ...]
+
+
+def of(span: Span) -> Controls:
+    """What a stream's encoding asks for, its weights among it."""
+    return (*(() if span.bias is None else (Bias(span.bias),)), *span.controls)
+
+
+# ---- batching, by the dataclasses' fields alone
+
+
+def repeated(controls: Controls, count: int) -> Controls:
+    """As many rows as a batch has pictures, as ComfyUI's repeat_to_batch_size does it."""
+
+    def rows(tensor: Tensor) -> Tensor:
+        if tensor.shape[0] == count:
+            return tensor
+        return tensor.repeat(math.ceil(count / tensor.shape[0]), *[1] * (tensor.ndim - 1))[:count]
+
+    return tuple(replace(each, **{name: rows(value) for name, value in _tensors(each).items()}) for each in controls)
+
+
+def fit(some: Controls, others: Controls) -> bool:
+    """Whether two prompts' controls can go through the model in one batch."""
+    return len(some) == len(others) and all(map(_fits, some, others))
+
+
+def _fits(one: Control, other: Control) -> bool:
+    shapes, other_shapes = (
+        {name: value.shape[1:] for name, value in _tensors(each).items()} for each in (one, other)
+    )
+    return type(one) is type(other) and shapes == other_shapes and _plain(one) == _plain(other)
+
+
+def joined(parts: Sequence[Controls]) -> Controls:
+    """One after another, as rows of a batch."""
+    out = []
+    for same in zip(*parts, strict=True):
+        rows = {name: torch.cat([_tensors(each)[name] for each in same]) for name in _tensors(same[0])}
+        out.append(replace(same[0], **rows))
+    return tuple(out)
+
+
+def _tensors(control: Control) -> dict[str, Tensor]:
+    values = {each.name: getattr(control, each.name) for each in fields(control)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _plain(control: Control) -> dict[str, Any]:
+    return {each.name: getattr(control, each.name) for each in fields(control) if each.name not in _tensors(control)}
+
+
+# ---- in a CONDITIONING
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,46 +186,60 @@ class ControlCond:
     """Controls in the form in which ComfyUI batches what a model is given; see comfy/conds.py, CONDRegular."""
 
     controls: Controls
-    armed: bool = False
+    is_ready: bool = False
 
     def process_cond(self, batch_size: int, **_) -> ControlCond:
-        if not self.armed:
+        if not self.is_ready:
+            names = ", ".join(dict.fromkeys(TITLES[type(each)] for each in self.controls))
             raise ValueError(
-                "This CONDITIONING weights T5 tokens in the attention, and the model that it reached does not carry "
-                "that out. Put Apply Duet between the model and this sampler, use MMDiT Sampler, or set `weights` of "
-                "T5 Encode to 'embedding'."
+                f"This CONDITIONING asks for {names}, and the model that it reached does not carry that out. Put Apply "
+                "Duet between the model and this sampler, or use MMDiT Sampler."
             )
-        return replace(self, controls=self.controls.repeated(batch_size))
+        return replace(self, controls=repeated(self.controls, batch_size))
 
     def can_concat(self, other: Any) -> bool:
-        return isinstance(other, ControlCond) and self.controls.fits(other.controls)
+        return isinstance(other, ControlCond) and fit(self.controls, other.controls)
 
     def concat(self, others: Sequence[ControlCond]) -> Controls:
-        return Controls.joined([self.controls, *(other.controls for other in others)])
+        return joined([self.controls, *(other.controls for other in others)])
 
     def size(self) -> list[int]:
-        return list(self.controls.bias.shape)
+        return [1]  # for ComfyUI's memory estimate: next to nothing
+
+
+TITLES = {
+    Bias: "T5 weights in the attention",
+    Text: "texts of their own (T5 Region, Block Routing)",
+    Against: "a negative in the attention (NAG)",
+    Shift: "a CLIP vector that differs from block to block",
+    ClipTimeline: "a CLIP timeline",
+    T5Timeline: "a T5 timeline",
+    Only: "a prompt for a part of the run",
+}
 
 
 def put(extras: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
-    """The extras of a CONDITIONING's entry, with these controls among them."""
-    return {**extras, MODEL_CONDS: {**extras.get(MODEL_CONDS, {}), KEY: ControlCond(controls)}}
+    """The extras of a CONDITIONING's entry, with these controls, if there are any, as its controls."""
+    rest, _ = take(extras)
+    if not controls:
+        return rest
+    return {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: ControlCond(tuple(controls))}}
 
 
-def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls | None]:
-    """The extras without controls, and the controls, if there were any."""
+def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls]:
+    """The extras without controls, and the controls."""
     conds = dict(extras.get(MODEL_CONDS, {}))
     cond = conds.pop(KEY, None)
     rest = {key: value for key, value in extras.items() if key != MODEL_CONDS}
-    return {**rest, MODEL_CONDS: conds} if conds else rest, cond and cond.controls
+    return {**rest, MODEL_CONDS: conds} if conds else rest, cond.controls if cond else ()
 
 
-def armed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry whose controls, if it has any, may be handed to a model."""
-    cond = entry.get(MODEL_CONDS, {}).get(KEY)
-    if cond is None:
-        return entry
-    return {**entry, MODEL_CONDS: {**entry[MODEL_CONDS], KEY: replace(cond, armed=True)}}
+def ready(entry: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
+    """An entry whose controls are these, and may be handed to a model."""
+    rest, _ = take(entry)
+    if not controls:
+        return rest
+    return {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: ControlCond(controls, is_ready=True)}}
 
 
 def asked_for(conditioning: Sequence) -> bool:

@@ -1,17 +1,27 @@
 """Carries controls out: the one set of wrappers around FLUX.1's forward. Imports ComfyUI.
 
-The wrappers sit on a clone of the MODEL and do nothing to a prompt that has no controls.
+The wrappers sit on a clone of the MODEL and do nothing to a prompt that has no controls. One of them stands around the
+evaluation of all prompts at a moment: there, what changes with time is settled. The other stands right around the
+forward of a batch, inside of whatever may leave it out (EasyCache): there, attention and modulation are changed.
 """
 
 from __future__ import annotations
 
-import torch
-from comfy.patcher_extension import WrappersMP
-from torch import Tensor
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from ..condition.controls import KEY, Controls, armed
+from comfy.patcher_extension import WrappersMP
+
+from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, Text, ready, take
+from ..condition.place.texts import Layout
+from ..condition.time.clock import Clock, Moment
+from ..condition.time.resolving import resolve
+from .attention import DuetAttention
+from .modulation import Shifts
 
 OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
+TXT, VEC = "c_crossattn", "y"  # ComfyUI's names for what Flux is given
 
 
 def flux_params(model):
@@ -20,10 +30,11 @@ def flux_params(model):
     return params if getattr(params, "vec_in_dim", None) is not None else None
 
 
-def attach(model):
+def attach(model, first_step: int = 0):
     """A clone of a MODEL that carries out the controls in its CONDITIONING. Twice is as once.
 
-    Raises ValueError for a model whose text is not FLUX.1's.
+    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError for a
+    model whose text is not FLUX.1's.
     """
     if flux_params(model) is None:
         raise ValueError(
@@ -31,64 +42,95 @@ def attach(model):
             "among those that its blocks attend to. Wrapped models (nunchaku and others) show no attention to act on."
         )
     model = model.clone()
-    for kind, wrapper in ((WrappersMP.CALC_COND_BATCH, _arm), (WrappersMP.DIFFUSION_MODEL, _carry_out)):
-        model.remove_wrappers_with_key(kind, KEY)
-        model.add_wrapper_with_key(kind, KEY, wrapper)
+    model.remove_wrappers_with_key(WrappersMP.CALC_COND_BATCH, KEY)
+    model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, partial(_settle, first_step))
     return model
 
 
-def _arm(executor, model, conds, x_in, timestep, model_options):
-    ready = [None if cond is None else [armed(entry) for entry in cond] for cond in conds]
-    return executor(model, ready, x_in, timestep, model_options)
+# ---- at a moment of the run
+
+
+def _settle(first_step: int, executor, model, conds, x_in, timestep, model_options):
+    """Around the evaluation of all prompts: each becomes what it is at this moment."""
+    if not any(_controls(entry) for cond in conds if cond is not None for entry in cond):
+        return executor(model, conds, x_in, timestep, model_options)
+    options = model_options.get("transformer_options", {})
+    sigmas = options.get("sample_sigmas")
+    clock = Clock(None if sigmas is None else sigmas.tolist(), model.model_sampling.percent_to_sigma, first_step)
+    moment = Moment(float(timestep[0]), clock)
+    settled = [None if cond is None else [_at(moment, entry) for entry in cond if _counts(moment, entry)] for cond in conds]
+    resting = [number for number, cond in enumerate(conds) if cond and not settled[number]]
+    wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
+    out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": _innermost(options)})
+    return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
+
+
+def _controls(entry: Mapping[str, Any]) -> tuple:
+    return take(entry)[1]
+
+
+def _counts(moment: Moment, entry: Mapping[str, Any]) -> bool:
+    return all(each.when.holds(moment) for each in _controls(entry) if isinstance(each, Only))
+
+
+def _at(moment: Moment, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry as ComfyUI has prepared it for sampling, with vec, txt and controls of this moment."""
+    controls = tuple(each for each in _controls(entry) if not isinstance(each, Only))
+    if not _controls(entry):
+        return entry
+    given = entry[MODEL_CONDS]
+    old_vec = given[VEC].cond if VEC in given else None
+    vec, txt, controls = resolve(old_vec, given[TXT].cond, controls, moment)
+    changed = {**given, TXT: type(given[TXT])(txt)}
+    if vec is not None:
+        changed[VEC] = type(given[VEC])(vec)
+    return ready({**entry, MODEL_CONDS: changed}, controls)
+
+
+def _filled(out: list, resting: list[int], asked: list[int]) -> list:
+    """A prompt that rests gives what the first other one gives, so that guidance has nothing to push away from."""
+    if resting and not asked:
+        raise ValueError(
+            "At this moment of the run no prompt is left: all of them are limited to other parts of it (Prompt for a "
+            "Part of the Run). Limit the negative alone, or widen a range."
+        )
+    return [out[asked[0]].clone() if number in resting else each for number, each in enumerate(out)]
+
+
+def _innermost(options: dict) -> dict:
+    """transformer_options whose last wrapper around the forward is ours."""
+    wrappers = options.get("wrappers", {})
+    around = {**wrappers.get(WrappersMP.DIFFUSION_MODEL, {}), KEY: [_carry_out]}
+    return {**options, "wrappers": {**wrappers, WrappersMP.DIFFUSION_MODEL: around}}
+
+
+# ---- around a forward
 
 
 def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latents=None, control=None,
                transformer_options=None, **kwargs):  # fmt: skip
     """Around Flux.forward, whose arguments these are."""
-    controls = kwargs.pop(KEY, None)
+    controls = kwargs.pop(KEY, ())
     options = transformer_options or {}
-    if controls is None:
-        return executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
-    biased = BiasedAttention(controls, options.get(OVERRIDE))
-    options = {**options, OVERRIDE: biased}
+    acting = []
+    if controls:
+        flux = executor.class_obj
+        depth = len(flux.double_blocks), len(flux.single_blocks)
+        attention = DuetAttention(controls, _layout(x, context, controls, flux.patch_size), depth, options.get(OVERRIDE))
+        shifts = Shifts([each for each in controls if isinstance(each, Shift)], y, flux.vector_in, depth)
+        acting = [each for each in (attention, shifts) if not each.idle]
+        options = options if attention.idle else {**options, OVERRIDE: attention}
+        options = options if shifts.idle else shifts.patched(options)
     velocity = executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
-    if not biased.called:
+    if not all(each.called for each in acting):
         raise ValueError(
-            "T5 weights had no effect: this model's blocks do not use ComfyUI's attention. Another node has replaced "
-            "them; remove it, or set `weights` of T5 Encode to 'embedding'."
+            "The controls in this prompt had no effect: this model's blocks use neither ComfyUI's attention nor its "
+            "hooks. Another node has replaced them; remove it, or the controls."
         )
     return velocity
 
 
-class BiasedAttention:
-    """ComfyUI's attention with a bias on text columns, for one forward.
-
-    A row of biases [B, 1, 1, L] serves all heads and queries, so that no L x L mask is ever made; text stands first
-    among the columns in double and in single blocks (comfy/ldm/flux/layers.py).
-    """
-
-    def __init__(self, controls: Controls, inner=None):
-        self.bias, self.inner, self.called = controls.bias, inner, False
-        self._row: Tensor | None = None
-
-    def __call__(self, attention, q, k, v, *args, mask=None, **kwargs):
-        self.called = True
-        row = self._row_for(k)
-        mask = row if mask is None else _with_heads(mask, q.dtype) + row
-        if self.inner is not None:
-            return self.inner(attention, q, k, v, *args, mask=mask, **kwargs)
-        return attention(q, k, v, *args, mask=mask, **kwargs)
-
-    def _row_for(self, k: Tensor) -> Tensor:
-        columns = k.shape[2]
-        if self._row is None or self._row.shape[-1] != columns or self._row.device != k.device:
-            bias = self.bias.to(device=k.device, dtype=k.dtype)
-            self._row = torch.nn.functional.pad(bias, (0, columns - bias.shape[1]))[:, None, None]
-        return self._row
-
-
-def _with_heads(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries, columns] to be added to logits."""
-    if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -torch.inf)
-    return mask if mask.ndim == 4 else mask.unsqueeze(1) if mask.ndim == 3 else mask[None, None]
+def _layout(x, context, controls, patch: int) -> Layout:
+    lengths = [each.length for each in controls if isinstance(each, Text)]
+    height, width = (-(-side // patch) for side in x.shape[2:])  # rounded up, as Flux pads its latent
+    return Layout((context.shape[1] - sum(lengths), *lengths), height, width)

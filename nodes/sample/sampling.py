@@ -49,7 +49,7 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
             "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
     if asked_for(positive) or asked_for(negative or []):
-        model = attach(model)
+        model = attach(model, plan.start_step)
     # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)

@@ -7,10 +7,11 @@ import torch
 from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
-from flux_duet.nodes.condition.controls import Controls, asked_for, put
+from flux_duet.nodes.condition.controls import Bias, asked_for, put
+from flux_duet.nodes.condition.place.texts import Layout
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
-from flux_duet.nodes.sample.apply import BiasedAttention
+from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -34,7 +35,7 @@ TXT = randn(1, 1, 9, 64)
 def prompt(txt: torch.Tensor = TXT, weights: list[float] | None = None, seed: int = 2) -> list:
     extras = {"pooled_output": randn(seed, 1, 64), "guidance": 3.5}
     if weights is not None:
-        extras = put(extras, Controls(torch.tensor([weights]).log()))
+        extras = put(extras, [Bias(torch.tensor([weights]).log())])
     return [[txt, extras]]
 
 
@@ -97,7 +98,7 @@ def test_native_samplers_behind_apply_duet(model):
 
 
 def test_without_apply_duet_there_is_an_error_and_a_cure(model):
-    with pytest.raises(ValueError, match="Apply Duet.*MMDiT Sampler.*'embedding'"):
+    with pytest.raises(ValueError, match="T5 weights in the attention.*Apply Duet.*MMDiT Sampler"):
         natively(model, weighted(2.0))
     assert torch.equal(natively(model, prompt()), sampled(model, prompt()))  # and nothing is left behind
 
@@ -137,6 +138,10 @@ def test_weights_go_with_the_t5_road(model):
     assert not asked_for(DualPrompt.execute(vec, other, guidance)[0])
 
 
+def biased_attention(bias: torch.Tensor, inner=None) -> DuetAttention:
+    return DuetAttention((Bias(bias),), Layout((bias.shape[1],), 1, 1), (1, 1), inner)
+
+
 @pytest.mark.parametrize("name", ["attention_basic", "attention_sub_quad", "attention_split", "attention_pytorch"])
 def test_every_attention_of_comfyui_takes_the_bias(name):
     q, k, v = (randn(seed, 2, 3, length, 16) for seed, length in ((1, 40), (2, 40), (3, 40)))
@@ -144,7 +149,7 @@ def test_every_attention_of_comfyui_takes_the_bias(name):
     logits = q @ k.mT / 4
     logits[..., :7] += bias[:, None, None]
     dense = (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
-    biased = BiasedAttention(Controls(bias))
+    biased = biased_attention(bias)
     out = biased(getattr(attention, name), q, k, v, 3, skip_reshape=True)
     assert torch.allclose(out, dense, atol=1e-5) and biased.called
 
@@ -160,7 +165,7 @@ def test_a_mask_that_is_there_already_still_masks(shape, boolean):
     logits = q @ k.mT / 4 + (added[:, None] if added.ndim == 3 else added)
     logits[..., :7] += bias[:, None, None]
     dense = (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
-    out = BiasedAttention(Controls(bias))(attention.attention_pytorch, q, k, v, 3, mask=mask, skip_reshape=True)
+    out = biased_attention(bias)(attention.attention_pytorch, q, k, v, 3, mask=mask, skip_reshape=True)
     assert torch.allclose(out, dense, atol=1e-5)
 
 
@@ -172,7 +177,7 @@ def test_an_override_of_another_pack_still_runs():
         return function(*args, **kwargs)
 
     q, k, v = (randn(seed, 1, 1, 8, 16) for seed in (1, 2, 3))
-    BiasedAttention(Controls(torch.zeros(1, 2)), inner)(attention.attention_pytorch, q, k, v, 1, skip_reshape=True)
+    biased_attention(torch.zeros(1, 2), inner)(attention.attention_pytorch, q, k, v, 1, skip_reshape=True)
     assert [list(mask.shape) for mask in seen] == [[1, 1, 1, 8]]  # one row for all queries
 
 
@@ -186,7 +191,7 @@ def test_t5_encode_takes_the_weights_out_of_the_rows(singles):
     assert not torch.equal(plain.spans[0].tensor, unweighted.spans[0].tensor)
     conditioning = DualPrompt.execute(ClipEncode.execute(clip, "")[0], attended, 3.5)[0]
     assert asked_for(conditioning)
-    bias = conditioning[0][1]["model_conds"]["flux_duet"].controls.bias
+    bias = conditioning[0][1]["model_conds"]["flux_duet"].controls[0].columns
     words = t5.tokenize("a (red:2) circle")["t5xxl"][0]
     assert bias.exp().tolist() == [[pytest.approx(weight) for _, weight in words]]
 

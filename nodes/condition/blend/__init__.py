@@ -1,0 +1,1 @@
+"""Streams mixed with streams: CLIP's vectors, T5's rows."""

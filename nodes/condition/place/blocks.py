@@ -1,0 +1,101 @@
+"""Which of FLUX.1's blocks: 0 to 18 are double, 19 to 56 single, and `final` is the last layer's modulation. Pure.
+
+A list of blocks is written before a model is there, so it is kept as words and resolved against a model's depth.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FINAL = "final"
+KINDS = ("double", "single")
+_NUMBERS = re.compile(r"(\d+)(?:-(\d*))?")
+
+# Presets, with where they come from. They were found on FLUX.1-dev's 57 blocks.
+PRESETS = {
+    "none": "none",
+    "all": "all",
+    "double blocks": "double",
+    "single blocks": "single, final",
+    "vital blocks (Stable Flow)": "0, 1, 17, 18, 25, 28, 53, 54, 56",
+    "content blocks (FreeFlux)": "0, 7-10, 18, 25, 28, 37, 42, 45, 50, 56",
+    "position blocks (FreeFlux)": "1, 2, 4, 26, 30, 54, 55",
+    "all but 0-4 and final (modulation guidance)": "5-",
+}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A list such as `double, 25, 28-30, 50-, final`; `without` turns it into all the others."""
+
+    words: tuple[str, ...] = ("all",)
+    without: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Blocks:
+        """Raises ValueError for a word that is none of numbers, ranges, double, single, final, all and none."""
+        words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
+        for word in words:
+            if word not in (*KINDS, FINAL, "all", "none") and not _NUMBERS.fullmatch(word):
+                raise ValueError(
+                    f"Got {word!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 to "
+                    "56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
+                )
+        return cls(words)
+
+    def others(self) -> Blocks:
+        return Blocks(self.words, not self.without)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether no block of any model is meant."""
+        return self._every if self.without else set(self.words) <= {"none"}
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every block of every model is meant, and the final layer."""
+        return self.others().is_none
+
+    @property
+    def final(self) -> bool:
+        """Whether the last layer's modulation is meant."""
+        return bool({FINAL, "all"} & set(self.words)) != self.without
+
+    @property
+    def _every(self) -> bool:
+        return "all" in self.words
+
+    def within(self, double: int, single: int) -> frozenset[int]:
+        """The numbers in a model of so many double and single blocks.
+
+        Raises ValueError for a number that the model does not have.
+        """
+        depth = double + single
+        named: set[int] = set()
+        for word in self.words:
+            named |= _named(word, double, depth)
+        if named and max(named) >= depth:
+            raise ValueError(
+                f"The list of blocks {', '.join(self.words)!r} names block {max(named)}, but this model has blocks 0 to "
+                f"{depth - 1} ({double} double, {single} single). Presets from the literature are for FLUX.1's 57."
+            )
+        return frozenset(range(depth)) - named if self.without else frozenset(named)
+
+
+def _named(word: str, double: int, depth: int) -> set[int]:
+    if word in ("none", FINAL):
+        return set()
+    if word == "all":
+        return set(range(depth))
+    if word in KINDS:
+        return set(range(double)) if word == "double" else set(range(double, depth))
+    first, last = _NUMBERS.fullmatch(word).groups()
+    if last is None:
+        return {int(first)}
+    # 40- reaches to the model's end; a range that begins past it is named all the same, so that it is found.
+    end = int(last) if last else max(depth - 1, int(first))
+    return set(range(int(first), end + 1))
+
+
+ALL = Blocks()

@@ -1,0 +1,1 @@
+"""When a prompt acts: timelines, ranges, and the moment of a run."""

@@ -1,0 +1,128 @@
+"""Points of a run, in steps, percent of time or sigma, and what the moment is at a model's evaluation. Pure.
+
+ComfyUI's percent is of time before the schedule's shift: 50 % of FLUX.1's run is at sigma 0.76, not at half of the
+steps. So a point keeps the unit in which it was given, and only the run's own clock turns it into a sigma.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+STEP, PERCENT, SIGMA = "step", "percent", "sigma"
+# A sigma counts as reached a little early: schedules are computed in float32, and round otherwise than a point does.
+NEARLY = 1 + 1e-6
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where in a run: before step 8, at 40 % of time, at sigma 0.7."""
+
+    value: float
+    unit: str
+
+    def __str__(self):
+        if self.unit == SIGMA:
+            return f"s{self.value:g}"
+        return f"{self.value:g}%" if self.unit == PERCENT else f"{self.value:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Point:
+        """`8` is a step, `40%` a percent of time, `s0.7` a sigma. Raises ValueError for anything else."""
+        found = re.fullmatch(r"\s*(s?)(\d+(?:\.\d+)?)(%?)\s*", text)
+        if not found or (found[1] and found[3]):
+            raise ValueError(f"Got {text!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7).")
+        value, unit = float(found[2]), SIGMA if found[1] else PERCENT if found[3] else STEP
+        if unit == PERCENT and value > 100:
+            raise ValueError(f"Got {text!r} for a time, expected at most 100%.")
+        if unit == STEP and not value.is_integer():
+            raise ValueError(f"Got {text!r} for a time, expected a whole step, or a percent (40%), or a sigma (s0.7).")
+        return cls(value, unit)
+
+
+START, END = Point(0.0, PERCENT), Point(100.0, PERCENT)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a run turns points into sigmas. Either part may be unknown before the run.
+
+    `sigmas` are the run's noise levels, one more than its steps; `first` is the number of their first step, where two
+    samplers share a run. `sigma_at` turns a share of time (0 to 1) into a sigma, as the model's sampling does it.
+    """
+
+    sigmas: Sequence[float] | None = None
+    sigma_at: Callable[[float], float] | None = None
+    first: int = 0
+
+    def sigma(self, point: Point) -> float:
+        """Raises ValueError where the point's unit needs what this clock does not know."""
+        if point.unit == SIGMA:
+            return point.value
+        if point.unit == PERCENT:
+            if point.value in (0.0, 100.0):  # known without any model: all of a run lies between them
+                return math.inf if point.value == 0.0 else 0.0
+            if self.sigma_at is None:
+                raise ValueError(f"{point} of the run is a sigma only for a certain model: connect `model`.")
+            return float(self.sigma_at(point.value / 100))
+        if self.sigmas is None:
+            raise ValueError(f"Step {point} is a sigma only in a certain schedule: connect `sigmas`.")
+        index = int(point.value) - self.first
+        if index < 0:
+            return math.inf
+        return float(self.sigmas[index]) if index < len(self.sigmas) else 0.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One evaluation of the model: its sigma, in a run with this clock."""
+
+    sigma: float
+    clock: Clock
+
+    def reached(self, point: Point) -> bool:
+        """Whether the point is now or past. The end of the run never is: no evaluation comes after it."""
+        limit = self.clock.sigma(point)
+        return limit > 0.0 and self.sigma <= limit * NEARLY
+
+    def progress(self, start: Point, end: Point) -> float:
+        """How far into `start` to `end`, both of one unit: 0 before, 1 from `end` on; in steps, each counts alike."""
+        if self.reached(end):
+            return 1.0
+        if not self.reached(start):
+            return 0.0
+        if start.unit == STEP:
+            now = self._step()
+            return (now - start.value + 1) / (end.value - start.value + 1)
+        first, last = self.clock.sigma(start), self.clock.sigma(end)
+        first = min(first, 1.0)
+        return 0.0 if first == last else min(1.0, max(0.0, (first - self.sigma) / (first - last)))
+
+    def _step(self) -> int:
+        """The step that this evaluation belongs to, with a solver's evaluations inside it."""
+        past = [index for index, sigma in enumerate(self.clock.sigmas) if self.sigma <= float(sigma) * NEARLY]
+        return self.clock.first + max(past, default=0)
+
+
+@dataclass(frozen=True)
+class Range:
+    """From one point up to another, which is no longer within."""
+
+    start: Point = START
+    end: Point = END
+
+    def holds(self, moment: Moment) -> bool:
+        return moment.reached(self.start) and not moment.reached(self.end)
+
+    @classmethod
+    def parse(cls, start: str, end: str) -> Range:
+        return cls(Point.parse(start), Point.parse(end))
+
+    @property
+    def is_all(self) -> bool:
+        return self.start.value == 0 and self.start.unit != SIGMA and self.end == END
+
+
+ALWAYS = Range()

@@ -1,0 +1,121 @@
+"""A road's timeline: the text that writes it down, and what it plays at a moment. Pure.
+
+    a red circle on the left
+    @8 a blue square
+    @40%..60% a star, fading in
+
+A line that begins with @ and a time starts the next prompt; the first prompt starts with the run. Two times let it fade
+in, from the first until the second. \\@ at a line's beginning is a plain @.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from ...streams import Span
+from ..blend.rows import Rows, fade
+from ..controls import Cue, T5Timeline, Timeline
+from .clock import SIGMA, START, Moment, Point
+
+_MARK = re.compile(r"@(\S+)[ \t]*(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One prompt of a timeline: when it starts, when it is all there (the same without a fade), and its text."""
+
+    text: str
+    start: Point = START
+    fade: Point = START
+
+
+def parse(text: str) -> list[Entry]:
+    """The entries of a timeline. Text without marks is one entry, which lasts throughout.
+
+    Raises ValueError for a time that cannot be read, or is not later than the one before it, and where units are mixed.
+    """
+    entries, lines = [], []
+    start = fade = START
+    marked = False
+    for line in text.split("\n"):
+        found = _MARK.fullmatch(line)
+        if not found:
+            lines.append(_plain(line))
+            continue
+        if marked or "".join(lines).strip():
+            entries.append(Entry("\n".join(lines).strip(), start, fade))
+        start, fade = _times(found[1])
+        lines, marked = [_plain(found[2])], True
+    entries.append(Entry("\n".join(lines).strip() if marked else "\n".join(lines), start, fade))
+    return _checked(entries)
+
+
+def _plain(line: str) -> str:
+    """A line of text without the backslash that keeps its @ from being a mark."""
+    return line[1:] if re.match(r"\\+@", line) else line
+
+
+def _times(text: str) -> tuple[Point, Point]:
+    first, dots, last = text.partition("..")
+    start = Point.parse(first)
+    return start, Point.parse(last) if dots else start
+
+
+def _checked(entries: list[Entry]) -> list[Entry]:
+    first, *later = entries
+    begins = first.start.value >= 1 if first.start.unit == SIGMA else first.start.value == 0
+    if not begins or first.fade != first.start:
+        raise ValueError(
+            f"Got a timeline that starts at @{_mark(first)}: nothing would be drawn before. Its first prompt starts with "
+            "the run: leave its mark out."
+        )
+    points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
+    units = {point.unit for point in points}
+    if len(units) > 1:
+        raise ValueError(f"Got a timeline in {' and '.join(sorted(units))}s, expected one unit for all of its times.")
+    falls = units == {SIGMA}  # sigma falls through a run, steps and percent rise
+    for one, next_one in zip(points, points[1:], strict=False):
+        if (next_one.value > one.value if falls else next_one.value < one.value) or _meet(later, one, next_one):
+            raise ValueError(f"Got {next_one} after {one} in a timeline, expected times in the order of the run.")
+    return [Entry(first.text), *later]
+
+
+def _meet(entries: list[Entry], one: Point, next_one: Point) -> bool:
+    """Whether two prompts start at once, so that the first of them would never be drawn."""
+    starts = [entry.start for entry in entries]
+    return one == next_one and starts.count(one) > 1
+
+
+def _mark(entry: Entry) -> str:
+    return f"{entry.start}" if entry.fade == entry.start else f"{entry.start}..{entry.fade}"
+
+
+def written(entries: Sequence[Entry]) -> str:
+    """The text of a timeline; `parse` reads the same entries from it."""
+
+    def line(entry: Entry, number: int) -> str:
+        text = re.sub(r"^(?=\\*@)", r"\\", entry.text, flags=re.MULTILINE)
+        return text if number == 0 else f"@{_mark(entry)} {text}"
+
+    return "\n".join(line(entry, number) for number, entry in enumerate(entries))
+
+
+def playing(timeline: Timeline, moment: Moment) -> Span:
+    """What a road's timeline plays at this moment: one cue's encoding, or two where one fades into the other."""
+    number = max((at for at, cue in enumerate(timeline.cues) if moment.reached(cue.start)), default=0)
+    cue = timeline.cues[number]
+    share = moment.progress(cue.start, cue.fade) if number else 1.0
+    if share >= 1.0:
+        return cue.span
+    before = timeline.cues[number - 1]
+    if isinstance(timeline, T5Timeline):
+        return fade(_rows(before), _rows(cue), share)
+    return replace(cue.span, tensor=torch.lerp(before.span.tensor, cue.span.tensor, share))
+
+
+def _rows(cue: Cue) -> Rows:
+    return Rows(cue.span, cue.rows)

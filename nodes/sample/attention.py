@@ -1,0 +1,127 @@
+"""ComfyUI's attention with a prompt's controls: weights on text columns, texts of their own, a negative. Pure torch.
+
+It is called instead of ComfyUI's attention in every block, and calls that, whichever it is, for each group of queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..condition.controls import Against, Bias, Controls, Text
+from ..condition.place.texts import Group, Layout, groups
+
+
+class DuetAttention:
+    """For one forward. `layout` says how its tokens stand; text is first among them in double and in single blocks
+    (comfy/ldm/flux/layers.py). `inner` is another pack's attention that was there before."""
+
+    def __init__(self, controls: Controls, layout: Layout, depth: tuple[int, int], inner=None):
+        self.bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
+        self.texts: Sequence[Text] = [each for each in controls if isinstance(each, Text)]
+        self.blocks = [text.blocks.within(*depth) for text in self.texts]
+        self.layout, self.double, self.inner, self.called = layout, depth[0], inner, False
+        self._row: Tensor | None = None
+        self._plans: dict[tuple[bool, ...], list[Group]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.bias is None and not self.texts
+
+    def __call__(self, attention, q, k, v, *args, mask=None, **kwargs):
+        self.called = True
+        ask = partial(self.inner, attention) if self.inner is not None else attention
+        if not self.texts:
+            row = self._row_for(k)
+            return ask(q, k, v, *args, mask=row if mask is None else _with_heads(mask, q.dtype) + row, **kwargs)
+        active = self._active(kwargs["transformer_options"])
+        out = None
+        for group in self._plan(active, k):
+            part = _attended(ask, group, q, k, v, args, mask, kwargs)
+            if out is None:
+                out = part.new_empty(part.shape[0], k.shape[2], part.shape[2])
+            out[:, group.rows] = part
+        for number, (text, acts) in enumerate(zip(self.texts, active, strict=True)):
+            if acts and isinstance(text, Against):
+                image = slice(self.layout.txt, None)
+                against = _attended(ask, self._negative(number, k), q, k, v, args, mask, kwargs)
+                out[:, image] = steered(out[:, image], against, text)
+        return out
+
+    def _active(self, options: dict) -> tuple[bool, ...]:
+        block = options["block_index"] + (self.double if options["block_type"] == "single" else 0)
+        return tuple(block in blocks for blocks in self.blocks)
+
+    def _plan(self, active: tuple[bool, ...], k: Tensor) -> list[Group]:
+        if active not in self._plans:
+            # Whatever other nodes append to the image's tokens counts as a reference image.
+            layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
+            found = groups(self.texts, active, self.bias, layout, k.shape[0])
+            self._plans[active] = [_on(group, k) for group in found]
+        return self._plans[active]
+
+    def _negative(self, number: int, k: Tensor) -> Group:
+        """All image tokens, looking at themselves and a negative text alone."""
+        start = sum(self.layout.texts[: number + 1])
+        rows = torch.arange(self.layout.txt, k.shape[2])
+        columns = torch.cat([torch.arange(start, start + self.texts[number].length), rows])
+        bias = None
+        if self.bias is not None:
+            row = self._row_for(k)[..., columns.to(k.device)]
+            bias = row if row.any() else None
+        return _on(Group(rows, columns, bias), k)
+
+    def _row_for(self, k: Tensor) -> Tensor:
+        columns = k.shape[2]
+        if self._row is None or self._row.shape[-1] != columns or self._row.device != k.device:
+            bias = self.bias.to(device=k.device, dtype=k.dtype)
+            self._row = torch.nn.functional.pad(bias, (0, columns - bias.shape[1]))[:, None, None]
+        return self._row
+
+
+def _attended(ask, group: Group, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict) -> Tensor:
+    if mask is not None:
+        mask = _cut(_with_heads(mask, q.dtype), group)
+        mask = mask if group.bias is None else mask + group.bias
+    else:
+        mask = group.bias
+    if group.columns is not None:
+        k, v = k[:, :, group.columns], v[:, :, group.columns]
+    return ask(q[:, :, group.rows], k, v, *args, mask=mask, **kwargs)
+
+
+def _cut(mask: Tensor, group: Group) -> Tensor:
+    """A mask's rows and columns of this group; a size of 1 stands for all."""
+    if mask.shape[-2] > 1:
+        mask = mask[..., group.rows, :]
+    return mask if group.columns is None or mask.shape[-1] == 1 else mask[..., group.columns]
+
+
+def _on(group: Group, k: Tensor) -> Group:
+    columns = None if group.columns is None else group.columns.to(k.device)
+    bias = None if group.bias is None else group.bias.to(device=k.device, dtype=k.dtype)
+    return Group(group.rows.to(k.device), columns, bias)
+
+
+def steered(z: Tensor, against: Tensor, text: Against) -> Tensor:
+    """Normalised attention guidance, arXiv 2505.21179, eq. 7-10: what the picture saw [B, N, C], away from a negative.
+
+    z~ = s z - (s - 1) z-; its L1 norm is kept within tau times that of z; and alpha of it is blended in.
+    """
+    guided = z * text.scale - against * (text.scale - 1.0)
+    norm = z.norm(p=1, dim=-1, keepdim=True).clamp_min(1e-6)
+    ratio = guided.norm(p=1, dim=-1, keepdim=True).clamp_min(1e-6) / norm
+    guided = guided * (ratio.clamp_max(text.tau) / ratio)
+    return guided * text.alpha + z * (1.0 - text.alpha)
+
+
+def _with_heads(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries, columns] to be added to logits."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -torch.inf)
+    return mask if mask.ndim == 4 else mask.unsqueeze(1) if mask.ndim == 3 else mask[None, None]
