@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 from .lengths import LENGTHS
-from .spans import Piece, pieces
+from .spans import Piece, Pieces, pieces
 from .weights import implied, parse
 
 
@@ -20,7 +21,7 @@ class Reading:
 
     road: str
     text: str
-    pieces: tuple[Piece, ...]
+    pieces: Pieces
     read: int
     limit: int | None
     pads: int
@@ -33,13 +34,15 @@ class Reading:
     @property
     def unread(self) -> str:
         """The text that does not reach FLUX.1."""
-        lost = self.pieces[self.read :]
-        return self.text[lost[0].start : lost[-1].end] if lost else ""
+        if self.read == len(self.pieces):
+            return ""
+        return self.text[self.pieces.starts[self.read] : self.pieces.ends[-1]]
 
     @property
     def unknown(self) -> list[str]:
         """What the tokenizer has no token for, each once."""
-        return list(dict.fromkeys(self.said(piece) for piece in self.pieces if piece.unknown))
+        signs = compress(zip(self.pieces.starts, self.pieces.ends, strict=True), self.pieces.unknown)
+        return list(dict.fromkeys(self.text[start:end] for start, end in signs))
 
     @property
     def headline(self) -> str:
@@ -58,12 +61,9 @@ class Reading:
         """Plain data, a list for each column: thousands of tokens stay small."""
         return {
             "road": self.road, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
-            "ids": [piece.id for piece in self.pieces],
-            "starts": [piece.start for piece in self.pieces],
-            "ends": [piece.end for piece in self.pieces],
-            "weights": [piece.weight for piece in self.pieces],
-            "chunks": [piece.chunk for piece in self.pieces],
-            "unknown": [place for place, piece in enumerate(self.pieces) if piece.unknown],
+            "ids": self.pieces.ids, "starts": self.pieces.starts, "ends": self.pieces.ends,
+            "weights": self.pieces.weights, "chunks": self.pieces.chunks,
+            "unknown": list(compress(range(len(self.pieces)), self.pieces.unknown)),
             "notes": list(self.notes()),
         }  # fmt: skip
 
@@ -72,8 +72,8 @@ def read_by_clip(tokenizer, text: str, weighted: bool = True) -> Reading:
     """CLIP-L: 75 tokens between start and end (Long-CLIP: 246), and what comes after them is lost."""
     found = pieces(tokenizer, text, weighted)
     limit = tokenizer.max_length - 2
-    read = sum(piece.chunk == 0 for piece in found)
-    return Reading("CLIP", text, tuple(found), read, limit, limit - read, weighted)
+    read = found.chunks.count(0)
+    return Reading("CLIP", text, found, read, limit, limit - read, weighted)
 
 
 def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True) -> Reading:
@@ -82,7 +82,7 @@ def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True) -> Read
     limit = None if rule.limit is None else rule.limit - 1  # the end token is always read
     read = len(found) if limit is None else min(len(found), limit)
     minimum = tokenizer.min_length if rule.minimum is None else rule.minimum
-    return Reading("T5", text, tuple(found), read, limit, max(0, (minimum or 0) - read - 1), weighted)
+    return Reading("T5", text, found, read, limit, max(0, (minimum or 0) - read - 1), weighted)
 
 
 def notes(readings: list[Reading]) -> list[str]:

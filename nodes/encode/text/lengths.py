@@ -38,6 +38,11 @@ def words(chunk: Tokens) -> list:
     return tokens[1 : next(ends, len(tokens))]
 
 
+def unweighted(chunks: list[Tokens]) -> list[Tokens]:
+    """The same tokens, each at weight 1."""
+    return [[(token, 1.0) for token, _ in chunk] for chunk in chunks]
+
+
 def cut(tokens: Tokens, limit: int | None) -> tuple[Tokens, Tokens]:
     """(what T5 reads, what it does not): Hugging Face's truncation=True, where the end token stays the last."""
     if limit is None or len(tokens) <= limit:

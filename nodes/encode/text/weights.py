@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+PARENTHESIS = re.compile("[()]")
 IMPLIED = 1.1  # what parentheses without a number multiply by
 
 # How weights act on T5's rows. Embedding: as in ComfyUI, each row moves away from the empty prompt's row. Attention:
@@ -108,13 +109,14 @@ def escape(text: str) -> str:
 def _items(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The places where parentheses of the lowest level begin and end, as parse_parentheses in ComfyUI has them."""
     items, depth, first = [], 0, start
-    for place in range(start, end):
+    for parenthesis in PARENTHESIS.finditer(text, start, end):
+        place = parenthesis.start()
         if text[place] == "(":
             if depth == 0 and place > first:
                 items.append((first, place))
                 first = place
             depth += 1
-        elif text[place] == ")":
+        else:
             depth -= 1
             if depth == 0:
                 items.append((first, place + 1))

@@ -1,0 +1,125 @@
+"""The tokens of a text, word by word, each word tokenized once. Pure, on ComfyUI's tokenizers (comfy/sd1_clip.py).
+
+No token of CLIP-L or T5 reaches over a space between two ASCII signs: both tokenizers split at white space, and what
+they normalize before (NFC, grapheme clusters, case) changes nothing across it. So a text's tokens are its words', and
+while a prompt is typed only its new words are tokenized.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import accumulate, chain, pairwise, repeat
+from operator import sub
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+BETWEEN = re.compile("(?<=[!-~]) (?=[!-~])")
+TOGETHER = {"\u200d", "\ufe0f"}  # what joins emoji into one, and what makes a sign an emoji
+MOST = 200_000  # characters of words that are remembered: all of the longest text that the front end may send, twice
+
+
+class Tokens(NamedTuple):
+    """Ids, and where the text of each begins and ends."""
+
+    ids: list[int]
+    starts: list[int]
+    ends: list[int]
+
+
+class Words:
+    """What one tokenizer made of words, for as long as they are not too many."""
+
+    def __init__(self, tokenizer):
+        self._tokenize = _tokenized_by(tokenizer)
+        self._kept: dict[str, Tokens] = {}
+        self._size = 0
+
+    def tokens(self, text: str) -> Tokens:
+        """Those of a text, without start and end tokens."""
+        words = BETWEEN.split(text)
+        known = self._known(words)
+        read = [known[word] for word in words]
+        begins = _begins(words)
+        return Tokens(
+            [token for ids, _, _ in read for token in ids],
+            [begin + start for begin, (_, starts, _) in zip(begins, read, strict=False) for start in starts],
+            [begin + end for begin, (_, _, ends) in zip(begins, read, strict=False) for end in ends],
+        )
+
+    def _known(self, words: list[str]) -> dict[str, Tokens]:
+        """The tokens of these words, among others. A new memory takes over from a full one, which another thread may
+        be reading."""
+        if self._size > MOST:
+            self._kept, self._size = {}, 0
+        kept = self._kept
+        if new := [word for word in dict.fromkeys(words) if word not in kept]:
+            kept.update(self._tokenize(new))
+            self._size += sum(map(len, new))
+        return kept
+
+
+_words: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def words_of(tokenizer) -> Words:
+    """A tokenizer's words, remembered as long as it lives."""
+    return _words.get(tokenizer) or _words.setdefault(tokenizer, Words(tokenizer))
+
+
+def _tokenized_by(tokenizer) -> Callable[[list[str]], Iterator[tuple[str, Tokens]]]:
+    """words -> (word, its tokens). The function must not hold `tokenizer` itself, which would then live for ever."""
+    of_hugging_face = tokenizer.tokenizer
+    backend = getattr(of_hugging_face, "backend_tokenizer", None)
+    if backend is not None:
+        return lambda words: _by_backend(backend, words)
+    kept = slice(tokenizer.tokens_start, -1 if tokenizer.tokenizer_adds_end_token else None)
+    return lambda words: _by_ids_alone(lambda word: of_hugging_face(word)["input_ids"][kept], words)
+
+
+def _by_backend(backend, words: list[str]) -> Iterator[tuple[str, Tokens]]:
+    """Words as one text where a space between them is a BETWEEN: a call for each takes twice as long."""
+    joined = [word for word in words if "!" <= word[:1] <= "~" and "!" <= word[-1:] <= "~"]
+    alone = set(words).difference(joined)
+    texts = [joined, *([word] for word in alone)]
+    # Unlike `encode`, this lets other threads run.
+    encodings = backend.encode_batch([" ".join(text) for text in texts], add_special_tokens=False)
+    for text, encoding in zip(texts, encodings, strict=True):
+        yield from _apart(text, encoding)
+
+
+def _apart(words: list[str], encoding) -> Iterator[tuple[str, Tokens]]:
+    """The tokens of words that were tokenized with a space between each two."""
+    text, begins = " ".join(words), _begins(words)
+    offsets = encoding.offsets  # a new list each time
+    starts = [start for start, _ in offsets]
+    ends = [max(start + 1, end) for start, end in offsets]
+    if not text.isascii():
+        ends = [_with_signs(text, end) for end in ends]
+    firsts = [bisect_left(starts, begin) for begin in begins]
+    counts = (last - first for first, last in pairwise(firsts))
+    origins = list(chain.from_iterable(map(repeat, begins, counts)))
+    ids, starts, ends = tuple(encoding.ids), tuple(map(sub, starts, origins)), tuple(map(sub, ends, origins))
+    for word, (first, last) in zip(words, pairwise(firsts), strict=True):
+        yield word, (ids[first:last], starts[first:last], ends[first:last])
+
+
+def _begins(words: list[str]) -> list[int]:
+    """Where words begin that stand with a space between each two, and where another one would."""
+    return list(accumulate(map(len, words), lambda begin, length: begin + length + 1, initial=0))
+
+
+def _with_signs(text: str, end: int) -> int:
+    """The end of a token, with signs that belong to its last character: accents, joiners."""
+    while end < len(text) and (unicodedata.combining(text[end]) or text[end] in TOGETHER):
+        end += 1
+    return end
+
+
+def _by_ids_alone(ids_of: Callable[[str], list[int]], words: list[str]) -> Iterator[tuple[str, Tokens]]:
+    """By a tokenizer that tells no places, as those written in Python: each token stands for its whole word."""
+    for word in words:
+        ids = ids_of(word)
+        yield word, Tokens(ids, [0] * len(ids), [len(word)] * len(ids))
