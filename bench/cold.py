@@ -10,15 +10,16 @@ With the empty store ours also hashes both files, once for as long as the user f
 Memory is the server's peak beyond what it held before the prompt. It is resident memory, which counts the pages of
 mapped files too: natively T5 counts once as the file and once as the weights copied out of it.
 
-The encoders' files were just written, so they come from the page cache wherever memory has room for it; a prompt that
-waits for a disk takes longer on every side that reads T5. --drop-caches takes both files out of it before each run.
+The encoders' files are read through before each run, so that they come from the page cache wherever memory has room
+for it; how much did not is told. A prompt that waits for a disk takes longer on every side that reads T5: --drop-caches
+takes both files out of the cache instead.
 """
 
 import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from .measure import Comparison, compared, machine, rounds, seconds, size, table
 NATIVE, EMPTY, WARM = "native", "ours, empty store", "ours, warm store"
 CASES = {"native": [NATIVE], "ours": [EMPTY, WARM]}  # by side, in the order in which servers share a user folder
 KEPT = {NATIVE: 0, EMPTY: 2, WARM: 2}  # encodings in the store afterwards: one for each road
+PIECE = 16 * 2**20  # bytes
 PROMPT = {"clip": "a watercolour, soft light", "t5": "a red circle to the left of a blue square"}
 
 
@@ -68,20 +70,28 @@ def kept(base: Path) -> tuple[int, ...]:
     return tuple(path.stat().st_size for path in base.glob("user/*/embeddings/*.safetensors"))
 
 
-def drop_from_cache(path: Path) -> None:
+def warm_up(path: Path) -> None:
+    """Brings a file into the page cache; that it was written a while ago does not mean that it still is there."""
+    piece = memoryview(bytearray(PIECE))
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(piece):
+            pass
+
+
+def drop(path: Path) -> None:
     """Takes one file out of the page cache: no privilege is needed for a file that is on disk and mapped nowhere."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def measure(encoders: Encoders, disk: Path, count: int, drop: bool) -> dict[str, list[First]]:
-    """By case, one of each for every round."""
+def measure(encoders: Encoders, disk: Path, count: int, prepare: Callable[[Path], None]) -> dict[str, list[First]]:
+    """By case, one of each for every round; before each, `prepare` gets the encoders' files."""
     firsts: dict[str, list[First]] = {case: [] for cases in CASES.values() for case in cases}
     for number, side in rounds(count):
         with tempfile.TemporaryDirectory(prefix="bench-", dir=disk) as base:
             for case in CASES[side]:
-                for path in encoders.paths().values() if drop else ():
-                    drop_from_cache(path)
+                for path in encoders.paths().values():
+                    prepare(path)
                 firsts[case].append(one := first(side, encoders, Path(base)))
                 say(f"round {number + 1} of {count}, {case}: {seconds(one.run.seconds)}, {size(one.cost.memory)}, "
                     f"{told(one.cost.fetched)} from storage")
@@ -115,15 +125,17 @@ def report(firsts: Mapping[str, Sequence[First]]) -> str:
     comparisons = [Comparison(f"time, {name}", times[NATIVE], times[case]) for case, name in stores.items()]
     comparisons += [Comparison(f"peak memory, {name}", memory[NATIVE], memory[case], size)
                     for case, name in stores.items()]
-    heads = ["", "read by calls", "fetched from storage", "T5's file since the server's start", "encodings kept"]
+    heads = ["", "CPU time", "read by calls", "from storage", "T5's file since the server's start", "encodings kept"]
     return compared(comparisons) + "\n\n" + table(heads, [row(case, ones) for case, ones in firsts.items()])
 
 
 def row(case: str, ones: Sequence[First]) -> list[str]:
     read, fetched = ([getattr(one.cost, name) for one in ones] for name in ("read", "fetched"))
     amounts = [told(None if None in each else median(each)) for each in (read, fetched)]
+    computed = seconds(median(one.cost.cpu for one in ones))
     sizes = ones[-1].kept
-    return [case, *amounts, opened(ones[-1]), f"{len(sizes)}, {size(sum(sizes))}" if sizes else "none"]
+    stored = f"{len(sizes)}, {size(sum(sizes))}" if sizes else "none"
+    return [case, computed, *amounts, opened(ones[-1]), stored]
 
 
 def told(amount: float | None) -> str:
@@ -142,16 +154,16 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    drop = getattr(chosen, "drop_caches", False)
+    dropped = getattr(chosen, "drop_caches", False)
     warn_if_busy()
     try:
         with written(chosen.disk, chosen.scale) as encoders:
-            firsts = measure(encoders, chosen.disk, chosen.rounds, drop)
+            firsts = measure(encoders, chosen.disk, chosen.rounds, drop if dropped else warm_up)
     except SetupError as error:
         say(f"error: {error}")
         return 1
     print(f"\n{chosen.scale} shapes, {machine()}, {chosen.rounds} rounds, the encoders' files "
-          f"{'dropped from' if drop else 'warm in'} the page cache\n")
+          f"{'dropped from' if dropped else 'warm in'} the page cache\n")
     print(report(firsts))
     return 0
 

@@ -1,4 +1,4 @@
-"""What a piece of work costs another process: memory at its peak beyond what it held before, and bytes that it read.
+"""What a piece of work costs another process: memory at its peak beyond what it held before, reading, computing.
 
 Resident memory counts the pages of mapped files too, though the system can take those back at any time: a model file
 that is read by mapping counts once as the file, and once more as the weights copied out of it.
@@ -18,9 +18,10 @@ INTERVAL = 0.01  # seconds between looks at the memory, where the system keeps n
 
 @dataclass
 class Footprint:
-    """Bytes, filled in when the work is done; None where the system does not tell."""
+    """Bytes, and seconds of all cores, filled in when the work is done; None where the system does not tell."""
 
     memory: int = 0
+    cpu: float = 0
     read: int | None = None  # by read calls, from storage or the page cache; what is read by mapping is not in it
     fetched: int | None = None  # from storage
 
@@ -29,12 +30,19 @@ class Footprint:
 def footprint(pid: int) -> Iterator[Footprint]:
     """Around the work that process `pid` does meanwhile."""
     process, cost = psutil.Process(pid), Footprint()
-    before = reads(process)
+    before, computed = reads(process), cpu_seconds(process)
     with recorded_peak(pid) if forget_peak(pid) else sampled_peak(process) as beyond:
         yield cost
         cost.memory = beyond()
+    cost.cpu = cpu_seconds(process) - computed
     if before:
         cost.read, cost.fetched = (now - then for now, then in zip(reads(process), before, strict=True))
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """So far; what runs beside the process adds little to it, unlike to the time on the clock."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def reads(process: psutil.Process) -> tuple[int, int] | None:

@@ -114,12 +114,13 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
         del held
         file.read_bytes()
     assert 90 * MB < cost.memory < 120 * MB
+    assert 0 < cost.cpu < 20
     assert cost.read is None or 5 * MB <= cost.read < 6 * MB
 
 
 def firsts(**changes) -> dict[str, list[cold.First]]:
     """What `bench cold` measured in one round; `changes` are made to the run with the warm store."""
-    cost = footprint.Footprint(memory=19 * 10**9, read=8 * MB)
+    cost = footprint.Footprint(memory=19 * 10**9, cpu=30.0, read=8 * MB)
     one = {"run": graphs.Run(20.0, (), "same"), "cost": cost, "t5": ("open", "read"), "kept": ()}
     warm = {"run": graphs.Run(1.0, (), "same"), "t5": (), "kept": (4 * MB, 3000), **changes}
     return {cold.NATIVE: [cold.First(**one)], cold.EMPTY: [cold.First(**{**one, "kept": (4 * MB, 3000)})],
@@ -131,8 +132,8 @@ def test_first_prompts_are_compared_for_both_stores():
     assert "| time, empty store | 20 s | 20 s | 1.000 |" in told
     assert "| time, warm store | 20 s | 1 s | 0.05 (1/20) |" in told
     assert "| peak memory, warm store | 19 GB | 19 GB | 1.000 |" in told
-    assert "| native | 8 MB | not told | opened | none |" in told
-    assert "| ours, warm store | 8 MB | not told | never opened | 2, 4 MB |" in told
+    assert "| native | 30 s | 8 MB | not told | opened | none |" in told
+    assert "| ours, warm store | 30 s | 8 MB | not told | never opened | 2, 4 MB |" in told
     assert "not traced on this system" in cold.report(firsts(t5=None))
 
 
