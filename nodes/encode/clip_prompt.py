@@ -11,7 +11,7 @@ import torch
 from ..streams import ClipVec, Span
 from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said, source_of
 from .text import weights
-from .text.lengths import Tokens, words
+from .text.lengths import Tokens, unweighted, words
 
 Read = tuple[ClipVec, "Cut | None"]
 
@@ -24,14 +24,15 @@ def encode_clip_prompt(clip: comfy.sd.CLIP, text: str, past: str, weighted: bool
     """
     read = PAST[past]
     prompt = weights.parse(text if weighted else weights.escape(text))
-    plain, cut = read(clip, prompt.plain())
+    chunks = clip_chunks(clip, prompt.source)
+    plain, cut = read(clip, unweighted(chunks))
     acting = [group for group in prompt.groups if group.change]
-    without = [read(clip, prompt.plain(without=group))[0] for group in acting]
+    without = [read(clip, clip_chunks(clip, prompt.plain(without=group)))[0] for group in acting]
     idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
     notes = [*([str(cut)] if cut else []), *weights.clip_notes(prompt, idle)]
     vec = _moved(plain, without, [group.change for group in acting])
     settings = {"past_75": past, "weights": "act" if weighted else "are text"}
-    return replace(vec, source=source_of(clip, CLIP_L, text, clip_chunks(clip, prompt.source), settings)), notes
+    return replace(vec, source=source_of(clip, CLIP_L, text, chunks, settings)), notes
 
 
 def _moved(plain: ClipVec, without: list[ClipVec], changes: list[float]) -> ClipVec:
@@ -51,14 +52,14 @@ def _same(one: ClipVec, other: ClipVec) -> bool:
 # ---- more than CLIP-L reads
 
 
-def _first(clip: comfy.sd.CLIP, text: str) -> Read:
+def _first(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
     """Natively: the first chunk's, and the rest is lost."""
-    return encode_clip(clip, text), _cut(clip, clip_chunks(clip, text), 0)
+    return encode_clip_chunks(clip, chunks), _cut(clip, chunks, 0)
 
 
-def _average(clip: comfy.sd.CLIP, text: str) -> Read:
+def _average(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
     """The mean of all chunks' vectors."""
-    vecs = encode_clip_chunks(clip, clip_chunks(clip, text))
+    vecs = _each(clip, chunks)
     if len(vecs) == 1:
         return vecs[0], None
     spans = zip(*(vec.spans for vec in vecs), strict=True)
@@ -66,16 +67,20 @@ def _average(clip: comfy.sd.CLIP, text: str) -> Read:
     return ClipVec(tuple(mean)), None
 
 
-def _strongest(clip: comfy.sd.CLIP, text: str) -> Read:
+def _strongest(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
     """The chunk whose vector is farthest from the empty prompt's: the longest way from saying nothing."""
-    chunks = clip_chunks(clip, text)
-    vecs = encode_clip_chunks(clip, chunks)
+    vecs = _each(clip, chunks)
     if len(vecs) == 1:
         return vecs[0], None
     nothing = encode_clip(clip, "").spans[0].tensor
     ways = [float((vec.spans[0].tensor - nothing).norm()) for vec in vecs]
     best = ways.index(max(ways))
     return vecs[best], _cut(clip, chunks, best)
+
+
+def _each(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> list[ClipVec]:
+    """The vec of each chunk, as if there were no other."""
+    return [encode_clip_chunks(clip, [chunk]) for chunk in chunks]
 
 
 def _cut(clip: comfy.sd.CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
@@ -88,4 +93,5 @@ def _cut(clip: comfy.sd.CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
 
 
 FIRST, AVERAGE, STRONGEST = "first", "average", "strongest"
-PAST: dict[str, Callable[[comfy.sd.CLIP, str], Read]] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}
+Reader = Callable[[comfy.sd.CLIP, list[Tokens]], Read]
+PAST: dict[str, Reader] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}

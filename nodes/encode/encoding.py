@@ -20,7 +20,7 @@ from ..streams import ClipVec, Source, Span, T5Text
 from .keep.remember import fingerprint, remembered
 from .text import weights
 from .text.inspection import Reading, read_by_clip, read_by_t5
-from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut
+from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
@@ -47,22 +47,19 @@ def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
 
     As natively, only the first 75 tokens count, and weights do nothing. T5 is neither run nor moved.
     """
-    half = _half(clip, CLIP_L)
-    return _clip_vec(clip, half, _tokens(clip, text, CLIP_L))
+    return encode_clip_chunks(clip, clip_chunks(clip, text))
 
 
 def clip_chunks(clip: comfy.sd.CLIP, text: str) -> list[Tokens]:
     """The text's tokens, in chunks of 75 (Long-CLIP: 246) between a start and an end token."""
+    _require(clip, CLIP_L)
     return _tokens(clip, text, CLIP_L)
 
 
-def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> list[ClipVec]:
-    """The vec of each chunk, as if there were no other."""
+def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
+    """`encode_clip` of a text that is tokenized already."""
     half = _half(clip, CLIP_L)
-    return [_clip_vec(clip, half, [chunk]) for chunk in chunks]
 
-
-def _clip_vec(clip: comfy.sd.CLIP, half: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
     def encode() -> tuple[Span, ...]:
         entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: chunks}, unprojected=True)
         return tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries)
@@ -114,7 +111,7 @@ def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:
     given = [weight for chunk in chunks for _, weight in chunk]
     if all(weight == 1.0 for weight in given):
         return chunks, None
-    return [[(token, 1.0) for token, _ in chunk] for chunk in chunks], weights.bias(given)
+    return unweighted(chunks), weights.bias(given)
 
 
 def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cut | None:
@@ -175,10 +172,16 @@ def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
 
 
 def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
-    """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it.
+    """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it."""
+    _require(clip, name)
+    half = copy.copy(clip)
+    half.cond_stage_model = _OneEncoder(getattr(clip.cond_stage_model, name), name)
+    half.load_model = lambda tokens={}: _load(clip, name)
+    return half
 
-    Raises ValueError where the CLIP does not hold that encoder.
-    """
+
+def _require(clip: comfy.sd.CLIP, name: str) -> None:
+    """Raises ValueError where the CLIP does not hold that encoder."""
     if clip is None:
         raise ValueError(
             f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none."
@@ -190,10 +193,6 @@ def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
             f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model).__name__}. Connect one that "
             f"does: Load {_TITLES[name]}, or DualCLIPLoader with type flux."
         )
-    half = copy.copy(clip)
-    half.cond_stage_model = _OneEncoder(getattr(model, name), name)
-    half.load_model = lambda tokens={}: _load(clip, name)
-    return half
 
 
 class _OneEncoder:
