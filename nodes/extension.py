@@ -6,7 +6,10 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
+from .condition.blend.nodes import NODES as BLEND
 from .condition.nodes import NODES as CONDITION
+from .condition.place.nodes import NODES as PLACE
+from .condition.time.nodes import NODES as TIME
 from .decode.nodes import NODES as DECODE
 from .encode.keep.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
@@ -26,4 +29,4 @@ class FluxDuetExtension(ComfyExtension):
             register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *SAMPLE, *DECODE]
+        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]

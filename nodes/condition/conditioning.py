@@ -5,6 +5,7 @@ Flux's forward takes `txt`, and `vec` as `y` (in a CONDITIONING: `pooled_output`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from torch import Tensor
 from ..streams import ClipVec, Span, T5Text
 from .controls import TXT, VEC, Bias, of, put, take
 
-START, END = "clip_start_percent", "clip_end_percent"  # ComfyUI's keys for the part of a run that an encoding is for
+# ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
+START, END = "clip_start_percent", "clip_end_percent"
+SIGMA_START, SIGMA_END = "timestep_start", "timestep_end"
 DEFAULT_GUIDANCE = (
     3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
 )
@@ -80,26 +83,41 @@ def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, 
         for vec, txt in zip(vecs, txts, strict=True):
             yield vec, txt, _merged(vec.extras, txt.extras, merges)
         return
-    if min(len(vecs), len(txts)) > 1 and not all(START in span.extras for span in vecs + txts):
+    if min(len(vecs), len(txts)) > 1 and len({_unit(span) for span in vecs + txts} - {None}) != 1:
         raise ValueError(
-            f"Dual Prompt: `vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which "
-            "belongs to which. Expected as many on both, or one of them single: join each pair, then combine them."
+            f"`vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which belongs to which, or "
+            "not in the same unit of time. Expected as many on both, or one of them single: join each pair, then "
+            "combine them."
         )
     for vec in vecs:
         for txt in txts:
             start, end = max(_time(vec)[0], _time(txt)[0]), min(_time(vec)[1], _time(txt)[1])
             if start < end:
                 # The ranges differ by design here, so they are intersected instead of merged.
-                timed = {START: start, END: end} if START in vec.extras or START in txt.extras else {}
+                unit = _unit(vec) or _unit(txt)
+                timed = {} if unit is None else during(unit, start, end)
                 yield vec, txt, {**_merged(_untimed(vec), _untimed(txt), merges), **timed}
 
 
+def during(unit: str, start: float, end: float) -> dict[str, float]:
+    """The extras that limit an encoding to a part of a run, in a coordinate that rises: percent / 100, or -sigma."""
+    return {SIGMA_START: -start, SIGMA_END: -end} if unit == SIGMA_START else {START: start, END: end}
+
+
+def _unit(span: Span) -> str | None:
+    """By which of ComfyUI's keys an encoding is limited to a part of the run; None where it lasts throughout."""
+    return next((key for key in (SIGMA_START, START) if key in span.extras), None)
+
+
 def _time(span: Span) -> tuple[float, float]:
-    return span.extras.get(START, 0.0), span.extras.get(END, 1.0)
+    unit = _unit(span)
+    if unit == SIGMA_START:
+        return -span.extras[SIGMA_START], -span.extras[SIGMA_END]
+    return (span.extras[START], span.extras[END]) if unit else (-math.inf, math.inf)
 
 
 def _untimed(span: Span) -> dict[str, Any]:
-    return {key: value for key, value in span.extras.items() if key not in (START, END)}
+    return {key: value for key, value in span.extras.items() if key not in (START, END, SIGMA_START, SIGMA_END)}
 
 
 def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge]) -> dict[str, Any]:
@@ -109,7 +127,7 @@ def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Mer
             continue
         if key not in merges:
             raise ValueError(
-                f"Dual Prompt: `vec` and `txt` both carry '{key}' with different values, expected one. It comes from "
+                f"`vec` and `txt` both carry '{key}' with different values, expected one. It comes from "
                 "the CONDITIONINGs they were split from: set it after Dual Prompt instead."
             )
         out[key] = merges[key](a[key], b[key])

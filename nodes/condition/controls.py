@@ -51,14 +51,15 @@ class Text(Control):
     """A text of its own behind those before it in `txt`: `length` rows, which no other text reads.
 
     The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
-    `ratio` is how much is left there of the text `over` which it lies, 0 for the first of `txt` and so on.
+    `ratio` is how much is left there of the texts before it, over which it lies like paint. `inside` is the number of
+    the text in whose place and blocks alone it counts; 0 is the first of `txt`, which is everywhere.
     """
 
     length: int
     mask: Tensor | None = None
     strength: float = 1.0
     ratio: float = 0.0
-    over: int = 0
+    inside: int = 0
     blocks: Blocks = ALL
     when: Range = ALWAYS
     road: ClassVar[str] = TXT
@@ -66,7 +67,7 @@ class Text(Control):
 
 @dataclass(frozen=True, eq=False)
 class Against(Text):
-    """A text that the picture's attention is steered away from: NAG (arXiv 2505.21179). `mask` and `over` are unused."""
+    """A text that the picture's attention is steered away from: NAG (arXiv 2505.21179). It has no mask."""
 
     scale: float = 5.0
     tau: float = 2.5
@@ -154,9 +155,7 @@ def fit(some: Controls, others: Controls) -> bool:
 
 
 def _fits(one: Control, other: Control) -> bool:
-    shapes, other_shapes = (
-        {name: value.shape[1:] for name, value in _tensors(each).items()} for each in (one, other)
-    )
+    shapes, other_shapes = ({name: value.shape[1:] for name, value in _tensors(each).items()} for each in (one, other))
     return type(one) is type(other) and shapes == other_shapes and _plain(one) == _plain(other)
 
 

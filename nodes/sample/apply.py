@@ -58,7 +58,9 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     sigmas = options.get("sample_sigmas")
     clock = Clock(None if sigmas is None else sigmas.tolist(), model.model_sampling.percent_to_sigma, first_step)
     moment = Moment(float(timestep[0]), clock)
-    settled = [None if cond is None else [_at(moment, entry) for entry in cond if _counts(moment, entry)] for cond in conds]
+    settled = [
+        None if cond is None else [_at(moment, entry) for entry in cond if _counts(moment, entry)] for cond in conds
+    ]
     resting = [number for number, cond in enumerate(conds) if cond and not settled[number]]
     wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
     out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": _innermost(options)})
@@ -116,7 +118,9 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     if controls:
         flux = executor.class_obj
         depth = len(flux.double_blocks), len(flux.single_blocks)
-        attention = DuetAttention(controls, _layout(x, context, controls, flux.patch_size), depth, options.get(OVERRIDE))
+        attention = DuetAttention(
+            controls, _layout(x, context, controls, flux.patch_size), depth, options.get(OVERRIDE)
+        )
         shifts = Shifts([each for each in controls if isinstance(each, Shift)], y, flux.vector_in, depth)
         acting = [each for each in (attention, shifts) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}

@@ -19,7 +19,9 @@ REPLACE = "patches_replace"  # of ComfyUI's transformer_options: what stands in 
 class Shifts:
     """For one forward. `vector_in` is the model's, `y` the CLIP vector that the forward was given [B, 768]."""
 
-    def __init__(self, shifts: Sequence[Shift], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: tuple[int, int]):
+    def __init__(
+        self, shifts: Sequence[Shift], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: tuple[int, int]
+    ):
         self.double, self.called = depth[0], False
         self.deltas: dict[int, Tensor] = {}
         for shift in shifts:
@@ -53,7 +55,5 @@ class Shifts:
 
 def difference(shift: Shift, y: Tensor, vector_in: Callable[[Tensor], Tensor]) -> Tensor:
     """What a shift adds to vec after the MLP [B, hidden]: the sum of weight * vector_in(v), and of the prompt's own."""
-    delta = sum(
-        weight * vector_in(vec.to(y)) for weight, vec in zip(shift.weights, shift.vecs.unbind(1), strict=True)
-    )
+    delta = sum(weight * vector_in(vec.to(y)) for weight, vec in zip(shift.weights, shift.vecs.unbind(1), strict=True))
     return delta + shift.own * vector_in(y) if shift.own else delta

@@ -49,17 +49,16 @@ def rows_of(txt: T5Text) -> list[Rows]:
     ]
 
 
-def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float) -> Span:
-    """The real rows of both, seen as if each stood there so many times, and one block of pads, the heavier prompt's.
+def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float, filler: Rows) -> Span:
+    """The real rows of both, seen as if each stood there so many times, and one block of pads, those of `filler`.
 
     A row of weight w is a row that stands there w times (facts: the column bias log w), so that a prompt beside itself,
     both at a half, is that prompt.
     """
-    heavier = a if weight_a >= weight_b else b
     tensors = same_batch(a.tensor, b.tensor)
     biases = same_batch(a.bias(), b.bias())
-    pads = same_batch(heavier.tensor[:, heavier.real :], tensors[0])[0]
-    pad_bias = same_batch(heavier.bias()[:, heavier.real :], tensors[0])[0]
+    pads = same_batch(filler.tensor[:, filler.real :], tensors[0])[0]
+    pad_bias = same_batch(filler.bias()[:, filler.real :], tensors[0])[0]
     weights = torch.tensor([weight_a, weight_b]).log()
     tensor = torch.cat([tensors[0][:, : a.real], tensors[1][:, : b.real], pads.to(tensors[0])], 1)
     bias = torch.cat([biases[0][:, : a.real] + weights[0], biases[1][:, : b.real] + weights[1], pad_bias], 1)
@@ -67,22 +66,26 @@ def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float) -> Span:
 
 
 def fade(a: Rows, b: Rows, share: float) -> Span:
-    """From one prompt to another: side by side, the weights adding up to 1; the ends are the prompts themselves."""
+    """From one prompt to another: side by side, the weights adding up to 1; the ends are the prompts themselves.
+
+    The pads are those of the heavier prompt.
+    """
     if share <= 0.0 or share >= 1.0:
         return (b if share >= 1.0 else a).span
-    return side_by_side(a, b, 1.0 - share, share)
+    return side_by_side(a, b, 1.0 - share, share, filler=a if share <= 0.5 else b)
 
 
 def both(a: Rows, b: Rows, weight: float) -> Span:
     """The first prompt whole, the second beside it, seen `weight` times."""
-    return a.span if weight == 0.0 else side_by_side(a, b, 1.0, weight)
+    return a.span if weight == 0.0 else side_by_side(a, b, 1.0, weight, filler=a)
 
 
 def lerp(a: Rows, b: Rows, weight: float) -> Span:
     """Row by row, for texts of one template. Raises ValueError where the tokens do not line up."""
     if a.tensor.shape[1] != b.tensor.shape[1] or a.real != b.real:
         raise ValueError(
-            f"Blend T5: 'lerp' goes row by row, and the prompts have {a.real} and {b.real} tokens in {a.tensor.shape[1]} "
+            f"Blend T5: 'lerp' goes row by row, and the prompts have {a.real} and {b.real} tokens in "
+            f"{a.tensor.shape[1]} "
             f"and {b.tensor.shape[1]} rows{_parting(a, b)}. Word them alike, token for token, or use 'join'."
         )
     for rows in (a, b):

@@ -39,7 +39,8 @@ class Blocks:
         for word in words:
             if word not in (*KINDS, FINAL, "all", "none") and not _NUMBERS.fullmatch(word):
                 raise ValueError(
-                    f"Got {word!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 to "
+                    f"Got {word!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
+                    f"to "
                     "56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
                 )
         return cls(words)
@@ -77,7 +78,8 @@ class Blocks:
             named |= _named(word, double, depth)
         if named and max(named) >= depth:
             raise ValueError(
-                f"The list of blocks {', '.join(self.words)!r} names block {max(named)}, but this model has blocks 0 to "
+                f"The list of blocks {', '.join(self.words)!r} names block {max(named)}, but this model has blocks 0 "
+                f"to "
                 f"{depth - 1} ({double} double, {single} single). Presets from the literature are for FLUX.1's 57."
             )
         return frozenset(range(depth)) - named if self.without else frozenset(named)

@@ -67,22 +67,21 @@ def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
 
 
 def shares(texts: Sequence[Text], active: Sequence[bool], layout: Layout, batch: int) -> Tensor:
-    """How much each image token weighs each text [B, texts + 1, h * w]; the first is the text that all stand over.
+    """How much each image token weighs each text [B, texts + 1, h * w]; the first is the text that all lie over.
 
-    A text takes its mask's share of the text it lies over, of which `ratio` is left there.
+    Where a text lies, `ratio` is left of all before it, as far as its mask covers them.
     """
-    given = torch.zeros(batch, len(texts) + 1, layout.image)
-    given[:, 0] = 1.0
-    taken = torch.zeros_like(given)
-    strengths = torch.ones(len(texts) + 1)
+    weights = torch.zeros(batch, len(texts) + 1, layout.image)
+    places = torch.zeros_like(weights)
+    weights[:, 0] = places[:, 0] = 1.0
     for number, (text, acts) in enumerate(zip(texts, active, strict=True), 1):
         if not acts or isinstance(text, Against):
             continue
         mask = 1.0 if text.mask is None else on_tokens(text.mask, layout.height, layout.width)
-        given[:, number] = mask * given[:, text.over]
-        taken[:, text.over] += given[:, number] * (1 - text.ratio)
-        strengths[number] = text.strength
-    return (given - taken).clamp_min(0) * strengths[None, :, None]
+        places[:, number] = mask * places[:, text.inside]
+        weights[:, :number] *= 1 - places[:, number, None] * (1 - text.ratio)
+        weights[:, number] = places[:, number] * text.strength
+    return weights
 
 
 def weighting(texts: Sequence[Text], active: Sequence[bool], layout: Layout, batch: int) -> Tensor:
@@ -95,7 +94,7 @@ def weighting(texts: Sequence[Text], active: Sequence[bool], layout: Layout, bat
 
 
 def gaze(texts: Sequence[Text], layout: Layout, batch: int) -> Tensor:
-    """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of the picture.
+    """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
 
     A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without columns.
     """

@@ -33,7 +33,9 @@ class Point:
         """`8` is a step, `40%` a percent of time, `s0.7` a sigma. Raises ValueError for anything else."""
         found = re.fullmatch(r"\s*(s?)(\d+(?:\.\d+)?)(%?)\s*", text)
         if not found or (found[1] and found[3]):
-            raise ValueError(f"Got {text!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7).")
+            raise ValueError(
+                f"Got {text!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7)."
+            )
         value, unit = float(found[2]), SIGMA if found[1] else PERCENT if found[3] else STEP
         if unit == PERCENT and value > 100:
             raise ValueError(f"Got {text!r} for a time, expected at most 100%.")

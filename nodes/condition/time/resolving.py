@@ -13,7 +13,7 @@ from .timeline import playing
 
 
 def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment) -> tuple[Tensor, Tensor, Controls]:
-    """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; none of them changes with time any more."""
+    """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; nothing of it changes any more."""
     lasting = []
     for control in controls:
         if not isinstance(control, Timeline):
@@ -34,8 +34,7 @@ def _without_idle_texts(txt: Tensor, controls: list[Control], moment: Moment) ->
     texts = [each for each in controls if isinstance(each, Text)]
     on = [True]  # the text that all others lie over
     for text in texts:
-        # What lies over a text that is off has nothing to take its place from.
-        on.append(text.when.holds(moment) and (isinstance(text, Against) or on[text.over]))
+        on.append(text.when.holds(moment) and on[text.inside])
     if all(on):
         return txt, controls
     lengths = [txt.shape[1] - sum(text.length for text in texts), *(text.length for text in texts)]
@@ -49,5 +48,5 @@ def _without_idle_texts(txt: Tensor, controls: list[Control], moment: Moment) ->
         elif not isinstance(control, Text):
             left.append(control)
         elif next(states):
-            left.append(replace(control, over=int(number[control.over])))
+            left.append(replace(control, inside=int(number[control.inside])))
     return txt[:, kept.to(txt.device)], left

@@ -67,12 +67,14 @@ def _times(text: str) -> tuple[Point, Point]:
 
 def _checked(entries: list[Entry]) -> list[Entry]:
     first, *later = entries
-    begins = first.start.value >= 1 if first.start.unit == SIGMA else first.start.value == 0
-    if not begins or first.fade != first.start:
+    if not _at_start(first.start) or first.fade != first.start:
         raise ValueError(
-            f"Got a timeline that starts at @{_mark(first)}: nothing would be drawn before. Its first prompt starts with "
+            f"Got a timeline that starts at @{_mark(first)}: nothing would be drawn before. Its first prompt starts "
+            f"with "
             "the run: leave its mark out."
         )
+    if any(_at_start(entry.start) for entry in later):
+        raise ValueError("Got a timeline whose second prompt starts with the run, so that the first is never drawn.")
     points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
     units = {point.unit for point in points}
     if len(units) > 1:
@@ -82,6 +84,10 @@ def _checked(entries: list[Entry]) -> list[Entry]:
         if (next_one.value > one.value if falls else next_one.value < one.value) or _meet(later, one, next_one):
             raise ValueError(f"Got {next_one} after {one} in a timeline, expected times in the order of the run.")
     return [Entry(first.text), *later]
+
+
+def _at_start(point: Point) -> bool:
+    return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 def _meet(entries: list[Entry], one: Point, next_one: Point) -> bool:

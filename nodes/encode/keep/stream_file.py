@@ -84,6 +84,12 @@ def _source(stream: Stream) -> dict | None:
 
 
 def _plain(name: str, span: Span) -> dict:
+    if span.controls:
+        raise ValueError(
+            f"Save Embedding: `{name}` carries controls (regions, routes, a timeline), which a file cannot hold. Save "
+            f"the "
+            "streams that it was made of."
+        )
     for key, value in span.extras.items():
         if not isinstance(value, int | float | str | bool):
             raise ValueError(

@@ -1,0 +1,105 @@
+"""Streams -> one stream: the modes of Blend CLIP and Blend T5. Pure torch; a new mode is a function and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ...streams import ClipVec, Source, Span, Stream, T5Text
+from ..conditioning import paired
+from . import rows, vectors
+from .rows import Rows, rows_of
+
+OTHER, EMPTY = "other", "empty"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """`mix(own, other, empty, weight)`; `needs` are the inputs without which it makes no sense."""
+
+    mix: Callable
+    needs: tuple[str, ...]
+
+
+VEC_MODES = {
+    "lerp": Mode(lambda own, other, empty, weight: vectors.lerp(own, other, weight), (OTHER,)),
+    "slerp": Mode(lambda own, other, empty, weight: vectors.slerp(own, other, weight), (OTHER,)),
+    "add": Mode(lambda own, other, empty, weight: vectors.towards(own, other, empty, weight), (OTHER, EMPTY)),
+    "subtract": Mode(lambda own, other, empty, weight: vectors.towards(own, empty, other, weight), (OTHER, EMPTY)),
+    "strength": Mode(lambda own, other, empty, weight: vectors.strength(own, empty, weight), (EMPTY,)),
+}
+TXT_MODES = {
+    "join": Mode(lambda own, other, empty, weight: rows.fade(own, other, weight), (OTHER,)),
+    "both": Mode(lambda own, other, empty, weight: rows.both(own, other, weight), (OTHER,)),
+    "lerp": Mode(lambda own, other, empty, weight: rows.lerp(own, other, weight), (OTHER,)),
+    "add": Mode(lambda own, other, empty, weight: rows.towards(own, other, empty, weight), (OTHER, EMPTY)),
+    "subtract": Mode(lambda own, other, empty, weight: rows.towards(own, empty, other, weight), (OTHER, EMPTY)),
+}
+
+
+def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weight: float) -> ClipVec:
+    """`vec` mixed with those of `given` that the mode needs. Raises ValueError for one that is missing or has controls."""
+    spans = []
+    for own, others in _together("Blend CLIP", mode, VEC_MODES, vec, given):
+        tensors = {name: other.tensor for name, other in others.items()}
+        mixed = VEC_MODES[mode].mix(own.tensor, tensors.get(OTHER), tensors.get(EMPTY), weight)
+        spans.append(replace(own, tensor=mixed))
+    return ClipVec(tuple(spans))
+
+
+def blend_txt(mode: str, txt: T5Text, given: Mapping[str, T5Text | None], weight: float) -> T5Text:
+    """The same for T5's rows. A weight outside 0 to 1 makes no sense for 'join', whose weights add up to 1."""
+    if (mode == "join" and not 0 <= weight <= 1) or (mode == "both" and weight < 0):
+        raise ValueError(
+            f"Blend T5: weight is {weight} in mode '{mode}', expected {'0 to 1' if mode == 'join' else 'at least 0'}: "
+            f"it "
+            "says how much the picture looks at the other prompt's tokens."
+        )
+    known = {id(stream): rows_of(stream)[0] for stream in (txt, *given.values()) if stream is not None}
+    spans = []
+    for own, others in _together("Blend T5", mode, TXT_MODES, txt, given):
+        mine = _rows(own, known[id(txt)])
+        theirs = {name: _rows(other, known[id(given[name])]) for name, other in others.items()}
+        spans.append(TXT_MODES[mode].mix(mine, theirs.get(OTHER), theirs.get(EMPTY), weight))
+    return T5Text(tuple(spans), _source(txt, given.get(OTHER), spans[0], f"{mode} {weight:g}"))
+
+
+def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, given: Mapping[str, Stream | None]):
+    """(own encoding, {name: the other one's}) for every part of the run."""
+    for name in modes[mode].needs:
+        if given.get(name) is None:
+            raise ValueError(f"{node}: mode '{mode}' needs `{name}`, which is not connected.{_CURES[name]}")
+    together = [(span, {}) for span in own.spans]
+    for name in modes[mode].needs:
+        pairs = list(paired(tuple(span for span, _ in together), given[name].spans))
+        earlier = {id(span): others for span, others in together}
+        together = [(replace(a, extras=extras), {**earlier[id(a)], name: b}) for a, b, extras in pairs]
+    for span, others in together:
+        if any(each.controls for each in (span, *others.values())):
+            raise ValueError(
+                f"{node}: a prompt has controls of its own (regions, routes, negatives, a timeline). Blend first, then "
+                "add them to what comes out."
+            )
+        yield span, others
+
+
+_CURES = {
+    OTHER: " Connect the prompt to mix with.",
+    EMPTY: " Connect the empty prompt, encoded by the same node with no text: meaning is measured from there.",
+}
+
+
+def _rows(span: Span, known: Rows) -> Rows:
+    return replace(known, span=span)
+
+
+def _source(txt: T5Text, other: T5Text | None, made: Span, how: str) -> Source | None:
+    """What a blend was made of, so that it can be blended and shared again; None where that is not known."""
+    if txt.source is None or other is None or other.source is None:
+        return None
+    a, b = (rows_of(each)[0] for each in (txt, other))
+    length = made.tensor.shape[1]
+    ids = a.ids if length == txt.spans[0].tensor.shape[1] and made.bias is txt.spans[0].bias else (*a.ids, *b.ids)
+    tokens = [[(token, 1.0) for token in (*ids, *[rows.PAD] * (length - len(ids)))]]
+    text = f"{txt.source.text} / {other.source.text}"
+    return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder)

@@ -1,0 +1,158 @@
+"""The nodes that mix prompts, one road at a time. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...sockets import FluxTxt, FluxVec
+from ..controls import Shift
+from ..place.blocks import PRESETS, Blocks
+from ..place.placing import guided
+from ..time.clock import Range
+from .blending import EMPTY, OTHER, TXT_MODES, VEC_MODES, blend_txt, blend_vec
+
+CATEGORY = "Flux Duet/blend"
+
+
+def _weight(tooltip: str, default: float = 0.5, low: float = -10.0, high: float = 10.0):
+    return io.Float.Input("weight", default=default, min=low, max=high, step=0.05, round=0.001, tooltip=tooltip)
+
+
+class BlendVec(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetBlendVec",
+            display_name="Blend CLIP",
+            category=CATEGORY,
+            description="Mixes two CLIP prompts into one vector, adds or takes away what one says, or makes a prompt "
+            "stronger or weaker. T5 stays as it is.",
+            search_aliases=["conditioning average", "clip strength", "lerp", "slerp", "mix prompts", "style strength"],
+            inputs=[
+                FluxVec.Input("vec", tooltip="The CLIP prompt to start from."),
+                io.Combo.Input(
+                    "mode",
+                    options=list(VEC_MODES),
+                    default="lerp",
+                    tooltip="lerp: along the line to `other`. slerp: along the arc. add, subtract: what `other` says "
+                    "beyond the empty prompt. strength: `vec` measured from the empty prompt, 1 as it is, 2 twice as "
+                    "far.",
+                ),
+                _weight(
+                    "lerp, slerp: 0 is `vec`, 1 is `other`. add, subtract: how much of it. strength: 1 is neutral."
+                ),
+                FluxVec.Input(OTHER, optional=True, tooltip="The second CLIP prompt; not used by 'strength'."),
+                FluxVec.Input(
+                    EMPTY, optional=True, tooltip="CLIP-L Encode with no text, for add, subtract and strength."
+                ),
+            ],
+            outputs=[FluxVec.Output("vec_out", display_name="vec", tooltip="The mixture, for Dual Prompt.")],
+        )
+
+    @classmethod
+    def execute(cls, vec, mode, weight, other=None, empty=None) -> io.NodeOutput:
+        return io.NodeOutput(blend_vec(mode, vec, {OTHER: other, EMPTY: empty}, weight))
+
+
+class BlendTxt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetBlendTxt",
+            display_name="Blend T5",
+            category=CATEGORY,
+            description="Puts two T5 prompts side by side, or mixes them row by row. Nothing is cut to one length or "
+            "filled up with zeros, which FLUX.1 would attend to.",
+            search_aliases=["conditioning average", "conditioning concat", "mix prompts", "combine prompts"],
+            inputs=[
+                FluxTxt.Input("txt", tooltip="The T5 prompt to start from."),
+                io.Combo.Input(
+                    "mode",
+                    options=list(TXT_MODES),
+                    default="join",
+                    tooltip="join: both prompts' tokens side by side, looked at as `weight` says; any texts. both: the "
+                    "first whole, `other` beside it. lerp: row by row, for texts of one wording. add, subtract: all "
+                    "rows moved by what `other` says beyond the empty prompt.",
+                ),
+                _weight("join, lerp: 0 is `txt`, 1 is `other`. both, add, subtract: how much of `other`."),
+                FluxTxt.Input(OTHER, optional=True, tooltip="The second T5 prompt."),
+                FluxTxt.Input(EMPTY, optional=True, tooltip="T5 Encode with no text, for add and subtract."),
+            ],
+            outputs=[
+                FluxTxt.Output(
+                    "txt_out",
+                    display_name="txt",
+                    tooltip="For Dual Prompt. join and both weigh tokens in the attention: use MMDiT Sampler, or Apply "
+                    "Duet before a native sampler.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, txt, mode, weight, other=None, empty=None) -> io.NodeOutput:
+        return io.NodeOutput(blend_txt(mode, txt, {OTHER: other, EMPTY: empty}, weight))
+
+
+AFTER, BEFORE = "after CLIP's MLP", "before CLIP's MLP"
+
+
+class ClipNegative(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetClipNegative",
+            display_name="CLIP Negative",
+            category=CATEGORY,
+            description="A negative prompt for guidance-distilled FLUX.1 at next to no cost: modulation guidance. The "
+            "CLIP vector is pushed away from the negative's; the model is not asked twice.",
+            search_aliases=["negative prompt", "modulation guidance", "cfg", "clip guidance", "unwanted"],
+            inputs=[
+                FluxVec.Input("vec", tooltip="The CLIP prompt."),
+                FluxVec.Input("negative", tooltip="CLIP-L Encode of what you do not want: a look, a colour, a "
+                "background."),
+                _weight("How far to push; 0 is off. The published code uses 3.", default=3.0, low=-20.0, high=20.0),
+                FluxVec.Input(
+                    "positive", optional=True, tooltip="Pushes from the negative to this instead of to the prompt "
+                    "itself."
+                ),
+                io.Combo.Input(
+                    "where",
+                    options=[AFTER, BEFORE],
+                    default=AFTER,
+                    optional=True,
+                    tooltip="After the MLP, in `blocks` alone: as published. Needs MMDiT Sampler or Apply Duet. "
+                    "Before: in "
+                    "every block and the last layer, under any sampler.",
+                ),
+                io.String.Input(
+                    "blocks",
+                    default=PRESETS["all but 0-4 and final (modulation guidance)"],
+                    optional=True,
+                    tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
+                    "Numbers, "
+                    "ranges, double, single, all.",
+                ),
+                io.String.Input(
+                    "start", default="0%", optional=True, advanced=True,
+                    tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7).",
+                ),
+                io.String.Input("end", default="100%", optional=True, advanced=True, tooltip="Until when."),
+            ],
+            outputs=[FluxVec.Output("vec_out", display_name="vec", tooltip="For Dual Prompt.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, vec, negative, weight, positive=None, where=AFTER, blocks="5-", start="0%", end="100%"
+    ) -> io.NodeOutput:
+        when = Range.parse(start, end)
+        if where == BEFORE and not when.is_all:
+            raise ValueError(
+                f"CLIP Negative: '{BEFORE}' acts throughout the run, and start and end are {start} and {end}. Use "
+                f"'{AFTER}', or schedule two CLIP prompts with Prompt Schedule."
+            )
+        shift = Shift(vec.spans[0].tensor[:, None], (), blocks=Blocks.parse(blocks), when=when)
+        return io.NodeOutput(guided(vec, negative, positive, weight, shift if where == AFTER else None))
+
+
+NODES = [BlendVec, BlendTxt, ClipNegative]

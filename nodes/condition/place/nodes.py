@@ -1,0 +1,151 @@
+"""The nodes that say where a prompt acts. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.hooks
+from comfy_api.latest import io
+
+from ...sockets import FluxTxt
+from ..controls import Against, Text
+from ..time.clock import Range
+from . import placing
+from .blocks import PRESETS, Blocks
+
+CATEGORY = "Flux Duet/place"
+BLOCKS = "Which blocks: numbers (0 to 18 are FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, "
+BLOCKS += "single, all."
+
+
+def _times():
+    """From when until when."""
+    rare = {"optional": True, "advanced": True}
+    return [
+        io.String.Input(
+            "start", default="0%", tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7).", **rare
+        ),
+        io.String.Input("end", default="100%", tooltip="Until when, in the same ways; 100% is the end.", **rare),
+    ]
+
+
+def _blocks():
+    return io.String.Input("blocks", default="all", optional=True, advanced=True, tooltip=BLOCKS)
+
+
+class Region(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetRegion",
+            display_name="T5 Region",
+            category=CATEGORY,
+            description="A T5 prompt for a part of the picture: the masked part looks at this prompt, the rest at the "
+            "base. "
+            "Chain as many as you like. CLIP has one vector for the whole picture, so it stays the same everywhere.",
+            search_aliases=["regional prompt", "mask prompt", "attention couple", "area", "regional"],
+            inputs=[
+                FluxTxt.Input("base", tooltip="The prompt of the whole picture, or one that has regions already."),
+                FluxTxt.Input("region", tooltip="The prompt of the masked part, of any length."),
+                io.Mask.Input(
+                    "mask", tooltip="Where: any size, stretched over the picture. Soft edges blend. One, or one a "
+                    "picture."
+                ),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=10.0, step=0.05, round=0.001,
+                    tooltip="How much the part looks at its prompt, as if its words stood there so many times.",
+                ),
+                io.Float.Input(
+                    "base_ratio", default=0.2, min=0.0, max=1.0, step=0.05, round=0.001,
+                    tooltip="How much of the base prompt is left in the part: 0 none, 1 all of it. A little keeps the "
+                    "picture in one piece.",
+                ),
+                *_times(),
+                _blocks(),
+            ],
+            outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="For Dual Prompt, or the next T5 Region.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
+    ) -> io.NodeOutput:
+        kind = Text(0, None, strength, base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
+        return io.NodeOutput(placing.region(base, region, mask, kind))
+
+
+class Route(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        presets = "; ".join(f"{name}: {blocks}" for name, blocks in PRESETS.items())
+        return io.Schema(
+            node_id="FluxDuetRoute",
+            display_name="Block Routing",
+            category=CATEGORY,
+            description="Shows some of FLUX.1's blocks another prompt, on the CLIP road, the T5 road or both. On the "
+            "CLIP "
+            "road it is free; on the T5 road both texts run along, and each block's picture looks at one of them.",
+            search_aliases=["per block prompt", "block weights", "layer prompt", "vital layers"],
+            inputs=[
+                io.Conditioning.Input("a", tooltip="The prompt of all blocks that are not named; guidance is taken "
+                "from it."),
+                io.Conditioning.Input("b", tooltip="The prompt of the named blocks."),
+                io.String.Input(
+                    "clip_blocks", default="none",
+                    tooltip="Which blocks get b's CLIP vector. " + BLOCKS + " `final` is the last layer. " + presets,
+                ),
+                io.String.Input("t5_blocks", default="none", tooltip="In which blocks the picture looks at b's T5 "
+                "tokens."),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="For MMDiT Sampler, or a native sampler behind Apply Duet.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
+        merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
+        return io.NodeOutput(placing.routed(a, b, _parsed(clip_blocks), _parsed(t5_blocks), merges))
+
+
+def _parsed(blocks: str) -> Blocks:
+    return Blocks.parse(PRESETS.get(blocks.strip(), blocks))
+
+
+class NegativeTxt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetNag",
+            display_name="T5 Negative (NAG)",
+            category=CATEGORY,
+            description="A negative prompt in the attention (normalised attention guidance), with prompts of any "
+            "lengths. "
+            "Works on guidance-distilled and few-step models; the picture is not computed twice, only its attention.",
+            search_aliases=["negative prompt", "nag", "normalized attention guidance", "unwanted"],
+            inputs=[
+                FluxTxt.Input("txt", tooltip="The T5 prompt, regions included."),
+                FluxTxt.Input("negative", tooltip="T5 Encode of what you do not want to see."),
+                io.Float.Input(
+                    "scale", default=5.0, min=0.0, max=50.0, step=0.1, round=0.01,
+                    tooltip="How far away from the negative; 1 is off.",
+                ),
+                io.Float.Input(
+                    "tau", default=2.5, min=1.0, max=10.0, step=0.1, round=0.01,
+                    tooltip="How much longer than before a token's result may become.",
+                ),
+                io.Float.Input(
+                    "alpha", default=0.25, min=0.0, max=1.0, step=0.01, round=0.001,
+                    tooltip="How much of the result is blended in; 0 is off.",
+                ),
+                *_times(),
+                _blocks(),
+            ],
+            outputs=[FluxTxt.Output("txt_out", display_name="txt", tooltip="For Dual Prompt.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
+    ) -> io.NodeOutput:
+        limits = {"blocks": Blocks.parse(blocks), "when": Range.parse(start, end)}
+        return io.NodeOutput(placing.against(txt, negative, Against(0, scale=scale, tau=tau, alpha=alpha, **limits)))
+
+
+NODES = [Region, Route, NegativeTxt]

@@ -1,0 +1,187 @@
+"""Streams with texts of their own, negatives, and roads that differ from block to block. Pure torch.
+
+What would change nothing adds nothing: a region without a place, a route to no block and a guidance of strength 0 give
+the stream that came in, so that a neutral graph is the native one bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ...streams import ClipVec, Span, T5Text
+from ..blend.rows import same_batch
+from ..blend.vectors import towards
+from ..conditioning import Merge, join, paired, split
+from ..controls import Against, Control, Shift, Text, Timeline
+from .blocks import FINAL, Blocks
+
+
+def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
+    """`text` where `mask` [B, H, W] or [H, W] is, over `base`; all else of the region is as in `kind`.
+
+    Raises ValueError for a mask that is none, and for streams with a timeline.
+    """
+    mask = checked_mask(mask)
+    spans = []
+    for under, over, extras in paired(base.spans, text.spans):
+        everywhere = bool((mask == 1).all()) and kind.ratio == 0 and kind.strength == 1
+        if not mask.any() or (kind.strength == 0 and kind.ratio == 1) or kind.blocks.is_none:
+            spans.append(replace(under, extras=extras))
+        elif everywhere and kind.blocks.is_all and kind.when.is_all and not _texts(under):
+            spans.append(replace(over, extras=extras))
+        else:
+            stood = stacked(under, over, replace(kind, length=_own(over), mask=mask))
+            spans.append(replace(stood, extras=extras))
+    return T5Text(tuple(spans))
+
+
+def checked_mask(mask: Tensor) -> Tensor:
+    """A MASK as [B, H, W] of 0 to 1. Raises ValueError for other shapes and for what is no number."""
+    if mask.ndim not in (2, 3) or 0 in mask.shape:
+        raise ValueError(f"T5 Region: got a mask of shape {list(mask.shape)}, expected [B, H, W], one value per pixel.")
+    if not mask.isfinite().all():
+        raise ValueError("T5 Region: the mask holds values that are no numbers (NaN or infinite).")
+    return mask.reshape(-1, *mask.shape[-2:]).detach().to("cpu", torch.float32).clamp(0, 1)
+
+
+def against(base: T5Text, negative: T5Text, kind: Against) -> T5Text:
+    """The picture's attention steered from `base` away from `negative`; scale 1 or alpha 0 is neutral."""
+    if kind.scale == 1 or kind.alpha == 0 or kind.blocks.is_none:
+        return base
+    spans = []
+    for text, away, extras in paired(base.spans, negative.spans):
+        if _texts(away):
+            raise ValueError("NAG: `negative` holds regions or routes of its own, expected a plain text.")
+        spans.append(replace(stacked(text, away, replace(kind, length=_own(away))), extras=extras))
+    return T5Text(tuple(spans))
+
+
+def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: float, shift: Shift | None) -> ClipVec:
+    """vec + weight * (positive - negative); `positive` is the prompt itself unless given.
+
+    With `shift` it is added after CLIP's MLP, in that shift's blocks and part of the run, as the code published with
+    arXiv 2602.09268 does; without, before the MLP and so everywhere.
+    """
+    if weight == 0 or (shift is not None and shift.blocks.is_none):
+        return vec
+    spans = []
+    for own, away, extras in paired(vec.spans, negative.spans):
+        wanted = own.tensor if positive is None else _only(positive)
+        if shift is None:
+            _no_timeline(own)
+            tensor = towards(*_alike(own.tensor, wanted, away.tensor), weight)
+            spans.append(replace(own, tensor=tensor, extras=extras))
+            continue
+        others = [away.tensor] if positive is None else [away.tensor, wanted]
+        weights = (-weight,) if positive is None else (-weight, weight)
+        moved = replace(
+            shift, vecs=torch.stack(_alike(*others), 1), weights=weights, own=weight if positive is None else 0
+        )
+        spans.append(replace(own, extras=extras, controls=(*own.controls, moved)))
+    return ClipVec(tuple(spans))
+
+
+def _only(stream: ClipVec) -> Tensor:
+    if len(stream.spans) > 1:
+        raise ValueError(f"Got {len(stream.spans)} encodings for `positive`, expected one, from CLIP-L Encode.")
+    return stream.spans[0].tensor
+
+
+def _alike(*tensors: Tensor) -> list[Tensor]:
+    """All with as many rows of a batch."""
+    count = max(tensor.shape[0] for tensor in tensors)
+    return [same_batch(tensor, tensors[0].new_empty(count, 0))[0].to(tensors[0]) for tensor in tensors]
+
+
+# ---- block routing
+
+
+def routed(a: list, b: list, vec_blocks: Blocks, txt_blocks: Blocks, merges: Mapping[str, Merge] | None = None) -> list:
+    """A CONDITIONING that shows prompt `b`'s CLIP and T5 to some blocks, and `a`'s to all others; guidance is `a`'s.
+
+    Raises ValueError where the two cannot be told apart block by block.
+    """
+    vec_a, txt_a, guidance = split(a)
+    vec_b, txt_b, _ = split(b)
+    vecs = [
+        _routed_vec(one, other, extras, vec_blocks) for one, other, extras in paired(vec_a.spans, vec_b.spans, merges)
+    ]
+    txts = [
+        _routed_txt(one, other, extras, txt_blocks) for one, other, extras in paired(txt_a.spans, txt_b.spans, merges)
+    ]
+    return join(ClipVec(tuple(vecs)), T5Text(tuple(txts)), guidance, merges)
+
+
+def _routed_vec(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
+    if blocks.is_none or blocks.is_all:
+        return replace(b if blocks.is_all else a, extras=extras)
+    if any(isinstance(each, Shift) for each in (*a.controls, *b.controls)):
+        raise ValueError(
+            "Block Routing: a prompt's CLIP vector already differs from block to block. Route first, then add CLIP "
+            "Negative or another route to what comes out."
+        )
+    _no_timeline(b)
+    _no_timeline(a)
+    # The last layer takes vec as it is given to the model, so that is the vec of the prompt which it shall see.
+    base, other, where = (b, a, blocks.others()) if blocks.final else (a, b, blocks)
+    tensor, other_tensor = same_batch(base.tensor, other.tensor)
+    shift = Shift(other_tensor[:, None], (1.0,), own=-1.0, blocks=where)
+    return replace(base, tensor=tensor, extras=extras, controls=(*base.controls, shift))
+
+
+def _routed_txt(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
+    if blocks.is_all or Blocks(tuple(word for word in blocks.words if word != FINAL), blocks.without).is_none:
+        return replace(b if blocks.is_all else a, extras=extras)
+    return replace(stacked(a, b, Text(_own(b), blocks=blocks)), extras=extras)
+
+
+# ---- texts behind texts
+
+
+def stacked(under: Span, over: Span, control: Text) -> Span:
+    """The rows of `over` behind those of `under`, as a text of their own; texts that `over` holds lie inside of it."""
+    _no_timeline(under)
+    _no_timeline(over)
+    number = len(_texts(under)) + 1
+    tensor, more = same_batch(under.tensor, over.tensor)
+    return Span(
+        torch.cat([tensor, more.to(tensor)], 1),
+        under.extras,
+        _biases(under, over, tensor.shape[0]),
+        (*under.controls, control, *(_moved(each, number) for each in over.controls)),
+    )
+
+
+def _moved(control: Control, number: int) -> Control:
+    return replace(control, inside=control.inside + number) if isinstance(control, Text) else control
+
+
+def _biases(under: Span, over: Span, batch: int) -> Tensor | None:
+    if under.bias is None and over.bias is None:
+        return None
+    parts = [
+        span.tensor.new_zeros(1, span.tensor.shape[1]) if span.bias is None else span.bias for span in (under, over)
+    ]
+    return torch.cat([each.float().expand(batch, -1) if each.shape[0] == 1 else each.float() for each in parts], 1)
+
+
+def _texts(span: Span) -> list[Text]:
+    return [each for each in span.controls if isinstance(each, Text)]
+
+
+def _own(span: Span) -> int:
+    """How many of an encoding's rows are those of its first text."""
+    return span.tensor.shape[1] - sum(text.length for text in _texts(span))
+
+
+def _no_timeline(span: Span) -> None:
+    if any(isinstance(each, Timeline) for each in span.controls):
+        raise ValueError(
+            "Got a stream with a timeline in steps or with fades, which is only played while the picture is sampled. "
+            "Set "
+            "regions, routes, negatives and blends on the prompts first, then schedule what comes out."
+        )

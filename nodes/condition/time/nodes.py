@@ -1,0 +1,221 @@
+"""The nodes that say when a prompt acts. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.hooks
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from ...notice import show
+from ...sockets import FluxTxt, FluxVec
+from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
+from .clock import Clock, Point, Range
+from .scheduling import at, only, scheduled, told, unit_of
+from .timeline import Entry, parse, written
+
+CATEGORY = "Flux Duet/time"
+MOST = 24  # prompts on a road
+MARKS = "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from "
+"8 to 12."
+
+
+def _run(model, sigmas) -> Clock:
+    """What is known of the run before it starts."""
+    sigma_at = None if model is None else model.get_model_object("model_sampling").percent_to_sigma
+    return Clock(None if sigmas is None else sigmas.tolist(), sigma_at)
+
+
+def _guidance():
+    return io.Float.Input(
+        "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+        tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off.",
+    )  # fmt: skip
+
+
+def _what_is_known():
+    return [
+        io.Sigmas.Input(
+            "sigmas", optional=True,
+            tooltip="The run's noise schedule, if it is known: steps can then be ComfyUI's own ranges, which native "
+            "samplers follow by themselves, and the report shows all units.",
+        ),
+        io.Model.Input("model", optional=True, tooltip="The model, for the report alone: it ties percent to sigma."),
+    ]  # fmt: skip
+
+
+def _named(entries: list[Entry], prompts: list, road: str) -> list:
+    """The prompts that a timeline's entries name by their numbers."""
+    chosen = []
+    for entry in entries:
+        number = int(entry.text) if entry.text.strip().isdecimal() else 0
+        if not 1 <= number <= len(prompts):
+            raise ValueError(
+                f"Prompt Schedule: the {road} timeline says {entry.text.strip()!r}, expected the number of a connected "
+                f"prompt, 1 to {len(prompts)}."
+            )
+        chosen.append(prompts[number - 1])
+    unused = [number for number, prompt in enumerate(prompts, 1) if not any(prompt is each for each in chosen)]
+    if unused:
+        raise ValueError(
+            f"Prompt Schedule: {road} prompt {unused[0]} is connected, but its timeline never names it. Add it, such "
+            f"as "
+            f"'@50% {unused[0]}', or disconnect it."
+        )
+    return chosen
+
+
+class Schedule(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        def prompts(name: str, socket):
+            names = [f"{name}{number}" for number in range(1, MOST + 1)]
+            return io.Autogrow.Input(f"{name}s", template=io.Autogrow.TemplateNames(socket, names, min=1))
+
+        return io.Schema(
+            node_id="FluxDuetSchedule",
+            display_name="Prompt Schedule",
+            category=CATEGORY,
+            description="A timeline for each road: which CLIP prompt and which T5 prompt act from when on. Hard "
+            "switches "
+            "or fades, in steps, percent of time or sigma.",
+            search_aliases=["prompt travel", "prompt scheduling", "timestep range", "prompt editing", "timeline"],
+            inputs=[
+                prompts("vec", FluxVec.Input("vec", tooltip="A CLIP prompt.")),
+                prompts("txt", FluxTxt.Input("txt", tooltip="A T5 prompt.")),
+                io.String.Input(
+                    "clip_timeline", default="1", multiline=True, tooltip="Which CLIP prompt acts, by number. " + MARKS
+                ),
+                io.String.Input(
+                    "t5_timeline", default="1", multiline=True, tooltip="Which T5 prompt acts, by number. " + MARKS
+                ),
+                _guidance(),
+                *_what_is_known(),
+            ],
+            outputs=[
+                io.Conditioning.Output(tooltip="For a sampler. Steps and fades need MMDiT Sampler or Apply Duet.")
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, vecs, txts, clip_timeline="1", t5_timeline="1", guidance=DEFAULT_GUIDANCE, sigmas=None, model=None
+    ) -> io.NodeOutput:
+        clock = _run(model, sigmas)
+        clip, t5 = parse(clip_timeline), parse(t5_timeline)
+        vec = scheduled(clip, _named(clip, _connected(vecs), "CLIP"), clock)
+        # ComfyUI's ranges of the two roads meet in one unit alone.
+        units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
+        txt = scheduled(t5, _named(t5, _connected(txts), "T5"), clock, native=len(units) < 2)
+        lines = [*told("CLIP", clip, clock), *told("T5", t5, clock)]
+        return io.NodeOutput(join(vec, txt, guidance, merges={"hooks": _both_hooks}), ui=show("\n".join(lines)))
+
+
+def _connected(prompts: dict) -> list:
+    return [prompt for _, prompt in sorted(prompts.items(), key=lambda item: int(item[0].lstrip("vectx")))]
+
+
+def _both_hooks(vec_hooks, txt_hooks):
+    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+
+
+class ScheduleText(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetScheduleText",
+            display_name="Prompt Schedule (text)",
+            category=CATEGORY,
+            description="Two prompts that change during the run, written as text. Each text is encoded once.",
+            search_aliases=["prompt travel", "prompt scheduling", "prompt editing", "timeline"],
+            enable_expand=True,
+            inputs=[
+                io.Clip.Input("clip", raw_link=True, tooltip="Any CLIP that holds CLIP-L."),
+                io.Clip.Input("t5", raw_link=True, tooltip="Any CLIP that holds T5."),
+                io.String.Input(
+                    "clip_text", multiline=True, dynamic_prompts=True,
+                    tooltip="The CLIP prompts. The first starts with the run. " + MARKS,
+                ),
+                io.String.Input(
+                    "t5_text", multiline=True, dynamic_prompts=True,
+                    tooltip="The T5 prompts, in the same way; the roads may switch at different times.",
+                ),
+                _guidance(),
+                *_what_is_known(),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="For a sampler. Steps and fades need MMDiT Sampler or Apply "
+            "Duet.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, clip, t5, clip_text, t5_text, guidance=DEFAULT_GUIDANCE, sigmas=None, model=None) -> io.NodeOutput:
+        graph = GraphBuilder()
+        inputs = {"guidance": guidance}
+        roads = {"vec": ("FluxDuetClipEncode", clip, clip_text), "txt": ("FluxDuetT5Encode", t5, t5_text)}
+        for (name, (kind, encoder, text)), timeline in zip(
+            roads.items(), ("clip_timeline", "t5_timeline"), strict=True
+        ):
+            entries = parse(text)
+            texts = list(dict.fromkeys(entry.text for entry in entries))
+            for number, each in enumerate(texts, 1):
+                encode = graph.node(kind, clip=encoder, text=each, **({"length": "ComfyUI"} if name == "txt" else {}))
+                inputs[f"{name}s.{name}{number}"] = encode.out(0)
+            numbered = [Entry(f"{texts.index(entry.text) + 1}", entry.start, entry.fade) for entry in entries]
+            inputs[timeline] = written(numbered)
+        inputs |= {key: value for key, value in (("sigmas", sigmas), ("model", model)) if value is not None}
+        schedule = graph.node("FluxDuetSchedule", **inputs)
+        return io.NodeOutput(schedule.out(0), expand=graph.finalize())
+
+
+class PromptAt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetPromptAt",
+            display_name="Prompt at Step",
+            category=CATEGORY,
+            description="Takes the prompt of one moment out of a scheduled CONDITIONING, for upscaling or inpainting "
+            "after "
+            "it: the last step's, say.",
+            search_aliases=["final prompt", "prompt at step", "extract prompt"],
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="From Prompt Schedule, or any other."),
+                io.String.Input("when", default="0", tooltip="A step (8), a percent of time (40%) or a sigma (s0.7)."),
+                *_what_is_known(),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="That prompt, throughout.")],
+        )
+
+    @classmethod
+    def execute(cls, conditioning, when, sigmas=None, model=None) -> io.NodeOutput:
+        return io.NodeOutput(at(conditioning, Point.parse(when), _run(model, sigmas)))
+
+
+class PartOfRun(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetOnly",
+            display_name="Prompt for a Part of the Run",
+            category=CATEGORY,
+            description="A prompt that counts in a part of the run alone. Before a sampler's `negative` this is true "
+            "CFG over "
+            "a range of steps: outside it the model is asked once, not twice.",
+            search_aliases=["negative prompt", "true cfg range", "cfg start end", "timestep range", "limit cfg"],
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="A negative prompt."),
+                io.String.Input(
+                    "start", default="0%", tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7)."
+                ),
+                io.String.Input("end", default="40%", tooltip="Until when; 100% is the end. Early steps decide most."),
+            ],
+            outputs=[
+                io.Conditioning.Output(tooltip="For `negative` of MMDiT Sampler, or of a native one behind Apply Duet.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, conditioning, start, end) -> io.NodeOutput:
+        return io.NodeOutput(only(conditioning, Range.parse(start, end)))
+
+
+NODES = [Schedule, ScheduleText, PromptAt, PartOfRun]

@@ -1,0 +1,186 @@
+"""Timelines -> streams: ComfyUI's own ranges where they can express one, a control where they cannot. Pure torch.
+
+Native samplers follow hard switches in percent of time, and in sigma, by themselves. Steps are known only in a run, and
+fades change the prompt at every step: those travel as a control, which Apply Duet or MMDiT Sampler carries out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...streams import ClipVec, Span, Stream, T5Text
+from ..blend.rows import rows_of
+from ..conditioning import SIGMA_START, START, during
+from ..controls import ClipTimeline, Cue, Only, T5Timeline, put, take
+from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
+from .resolving import resolve
+from .timeline import Entry
+
+# Where two of ComfyUI's ranges meet, both hold. A boundary a little before the point that was asked for is met by no
+# step's sigma, so that no step gets two prompts, and none is left without: the ranges still touch.
+EARLIER = 3e-6  # of time
+
+
+def scheduled(entries: Sequence[Entry], streams: Sequence[Stream], clock: Clock, native: bool = True) -> Stream:
+    """One stream that plays `streams`, one for each entry. A stream that lasts throughout is itself.
+
+    `native` allows ComfyUI's ranges. Raises ValueError for streams that have times of their own.
+    """
+    if len(entries) == 1:
+        return streams[0]
+    spans = [_single(stream) for stream in streams]
+    unit = unit_of(entries, clock) if native else None
+    if unit is not None:
+        return type(streams[0])(tuple(_limited(entries, spans, unit, clock)))
+    kind = ClipTimeline if isinstance(streams[0], ClipVec) else T5Timeline
+    rows = [rows_of(stream)[0].real if isinstance(stream, T5Text) else 0 for stream in streams]
+    cues = [Cue(span, e.start, e.fade, real) for e, span, real in zip(entries, spans, rows, strict=True)]
+    if any(span.controls and entry.fade != entry.start for span, entry in _around_fades(entries, spans)):
+        raise ValueError(
+            "Prompt Schedule: a prompt with regions, routes or negatives of its own cannot fade. Switch to it with a "
+            "single time, such as @8."
+        )
+    return type(streams[0])((replace(spans[0], controls=(kind(tuple(cues)),), bias=None),))
+
+
+def _around_fades(entries: Sequence[Entry], spans: Sequence[Span]):
+    for number, entry in enumerate(entries):
+        for span in spans[max(0, number - 1) : number + 1]:
+            yield span, entry
+
+
+def _single(stream: Stream) -> Span:
+    if len(stream.spans) > 1:
+        raise ValueError(
+            f"Prompt Schedule: a prompt holds {len(stream.spans)} encodings, each for a part of the run, expected one. "
+            "It is scheduled already, or comes from a CLIP with scheduled hooks."
+        )
+    return stream.spans[0]
+
+
+def unit_of(entries: Sequence[Entry], clock: Clock) -> str | None:
+    """Which of ComfyUI's ranges can express this timeline, by its first key; None for none of them."""
+    units = {entry.start.unit for entry in entries[1:]}
+    if any(entry.fade != entry.start for entry in entries) or (units == {STEP} and clock.sigmas is None):
+        return None
+    return START if units == {PERCENT} else SIGMA_START
+
+
+def _limited(entries: Sequence[Entry], spans: Sequence[Span], unit: str, clock: Clock):
+    if unit == START:
+        edges = [0.0, *(entry.start.value / 100 - EARLIER for entry in entries[1:]), 1.0]
+    else:  # rising, as -sigma
+        edges = [-1e9, *(-clock.sigma(entry.start) * NEARLY for entry in entries[1:]), 0.0]
+    for span, start, end in zip(spans, edges, edges[1:], strict=False):
+        if start < end:
+            yield replace(span, extras={**span.extras, **during(unit, start, end)})
+
+
+# ---- a part of the run
+
+
+def only(conditioning: list, when: Range) -> list:
+    """A CONDITIONING that counts in a part of the run alone."""
+    if when.is_all:
+        return conditioning
+    return [[txt, put(entry, (*take(entry)[1], Only(when)))] for txt, entry in conditioning]
+
+
+# ---- the prompt at one point
+
+
+def at(conditioning: list, point: Point, clock: Clock) -> list:
+    """What a CONDITIONING is at one point of a run, as one that lasts throughout.
+
+    Raises ValueError where the point and the CONDITIONING's times cannot be compared by this clock, or nothing is on.
+    """
+    clock = _comparing(point, clock)
+    moment = Moment(min(clock.sigma(point), 1e8), clock)
+    found = []
+    for txt, entry in conditioning:
+        rest, controls = take(entry)
+        if not _holds(rest, moment) or any(not each.when.holds(moment) for each in controls if isinstance(each, Only)):
+            continue
+        lasting = tuple(each for each in controls if not isinstance(each, Only))
+        vec, txt, lasting = resolve(rest.get("pooled_output"), txt, lasting, moment)
+        rest = {key: value for key, value in rest.items() if key not in _RANGES}
+        found.append([txt, put({**rest, "pooled_output": vec}, lasting)])
+    if not found:
+        raise ValueError(f"Prompt at Step: no prompt of this CONDITIONING is on at {point}.")
+    return found
+
+
+_PERCENTS = (("clip_start_percent", "clip_end_percent"), ("start_percent", "end_percent"))
+_RANGES = (*_PERCENTS[0], *_PERCENTS[1], "timestep_start", "timestep_end")
+
+
+def _holds(entry: dict, moment: Moment) -> bool:
+    """Whether ComfyUI's own ranges let this entry act now."""
+    for start, end in _PERCENTS:
+        begins = Point(100 * entry.get(start, 0.0), PERCENT)
+        ends = Point(100 * entry.get(end, 1.0), PERCENT)
+        if not moment.reached(begins) or moment.reached(ends):
+            return False
+    return entry.get("timestep_end", 0.0) <= moment.sigma <= entry.get("timestep_start", math.inf)
+
+
+class _Ordering(Clock):
+    """A clock for one unit alone: its order is all there is to know."""
+
+    def sigma(self, point: Point) -> float:
+        if point.unit == SIGMA:
+            raise ValueError(f"Sigma {point.value:g} cannot be compared with this time: connect `sigmas` and `model`.")
+        return super().sigma(point)
+
+
+def _comparing(point: Point, clock: Clock) -> Clock:
+    """The clock itself, or where it does not know the point's unit, one that knows only this unit's order."""
+    if point.unit == STEP and clock.sigmas is None:
+        return _Ordering(sigmas=[1 - step / 100_000 for step in range(100_001)])
+    if point.unit == PERCENT and clock.sigma_at is None:
+        return _Ordering(sigma_at=lambda share: 1 - share)
+    return clock
+
+
+# ---- to tell
+
+
+def told(name: str, entries: Sequence[Entry], clock: Clock) -> list[str]:
+    """A timeline in words, each time in all the units that this clock knows."""
+    return [f"{name} {_units(entry, clock)}: {entry.text}" for entry in entries]
+
+
+def _units(entry: Entry, clock: Clock) -> str:
+    if entry.start == entry.fade:
+        return f"from {_all_units(entry.start, clock)}"
+    return f"fading in from {_all_units(entry.start, clock)} to {_all_units(entry.fade, clock)}"
+
+
+def _all_units(point: Point, clock: Clock) -> str:
+    if point.value == 0 and point.unit != SIGMA:
+        return "the start"
+    said = {point.unit: f"{point.value:g}"}
+    try:
+        sigma = clock.sigma(point)
+    except ValueError:
+        sigma = None
+    if sigma is not None:
+        said.setdefault(SIGMA, f"{sigma:.3f}")
+        if clock.sigmas is not None:
+            steps = [clock.first + at for at, each in enumerate(clock.sigmas) if each <= sigma * NEARLY]
+            said.setdefault(STEP, f"{steps[0]}" if steps else "after the last")
+        if clock.sigma_at is not None:
+            said.setdefault(PERCENT, f"{_percent(sigma, clock):.1f}")
+    forms = {STEP: "step {}", PERCENT: "{} % of time", SIGMA: "sigma {}"}
+    return ", ".join(forms[unit].format(said[unit]) for unit in forms if unit in said)
+
+
+def _percent(sigma: float, clock: Clock) -> float:
+    """The percent of time at which a run is at this sigma, by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if clock.sigma_at(middle) > sigma else (low, middle)
+    return 100 * high

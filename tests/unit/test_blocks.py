@@ -1,0 +1,51 @@
+"""Lists of blocks: what they say, what they do not, and their presets on FLUX.1's 57 blocks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_duet.nodes.condition.place.blocks import PRESETS, Blocks
+
+FLUX = (19, 38)
+WORDS = st.one_of(
+    st.sampled_from(["all", "none", "double", "single", "final"]), st.integers(0, 56).map(str),
+    st.tuples(st.integers(0, 56), st.integers(0, 56)).map(lambda ends: f"{min(ends)}-{max(ends)}"),
+    st.integers(0, 56).map(lambda first: f"{first}-"))
+
+
+@pytest.mark.parametrize("text, blocks", [
+    ("0, 5-7", {0, 5, 6, 7}), ("double", set(range(19))), ("SINGLE", set(range(19, 57))), ("54-", {54, 55, 56}),
+    ("all", set(range(57))), ("none", set()), ("final", set()), ("", set()), ("3 4\n5", {3, 4, 5})])
+def test_words(text, blocks):
+    assert Blocks.parse(text).within(*FLUX) == blocks
+
+
+@given(st.lists(WORDS, max_size=5).map(", ".join))
+def test_others_are_all_others(text):
+    blocks = Blocks.parse(text)
+    others = blocks.others()
+    assert blocks.within(*FLUX) | others.within(*FLUX) == set(range(57))
+    assert not blocks.within(*FLUX) & others.within(*FLUX)
+    assert blocks.final != others.final and others.others() == blocks
+    assert not (blocks.is_none and (blocks.within(*FLUX) or blocks.final))
+    assert not blocks.is_all or (blocks.within(*FLUX) == set(range(57)) and blocks.final)
+
+
+@pytest.mark.parametrize("word", ["-3", "a", "5--7", "1.5", "d3", "5:7"])
+def test_other_words_are_refused(word):
+    with pytest.raises(ValueError, match="in the list of blocks"):
+        Blocks.parse(f"0, {word}")
+
+
+@pytest.mark.parametrize("text, named", [("57", 57), ("60-", 60), ("3, 50-60", 60)])
+def test_a_block_that_is_not_there_is_told(text, named):
+    with pytest.raises(ValueError, match=f"names block {named}, but this model has blocks 0 to 56"):
+        Blocks.parse(text).within(*FLUX)
+
+
+def test_presets_are_as_published():
+    sizes = {name: len(Blocks.parse(text).within(*FLUX)) for name, text in PRESETS.items()}
+    assert sizes == {
+        "none": 0, "all": 57, "double blocks": 19, "single blocks": 38, "vital blocks (Stable Flow)": 9,
+        "content blocks (FreeFlux)": 13, "position blocks (FreeFlux)": 7,
+        "all but 0-4 and final (modulation guidance)": 52}

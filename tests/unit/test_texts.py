@@ -1,0 +1,155 @@
+"""Texts of their own: every group of queries together is one dense attention with one L x L bias, which is never made."""
+
+import pytest
+import torch
+
+from flux_duet.nodes.condition.controls import Against, Bias, Text
+from flux_duet.nodes.condition.place.blocks import Blocks
+from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, gaze, groups, on_tokens, shares
+from flux_duet.nodes.sample.attention import DuetAttention, steered
+
+HEADS, WIDTH = 2, 16
+H, W = 12, 10
+
+
+def randn(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def sdpa(q, k, v, heads, mask=None, **_):
+    """As ComfyUI's attention takes and gives it."""
+    out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return out.transpose(1, 2).flatten(2)
+
+
+def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
+    """[B, L, L], by the definition in the docstrings, token by token."""
+    table = torch.full((batch, layout.total, layout.total), -torch.inf)
+    starts = [0]
+    for length in layout.texts:
+        starts.append(starts[-1] + length)
+    seen, views = shares(texts, active, layout, batch), gaze(texts, layout, batch)
+    columns = torch.zeros(batch, layout.txt) if bias is None else bias
+    image = slice(layout.txt, layout.txt + layout.image)
+    references = slice(image.stop, layout.total)
+    for number, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
+        own = slice(start, end)
+        table[:, own, own] = columns[:, None, own]
+        table[:, own, image] = views[:, number, None].log()
+        table[:, own, references] = 0
+        table[:, image, own] = seen[:, number, :, None].log() + columns[:, None, own]
+    table[:, references, : layout.texts[0]] = columns[:, None, : layout.texts[0]]
+    table[:, image.start:, image.start:] = 0
+    return table
+
+
+def box(*, soft: bool = False, batch: int = 1) -> torch.Tensor:
+    mask = torch.zeros(batch, 24, 20)
+    mask[:, 4:16, 3:17] = 1
+    if soft:
+        mask = torch.nn.functional.avg_pool2d(mask[:, None], 7, 1, 3)[:, 0]
+    for index in range(batch):
+        mask[index] = mask[index].roll(3 * index, 1)
+    return mask
+
+
+left, right = torch.zeros(1, 6, 6), torch.zeros(1, 6, 6)
+left[..., :3], right[..., 3:] = 1, 1
+SCENES = {
+    "one region": [Text(5, box())],
+    "soft": [Text(5, box(soft=True), ratio=0.2)],
+    "two, side by side": [Text(5, left), Text(7, right, strength=1.5, ratio=0.3)],
+    "overlapping": [Text(5, box(soft=True)), Text(3, left, ratio=0.5)],
+    "everywhere": [Text(5)],
+    "a region over a route": [Text(5), Text(4, left, inside=1, ratio=0.25)],
+    "a negative": [Text(4, left), Against(6)],
+    "a mask for each picture": [Text(5, box(batch=2)), Text(5, box(soft=True, batch=2))],
+    "empty for one picture": [Text(5, torch.stack([box()[0], torch.zeros(24, 20)]))],
+    "gradient": [Text(5, torch.linspace(0, 1, 120).reshape(1, 12, 10))],
+}
+
+
+@pytest.mark.parametrize("references", [0, 9])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scene", SCENES)
+def test_groups_are_one_dense_attention(scene, weighted, references):
+    texts, batch = SCENES[scene], 2
+    layout = Layout((6, *(text.length for text in texts)), H, W, references)
+    bias = randn(9, batch, layout.txt) if weighted else None
+    if weighted:
+        bias[:, 2] = -torch.inf
+    q, k, v = (randn(seed, batch, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
+    active = [True] * len(texts)
+    mask = dense_bias(texts, active, bias, layout, batch)[:, None]
+    dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
+    texts = [text if not isinstance(text, Against) else Against(text.length, alpha=0.0) for text in texts]
+    controls = (*texts, *([Bias(bias)] if weighted else []))
+    attention = DuetAttention(controls, Layout(layout.texts, H, W), (1, 1))
+    out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
+    assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
+    found = groups(texts, active, bias, layout, batch)
+    rows = torch.cat([group.rows for group in found])
+    assert rows.sort().values.tolist() == list(range(layout.total)), "every token asks exactly once"
+    largest = max(group.bias.shape[2] for group in found if group.bias is not None) if weighted else 1
+    assert largest <= CHUNK, "no bias is as large as L x L"
+
+
+def test_alike_tokens_share_one_row_of_bias():
+    layout = Layout((6, 5), 32, 32)
+    hard = groups([Text(5, left)], [True], None, layout, 1)
+    assert [len(group.rows) for group in hard if len(group.rows) >= SHARED] == [512, 518], "the base's own rows see what the other half sees"
+    assert all(group.bias is None for group in hard if len(group.rows) >= SHARED), "columns of weight 0 are left out"
+
+
+def test_blocks_choose_who_is_seen():
+    text = Text(5, blocks=Blocks.parse("1"))
+    layout = Layout((6, 5), H, W)
+    q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
+    attention = DuetAttention((text,), layout, (1, 1))
+    image = slice(layout.txt, None)
+    for block, columns in (("double", [*range(6)]), ("single", [*range(6, 11)])):
+        out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": block, "block_index": 0})
+        seen = columns + list(range(11, layout.total))
+        assert torch.allclose(out[:, image], sdpa(q[:, :, image], k[:, :, seen], v[:, :, seen], HEADS), atol=1e-6)
+
+
+def test_a_native_mask_still_masks():
+    texts, layout = [Text(5, left, ratio=0.3)], Layout((6, 5), H, W)
+    q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
+    given = randn(4, layout.total, layout.total)
+    mask = dense_bias(texts, [True], None, layout, 1)[:, None] + given
+    dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
+    attention = DuetAttention(tuple(texts), layout, (1, 1))
+    options = {"block_type": "double", "block_index": 0}
+    out = attention(sdpa, q, k, v, HEADS, mask=given, transformer_options=options)
+    assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
+
+
+@pytest.mark.parametrize("size", [(12, 10), (13, 7), (64, 64), (5, 3), (1, 1)])
+def test_a_full_mask_is_full_at_any_size(size):
+    assert torch.equal(on_tokens(torch.ones(1, 24, 20), *size), torch.ones(1, size[0] * size[1]))
+    half = torch.zeros(1, 24, 20)
+    half[:, :12] = 1
+    assert on_tokens(half, *size).mean().item() == pytest.approx(0.5)
+
+
+def test_steered_is_the_papers():
+    z, away = randn(1, 2, 5, 8), randn(2, 2, 5, 8)
+    kind = Against(1, scale=4.0, tau=1.5, alpha=0.3)
+    guided = 4 * z - 3 * away
+    ratio = guided.abs().sum(-1, keepdim=True) / z.abs().sum(-1, keepdim=True)
+    limited = torch.where(ratio > 1.5, guided * 1.5 / ratio, guided)
+    assert torch.allclose(steered(z, away, kind), 0.3 * limited + 0.7 * z, atol=1e-6)
+    assert torch.equal(steered(z, away, Against(1, scale=9.0, alpha=0.0)), z)
+
+
+def test_texts_lie_over_each_other_like_paint():
+    """By hand: a region of ratio .2, then one that covers half of it with ratio .5, and what lies inside the first."""
+    layout = Layout((2, 2, 2, 2), 1, 2)
+    first_token = torch.tensor([[[1.0, 0.0]]])
+    texts = [Text(2, ratio=0.2), Text(2, first_token, strength=3.0, ratio=0.5), Text(2, first_token * 0.5, inside=2)]
+    weights = shares(texts, [True] * 3, layout, 1)[0]
+    assert torch.allclose(weights[:, 0], torch.tensor([0.2 * 0.5 * 0.5, 0.5 * 0.5, 3.0 * 0.5, 0.5]))
+    assert torch.allclose(weights[:, 1], torch.tensor([0.2, 1.0, 0.0, 0.0]))
+    off = shares(texts, [True, False, True], layout, 1)[0]
+    assert torch.allclose(off, torch.tensor([[0.2, 0.2], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])), "what it is inside of is off"

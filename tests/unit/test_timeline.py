@@ -1,0 +1,143 @@
+"""When: points of a run, the text of timelines, and what plays at a moment."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_duet.nodes.condition.controls import ClipTimeline, Cue, T5Timeline
+from flux_duet.nodes.condition.time.clock import ALWAYS, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
+from flux_duet.nodes.condition.time.scheduling import told
+from flux_duet.nodes.condition.time.timeline import Entry, parse, playing, written
+from flux_duet.nodes.streams import Span
+
+SHIFT = math.exp(1.15)
+
+
+def sigma_at(share: float) -> float:
+    """ModelSamplingFlux.percent_to_sigma."""
+    if share <= 0:
+        return 1.0
+    return 0.0 if share >= 1 else SHIFT / (SHIFT + (1 / (1 - share) - 1))
+
+
+SIGMAS = [sigma_at(step / 10) for step in range(11)]
+RUN = Clock(SIGMAS, sigma_at)
+
+
+@pytest.mark.parametrize("text, point", [
+    ("8", Point(8, STEP)), ("0", Point(0, STEP)), ("40%", Point(40, PERCENT)), ("12.5%", Point(12.5, PERCENT)),
+    ("s0.7", Point(0.7, SIGMA)), (" s1 ", Point(1, SIGMA))])
+def test_points(text, point):
+    assert Point.parse(text) == point and Point.parse(str(point)) == point
+
+
+@pytest.mark.parametrize("text", ["", "eight", "-1", "8.5", "101%", "s", "s0.7%", "@8", "0x8", "1e3", "nan"])
+def test_other_times_are_refused(text):
+    with pytest.raises(ValueError, match="for a time, expected"):
+        Point.parse(text)
+
+
+def test_a_point_is_reached_at_its_step_and_not_before():
+    for unit, point in ((STEP, Point(3, STEP)), (PERCENT, Point(30, PERCENT)), (SIGMA, Point(SIGMAS[3], SIGMA))):
+        reached = [Moment(sigma, RUN).reached(point) for sigma in SIGMAS[:-1]]
+        assert reached == [False] * 3 + [True] * 7, unit
+    # float32 schedules round otherwise than the point does
+    assert Moment(float(torch.tensor(SIGMAS[3]) * (1 + 2e-7)), RUN).reached(Point(3, STEP))
+    assert not Moment(1e-6, RUN).reached(Point(100, PERCENT)) and not Moment(1e-6, RUN).reached(Point(99, STEP))
+
+
+def test_the_second_of_two_samplers_counts_on():
+    later = Clock(SIGMAS[4:], sigma_at, first=4)
+    for point in (2, 4, 7):
+        reached = [Moment(sigma, later).reached(Point(point, STEP)) for sigma in SIGMAS[4:-1]]
+        assert reached == [step >= point for step in range(4, 10)]
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(1e-3, 1))
+def test_ranges_that_touch_leave_no_moment_out_and_share_none(percents, sigma):
+    edges = [Point(value, PERCENT) for value in sorted({0.0, 100.0, *percents})]
+    holding = [Range(a, b).holds(Moment(sigma, RUN)) for a, b in zip(edges, edges[1:], strict=False)]
+    assert sum(holding) == 1 and ALWAYS.holds(Moment(sigma, RUN))
+
+
+def test_what_a_clock_does_not_know_is_asked_for():
+    for clock, point, wanted in ((Clock(), "8", "sigmas"), (Clock(), "40%", "model")):
+        with pytest.raises(ValueError, match=f"connect `{wanted}`"):
+            clock.sigma(Point.parse(point))
+    assert Clock().sigma(Point.parse("0%")) == math.inf and Clock().sigma(Point.parse("s0.3")) == 0.3
+
+
+# ---- as text
+
+LINES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
+TEXTS = st.lists(LINES, min_size=1, max_size=3).map("\n".join).map(str.strip).filter(bool)
+TEXTS = st.one_of(TEXTS, st.sampled_from(["@8 no mark", "\\@8", "a\n@40% b", "\\\\@x", "mail a@b"]))
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5), st.data())
+def test_every_timeline_can_be_written_and_read(texts, data):
+    times = sorted(data.draw(st.sets(st.integers(1, 99), min_size=2 * len(texts), max_size=2 * len(texts))))
+    unit = data.draw(st.sampled_from([STEP, PERCENT]))
+    entries = [Entry(texts[0])]
+    for number, text in enumerate(texts[1:], 1):
+        start = Point(times[2 * number], unit)
+        fade = data.draw(st.sampled_from([start, Point(times[2 * number + 1], unit)]))
+        entries.append(Entry(text, start, fade))
+    assert parse(written(entries)) == entries
+
+
+def test_the_text_of_a_timeline():
+    text = "a red circle\n(at night:1.2)\n@4 a square\n@6..8 a star"
+    assert parse(text) == [
+        Entry("a red circle\n(at night:1.2)"), Entry("a square", Point(4, STEP), Point(4, STEP)),
+        Entry("a star", Point(6, STEP), Point(8, STEP))]
+    assert parse("@0 a\n@s0.5 b")[0] == Entry("a") and parse("@s1 a\n@s0.5 b")[1].start == Point(0.5, SIGMA)
+    assert parse("  a prompt, as it was \n") == [Entry("  a prompt, as it was \n")], "a plain prompt stays as it is"
+    assert parse("a\n@4\n@8 b")[1] == Entry("", Point(4, STEP), Point(4, STEP)), "an empty prompt is one"
+
+
+@pytest.mark.parametrize("text, words", [
+    ("a\n@john", "'john' for a time"), ("@8 a", "starts at @8"), ("a\n@8 b\n@4 c", "4 after 8"), ("a\n@8 b\n@8 c", "8 after 8"),
+    ("a\n@8..4 b", "4 after 8"), ("a\n@s0.3 b\n@s0.6 c", "s0.6 after s0.3"), ("a\n@8..40% b", "one unit"),
+    ("a\n@8 b\n@40% c", "one unit"), ("a\n@0 b", "never drawn"), ("a\n@8..12 b\n@10 c", "10 after 12"), ("@0..4 a", "@0..4")])
+def test_what_no_timeline_means_is_told(text, words):
+    with pytest.raises(ValueError, match=words.replace("..", r"\.\.")):
+        parse(text)
+
+
+def test_the_report_shows_every_unit_that_is_known():
+    entries = parse("1\n@3 2\n@5..7 3")
+    assert told("T5", entries, RUN) == [
+        "T5 from the start: 1", "T5 from step 3, 30.0 % of time, sigma 0.881: 2",
+        "T5 fading in from step 5, 50.0 % of time, sigma 0.760 to step 7, 70.0 % of time, sigma 0.575: 3"]
+    assert told("T5", entries[:2], Clock())[1] == "T5 from step 3: 2"
+    assert "step 4, 40 % of time" in told("CLIP", parse("1\n@40% 2"), RUN)[1]
+
+
+# ---- what plays
+
+def cues(kind, *times, shape=(1, 4)):
+    points = [Point(0, STEP) if time is None else Point(time[0], STEP) for time in times]
+    fades = [Point(0, STEP) if time is None else Point(time[1], STEP) for time in times]
+    spans = [Span(torch.full(shape, float(number))) for number in range(len(times))]
+    return kind(tuple(Cue(*each, rows=2) for each in zip(spans, points, fades, strict=True)))
+
+
+def test_clip_fades_in_equal_steps():
+    timeline = cues(ClipTimeline, None, (3, 6), (8, 8))
+    played = [playing(timeline, Moment(sigma, RUN)).tensor[0, 0].item() for sigma in SIGMAS[:-1]]
+    assert played == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 2, 2])
+    between = (SIGMAS[4] + SIGMAS[5]) / 2  # a solver's evaluation inside step 4
+    assert playing(timeline, Moment(between, RUN)).tensor[0, 0].item() == pytest.approx(0.5)
+
+
+def test_t5_fades_with_both_prompts_side_by_side():
+    timeline = cues(T5Timeline, None, (3, 6), shape=(1, 5, 4))
+    span = playing(timeline, Moment(SIGMAS[4], RUN))
+    assert span.tensor.shape == (1, 2 + 2 + 3, 4)
+    assert span.bias.exp()[0].tolist() == pytest.approx([0.5, 0.5, 0.5, 0.5, 1, 1, 1])
+    for sigma, number in ((SIGMAS[2], 0), (SIGMAS[6], 1)):
+        assert playing(timeline, Moment(sigma, RUN)) is timeline.cues[number].span
