@@ -8,8 +8,8 @@ from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
 from flux_duet.nodes.condition.controls import Bias, asked_for, put
-from flux_duet.nodes.condition.place.texts import Layout
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
+from flux_duet.nodes.condition.place.texts import Layout
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler

@@ -157,7 +157,8 @@ def test_all_blocks_to_b_is_b_and_none_is_a(model):
     assert torch.equal(natively(model, Route.execute(a, b, "none", "final")[0]), natively(model, a))
 
 
-@pytest.mark.parametrize("clip, t5", [("0-4, final", "0-4"), ("double, single, final", "double, single"), ("0-, final", "all")])
+@pytest.mark.parametrize("clip, t5", [
+    ("0-4, final", "0-4"), ("double, single, final", "double, single"), ("0-, final", "all")])
 def test_every_block_by_name_is_b(model, clip, t5):
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
     assert relative(sampled(model, Route.execute(a, b, clip, t5)[0]), sampled(model, b)) < 5e-6

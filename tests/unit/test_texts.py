@@ -1,4 +1,4 @@
-"""Texts of their own: every group of queries together is one dense attention with one L x L bias, which is never made."""
+"""Texts of their own: all groups of queries together are one dense attention with an L x L bias that is never made."""
 
 import pytest
 import torch

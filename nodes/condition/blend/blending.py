@@ -38,7 +38,10 @@ TXT_MODES = {
 
 
 def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weight: float) -> ClipVec:
-    """`vec` mixed with those of `given` that the mode needs. Raises ValueError for one that is missing or has controls."""
+    """`vec` mixed with those of `given` that the mode needs.
+
+    Raises ValueError for one that is missing, or has controls.
+    """
     spans = []
     for own, others in _together("Blend CLIP", mode, VEC_MODES, vec, given):
         tensors = {name: other.tensor for name, other in others.items()}

@@ -43,25 +43,23 @@ def _what_is_known():
     ]  # fmt: skip
 
 
-def _named(entries: list[Entry], prompts: list, road: str) -> list:
-    """The prompts that a timeline's entries name by their numbers."""
-    chosen = []
+def _named(entries: list[Entry], prompts: dict, road: str) -> list:
+    """The prompts that a timeline's entries name by the numbers of their inputs."""
+    numbered = {name.lstrip("vectx"): prompt for name, prompt in prompts.items()}
     for entry in entries:
-        number = int(entry.text) if entry.text.strip().isdecimal() else 0
-        if not 1 <= number <= len(prompts):
+        if entry.text.strip() not in numbered:
             raise ValueError(
                 f"Prompt Schedule: the {road} timeline says {entry.text.strip()!r}, expected the number of a connected "
-                f"prompt, 1 to {len(prompts)}."
+                f"prompt: {', '.join(numbered)}."
             )
-        chosen.append(prompts[number - 1])
-    unused = [number for number, prompt in enumerate(prompts, 1) if not any(prompt is each for each in chosen)]
+    named = [entry.text.strip() for entry in entries]
+    unused = [number for number in numbered if number not in named]
     if unused:
         raise ValueError(
             f"Prompt Schedule: {road} prompt {unused[0]} is connected, but its timeline never names it. Add it, such "
-            f"as "
-            f"'@50% {unused[0]}', or disconnect it."
+            f"as '@50% {unused[0]}', or disconnect it."
         )
-    return chosen
+    return [numbered[number] for number in named]
 
 
 class Schedule(io.ComfyNode):
@@ -102,16 +100,12 @@ class Schedule(io.ComfyNode):
     ) -> io.NodeOutput:
         clock = _run(model, sigmas)
         clip, t5 = parse(clip_timeline), parse(t5_timeline)
-        vec = scheduled(clip, _named(clip, _connected(vecs), "CLIP"), clock)
+        vec = scheduled(clip, _named(clip, vecs, "CLIP"), clock)
         # ComfyUI's ranges of the two roads meet in one unit alone.
         units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
-        txt = scheduled(t5, _named(t5, _connected(txts), "T5"), clock, native=len(units) < 2)
+        txt = scheduled(t5, _named(t5, txts, "T5"), clock, native=len(units) < 2)
         lines = [*told("CLIP", clip, clock), *told("T5", t5, clock)]
         return io.NodeOutput(join(vec, txt, guidance, merges={"hooks": _both_hooks}), ui=show("\n".join(lines)))
-
-
-def _connected(prompts: dict) -> list:
-    return [prompt for _, prompt in sorted(prompts.items(), key=lambda item: int(item[0].lstrip("vectx")))]
 
 
 def _both_hooks(vec_hooks, txt_hooks):

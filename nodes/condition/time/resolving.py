@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..controls import TXT, Against, Bias, Control, Controls, Shift, Text, Timeline, of
+from ..controls import TXT, Bias, Control, Controls, Shift, Text, Timeline, of
 from .clock import Moment
 from .timeline import playing
 
