@@ -4,29 +4,51 @@
 
 What POST /flux_duet/tokens computes, both roads with places, notes and JSON ("ours"), against ComfyUI's tokenization of
 the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way through the server.
+
+Words that were read before are remembered, as all are while somebody types: "typed on" is the same prompt again.
+"pasted" is one whose words are new, "pasted, none twice" one that says no word again. Then nothing is remembered, and
+CLIP-L's tokenizer has forgotten what it merged too, on both sides.
 """
 
 import argparse
 import json
 import random
+import re
 import time
 
 from ..devtools import say
 from ..nodes import server
+from ..nodes.encode.text import words as remembered
 from .measure import SIDES, Comparison, compared, machine, rounds, warn_if_busy
 
-WORDS = ("a", "lighthouse", "on", "the", "cliff,", "gulls", "above", "storm", "clouds", "watercolour", "painterly")
-WEIGHTED = "(far:1.2)"  # one word in fifty
+WEIGHT = "({}:1.2)"  # one word in fifty
+ROADS = server.CLIP_POSITIONS[0]
 
 
-def prompt(words: int) -> str:
-    """Words of a prompt, some of them weighted."""
-    chosen = random.Random(0)
-    return " ".join(WEIGHTED if chosen.random() < 0.02 else chosen.choice(WORDS) for _ in range(words))
+def vocabulary(count: int) -> list[str]:
+    """Words that T5 has a token for, in an order that says nothing."""
+    tokens = server._tokenizers(ROADS)[1].tokenizer.get_vocab()
+    words = {token.lstrip("\u2581") for token in tokens}
+    return random.Random(0).sample(sorted(filter(re.compile("[A-Za-z]{3,}").fullmatch, words)), count)
 
 
-def measured(text: str, count: int) -> Comparison:
-    clip_l, t5 = server._tokenizers(server.CLIP_POSITIONS[0])
+def prompt(count: int, again: bool) -> str:
+    """So many words, some of them weighted. If `again`, they come as often as words of a language do (Zipf's law)."""
+    chosen, words = random.Random(0), vocabulary(count)
+    if again:
+        words = chosen.choices(words, [1 / rank for rank in range(1, count + 1)], k=count)
+    return " ".join(WEIGHT.format(word) if chosen.random() < 0.02 else word for word in words)
+
+
+def forget() -> None:
+    remembered._words.clear()
+    for tokenizer in server._tokenizers(ROADS):
+        if hasattr(model := tokenizer.tokenizer.backend_tokenizer.model, "_clear_cache"):
+            model._clear_cache()
+
+
+def measured(name: str, text: str, count: int, new: bool) -> Comparison:
+    clip_l, t5 = server._tokenizers(ROADS)
 
     def native():
         return [tokenizer.tokenize_with_weights(text) for tokenizer in (clip_l, t5)]
@@ -38,10 +60,12 @@ def measured(text: str, count: int) -> Comparison:
     for call in calls.values():
         call()
     for _, side in rounds(count):
+        if new:
+            forget()
         start = time.perf_counter()
         calls[side]()
         times[side].append(time.perf_counter() - start)
-    return Comparison(f"{len(text.split()):,} words", **times)
+    return Comparison(name, **times)
 
 
 def main() -> None:
@@ -51,8 +75,13 @@ def main() -> None:
     chosen = parser.parse_args()
     warn_if_busy()
     say("building the tokenizers ...")
-    print(f"\n{machine()}, {chosen.rounds} rounds\n")
-    print(compared([measured(prompt(chosen.words), chosen.rounds)]))
+    usual, all_new = prompt(chosen.words, again=True), prompt(chosen.words, again=False)
+    different = len(set(usual.split()))
+    print(f"\n{machine()}, {chosen.rounds} rounds, {chosen.words:,} words, {different:,} different ones\n")
+    print(compared([
+        measured("typed on", usual, chosen.rounds, new=False),
+        measured("pasted", usual, chosen.rounds, new=True),
+        measured("pasted, none twice", all_new, chosen.rounds, new=True)]))
 
 
 if __name__ == "__main__":

@@ -61,28 +61,37 @@ class Pieces(Sequence):
 
 @dataclass(frozen=True)
 class Part:
-    """Text that is tokenized at once, and where each of its characters, and then its end, is in what the user wrote."""
+    """Text that is tokenized at once, and where each of its characters, and then its end, is in what the user wrote.
+
+    That is a range, unless there are escapes.
+    """
 
     text: str
-    at: Sequence[int]
+    at: range | list[int]
     weight: float
 
     @classmethod
     def of(cls, source: str, segment: Segment) -> Part:
-        at: Sequence[int] = range(segment.start, segment.end + 1)
-        if len(segment.text) < segment.end - segment.start:  # there are escapes
-            found = CHARACTER.finditer(source, segment.start, segment.end)
-            at = [*(character.start() for character in found), segment.end]
-        return cls(segment.text, at, segment.weight)
+        if len(segment.text) == segment.end - segment.start:
+            return cls(segment.text, range(segment.start, segment.end + 1), segment.weight)
+        found = CHARACTER.finditer(source, segment.start, segment.end)
+        return cls(segment.text, [*(character.start() for character in found), segment.end], segment.weight)
 
     def cut(self, start: int, end: int | None = None) -> Part:
         end = len(self.text) if end is None else end
         return Part(self.text[start:end], self.at[start : end + 1], self.weight)
 
+    @property
+    def begin(self) -> int:
+        """What the places of this text's tokens are counted from before they are `placed`."""
+        return self.at.start if isinstance(self.at, range) else 0
+
     def placed(self, tokens: Tokens) -> Group:
         """Tokens of this text, where they stand in what the user wrote."""
-        at = self.at.__getitem__
-        return Group(Tokens(tokens.ids, list(map(at, tokens.starts)), list(map(at, tokens.ends))), self.weight)
+        if isinstance(self.at, list):
+            at = self.at
+            tokens = Tokens(tokens.ids, [at[start] for start in tokens.starts], [at[end] for end in tokens.ends])
+        return Group(tokens, self.weight)
 
     def whole(self, ids: list) -> Group:
         """Tokens that each stand for all of this text."""
@@ -102,8 +111,8 @@ def pieces(tokenizer, text: str, weighted: bool = True) -> Pieces:
     `tokenizer` is one encoder's, such as `clip.tokenizer.clip_l` or `.t5xxl`. Unless `weighted`, parentheses are text.
     """
     segments = parse(text).segments if weighted else [Segment(0, len(text), text, 1.0)]
-    parts = (part for segment in segments for part in _parts(tokenizer, Part.of(text, segment)))
-    groups = [group for part in parts for group in _groups(tokenizer, part)]
+    parts = [part for segment in segments for part in _parts(tokenizer, Part.of(text, segment))]
+    groups = list(_groups(tokenizer, parts))
     ids, starts, ends = ([*chain.from_iterable(column)] for column in _columns(groups))
     counts = [len(group.tokens.ids) for group in groups]
     weights = _repeated([group.weight for group in groups], counts)
@@ -133,11 +142,17 @@ def _sign(tokenizer) -> str:
     return tokenizer.embedding_identifier
 
 
-def _groups(tokenizer, part: Part) -> Iterator[Group]:
-    if part.text.startswith(_sign(tokenizer)) and tokenizer.embedding_directory is not None:
-        yield from _with_inversion(tokenizer, part)
-    else:
-        yield part.placed(words_of(tokenizer).tokens(part.text))
+def _groups(tokenizer, parts: list[Part]) -> Iterator[Group]:
+    sign = None if tokenizer.embedding_directory is None else _sign(tokenizer)
+    for part, tokens in zip(parts, _tokens(tokenizer, parts), strict=True):
+        if sign and part.text.startswith(sign):
+            yield from _with_inversion(tokenizer, part)
+        else:
+            yield part.placed(tokens)
+
+
+def _tokens(tokenizer, parts: list[Part]) -> list[Tokens]:
+    return words_of(tokenizer).tokens([part.text for part in parts], [part.begin for part in parts])
 
 
 def _with_inversion(tokenizer, part: Part) -> Iterator[Group]:
@@ -152,7 +167,7 @@ def _with_inversion(tokenizer, part: Part) -> Iterator[Group]:
         if not isinstance(ids[0], int):
             yield name.whole([None] * len(ids))
             continue
-        tokens = words_of(tokenizer).tokens(rest.text)
+        (tokens,) = _tokens(tokenizer, [rest])
         yield rest.placed(tokens) if tokens.ids == ids else (rest if rest.text else name).whole(ids)
 
 

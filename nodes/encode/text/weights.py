@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -75,6 +76,7 @@ def _within(segment: Segment, group: Group) -> bool:
     return group.start <= segment.start and segment.end <= group.end
 
 
+@lru_cache(maxsize=4)  # both roads read the same text, and what there is to tell of it is asked for then
 def parse(text: str) -> Weighted:
     r"""Takes `(words:1.3)`, `(words)` for 1.1, nesting, and `\(` `\)` for plain parentheses; nothing is an error.
 

@@ -1,8 +1,8 @@
 """The tokens of a text, word by word, each word tokenized once. Pure, on ComfyUI's tokenizers (comfy/sd1_clip.py).
 
-No token of CLIP-L or T5 reaches over a space between two ASCII signs: both tokenizers split at white space, and what
-they normalize before (NFC, grapheme clusters, case) changes nothing across it. So a text's tokens are its words', and
-while a prompt is typed only its new words are tokenized.
+No token of CLIP-L or T5 reaches over a space between two ASCII characters: both tokenizers split at white space, and
+what they normalize before (NFC, grapheme clusters, case) changes nothing across it. So a text's tokens are its words',
+and while a prompt is typed only its new words are tokenized.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from operator import sub
 from typing import NamedTuple
@@ -37,19 +37,17 @@ class Words:
         self._kept: dict[str, Tokens] = {}
         self._size = 0
 
-    def tokens(self, text: str) -> Tokens:
-        """Those of a text, without start and end tokens."""
-        words = BETWEEN.split(text)
-        known = self._known(words)
-        read = [known[word] for word in words]
-        begins = _begins(words)
-        return Tokens(
-            [token for ids, _, _ in read for token in ids],
-            [begin + start for begin, (_, starts, _) in zip(begins, read, strict=False) for start in starts],
-            [begin + end for begin, (_, _, ends) in zip(begins, read, strict=False) for end in ends],
-        )
+    def tokens(self, texts: Sequence[str], begins: Sequence[int]) -> list[Tokens]:
+        """Those of each text, without start and end tokens, in places that count from where it begins.
 
-    def _known(self, words: list[str]) -> dict[str, Tokens]:
+        All new words are tokenized at once, which takes less time.
+        """
+        words = [_split(text) for text in texts]
+        known = self._known(chain.from_iterable(words))
+        tokens = ([known[word] for word in each] for each in words)
+        return list(map(_together, words, tokens, begins))
+
+    def _known(self, words: Iterable[str]) -> dict[str, Tokens]:
         """The tokens of these words, among others. A new memory takes over from a full one, which another thread may
         be reading."""
         if self._size > MOST:
@@ -67,6 +65,10 @@ _words: WeakKeyDictionary = WeakKeyDictionary()
 def words_of(tokenizer) -> Words:
     """A tokenizer's words, remembered as long as it lives."""
     return _words.get(tokenizer) or _words.setdefault(tokenizer, Words(tokenizer))
+
+
+def _split(text: str) -> list[str]:
+    return text.split(" ") if text.isascii() else BETWEEN.split(text)
 
 
 def _tokenized_by(tokenizer) -> Callable[[list[str]], Iterator[tuple[str, Tokens]]]:
@@ -106,9 +108,9 @@ def _apart(words: list[str], encoding) -> Iterator[tuple[str, Tokens]]:
         yield word, (ids[first:last], starts[first:last], ends[first:last])
 
 
-def _begins(words: list[str]) -> list[int]:
+def _begins(words: list[str], first: int = 0) -> list[int]:
     """Where words begin that stand with a space between each two, and where another one would."""
-    return list(accumulate(map(len, words), lambda begin, length: begin + length + 1, initial=0))
+    return list(accumulate(map(len, words), lambda begin, length: begin + length + 1, initial=first))
 
 
 def _with_signs(text: str, end: int) -> int:
@@ -116,6 +118,17 @@ def _with_signs(text: str, end: int) -> int:
     while end < len(text) and (unicodedata.combining(text[end]) or text[end] in TOGETHER):
         end += 1
     return end
+
+
+def _together(words: list[str], read: list[Tokens], begin: int) -> Tokens:
+    """The tokens of words that stand with a space between each two."""
+    ids, starts, ends = zip(*read, strict=True)
+    begins = _begins(words, begin)[:-1]
+    return Tokens(
+        list(chain.from_iterable(ids)),
+        [begin + start for begin, each in zip(begins, starts, strict=True) for start in each],
+        [begin + end for begin, each in zip(begins, ends, strict=True) for end in each],
+    )
 
 
 def _by_ids_alone(ids_of: Callable[[str], list[int]], words: list[str]) -> Iterator[tuple[str, Tokens]]:
