@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..condition.controls import Against, Bias, Controls, Text
-from ..condition.place.texts import Group, Layout, groups
+from ..condition.place.texts import Group, Layout, Texts
 
 
 class DuetAttention:
@@ -26,6 +26,7 @@ class DuetAttention:
         self.blocks = [text.blocks.within(*depth) for text in self.texts]
         self.layout, self.double, self.inner, self.called = layout, depth[0], inner, False
         self._row: Tensor | None = None
+        self._over: Texts | None = None
         self._plans: dict[tuple[bool, ...], list[Group]] = {}
 
     @property
@@ -60,9 +61,10 @@ class DuetAttention:
     def _plan(self, active: tuple[bool, ...], k: Tensor) -> list[Group]:
         if active not in self._plans:
             # Whatever other nodes append to the image's tokens counts as a reference image.
-            layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
-            found = groups(self.texts, active, self.bias, layout, k.shape[0])
-            self._plans[active] = [_on(group, k) for group in found]
+            if self._over is None:
+                layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
+                self._over = Texts(self.texts, layout, k.shape[0])
+            self._plans[active] = [group.on(k) for group in self._over.groups(active, self.bias)]
         return self._plans[active]
 
     def _negative(self, number: int, k: Tensor) -> Group:
@@ -70,11 +72,8 @@ class DuetAttention:
         start = sum(self.layout.texts[: number + 1])
         rows = torch.arange(self.layout.txt, k.shape[2])
         columns = torch.cat([torch.arange(start, start + self.texts[number].length), rows])
-        bias = None
-        if self.bias is not None:
-            row = self._row_for(k)[..., columns.to(k.device)]
-            bias = row if row.any() else None
-        return _on(Group(rows, columns, bias), k)
+        row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
+        return Group(rows, columns, row).on(k)
 
     def _row_for(self, k: Tensor) -> Tensor:
         columns = k.shape[2]
@@ -85,14 +84,13 @@ class DuetAttention:
 
 
 def _attended(ask, group: Group, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict) -> Tensor:
+    bias = group.bias()
     if mask is not None:
         mask = _cut(_with_heads(mask, q.dtype), group)
-        mask = mask if group.bias is None else mask + group.bias
-    else:
-        mask = group.bias
+        bias = mask if bias is None else mask + bias
     if group.columns is not None:
         k, v = k[:, :, group.columns], v[:, :, group.columns]
-    return ask(q[:, :, group.rows], k, v, *args, mask=mask, **kwargs)
+    return ask(q[:, :, group.rows], k, v, *args, mask=bias, **kwargs)
 
 
 def _cut(mask: Tensor, group: Group) -> Tensor:
@@ -100,12 +98,6 @@ def _cut(mask: Tensor, group: Group) -> Tensor:
     if mask.shape[-2] > 1:
         mask = mask[..., group.rows, :]
     return mask if group.columns is None or mask.shape[-1] == 1 else mask[..., group.columns]
-
-
-def _on(group: Group, k: Tensor) -> Group:
-    columns = None if group.columns is None else group.columns.to(k.device)
-    bias = None if group.bias is None else group.bias.to(device=k.device, dtype=k.dtype)
-    return Group(group.rows.to(k.device), columns, bias)
 
 
 def steered(z: Tensor, against: Tensor, text: Against) -> Tensor:

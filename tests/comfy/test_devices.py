@@ -13,14 +13,21 @@ import comfy.model_management
 import comfy.sd
 import pytest
 import torch
+from comfy.ldm.modules.attention import attention_pytorch
 from comfy_extras.nodes_hooks import SetClipHooks
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
+from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
 from flux_duet.nodes.condition.conditioning import join, split
+from flux_duet.nodes.condition.controls import Against, Bias, Shift, Text
+from flux_duet.nodes.condition.place.texts import Layout, Texts
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.text.lengths import LENGTHS
+from flux_duet.nodes.sample.attention import DuetAttention
+from flux_duet.nodes.sample.modulation import difference
 from flux_duet.nodes.sample.nodes import FluxSigmas
 from flux_duet.nodes.sample.sampling import OFFICIAL, Plan, official_sigmas
+from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 
 CPU, SECOND, META, CUDA = (torch.device(name) for name in ("cpu", "cpu:0", "meta", "cuda:0"))
@@ -41,7 +48,7 @@ def fake_cuda(monkeypatch, tiny):
     monkeypatch.setattr(comfy.model_management, "cuda_device_context", lambda device: contextlib.nullcontext())
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda models, **_: None)
     clip.patcher.load_device = clip.patcher.offload_device = CUDA
-    with FakeTensorMode(), torch.no_grad():
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         for module in clip.cond_stage_model.modules():
             for name, value in module._parameters.items():
                 if value is not None:
@@ -82,6 +89,38 @@ def test_schedule_goes_to_the_models_device(fake_cuda, denoise):
     assert official_sigmas(FluxOn(), latent, Plan(0, 4, "uni_pc", OFFICIAL, denoise)).device == CUDA
     # Native sigma nodes give theirs on the CPU, and samplers move them.
     assert FluxSigmas.execute(4, {"samples": latent}, "dev", denoise)[0].device == CPU
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bias):
+    """Masks, weights and vectors stay in main memory, whatever the tensors are on that they act on."""
+    with unset_fake_temporarily():  # which tokens go together is found in main memory, by numbers
+        texts, layout = [Text(5, torch.linspace(0, 1, 64).reshape(1, 8, 8)), Against(4)], Layout((6, 5, 4), 8, 8)
+        columns = torch.linspace(-1, 1, 15)[None]
+        found = Texts(texts, layout, 1).groups((True, True), columns if bias else None)
+    monkeypatch.setattr(Texts, "groups", lambda *_: found)
+    attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, (1, 1))
+    q, k, v = (torch.empty(1, 2, layout.total, 16, device=CUDA, dtype=torch.bfloat16) for _ in range(3))
+    out = attention(attention_pytorch, q, k, v, 2, skip_reshape=True,
+                    transformer_options={"block_type": "double", "block_index": 0})
+    assert (out.device, out.dtype, out.shape) == (CUDA, torch.bfloat16, (1, layout.total, 32))
+    vector_in = torch.nn.Linear(64, 128, device=CUDA, dtype=torch.bfloat16)
+    y = torch.empty(1, 64, device=CUDA, dtype=torch.bfloat16)
+    delta = difference(Shift(torch.empty(1, 2, 64), (1.0, -1.0), own=0.5), y, vector_in)
+    assert (delta.device, delta.dtype) == (CUDA, torch.bfloat16)
+
+
+def test_blends_stay_on_the_device(fake_cuda):
+    def t5(bias=None):
+        return T5Text((Span(torch.empty(1, 9, 64, device=CUDA), {}, bias),))
+
+    for weights_of_one in (None, torch.zeros(1, 9)):
+        for mode in ("join", "both", "add"):
+            made = blend_txt(mode, t5(weights_of_one), {"other": t5(), "empty": t5()}, 0.5)
+            assert made.spans[0].tensor.device == CUDA
+    vecs = [ClipVec((Span(torch.empty(1, 64, device=device)),)) for device in (CUDA, CPU)]
+    for mode in VEC_MODES:
+        assert blend_vec(mode, vecs[0], {"other": vecs[1], "empty": vecs[1]}, 0.3).spans[0].tensor.device == CUDA
 
 
 LAYERS = (

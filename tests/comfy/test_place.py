@@ -4,6 +4,7 @@ import comfy.sd
 import comfy_extras.nodes_nag as core_nag
 import pytest
 import torch
+from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import AFTER, BEFORE, ClipNegative
@@ -299,6 +300,44 @@ def test_native_samplers_behind_apply_duet(model, name):
     with pytest.raises(ValueError, match="Apply Duet.*MMDiT Sampler"):
         natively(model, positive)
     assert torch.equal(natively(model, prompt()), natively(ready, prompt())), "and nothing is left behind"
+
+
+def lora() -> dict[str, torch.Tensor]:
+    return {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
+            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
+            for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))}
+
+
+@pytest.mark.parametrize("name", controlled())
+def test_with_a_lora_on_either_side(model, name):
+    positive, ready = controlled()[name], ApplyDuet.execute(model)[0]
+    before = comfy.sd.load_lora_for_models(model, None, lora(), 1.0, 0.0)[0]
+    after = comfy.sd.load_lora_for_models(ready, None, lora(), 1.0, 0.0)[0]
+    out = natively(after, positive)
+    assert torch.equal(natively(ApplyDuet.execute(before)[0], positive), out)
+    assert relative(out, natively(ready, positive)) > 1e-3, "the LoRA counts"
+    assert relative(out, natively(before, prompt())) > 1e-5, "and so does the control"
+
+
+@pytest.mark.parametrize("name", controlled())
+def test_with_easycache(model, name):
+    """A forward that EasyCache leaves out is no control that had no effect."""
+    positive = controlled()[name]
+    for ready in (ApplyDuet.execute(easycache.execute(model, 100.0, 0.0, 1.0, False)[0])[0],
+                  easycache.execute(ApplyDuet.execute(model)[0], 100.0, 0.0, 1.0, False)[0]):
+        out = natively(ready, positive, steps=6)
+        assert out.isfinite().all() and relative(out, sampled(model, positive, steps=6)) > 1e-6, "some were left out"
+
+
+@pytest.mark.parametrize("name", controlled())
+def test_a_model_that_shows_no_hooks_is_told(model, name, monkeypatch):
+    """As other packs do it: blocks whose forwards are exchanged."""
+    flux = model.model.diffusion_model
+    for block in (*flux.double_blocks, *flux.single_blocks):
+        monkeypatch.setattr(block, "forward", lambda *args, img=None, txt=None, **_: args[0] if args else (img, txt))
+    monkeypatch.setattr(flux, "forward_orig", lambda img, img_ids, txt, *args, **kwargs: torch.zeros_like(img))
+    with pytest.raises(ValueError, match="had no effect.*Another node has replaced them"):
+        sampled(model, controlled()[name])
 
 
 @pytest.mark.parametrize("name", controlled())

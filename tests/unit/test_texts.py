@@ -5,7 +5,7 @@ import torch
 
 from flux_duet.nodes.condition.controls import Against, Bias, Text
 from flux_duet.nodes.condition.place.blocks import Blocks
-from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, gaze, groups, on_tokens, shares
+from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, Texts, on_tokens
 from flux_duet.nodes.sample.attention import DuetAttention, steered
 
 HEADS, WIDTH = 2, 16
@@ -28,7 +28,8 @@ def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
     starts = [0]
     for length in layout.texts:
         starts.append(starts[-1] + length)
-    seen, views = shares(texts, active, layout, batch), gaze(texts, layout, batch)
+    over = Texts(texts, layout, batch)
+    seen, views = over.shares(active), over.gaze()
     columns = torch.zeros(batch, layout.txt) if bias is None else bias
     image = slice(layout.txt, layout.txt + layout.image)
     references = slice(image.stop, layout.total)
@@ -87,18 +88,20 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     attention = DuetAttention(controls, Layout(layout.texts, H, W), (1, 1))
     out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
-    found = groups(texts, active, bias, layout, batch)
+    found = Texts(texts, layout, batch).groups(active, bias)
     rows = torch.cat([group.rows for group in found])
     assert rows.sort().values.tolist() == list(range(layout.total)), "every token asks exactly once"
-    largest = max(group.bias.shape[2] for group in found if group.bias is not None) if weighted else 1
-    assert largest <= CHUNK, "no bias is as large as L x L"
+    assert all(group.bias() is None or group.bias().shape[2] <= CHUNK for group in found)
+    held = sum(each.numel() for group in found for each in (group.row, group.texts) if each is not None)
+    assert held < layout.total**2 / 2, "no L x L bias is held"
 
 
 def test_alike_tokens_share_one_row_of_bias():
     layout = Layout((6, 5), 32, 32)
-    hard = groups([Text(5, left)], [True], None, layout, 1)
-    assert [len(group.rows) for group in hard if len(group.rows) >= SHARED] == [512, 518], "the base's own rows see what the other half sees"
-    assert all(group.bias is None for group in hard if len(group.rows) >= SHARED), "columns of weight 0 are left out"
+    hard = Texts([Text(5, left)], layout, 1).groups([True], None)
+    sizes = [len(group.rows) for group in hard if len(group.rows) >= SHARED]
+    assert sizes == [512, 518], "the base's own rows see what the other half sees"
+    assert all(group.bias() is None for group in hard if len(group.rows) >= SHARED), "columns of weight 0 are left out"
 
 
 def test_blocks_choose_who_is_seen():
@@ -148,8 +151,9 @@ def test_texts_lie_over_each_other_like_paint():
     layout = Layout((2, 2, 2, 2), 1, 2)
     first_token = torch.tensor([[[1.0, 0.0]]])
     texts = [Text(2, ratio=0.2), Text(2, first_token, strength=3.0, ratio=0.5), Text(2, first_token * 0.5, inside=2)]
-    weights = shares(texts, [True] * 3, layout, 1)[0]
+    weights = Texts(texts, layout, 1).shares([True] * 3)[0]
     assert torch.allclose(weights[:, 0], torch.tensor([0.2 * 0.5 * 0.5, 0.5 * 0.5, 3.0 * 0.5, 0.5]))
     assert torch.allclose(weights[:, 1], torch.tensor([0.2, 1.0, 0.0, 0.0]))
-    off = shares(texts, [True, False, True], layout, 1)[0]
-    assert torch.allclose(off, torch.tensor([[0.2, 0.2], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])), "what it is inside of is off"
+    off = Texts(texts, layout, 1).shares([True, False, True])[0]
+    assert torch.allclose(off[:2], torch.tensor([[0.2, 0.2], [1.0, 1.0]]))
+    assert not off[2:].any(), "what it is inside of is off"

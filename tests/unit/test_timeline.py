@@ -100,9 +100,11 @@ def test_the_text_of_a_timeline():
 
 
 @pytest.mark.parametrize("text, words", [
-    ("a\n@john", "'john' for a time"), ("@8 a", "starts at @8"), ("a\n@8 b\n@4 c", "4 after 8"), ("a\n@8 b\n@8 c", "8 after 8"),
+    ("a\n@john", "'john' for a time"), ("@8 a", "starts at @8"), ("a\n@8 b\n@4 c", "4 after 8"),
+    ("a\n@8 b\n@8 c", "8 after 8"),
     ("a\n@8..4 b", "4 after 8"), ("a\n@s0.3 b\n@s0.6 c", "s0.6 after s0.3"), ("a\n@8..40% b", "one unit"),
-    ("a\n@8 b\n@40% c", "one unit"), ("a\n@0 b", "never drawn"), ("a\n@8..12 b\n@10 c", "10 after 12"), ("@0..4 a", "@0..4")])
+    ("a\n@8 b\n@40% c", "one unit"), ("a\n@0 b", "never drawn"), ("a\n@8..12 b\n@10 c", "10 after 12"),
+    ("@0..4 a", "@0..4")])
 def test_what_no_timeline_means_is_told(text, words):
     with pytest.raises(ValueError, match=words.replace("..", r"\.\.")):
         parse(text)

@@ -30,10 +30,8 @@ class Rows:
         return self.span.tensor
 
     def bias(self) -> Tensor:
-        """[B, L]; zero where nothing is weighted."""
-        if self.span.bias is not None:
-            return self.span.bias
-        return self.tensor.new_zeros(self.tensor.shape[:2], dtype=torch.float32)
+        """[B, L], in main memory as all weights; zero where nothing is weighted."""
+        return torch.zeros(self.tensor.shape[:2]) if self.span.bias is None else self.span.bias
 
 
 PAD = 0  # T5's
@@ -55,14 +53,15 @@ def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float, filler: Row
     A row of weight w is a row that stands there w times (facts: the column bias log w), so that a prompt beside itself,
     both at a half, is that prompt.
     """
-    tensors = same_batch(a.tensor, b.tensor)
+    tensors = same_batch(a.tensor, b.tensor.to(a.tensor))
     biases = same_batch(a.bias(), b.bias())
     pads = same_batch(filler.tensor[:, filler.real :], tensors[0])[0]
     pad_bias = same_batch(filler.bias()[:, filler.real :], tensors[0])[0]
     weights = torch.tensor([weight_a, weight_b]).log()
-    tensor = torch.cat([tensors[0][:, : a.real], tensors[1][:, : b.real], pads.to(tensors[0])], 1)
+    tensor = torch.cat([tensors[0][:, : a.real], tensors[1][:, : b.real], pads.to(a.tensor)], 1)
     bias = torch.cat([biases[0][:, : a.real] + weights[0], biases[1][:, : b.real] + weights[1], pad_bias], 1)
-    return replace(a.span, tensor=tensor, bias=bias if bias.any() else None)
+    plain = weight_a == weight_b == 1 and a.span.bias is None and b.span.bias is None
+    return replace(a.span, tensor=tensor, bias=None if plain else bias)
 
 
 def fade(a: Rows, b: Rows, share: float) -> Span:

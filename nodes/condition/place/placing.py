@@ -163,9 +163,7 @@ def _moved(control: Control, number: int) -> Control:
 def _biases(under: Span, over: Span, batch: int) -> Tensor | None:
     if under.bias is None and over.bias is None:
         return None
-    parts = [
-        span.tensor.new_zeros(1, span.tensor.shape[1]) if span.bias is None else span.bias for span in (under, over)
-    ]
+    parts = [torch.zeros(1, span.tensor.shape[1]) if span.bias is None else span.bias for span in (under, over)]
     return torch.cat([each.float().expand(batch, -1) if each.shape[0] == 1 else each.float() for each in parts], 1)
 
 

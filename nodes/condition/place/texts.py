@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -51,12 +52,38 @@ class Layout:
 class Group:
     """Queries that are attended for together: tokens `rows` [R] look at tokens `columns` [C], None for all of them.
 
-    `bias` [B, 1, 1 or R, C] is added to their logits; None where all of it is zero.
+    `row` [B, C] is added to the logits of every one of them, None where all of it is zero. Where they weigh the texts
+    each in its own way, `texts` [B, R, texts + 2] is what each adds for each text, and `owner` [C] a column's text.
     """
 
     rows: Tensor
     columns: Tensor | None
-    bias: Tensor | None
+    row: Tensor | None = None
+    texts: Tensor | None = None
+    owner: Tensor | None = None
+
+    def bias(self) -> Tensor | None:
+        """[B, 1, 1 or R, C]; made when it is used, because all groups' together might be as large as L x L."""
+        if self.texts is None:
+            return None if self.row is None else self.row[:, None, None]
+        bias = self.texts[:, None, :, self.owner]
+        return bias if self.row is None else bias + self.row[:, None, None]
+
+    def on(self, like: Tensor) -> Group:
+        """The same on another tensor's device, in its dtype."""
+        index = {"device": like.device}
+        number = {"device": like.device, "dtype": like.dtype}
+        moved = [
+            None if each is None else each.to(**how)
+            for each, how in (
+                (self.rows, index),
+                (self.columns, index),
+                (self.row, number),
+                (self.texts, number),
+                (self.owner, index),
+            )
+        ]
+        return Group(*moved)
 
 
 def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
@@ -66,56 +93,62 @@ def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
     return shares.flatten(1).clamp(0, 1)
 
 
-def shares(texts: Sequence[Text], active: Sequence[bool], layout: Layout, batch: int) -> Tensor:
-    """How much each image token weighs each text [B, texts + 1, h * w]; the first is the text that all lie over.
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The texts of a prompt over pictures of one size, `batch` of them. `masks` are theirs, by image tokens."""
 
-    Where a text lies, `ratio` is left of all before it, as far as its mask covers them.
-    """
-    weights = torch.zeros(batch, len(texts) + 1, layout.image)
-    places = torch.zeros_like(weights)
-    weights[:, 0] = places[:, 0] = 1.0
-    for number, (text, acts) in enumerate(zip(texts, active, strict=True), 1):
-        if not acts or isinstance(text, Against):
-            continue
-        mask = 1.0 if text.mask is None else on_tokens(text.mask, layout.height, layout.width)
-        places[:, number] = mask * places[:, text.inside]
-        weights[:, :number] *= 1 - places[:, number, None] * (1 - text.ratio)
-        weights[:, number] = places[:, number] * text.strength
-    return weights
+    texts: Sequence[Text]
+    layout: Layout
+    batch: int
+
+    @cached_property
+    def masks(self) -> list[Tensor | None]:
+        size = self.layout.height, self.layout.width
+        return [None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts]
+
+    def shares(self, active: Sequence[bool]) -> Tensor:
+        """How much each image token weighs each text [B, texts + 1, h * w]; the first is that all others lie over.
+
+        Where a text lies, `ratio` is left of all before it, as far as its mask covers them.
+        """
+        weights = torch.zeros(self.batch, len(self.texts) + 1, self.layout.image)
+        places = torch.zeros_like(weights)
+        weights[:, 0] = places[:, 0] = 1.0
+        for number, (text, mask, acts) in enumerate(zip(self.texts, self.masks, active, strict=True), 1):
+            if not acts or isinstance(text, Against):
+                continue
+            places[:, number] = places[:, text.inside] if mask is None else mask * places[:, text.inside]
+            weights[:, :number] *= 1 - places[:, number, None] * (1 - text.ratio)
+            weights[:, number] = places[:, number] * text.strength
+        return weights
+
+    def gaze(self) -> Tensor:
+        """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
+
+        A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without
+        columns.
+        """
+        seen = torch.ones(self.batch, len(self.texts) + 1, self.layout.image)
+        for number, mask in enumerate(self.masks, 1):
+            if mask is not None:
+                seen[:, number] = torch.where(mask.amax(1, keepdim=True) > 0, mask, 1.0)
+        return seen
+
+    def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[Group]:
+        """Every token in exactly one group. `bias` [B, txt] is that of the texts' columns, for all who look at them."""
+        views = self.gaze()
+        bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
+        columns = _Columns(self.layout, _weighting(self.shares(active), self.layout), views, bias)
+        return [columns.group(rows, kind) for rows, kind in _alike(columns.weights, _kinds(views, self.layout))]
 
 
-def weighting(texts: Sequence[Text], active: Sequence[bool], layout: Layout, batch: int) -> Tensor:
+def _weighting(shares: Tensor, layout: Layout) -> Tensor:
     """How much each token weighs each text [B, texts + 1, total]: text only itself, reference images the first text."""
-    own = torch.nn.functional.one_hot(layout.owner(), len(texts) + 1).T.float()
-    first = torch.zeros(len(texts) + 1, layout.references)
+    batch, count, _ = shares.shape
+    own = torch.nn.functional.one_hot(layout.owner(), count).T.float()
+    first = torch.zeros(count, layout.references)
     first[0] = 1.0
-    seen = shares(texts, active, layout, batch)
-    return torch.cat([own.expand(batch, -1, -1), seen, first.expand(batch, -1, -1)], 2)
-
-
-def gaze(texts: Sequence[Text], layout: Layout, batch: int) -> Tensor:
-    """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
-
-    A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without columns.
-    """
-    seen = torch.ones(batch, len(texts) + 1, layout.image)
-    for number, text in enumerate(texts, 1):
-        if text.mask is not None and not isinstance(text, Against):
-            mask = on_tokens(text.mask, layout.height, layout.width)
-            seen[:, number] = torch.where(mask.amax(1, keepdim=True) > 0, mask, 1.0)
-    return seen
-
-
-def groups(
-    texts: Sequence[Text], active: Sequence[bool], bias: Tensor | None, layout: Layout, batch: int
-) -> list[Group]:
-    """Every token in exactly one group. `bias` [B, txt] is that of the text's columns, for all who look at them."""
-    weights = weighting(texts, active, layout, batch)
-    views = gaze(texts, layout, batch)
-    kinds = _kinds(views, layout)
-    bias = torch.zeros(batch, layout.txt) if bias is None else bias[:, : layout.txt].float().cpu()
-    columns = _Columns(layout, weights, views, bias)
-    return [columns.group(rows, kind) for rows, kind in _alike(weights, kinds)]
+    return torch.cat([own.expand(batch, -1, -1), shares, first.expand(batch, -1, -1)], 2)
 
 
 def _kinds(views: Tensor, layout: Layout) -> Tensor:
@@ -133,13 +166,12 @@ def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
         if len(values) > 1:
             keys = torch.unique(keys * len(values) + places, return_inverse=True)[1]
     order = keys.argsort(stable=True)
-    counts = torch.bincount(keys).tolist()
     rest: dict[int, list[Tensor]] = {}
-    for rows in order.split(counts):
+    for rows in order.split(torch.bincount(keys).tolist()):
         kind = int(kinds[rows[0]])
         if len(rows) >= SHARED:
             yield rows, kind
-        else:
+        elif len(rows):
             rest.setdefault(kind, []).append(rows)
     for kind, few in rest.items():
         yield from ((chunk, kind) for chunk in torch.cat(few).split(CHUNK))
@@ -156,16 +188,19 @@ class _Columns:
 
     def group(self, rows: Tensor, kind: int) -> Group:
         weights = self.weights[:, :, rows]  # [B, texts + 1, R]
-        if bool((weights == weights[:, :, :1]).all()):
-            weights = weights[:, :, :1]
-        seen = weights.amax((0, 2)) > 0
-        owner = self.layout.owner()
-        text = seen[owner] & ~torch.isneginf(self.bias).all(0)
-        logits = (self.bias[:, :, None] + weights.log()[:, owner])[:, text]  # [B, C of text, R]
-        picture = self.views[:, kind].log()
+        alike = bool((weights == weights[:, :, :1]).all())
+        owner, picture = self.layout.owner(), self.views[:, kind].log()
+        text = (weights.amax((0, 2)) > 0)[owner] & ~torch.isneginf(self.bias).all(0)
         visible = ~torch.isneginf(picture).all(0)
-        beside = torch.zeros(logits.shape[0], self.layout.references)
-        image = torch.cat([picture[:, visible], beside], 1)[:, :, None].expand(-1, -1, logits.shape[2])
-        added = torch.cat([logits, image], 1).transpose(1, 2)[:, None]  # [B, 1, R or 1, C]
+        beside = torch.zeros(len(self.bias), self.layout.references)
+        added = self.bias + weights[:, :, 0].log()[:, owner] if alike else self.bias
+        row = torch.cat([added[:, text], picture[:, visible], beside], 1)
+        row = row if row.any() else None
         kept = torch.cat([text, visible, torch.ones(self.layout.references, dtype=torch.bool)])
-        return Group(rows, None if kept.all() else kept.nonzero()[:, 0], added if added.any() else None)
+        columns = None if kept.all() else kept.nonzero()[:, 0]
+        if alike:
+            return Group(rows, columns, row)
+        # The picture's columns are one more text, which all weigh alike.
+        logs = torch.nn.functional.pad(weights.log().transpose(1, 2), (0, 1))
+        owner = torch.nn.functional.pad(owner, (0, self.layout.total - self.layout.txt), value=logs.shape[2] - 1)
+        return Group(rows, columns, row, logs, owner[kept])

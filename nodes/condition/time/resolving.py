@@ -38,12 +38,13 @@ def _without_idle_texts(txt: Tensor, controls: list[Control], moment: Moment) ->
     if all(on):
         return txt, controls
     lengths = [txt.shape[1] - sum(text.length for text in texts), *(text.length for text in texts)]
-    kept = torch.tensor(on).repeat_interleave(torch.tensor(lengths))
+    kept = torch.tensor(on).repeat_interleave(torch.tensor(lengths)).nonzero()[:, 0]
+    length = sum(lengths)
     number = torch.tensor(on).cumsum(0) - 1  # of each text among those that stay
     left, states = [], iter(on[1:])
     for control in controls:
         if isinstance(control, Bias):
-            columns = torch.nn.functional.pad(control.columns, (0, len(kept) - control.columns.shape[1]))
+            columns = torch.nn.functional.pad(control.columns, (0, length - control.columns.shape[1]))
             left.append(Bias(columns[:, kept]))
         elif not isinstance(control, Text):
             left.append(control)

@@ -120,7 +120,7 @@ def playing(timeline: Timeline, moment: Moment) -> Span:
     before = timeline.cues[number - 1]
     if isinstance(timeline, T5Timeline):
         return fade(_rows(before), _rows(cue), share)
-    return replace(cue.span, tensor=torch.lerp(before.span.tensor, cue.span.tensor, share))
+    return replace(cue.span, tensor=torch.lerp(before.span.tensor, cue.span.tensor.to(before.span.tensor), share))
 
 
 def _rows(cue: Cue) -> Rows:
