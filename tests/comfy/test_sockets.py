@@ -19,6 +19,35 @@ SOCKETS = {
     "FluxDuetStore": ("use BOOLEAN, limit_mb INT, action COMBO", "STRING"),
     "FluxDuetDualPrompt": ("vec FLUX_VEC, txt FLUX_TXT, guidance FLOAT", "CONDITIONING"),
     "FluxDuetSplit": ("conditioning CONDITIONING", "FLUX_VEC, FLUX_TXT, FLOAT"),
+    "FluxDuetBlendVec": ("vec FLUX_VEC, mode COMBO, weight FLOAT, other FLUX_VEC?, empty FLUX_VEC?", "FLUX_VEC"),
+    "FluxDuetBlendTxt": ("txt FLUX_TXT, mode COMBO, weight FLOAT, other FLUX_TXT?, empty FLUX_TXT?", "FLUX_TXT"),
+    "FluxDuetClipNegative": (
+        "vec FLUX_VEC, negative FLUX_VEC, weight FLOAT, positive FLUX_VEC?, where COMBO?, blocks STRING?, "
+        "start STRING?, end STRING?",
+        "FLUX_VEC",
+    ),
+    "FluxDuetSchedule": (
+        "vecs COMFY_AUTOGROW_V3, txts COMFY_AUTOGROW_V3, clip_timeline STRING, t5_timeline STRING, guidance FLOAT, "
+        "sigmas SIGMAS?, model MODEL?",
+        "CONDITIONING",
+    ),
+    "FluxDuetScheduleText": (
+        "clip CLIP, t5 CLIP, clip_text STRING, t5_text STRING, guidance FLOAT, sigmas SIGMAS?, model MODEL?",
+        "CONDITIONING",
+    ),
+    "FluxDuetPromptAt": ("conditioning CONDITIONING, when STRING, sigmas SIGMAS?, model MODEL?", "CONDITIONING"),
+    "FluxDuetOnly": ("conditioning CONDITIONING, start STRING, end STRING", "CONDITIONING"),
+    "FluxDuetRegion": (
+        "base FLUX_TXT, region FLUX_TXT, mask MASK, strength FLOAT, base_ratio FLOAT, start STRING?, end STRING?, "
+        "blocks STRING?",
+        "FLUX_TXT",
+    ),
+    "FluxDuetRoute": ("a CONDITIONING, b CONDITIONING, clip_blocks STRING, t5_blocks STRING", "CONDITIONING"),
+    "FluxDuetNag": (
+        "txt FLUX_TXT, negative FLUX_TXT, scale FLOAT, tau FLOAT, alpha FLOAT, start STRING?, end STRING?, "
+        "blocks STRING?",
+        "FLUX_TXT",
+    ),
     "FluxDuetSampler": (
         "model MODEL, positive CONDITIONING, latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, "
         "denoise FLOAT, negative CONDITIONING?, cfg FLOAT?, start_step INT?, end_step INT?, add_noise BOOLEAN?, "

@@ -7,7 +7,10 @@ from flux_duet.nano.layouts import FILES
 # Shared workflows name them: none may ever go.
 NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetInspect",
          "FluxDuetSaveStream", "FluxDuetLoadStream", "FluxDuetStore",
-         "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode"]
+         "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetBlendVec", "FluxDuetBlendTxt", "FluxDuetClipNegative",
+         "FluxDuetSchedule", "FluxDuetScheduleText", "FluxDuetPromptAt", "FluxDuetOnly",
+         "FluxDuetRegion", "FluxDuetRoute", "FluxDuetNag",
+         "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
            ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),

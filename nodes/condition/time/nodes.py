@@ -67,7 +67,8 @@ class Schedule(io.ComfyNode):
     def define_schema(cls):
         def prompts(name: str, socket):
             names = [f"{name}{number}" for number in range(1, MOST + 1)]
-            return io.Autogrow.Input(f"{name}s", template=io.Autogrow.TemplateNames(socket, names, min=1))
+            template = io.Autogrow.TemplateNames(socket, names, min=1)
+            return io.Autogrow.Input(f"{name}s", template=template, tooltip="The prompts of the timeline.")
 
         return io.Schema(
             node_id="FluxDuetSchedule",
