@@ -48,7 +48,9 @@ class Bias(Control):
 
 @dataclass(frozen=True, eq=False)
 class Text(Control):
-    """A text of its own behind those before it in `txt`: `length` rows, which no other text reads.
+    """A text of its own among the rows of `txt`: `length` of them from `start` on, which no other text reads.
+
+    All rows that belong to no such text are the first text's, those among them that native nodes add at the end.
 
     The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
     `ratio` is how much is left there of the texts before it, over which it lies like paint. `inside` is the number of
@@ -56,6 +58,7 @@ class Text(Control):
     """
 
     length: int
+    start: int = 0
     mask: Tensor | None = None
     strength: float = 1.0
     ratio: float = 0.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from comfy.patcher_extension import WrappersMP
 
-from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, Text, ready, take
+from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, ready, take
 from ..condition.place.texts import Layout
 from ..condition.time.clock import Clock, Moment
 from ..condition.time.resolving import resolve
@@ -118,9 +118,7 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     if controls:
         flux = executor.class_obj
         depth = len(flux.double_blocks), len(flux.single_blocks)
-        attention = DuetAttention(
-            controls, _layout(x, context, controls, flux.patch_size), depth, options.get(OVERRIDE)
-        )
+        attention = DuetAttention(controls, _layout(x, context, flux.patch_size), depth, options.get(OVERRIDE))
         shifts = Shifts([each for each in controls if isinstance(each, Shift)], y, flux.vector_in, depth)
         acting = [each for each in (attention, shifts) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}
@@ -134,7 +132,6 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     return velocity
 
 
-def _layout(x, context, controls, patch: int) -> Layout:
-    lengths = [each.length for each in controls if isinstance(each, Text)]
+def _layout(x, context, patch: int) -> Layout:
     height, width = (-(-side // patch) for side in x.shape[2:])  # rounded up, as Flux pads its latent
-    return Layout((context.shape[1] - sum(lengths), *lengths), height, width)
+    return Layout(context.shape[1], height, width)

@@ -69,9 +69,8 @@ class DuetAttention:
 
     def _negative(self, number: int, k: Tensor) -> Group:
         """All image tokens, looking at themselves and a negative text alone."""
-        start = sum(self.layout.texts[: number + 1])
-        rows = torch.arange(self.layout.txt, k.shape[2])
-        columns = torch.cat([torch.arange(start, start + self.texts[number].length), rows])
+        text, rows = self.texts[number], torch.arange(self.layout.txt, k.shape[2])
+        columns = torch.cat([torch.arange(text.start, text.start + text.length), rows])
         row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
         return Group(rows, columns, row).on(k)
 

@@ -131,9 +131,10 @@ class ApplyDuet(io.ComfyNode):
             node_id="FluxDuetApply",
             display_name="Apply Duet",
             category=CATEGORY,
-            description="Makes a FLUX.1 model carry out what its prompts ask for beyond ComfyUI's own (T5 weights in "
-            "the attention), under any native sampler. MMDiT Sampler does it by itself.",
-            search_aliases=["attention weights", "patch model", "duet"],
+            description="Makes a FLUX.1 model carry out what its prompts ask for beyond ComfyUI's own (weights in the "
+            "attention, timelines, regions, block routing, negatives), under any native sampler. MMDiT Sampler does it "
+            "by itself.",
+            search_aliases=["attention weights", "patch model", "duet", "regional prompt", "prompt schedule"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
             outputs=[io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and the like.")],
         )

@@ -139,7 +139,7 @@ def test_weights_go_with_the_t5_road(model):
 
 
 def biased_attention(bias: torch.Tensor, inner=None) -> DuetAttention:
-    return DuetAttention((Bias(bias),), Layout((bias.shape[1],), 1, 1), (1, 1), inner)
+    return DuetAttention((Bias(bias),), Layout(bias.shape[1], 1, 1), (1, 1), inner)
 
 
 @pytest.mark.parametrize("name", ["attention_basic", "attention_sub_quad", "attention_split", "attention_pytorch"])

@@ -95,7 +95,8 @@ def test_schedule_goes_to_the_models_device(fake_cuda, denoise):
 def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bias):
     """Masks, weights and vectors stay in main memory, whatever the tensors are on that they act on."""
     with unset_fake_temporarily():  # which tokens go together is found in main memory, by numbers
-        texts, layout = [Text(5, torch.linspace(0, 1, 64).reshape(1, 8, 8)), Against(4)], Layout((6, 5, 4), 8, 8)
+        mask = torch.linspace(0, 1, 64).reshape(1, 8, 8)
+        texts, layout = [Text(5, 6, mask), Against(4, 11)], Layout(15, 8, 8)
         columns = torch.linspace(-1, 1, 15)[None]
         found = Texts(texts, layout, 1).groups((True, True), columns if bias else None)
     monkeypatch.setattr(Texts, "groups", lambda *_: found)

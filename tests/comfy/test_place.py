@@ -205,6 +205,21 @@ def test_a_block_that_the_model_lacks_is_told(model):
             sampled(model, Route.execute(a, b, clip, t5)[0])
 
 
+def test_native_nodes_may_add_rows(model):
+    """ConditioningConcat's rows are seen as the base's are, and a region stays where it is."""
+    more = prompt(C)
+    placed = nodes.ConditioningConcat().concat(prompt(Region.execute(A, B, half("left"))[0]), more)[0]
+    longer = T5Text((Span(torch.cat([A.spans[0].tensor, C.spans[0].tensor], 1)),))
+    expected = prompt(Region.execute(longer, B, half("left"))[0])
+    assert relative(sampled(model, placed), sampled(model, expected)) < 5e-6
+    # and once more: a region over it, and it as a region
+    again = SplitConditioning.execute(placed)[1]
+    for one, other in ((Region.execute(again, C, half("right"))[0], Region.execute(
+            SplitConditioning.execute(expected)[1], C, half("right"))[0]), (Region.execute(C, again, half("right"))[0],
+            Region.execute(C, SplitConditioning.execute(expected)[1], half("right"))[0])):
+        assert relative(sampled(model, prompt(one)), sampled(model, prompt(other))) < 5e-6
+
+
 def test_routes_keep_regions_and_go_no_deeper(model):
     placed = prompt(Region.execute(A, C, half("left"))[0])
     other = prompt(Region.execute(B, C, half("right"), base_ratio=0.5)[0])

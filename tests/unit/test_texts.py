@@ -1,11 +1,13 @@
 """Texts of their own: all groups of queries together are one dense attention with an L x L bias that is never made."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from flux_duet.nodes.condition.controls import Against, Bias, Text
 from flux_duet.nodes.condition.place.blocks import Blocks
-from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, Texts, on_tokens
+from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, Texts, on_tokens, owners
 from flux_duet.nodes.sample.attention import DuetAttention, steered
 
 HEADS, WIDTH = 2, 16
@@ -22,12 +24,25 @@ def sdpa(q, k, v, heads, mask=None, **_):
     return out.transpose(1, 2).flatten(2)
 
 
+BASE = 6  # rows of the first text
+
+
+def stood(texts: list[Text], base: int = BASE) -> list[Text]:
+    """The texts one behind another, behind the first."""
+    starts = [base]
+    for text in texts:
+        starts.append(starts[-1] + text.length)
+    return [replace(text, start=start) for text, start in zip(texts, starts, strict=False)]
+
+
+def layout_of(texts: list[Text], height: int = H, width: int = W, references: int = 0, base: int = BASE) -> Layout:
+    return Layout(base + sum(text.length for text in texts), height, width, references)
+
+
 def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
     """[B, L, L], by the definition in the docstrings, token by token."""
     table = torch.full((batch, layout.total, layout.total), -torch.inf)
-    starts = [0]
-    for length in layout.texts:
-        starts.append(starts[-1] + length)
+    starts = [0, *(text.start for text in texts), layout.txt]
     over = Texts(texts, layout, batch)
     seen, views = over.shares(active), over.gaze()
     columns = torch.zeros(batch, layout.txt) if bias is None else bias
@@ -39,7 +54,7 @@ def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
         table[:, own, image] = views[:, number, None].log()
         table[:, own, references] = 0
         table[:, image, own] = seen[:, number, :, None].log() + columns[:, None, own]
-    table[:, references, : layout.texts[0]] = columns[:, None, : layout.texts[0]]
+    table[:, references, :BASE] = columns[:, None, :BASE]
     table[:, image.start:, image.start:] = 0
     return table
 
@@ -57,16 +72,16 @@ def box(*, soft: bool = False, batch: int = 1) -> torch.Tensor:
 left, right = torch.zeros(1, 6, 6), torch.zeros(1, 6, 6)
 left[..., :3], right[..., 3:] = 1, 1
 SCENES = {
-    "one region": [Text(5, box())],
-    "soft": [Text(5, box(soft=True), ratio=0.2)],
-    "two, side by side": [Text(5, left), Text(7, right, strength=1.5, ratio=0.3)],
-    "overlapping": [Text(5, box(soft=True)), Text(3, left, ratio=0.5)],
+    "one region": [Text(5, mask=box())],
+    "soft": [Text(5, mask=box(soft=True), ratio=0.2)],
+    "two, side by side": [Text(5, mask=left), Text(7, mask=right, strength=1.5, ratio=0.3)],
+    "overlapping": [Text(5, mask=box(soft=True)), Text(3, mask=left, ratio=0.5)],
     "everywhere": [Text(5)],
-    "a region over a route": [Text(5), Text(4, left, inside=1, ratio=0.25)],
-    "a negative": [Text(4, left), Against(6)],
-    "a mask for each picture": [Text(5, box(batch=2)), Text(5, box(soft=True, batch=2))],
-    "empty for one picture": [Text(5, torch.stack([box()[0], torch.zeros(24, 20)]))],
-    "gradient": [Text(5, torch.linspace(0, 1, 120).reshape(1, 12, 10))],
+    "a region over a route": [Text(5), Text(4, mask=left, inside=1, ratio=0.25)],
+    "a negative": [Text(4, mask=left), Against(6)],
+    "a mask for each picture": [Text(5, mask=box(batch=2)), Text(5, mask=box(soft=True, batch=2))],
+    "empty for one picture": [Text(5, mask=torch.stack([box()[0], torch.zeros(24, 20)]))],
+    "gradient": [Text(5, mask=torch.linspace(0, 1, 120).reshape(1, 12, 10))],
 }
 
 
@@ -74,8 +89,8 @@ SCENES = {
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scene", SCENES)
 def test_groups_are_one_dense_attention(scene, weighted, references):
-    texts, batch = SCENES[scene], 2
-    layout = Layout((6, *(text.length for text in texts)), H, W, references)
+    texts, batch = stood(SCENES[scene]), 2
+    layout = layout_of(texts, references=references)
     bias = randn(9, batch, layout.txt) if weighted else None
     if weighted:
         bias[:, 2] = -torch.inf
@@ -83,9 +98,9 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     active = [True] * len(texts)
     mask = dense_bias(texts, active, bias, layout, batch)[:, None]
     dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
-    texts = [text if not isinstance(text, Against) else Against(text.length, alpha=0.0) for text in texts]
+    texts = [replace(text, alpha=0.0) if isinstance(text, Against) else text for text in texts]
     controls = (*texts, *([Bias(bias)] if weighted else []))
-    attention = DuetAttention(controls, Layout(layout.texts, H, W), (1, 1))
+    attention = DuetAttention(controls, layout_of(texts), (1, 1))
     out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
     found = Texts(texts, layout, batch).groups(active, bias)
@@ -97,16 +112,16 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
 
 
 def test_alike_tokens_share_one_row_of_bias():
-    layout = Layout((6, 5), 32, 32)
-    hard = Texts([Text(5, left)], layout, 1).groups([True], None)
+    texts = stood([Text(5, mask=left)])
+    hard = Texts(texts, layout_of(texts, 32, 32), 1).groups([True], None)
     sizes = [len(group.rows) for group in hard if len(group.rows) >= SHARED]
     assert sizes == [512, 518], "the base's own rows see what the other half sees"
     assert all(group.bias() is None for group in hard if len(group.rows) >= SHARED), "columns of weight 0 are left out"
 
 
 def test_blocks_choose_who_is_seen():
-    text = Text(5, blocks=Blocks.parse("1"))
-    layout = Layout((6, 5), H, W)
+    (text,) = stood([Text(5, blocks=Blocks.parse("1"))])
+    layout = layout_of([text])
     q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
     attention = DuetAttention((text,), layout, (1, 1))
     image = slice(layout.txt, None)
@@ -117,7 +132,8 @@ def test_blocks_choose_who_is_seen():
 
 
 def test_a_native_mask_still_masks():
-    texts, layout = [Text(5, left, ratio=0.3)], Layout((6, 5), H, W)
+    texts = stood([Text(5, mask=left, ratio=0.3)])
+    layout = layout_of(texts)
     q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
     given = randn(4, layout.total, layout.total)
     mask = dense_bias(texts, [True], None, layout, 1)[:, None] + given
@@ -148,12 +164,21 @@ def test_steered_is_the_papers():
 
 def test_texts_lie_over_each_other_like_paint():
     """By hand: a region of ratio .2, then one that covers half of it with ratio .5, and what lies inside the first."""
-    layout = Layout((2, 2, 2, 2), 1, 2)
     first_token = torch.tensor([[[1.0, 0.0]]])
-    texts = [Text(2, ratio=0.2), Text(2, first_token, strength=3.0, ratio=0.5), Text(2, first_token * 0.5, inside=2)]
+    over = Text(2, mask=first_token, strength=3.0, ratio=0.5)
+    texts = stood([Text(2, ratio=0.2), over, Text(2, mask=first_token * 0.5, inside=2)], 2)
+    layout = Layout(8, 1, 2)
     weights = Texts(texts, layout, 1).shares([True] * 3)[0]
     assert torch.allclose(weights[:, 0], torch.tensor([0.2 * 0.5 * 0.5, 0.5 * 0.5, 3.0 * 0.5, 0.5]))
     assert torch.allclose(weights[:, 1], torch.tensor([0.2, 1.0, 0.0, 0.0]))
     off = Texts(texts, layout, 1).shares([True, False, True])[0]
     assert torch.allclose(off[:2], torch.tensor([[0.2, 0.2], [1.0, 1.0]]))
     assert not off[2:].any(), "what it is inside of is off"
+
+
+def test_rows_that_others_add_are_the_first_text_s():
+    """ConditioningConcat puts rows behind all others."""
+    texts = stood([Text(5, mask=left), Text(3, mask=right)])
+    assert owners(texts, 16).tolist() == [0] * 6 + [1] * 5 + [2] * 3 + [0] * 2
+    with pytest.raises(ValueError, match="reach to row 14, but it has only 12 rows"):
+        owners(texts, 12)

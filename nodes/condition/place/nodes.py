@@ -68,7 +68,7 @@ class Region(io.ComfyNode):
     def execute(
         cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
-        kind = Text(0, None, strength, base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
+        kind = Text(0, strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
         return io.NodeOutput(placing.region(base, region, mask, kind))
 
 

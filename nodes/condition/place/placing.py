@@ -18,6 +18,7 @@ from ..blend.vectors import towards
 from ..conditioning import Merge, join, paired, split
 from ..controls import Against, Control, Shift, Text, Timeline
 from .blocks import FINAL, Blocks
+from .texts import owners
 
 
 def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
@@ -146,18 +147,35 @@ def stacked(under: Span, over: Span, control: Text) -> Span:
     """The rows of `over` behind those of `under`, as a text of their own; texts that `over` holds lie inside of it."""
     _no_timeline(under)
     _no_timeline(over)
-    number = len(_texts(under)) + 1
+    over = _own_first(over)
+    number, start = len(_texts(under)) + 1, under.tensor.shape[1]
     tensor, more = same_batch(under.tensor, over.tensor)
     return Span(
         torch.cat([tensor, more.to(tensor)], 1),
         under.extras,
         _biases(under, over, tensor.shape[0]),
-        (*under.controls, control, *(_moved(each, number) for each in over.controls)),
+        (*under.controls, replace(control, start=start), *(_moved(each, number, start) for each in over.controls)),
     )
 
 
-def _moved(control: Control, number: int) -> Control:
-    return replace(control, inside=control.inside + number) if isinstance(control, Text) else control
+def _moved(control: Control, number: int, start: int) -> Control:
+    if not isinstance(control, Text):
+        return control
+    return replace(control, start=control.start + start, inside=control.inside + number)
+
+
+def _own_first(span: Span) -> Span:
+    """An encoding whose first text's rows stand before its other texts; T5's rows are a set, so any order will do."""
+    owner = owners(_texts(span), span.tensor.shape[1])
+    order = (owner > 0).to(torch.uint8).argsort(stable=True)
+    if bool((order.diff() == 1).all()):
+        return span
+    place = order.argsort()
+    bias = None if span.bias is None else span.bias[:, order]
+    controls = (
+        replace(each, start=int(place[each.start])) if isinstance(each, Text) else each for each in span.controls
+    )
+    return replace(span, tensor=span.tensor[:, order.to(span.tensor.device)], bias=bias, controls=tuple(controls))
 
 
 def _biases(under: Span, over: Span, batch: int) -> Tensor | None:

@@ -24,16 +24,12 @@ CHUNK = 256  # tokens of as many weightings go together, each with its own row o
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How the tokens of a forward stand: texts, then height * width image tokens, then those of reference images."""
+    """How the tokens of a forward stand: `txt` rows of text, height * width image tokens, those of reference images."""
 
-    texts: tuple[int, ...]
+    txt: int
     height: int
     width: int
     references: int = 0
-
-    @property
-    def txt(self) -> int:
-        return sum(self.texts)
 
     @property
     def image(self) -> int:
@@ -43,9 +39,21 @@ class Layout:
     def total(self) -> int:
         return self.txt + self.image + self.references
 
-    def owner(self) -> Tensor:
-        """[txt]: to which text each row of `txt` belongs."""
-        return torch.arange(len(self.texts)).repeat_interleave(torch.tensor(self.texts))
+
+def owners(texts: Sequence[Text], rows: int) -> Tensor:
+    """[rows]: to which text each row of `txt` belongs; 0 is the first, which all others lie over.
+
+    Raises ValueError where rows of a text are missing.
+    """
+    owner = torch.zeros(rows, dtype=torch.long)
+    for number, text in enumerate(texts, 1):
+        if text.start + text.length > rows:
+            raise ValueError(
+                f"A prompt's regions, routes or negatives reach to row {text.start + text.length}, but it has "
+                f"only {rows}: another node has cut it (ConditioningAverage does). Blend T5 mixes prompts without that."
+            )
+        owner[text.start : text.start + text.length] = number
+    return owner
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +110,11 @@ class Texts:
     batch: int
 
     @cached_property
+    def owner(self) -> Tensor:
+        """[txt], see `owners`."""
+        return owners(self.texts, self.layout.txt)
+
+    @cached_property
     def masks(self) -> list[Tensor | None]:
         size = self.layout.height, self.layout.width
         return [None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts]
@@ -138,24 +151,25 @@ class Texts:
         """Every token in exactly one group. `bias` [B, txt] is that of the texts' columns, for all who look at them."""
         views = self.gaze()
         bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
-        columns = _Columns(self.layout, _weighting(self.shares(active), self.layout), views, bias)
-        return [columns.group(rows, kind) for rows, kind in _alike(columns.weights, _kinds(views, self.layout))]
+        weights = _weighting(self.shares(active), self.owner, self.layout.references)
+        columns = _Columns(self.layout, self.owner, weights, views, bias)
+        return [columns.group(rows, kind) for rows, kind in _alike(weights, _kinds(views, self.owner, self.layout))]
 
 
-def _weighting(shares: Tensor, layout: Layout) -> Tensor:
+def _weighting(shares: Tensor, owner: Tensor, references: int) -> Tensor:
     """How much each token weighs each text [B, texts + 1, total]: text only itself, reference images the first text."""
     batch, count, _ = shares.shape
-    own = torch.nn.functional.one_hot(layout.owner(), count).T.float()
-    first = torch.zeros(count, layout.references)
+    own = torch.nn.functional.one_hot(owner, count).T.float()
+    first = torch.zeros(count, references)
     first[0] = 1.0
     return torch.cat([own.expand(batch, -1, -1), shares, first.expand(batch, -1, -1)], 2)
 
 
-def _kinds(views: Tensor, layout: Layout) -> Tensor:
+def _kinds(views: Tensor, owner: Tensor, layout: Layout) -> Tensor:
     """[total]: whose view of the picture each token has; 0 is the whole picture, as the first text and the image."""
     plain = (views == 1).all(2).all(0)  # [texts + 1]
     numbers = torch.arange(len(plain)).masked_fill(plain, 0)
-    return torch.cat([numbers[layout.owner()], torch.zeros(layout.total - layout.txt, dtype=torch.long)])
+    return torch.cat([numbers[owner], torch.zeros(layout.total - layout.txt, dtype=torch.long)])
 
 
 def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
@@ -182,6 +196,7 @@ class _Columns:
     """What any set of tokens sees: weights [B, texts + 1, total], views [B, texts + 1, image], bias [B, txt]."""
 
     layout: Layout
+    owner: Tensor
     weights: Tensor
     views: Tensor
     bias: Tensor
@@ -189,7 +204,7 @@ class _Columns:
     def group(self, rows: Tensor, kind: int) -> Group:
         weights = self.weights[:, :, rows]  # [B, texts + 1, R]
         alike = bool((weights == weights[:, :, :1]).all())
-        owner, picture = self.layout.owner(), self.views[:, kind].log()
+        owner, picture = self.owner, self.views[:, kind].log()
         text = (weights.amax((0, 2)) > 0)[owner] & ~torch.isneginf(self.bias).all(0)
         visible = ~torch.isneginf(picture).all(0)
         beside = torch.zeros(len(self.bias), self.layout.references)

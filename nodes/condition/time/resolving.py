@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..controls import TXT, Bias, Control, Controls, Shift, Text, Timeline, of
+from ..place.texts import owners
 from .clock import Moment
 from .timeline import playing
 
@@ -37,17 +38,16 @@ def _without_idle_texts(txt: Tensor, controls: list[Control], moment: Moment) ->
         on.append(text.when.holds(moment) and on[text.inside])
     if all(on):
         return txt, controls
-    lengths = [txt.shape[1] - sum(text.length for text in texts), *(text.length for text in texts)]
-    kept = torch.tensor(on).repeat_interleave(torch.tensor(lengths)).nonzero()[:, 0]
-    length = sum(lengths)
-    number = torch.tensor(on).cumsum(0) - 1  # of each text among those that stay
+    stays = torch.tensor(on)[owners(texts, txt.shape[1])]
+    kept, place = stays.nonzero()[:, 0], stays.cumsum(0) - 1  # of each row among those that stay
+    number = torch.tensor(on).cumsum(0) - 1  # and of each text
     left, states = [], iter(on[1:])
     for control in controls:
         if isinstance(control, Bias):
-            columns = torch.nn.functional.pad(control.columns, (0, length - control.columns.shape[1]))
+            columns = torch.nn.functional.pad(control.columns, (0, len(stays) - control.columns.shape[1]))
             left.append(Bias(columns[:, kept]))
         elif not isinstance(control, Text):
             left.append(control)
         elif next(states):
-            left.append(replace(control, inside=int(number[control.inside])))
+            left.append(replace(control, start=int(place[control.start]), inside=int(number[control.inside])))
     return txt[:, kept.to(txt.device)], left
