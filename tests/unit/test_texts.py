@@ -180,5 +180,5 @@ def test_rows_that_others_add_are_the_first_text_s():
     """ConditioningConcat puts rows behind all others."""
     texts = stood([Text(5, mask=left), Text(3, mask=right)])
     assert owners(texts, 16).tolist() == [0] * 6 + [1] * 5 + [2] * 3 + [0] * 2
-    with pytest.raises(ValueError, match="reach to row 14, but it has only 12 rows"):
+    with pytest.raises(ValueError, match="reach to row 14, but it has only 12: another node"):
         owners(texts, 12)
