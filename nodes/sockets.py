@@ -1,6 +1,8 @@
-"""The two socket types of the pack's own. Imports ComfyUI."""
+"""The socket types of the pack's own. Imports ComfyUI."""
 
 from comfy_api.latest import io
 
 FluxVec = io.Custom("FLUX_VEC")  # carries a streams.ClipVec
 FluxTxt = io.Custom("FLUX_TXT")  # carries a streams.T5Text
+FluxHeatmap = io.Custom("FLUX_HEATMAP")  # carries a probe.record.Probe of Token Heatmap
+FluxInfluence = io.Custom("FLUX_INFLUENCE")  # and of Encoder Influence

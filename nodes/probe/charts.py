@@ -1,0 +1,150 @@
+"""Plots as pictures: lines over the steps, bars. Pure, on PIL.
+
+One hue for each road, the same as in chips and sockets; the rest is grey. Lines differ in their dashes too, for those
+who do not see the hues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+CLIP_HUE, T5_HUE = (63, 120, 158), (176, 102, 52)  # as in workflows and chips
+INK, MUTED, RULE, PAPER = (28, 30, 36), (110, 114, 124), (222, 224, 230), (255, 255, 255)
+LEFT, RIGHT, TOP, BOTTOM = 64, 150, 56, 70
+TITLE, TEXT = 17, 13
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values over x, None where there is none; `dash` is in pixels, () for a whole line."""
+
+    name: str
+    values: Sequence[float | None]
+    colour: tuple[int, int, int] = INK
+    dash: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    name: str
+    value: float
+    colour: tuple[int, int, int] = INK
+    spread: tuple[float, float] | None = None  # a confidence interval
+
+
+def font(size: int = TEXT) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def lines(
+    title: str, series: Sequence[Line], ticks: Sequence[str], below: str = "", percent: bool = True, width: int = 860,
+    height: int = 420,
+) -> Image.Image:  # fmt: skip
+    """A chart of `series` over as many places as there are `ticks`; a tick may have two lines."""
+    page = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((LEFT, 16), title, fill=INK, font=font(TITLE))
+    known = [value for line in series for value in line.values if value is not None]
+    top, step = scale(max([0.0, *known]))
+    inside = width - LEFT - RIGHT, height - TOP - BOTTOM
+
+    def place(index: float, value: float) -> tuple[float, float]:
+        share = index / max(len(ticks) - 1, 1)
+        return LEFT + share * inside[0], TOP + inside[1] * (1 - value / top)
+
+    for count in range(round(top / step) + 1):
+        x, y = place(0, count * step)
+        draw.line([(x, y), (x + inside[0], y)], fill=RULE)
+        draw.text((x - 8, y), number(count * step, percent), fill=MUTED, font=font(), anchor="rm")
+    every = max(1, len(ticks) * 60 // inside[0])
+    for index in range(0, len(ticks), every):
+        x, _ = place(index, 0)
+        at = (x, height - BOTTOM + 8)
+        draw.multiline_text(at, ticks[index], fill=MUTED, font=font(), anchor="ma", align="center")
+    draw.text((LEFT + inside[0] / 2, height - 12), below, fill=MUTED, font=font(), anchor="ms")
+    for line in series:
+        _curve(draw, [None if v is None else place(i, v) for i, v in enumerate(line.values)], line)
+    _names(draw, series, place, width - RIGHT + 8, TOP, height - BOTTOM)
+    return page
+
+
+def scale(most: float) -> tuple[float, float]:
+    """(the end of an axis that holds `most`, the distance of its rules): 1, 2 or 5 of a power of ten."""
+    if most <= 0:
+        return 1.0, 0.25
+    power = 10.0
+    while power > most / 2:
+        power /= 10
+    step = next(power * factor for factor in (1, 2, 5, 10) if most / (power * factor) <= 5)
+    return step * -(-most // step), step
+
+
+def number(value: float, percent: bool) -> str:
+    return f"{100 * value:.3g} %" if percent else f"{value:.3g}"
+
+
+def _curve(draw: ImageDraw.ImageDraw, points: list[tuple[float, float] | None], line: Line) -> None:
+    for one, other in zip(points, points[1:], strict=False):
+        if one is not None and other is not None:
+            _dashed(draw, one, other, line)
+    for point in points:
+        if point is not None:
+            x, y = point
+            draw.ellipse([x - 2.5, y - 2.5, x + 2.5, y + 2.5], fill=line.colour)
+
+
+def _dashed(draw: ImageDraw.ImageDraw, one: tuple[float, float], other: tuple[float, float], line: Line) -> None:
+    if not line.dash:
+        draw.line([one, other], fill=line.colour, width=2)
+        return
+    length = max(((other[0] - one[0]) ** 2 + (other[1] - one[1]) ** 2) ** 0.5, 1e-6)
+    at = 0.0
+    while at < length:
+        ends = [at / length, min(at + line.dash[0], length) / length]
+        draw.line([tuple(a + (b - a) * end for a, b in zip(one, other, strict=True)) for end in ends],
+                  fill=line.colour, width=2)  # fmt: skip
+        at += sum(line.dash)
+
+
+def _names(draw, series: Sequence[Line], place, x: float, top: float, bottom: float) -> None:
+    """Each line's name where it ends, moved apart."""
+    ends = []
+    for line in series:
+        last = max((i for i, value in enumerate(line.values) if value is not None), default=None)
+        if last is not None:
+            ends.append([place(last, line.values[last])[1], line])
+    ends.sort(key=lambda end: end[0])
+    for one, other in zip(ends, ends[1:], strict=False):
+        other[0] = max(other[0], one[0] + TEXT + 4)
+    over = max(0.0, (ends[-1][0] if ends else 0) - bottom)
+    for y, line in ends:
+        draw.text((x, max(y - over, top)), line.name, fill=line.colour, font=font(), anchor="lm")
+
+
+def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 860) -> Image.Image:
+    """A bar for each name, one under another, with its number and its confidence interval."""
+    row, side, tail = 30, 190, 130
+    page = Image.new("RGB", (width, TOP + row * len(given) + 20), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((20, 16), title, fill=INK, font=font(TITLE))
+    top, _ = scale(max([0.0, *(max(bar.value, *(bar.spread or (0.0,))) for bar in given)]))
+
+    def place(value: float) -> float:
+        return side + max(value, 0.0) / top * (width - side - tail)
+
+    for index, bar in enumerate(given):
+        y = TOP + row * (index + 0.5)
+        draw.text((side - 10, y), bar.name, fill=INK, font=font(), anchor="rm")
+        draw.rectangle([side, y - 9, place(bar.value), y + 9], fill=bar.colour)
+        end = place(bar.value)
+        if bar.spread:
+            low, high = map(place, bar.spread)
+            draw.line([(low, y), (high, y)], fill=INK, width=2)
+            for edge in (low, high):
+                draw.line([(edge, y - 5), (edge, y + 5)], fill=INK, width=2)
+            end = max(end, high)
+        draw.text((end + 8, y), number(bar.value, percent), fill=MUTED, font=font(), anchor="lm")
+    return page
