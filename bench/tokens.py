@@ -5,7 +5,7 @@
 What POST /flux_duet/tokens computes, both roads with places, notes and JSON ("ours"), against ComfyUI's tokenization of
 the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way through the server.
 
-Words that were read before are remembered, as all are while somebody types: "typed on" is the same prompt again.
+Words that were read before are remembered, as all are while somebody types: "typed on" adds a letter in each round.
 "pasted" is one whose words are new, "pasted, none twice" one that says no word again. Then nothing is remembered, and
 CLIP-L's tokenizer has forgotten what it merged too, on both sides.
 """
@@ -50,20 +50,21 @@ def forget() -> None:
 def measured(name: str, text: str, count: int, new: bool) -> Comparison:
     clip_l, t5 = server._tokenizers(ROADS)
 
-    def native():
+    def native(text):
         return [tokenizer.tokenize_with_weights(text) for tokenizer in (clip_l, t5)]
 
-    def ours():
+    def ours(text):
         return json.dumps(server.read(**server.checked({"text": text})), separators=(",", ":"))
 
     calls, times = dict(zip(SIDES, (native, ours), strict=True)), {side: [] for side in SIDES}
     for call in calls.values():
-        call()
-    for _, side in rounds(count):
+        call(text)
+    for number, side in rounds(count):
         if new:
             forget()
+        typed = text + " " + "y" * (number + 1)
         start = time.perf_counter()
-        calls[side]()
+        calls[side](typed)
         times[side].append(time.perf_counter() - start)
     return Comparison(name, **times)
 

@@ -29,12 +29,15 @@ class Tokens(NamedTuple):
     ends: list[int]
 
 
+Read = tuple[Sequence[int], Sequence[int], Sequence[int]]  # Tokens of one word; plain, for there are thousands
+
+
 class Words:
     """What one tokenizer made of words, for as long as they are not too many."""
 
     def __init__(self, tokenizer):
         self._tokenize = _tokenized_by(tokenizer)
-        self._kept: dict[str, Tokens] = {}
+        self._kept: dict[str, Read] = {}
         self._size = 0
 
     def tokens(self, texts: Sequence[str], begins: Sequence[int]) -> list[Tokens]:
@@ -47,7 +50,7 @@ class Words:
         tokens = ([known[word] for word in each] for each in words)
         return list(map(_together, words, tokens, begins))
 
-    def _known(self, words: Iterable[str]) -> dict[str, Tokens]:
+    def _known(self, words: Iterable[str]) -> dict[str, Read]:
         """The tokens of these words, among others. A new memory takes over from a full one, which another thread may
         be reading."""
         if self._size > MOST:
@@ -71,7 +74,7 @@ def _split(text: str) -> list[str]:
     return text.split(" ") if text.isascii() else BETWEEN.split(text)
 
 
-def _tokenized_by(tokenizer) -> Callable[[list[str]], Iterator[tuple[str, Tokens]]]:
+def _tokenized_by(tokenizer) -> Callable[[list[str]], Iterator[tuple[str, Read]]]:
     """words -> (word, its tokens). The function must not hold `tokenizer` itself, which would then live for ever."""
     of_hugging_face = tokenizer.tokenizer
     backend = getattr(of_hugging_face, "backend_tokenizer", None)
@@ -81,7 +84,7 @@ def _tokenized_by(tokenizer) -> Callable[[list[str]], Iterator[tuple[str, Tokens
     return lambda words: _by_ids_alone(lambda word: of_hugging_face(word)["input_ids"][kept], words)
 
 
-def _by_backend(backend, words: list[str]) -> Iterator[tuple[str, Tokens]]:
+def _by_backend(backend, words: list[str]) -> Iterator[tuple[str, Read]]:
     """Words as one text where a space between them is a BETWEEN: a call for each takes twice as long."""
     joined = [word for word in words if "!" <= word[:1] <= "~" and "!" <= word[-1:] <= "~"]
     alone = set(words).difference(joined)
@@ -92,7 +95,7 @@ def _by_backend(backend, words: list[str]) -> Iterator[tuple[str, Tokens]]:
         yield from _apart(text, encoding)
 
 
-def _apart(words: list[str], encoding) -> Iterator[tuple[str, Tokens]]:
+def _apart(words: list[str], encoding) -> Iterator[tuple[str, Read]]:
     """The tokens of words that were tokenized with a space between each two."""
     text, begins = " ".join(words), _begins(words)
     offsets = encoding.offsets  # a new list each time
@@ -120,7 +123,7 @@ def _with_signs(text: str, end: int) -> int:
     return end
 
 
-def _together(words: list[str], read: list[Tokens], begin: int) -> Tokens:
+def _together(words: list[str], read: list[Read], begin: int) -> Tokens:
     """The tokens of words that stand with a space between each two."""
     ids, starts, ends = zip(*read, strict=True)
     begins = _begins(words, begin)[:-1]
@@ -131,8 +134,8 @@ def _together(words: list[str], read: list[Tokens], begin: int) -> Tokens:
     )
 
 
-def _by_ids_alone(ids_of: Callable[[str], list[int]], words: list[str]) -> Iterator[tuple[str, Tokens]]:
+def _by_ids_alone(ids_of: Callable[[str], list[int]], words: list[str]) -> Iterator[tuple[str, Read]]:
     """By a tokenizer that tells no places, as those written in Python: each token stands for its whole word."""
     for word in words:
         ids = ids_of(word)
-        yield word, Tokens(ids, [0] * len(ids), [len(word)] * len(ids))
+        yield word, (ids, [0] * len(ids), [len(word)] * len(ids))
