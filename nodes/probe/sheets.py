@@ -1,0 +1,228 @@
+"""Sheets of pictures with readable labels: the film strip of a sweep, the contact sheet of a grid. Pure, on PIL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .charts import BOTTOM, CLIP_HUE, INK, LEFT, MUTED, PAPER, RIGHT, RULE, T5_HUE, TEXT, TITLE, TOP, font
+
+MARGIN, GAP, LINE = 20, 14, TEXT + 4
+LONGEST = 256  # pixels of a picture on a sheet; larger ones are reduced
+MOST_IN_A_ROW = 7
+MOST_LINES = 7  # of a label
+EMPTY = "(empty)"
+
+
+# ---- tensors and pictures
+
+
+def picture(pixels: Tensor) -> Image.Image:
+    """pixels [H, W, 3] in 0..1 -> a picture no larger than a sheet has room for."""
+    page = Image.fromarray((pixels.detach().to("cpu", torch.float32) * 255).round().clamp(0, 255).byte().numpy())
+    share = LONGEST / max(page.size)
+    if share >= 1:
+        return page
+    return page.resize([max(1, round(side * share)) for side in page.size], Image.Resampling.LANCZOS)
+
+
+def enlarged(small: Image.Image) -> Image.Image:
+    """A preview of a few pixels, as large as a sheet has room for, its pixels whole."""
+    times = max(1, LONGEST // 2 // max(small.size))
+    return small.resize([side * times for side in small.size], Image.Resampling.NEAREST)
+
+
+def blank() -> Image.Image:
+    """In the place of a picture that there is not."""
+    return Image.new("RGB", (96, 24), RULE)
+
+
+def pixels(page: Image.Image) -> Tensor:
+    """A page -> an IMAGE [1, H, W, 3]."""
+    return torch.from_numpy(numpy.asarray(page.convert("RGB"), dtype=numpy.float32) / 255)[None]
+
+
+def stacked(pages: Sequence[Image.Image]) -> Image.Image:
+    """Pages one under another."""
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
+    y = 0
+    for page in pages:
+        whole.paste(page, (0, y))
+        y += page.height
+    return whole
+
+
+# ---- text
+
+
+def wrapped(text: str, width: float, most: int = MOST_LINES) -> list[str]:
+    """Lines that fit; a word that is too long is cut, and so is what needs more lines than there may be."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font().getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        lines += [""] if lines[-1] else []
+        for sign in word:
+            if font().getlength(lines[-1] + sign) > width:
+                lines.append("")
+            lines[-1] += sign
+    if len(lines) > most:
+        lines = lines[:most]
+        while lines[-1] and font().getlength(f"{lines[-1]} ...") > width:
+            lines[-1] = lines[-1][:-1]
+        lines[-1] = f"{lines[-1].rstrip()} ..."
+    return lines
+
+
+def _paragraph(draw, at: tuple[float, float], lines: Sequence[str], hue, anchor: str = "l") -> None:
+    """Lines from `at` on downwards; the anchor is that of their left end, middle or right end."""
+    for number, line in enumerate(lines):
+        draw.text((at[0], at[1] + number * LINE), line, fill=hue, font=font(), anchor=f"{anchor}a")
+
+
+# ---- the film strip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a strip. `share` is shown as a bar under it, from 0 to 1."""
+
+    picture: Image.Image
+    head: str
+    below: Sequence[str]
+    share: float
+
+
+def film_strip(
+    title: str, note: str, frames: Sequence[Frame], mark: float | None, hue=INK, mark_text: str = "decided"
+) -> Image.Image:
+    """Frames in reading order. `mark` is where between them something happens: 2.5 is after the third."""
+    rows = math.ceil(len(frames) / MOST_IN_A_ROW)
+    columns = math.ceil(len(frames) / rows)
+    width = max(96, *(frame.picture.width for frame in frames))
+    height = max(frame.picture.height for frame in frames)
+    lines = max(len(frame.below) for frame in frames)
+    step = width + GAP, height + LINE * (lines + 1) + 44
+    page_width = max(2 * MARGIN + columns * step[0], 620)
+    notes = wrapped(note, page_width - 2 * MARGIN)
+    top = 52 + LINE * len(notes)
+    page = Image.new("RGB", (page_width, top + rows * step[1] + 8), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, 16), title, fill=INK, font=font(TITLE))
+    _paragraph(draw, (MARGIN, 44), notes, MUTED)
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        x, y = MARGIN + column * step[0] + GAP // 2, top + row * step[1] + 22
+        _frame(page, draw, frame, (x, y), (width, height), hue)
+        if mark is not None and math.floor(mark) == number:
+            _mark(draw, x + width + GAP / 2, y, height, hue, mark_text)
+    return page
+
+
+def _frame(page, draw, frame: Frame, at: tuple[int, int], size: tuple[int, int], hue) -> None:
+    (x, y), (width, height) = at, size
+    page.paste(frame.picture, (x + (width - frame.picture.width) // 2, y + (height - frame.picture.height) // 2))
+    bar = y + height + 4
+    draw.rectangle([x, bar, x + width - 1, bar + 5], fill=RULE)
+    filled = min(1.0, max(0.0, frame.share)) * width
+    if filled >= 1:
+        draw.rectangle([x, bar, x + filled - 1, bar + 5], fill=hue)
+    draw.text((x, bar + 10), frame.head, fill=INK, font=font())
+    _paragraph(draw, (x, bar + 10 + LINE), frame.below, MUTED)
+
+
+def _mark(draw, x: float, y: float, height: float, hue, text: str) -> None:
+    draw.line([(x, y - 4), (x, y + height + 10)], fill=hue, width=4)
+    draw.polygon([(x - 7, y - 6), (x + 7, y - 6), (x, y + 4)], fill=hue)
+    half = font().getlength(text) / 2
+    right = draw.im.size[0] - half - 4
+    draw.text((min(max(x, half + 4), right), y - 8), text, fill=hue, font=font(), anchor="md")
+
+
+def marked(chart: Image.Image, share: float, text: str, hue=INK) -> Image.Image:
+    """A chart of charts.lines with a dashed rule at this share of its width."""
+    draw = ImageDraw.Draw(chart)
+    x = LEFT + share * (chart.width - LEFT - RIGHT)
+    for y in range(TOP, chart.height - BOTTOM, 8):
+        draw.line([(x, y), (x, y + 4)], fill=hue, width=2)
+    aside, anchor = (6, "ld") if share < 0.6 else (-6, "rd")  # on the side of the rule where there is more room
+    draw.text((x + aside, TOP - 2), text, fill=hue, font=font(), anchor=anchor)
+    return chart
+
+
+# ---- the contact sheet
+
+
+def contact_sheet(
+    title: str, pictures: Sequence[Sequence[Image.Image]], clip: Sequence[str], t5: Sequence[str], side: int = 176
+) -> Image.Image:
+    """Pictures [rows][columns] beside their CLIP prompts and under their T5 prompts."""
+    width = max(96, *(each.width for row in pictures for each in row))
+    height = max(64, *(each.height for row in pictures for each in row))
+    heads = [wrapped(text or EMPTY, width) for text in t5]
+    page_width = MARGIN + side + len(t5) * (width + GAP) + MARGIN - GAP
+    titles = wrapped(title, (page_width - 2 * MARGIN) * TEXT / TITLE)
+    top = 16 + len(titles) * (TITLE + 6) + max(2, *map(len, heads)) * LINE + 14
+    page = Image.new("RGB", (page_width, top + len(clip) * (height + GAP) + 8), PAPER)
+    draw = ImageDraw.Draw(page)
+    for number, line in enumerate(titles):
+        draw.text((MARGIN, 16 + number * (TITLE + 6)), line, fill=INK, font=font(TITLE))
+    draw.text((MARGIN + side - GAP, top - 8 - LINE), "T5 across", fill=T5_HUE, font=font(), anchor="rd")
+    draw.text((MARGIN + side - GAP, top - 8), "CLIP down", fill=CLIP_HUE, font=font(), anchor="rd")
+    for column, (text, lines) in enumerate(zip(t5, heads, strict=True)):
+        x = MARGIN + side + column * (width + GAP) + width / 2
+        _paragraph(draw, (x, top - 8 - len(lines) * LINE), lines, T5_HUE if text else MUTED, "m")
+    for row, text in enumerate(clip):
+        y = top + row * (height + GAP)
+        lines = wrapped(text or EMPTY, side - GAP, max(1, height // LINE))
+        at = MARGIN + side - GAP, y + (height - len(lines) * LINE) / 2
+        _paragraph(draw, at, lines, CLIP_HUE if text else MUTED, "r")
+        for column, each in enumerate(pictures[row]):
+            x = MARGIN + side + column * (width + GAP)
+            page.paste(each, (x + (width - each.width) // 2, y + (height - each.height) // 2))
+    return page
+
+
+# ---- maps
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A map [h, w] from 0 to 1: paper where it is 0, the hue where it is 1."""
+
+    name: str
+    values: numpy.ndarray
+    hue: tuple[int, int, int] = INK
+
+
+def panels(title: str, note: str, given: Sequence[Panel], width: int = 860) -> Image.Image:
+    """Maps side by side, each under its name."""
+    room = (width - 2 * MARGIN - GAP * (len(given) - 1)) // len(given)
+    shown = [_tinted(panel, min(room, 200)) for panel in given]
+    height = max(each.height for each in shown)
+    notes = wrapped(note, width - 2 * MARGIN)
+    page = Image.new("RGB", (width, TOP + 14 + height + 14 + LINE * len(notes) + 8), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, 16), title, fill=INK, font=font(TITLE))
+    for number, (panel, each) in enumerate(zip(given, shown, strict=True)):
+        x = MARGIN + number * (min(room, 200) + GAP)
+        draw.text((x, TOP - 6), panel.name, fill=panel.hue, font=font())
+        page.paste(each, (x, TOP + 14))
+        draw.rectangle([x - 1, TOP + 13, x + each.width, TOP + 14 + each.height], outline=RULE)
+    _paragraph(draw, (MARGIN, TOP + 14 + height + 12), notes, MUTED)
+    return page
+
+
+def _tinted(panel: Panel, width: int) -> Image.Image:
+    share = numpy.clip(numpy.nan_to_num(panel.values), 0, 1)[..., None]
+    tint = numpy.array(PAPER) + share * (numpy.array(panel.hue) - numpy.array(PAPER))
+    small = Image.fromarray(tint.round().astype(numpy.uint8))
+    return small.resize((width, max(1, round(width * small.height / small.width))), Image.Resampling.NEAREST)

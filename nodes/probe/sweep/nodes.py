@@ -1,0 +1,98 @@
+"""The node that sweeps a switch of prompts over a run. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.latest import io, ui
+
+from ...decode.decoding import decode
+from ...notice import show
+from ...sample.sampling import SCHEDULERS, Plan
+from .. import sheets
+from .deciding import distances
+from .switching import BOTH, CLIP, SAMPLER, T5, preview, refusal, sweep, switched
+from .telling import Story
+
+ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
+BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve tell."
+
+
+class SwitchSweep(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSweep",
+            display_name="Switch Sweep",
+            category="Flux Duet/probe",
+            description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, for "
+            "every k, and tells the step at which the picture is decided.",
+            is_output_node=True,
+            search_aliases=["prompt switch", "when does t5 matter", "prompt scheduling test", "ablation", "timing"],
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Conditioning.Input("a", tooltip="The prompt that every run starts with."),
+                io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
+                io.Combo.Input(
+                    "switch", options=[T5, CLIP, BOTH], default=T5,
+                    tooltip="Which road switches. The other one, and the guidance, stay A's; for both, all of B takes "
+                    "over.",
+                ),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+                             tooltip="The noise that all of the pictures grow from."),
+                io.Int.Input("steps", default=20, min=2, max=200, tooltip="N: 20 steps are 20 + 210 evaluations."),
+                io.Combo.Input(
+                    "sampler", options=comfy.samplers.KSampler.SAMPLERS, default=SAMPLER,
+                    tooltip="Only euler: it takes a step in one evaluation, adds no noise and remembers nothing, so "
+                    "that runs with a common beginning are one run.",
+                ),
+                io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
+                io.Int.Input("every", default=1, min=1, max=200, advanced=True,
+                             tooltip="Switch before every n-th step only: 2 takes half of the time."),
+                io.Int.Input("batch", default=4, min=1, max=64, advanced=True,
+                             tooltip="How many pictures go through the model at once."),
+                io.Vae.Input("vae", optional=True, tooltip="For real pictures; without one, ComfyUI's previews."),
+            ],
+            outputs=[
+                io.Image.Output("strip", display_name="strip", tooltip="A frame for every switch."),
+                io.Latent.Output("latents", display_name="latents",
+                                 tooltip="The pictures, from pure B (switched before step 0) to pure A (never)."),
+                io.Image.Output("curve", display_name="curve", tooltip="Distances to pure A and to pure B."),
+                io.String.Output("json", display_name="json", tooltip="All numbers."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(cls, sampler=None) -> bool | str:
+        return refusal(sampler) or True
+
+    @classmethod
+    def execute(
+        cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None
+    ) -> io.NodeOutput:
+        plan = Plan(seed, steps, sampler, scheduler)
+        swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
+        measured, pictures, kind = {"latents": distances(swept.samples)}, None, ""
+        if vae is not None:
+            pixels = decode(vae, {"samples": swept.samples})[0]
+            measured["pixels"] = distances(pixels)
+            pictures = [sheets.picture(each) for each in pixels]
+        story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured)
+        if pictures is None:
+            rough = preview(model, swept.samples)
+            kind = ROUGH if rough else BLANK
+            pictures = [sheets.enlarged(each) for each in rough] if rough else [sheets.blank()] * len(swept.switches)
+        strip = sheets.pixels(story.strip(pictures, kind))
+        latents = {**_kept(latent), "samples": swept.samples}
+        told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence)}
+        return io.NodeOutput(strip, latents, sheets.pixels(story.curve()), story.as_json(), story.sentence, ui=told)
+
+
+def _kept(latent: dict) -> dict:
+    """What a LATENT of one picture says that holds for many of it."""
+    return {key: value for key, value in latent.items()
+            if key not in ("batch_index", "noise_mask") and not key.startswith("downscale_ratio_")}  # fmt: skip
+
+
+NODES = [SwitchSweep]
