@@ -46,17 +46,17 @@ def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], anchor: str, text
 
 
 def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS,
-          corner_text: str = "CLIP below, T5 above") -> Image.Image:
+          corner_text: str = "CLIP below, T5 above", head: int = HEAD) -> Image.Image:
     """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
     rows, columns, height, width, _ = pictures.shape
-    page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
+    page = Image.new("RGB", (SIDE + columns * (width + GAP), head + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
-    corner = (SIDE - 2 * GAP, HEAD - GAP)
+    corner = (SIDE - 2 * GAP, head - GAP)
     draw.text(corner, corner_text, fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
     for column, text in enumerate(t5):
-        _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
+        _label(draw, (SIDE + column * (width + GAP) + width / 2, head - GAP), "md", text, width)
     for row, text in enumerate(clip):
-        y = HEAD + row * (height + GAP)
+        y = head + row * (height + GAP)
         _label(draw, (SIDE - 2 * GAP, y + height / 2), "rm", text, SIDE - 4 * GAP)
         for column in range(columns):
             page.paste(Image.fromarray(pictures[row, column]), (SIDE + column * (width + GAP), y))

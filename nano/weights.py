@@ -1,6 +1,5 @@
 """`dev.py run nano.weights`: README's picture of prompt weights, a row for each road. Needs ComfyUI."""
 
-
 import comfy.sample
 import numpy as np
 import torch
@@ -27,11 +26,15 @@ def draw(pipeline: Pipeline, clip: str, t5: str, seed: int) -> np.ndarray:
     """One picture, uint8 [H, W, 3], by weighted prompts."""
     vec, _ = encode_clip_prompt(pipeline.clip_l, clip, FIRST)
     txt, _ = encode_t5(pipeline.t5, t5, mode=ATTENTION)
-    positive = join(vec, txt, GUIDANCE)
+    return paint(pipeline, join(vec, txt, GUIDANCE), seed)
+
+
+def paint(pipeline: Pipeline, positive: list, seed: int, negative: list | None = None, cfg: float = 1.0) -> np.ndarray:
+    """One picture, uint8 [H, W, 3], by a CONDITIONING with controls; true CFG where there is a negative."""
     latent = torch.zeros(1, 16, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
-    samples = comfy.sample.sample(attach(pipeline.flux), noise, STEPS, 1.0, "euler", "simple", positive, positive,
-                                  latent, seed=seed, disable_pbar=True)
+    samples = comfy.sample.sample(attach(pipeline.flux), noise, STEPS, cfg, "euler", "simple", positive,
+                                  negative or positive, latent, seed=seed, disable_pbar=True)
     return (pipeline.vae.decode(samples)[0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
