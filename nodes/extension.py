@@ -14,6 +14,7 @@ from .decode.nodes import NODES as DECODE
 from .encode.keep.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
+from .probe.heat.nodes import NODES as HEAT
 from .sample.nodes import NODES as SAMPLE
 from .server import register
 
@@ -29,4 +30,4 @@ class FluxDuetExtension(ComfyExtension):
             register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
+        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE, *HEAT]

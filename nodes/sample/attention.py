@@ -15,6 +15,8 @@ from torch import Tensor
 from ..condition.controls import Against, Bias, Controls, Text
 from ..condition.place.texts import Group, Layout, Texts
 
+GROUP = "flux_duet_group"  # among the transformer_options of an attention that is asked for a part of the tokens
+
 
 class DuetAttention:
     """For one forward. `layout` says how its tokens stand; text is first among them in double and in single blocks
@@ -50,7 +52,7 @@ class DuetAttention:
         for number, (text, acts) in enumerate(zip(self.texts, active, strict=True)):
             if acts and isinstance(text, Against):
                 image = slice(self.layout.txt, None)
-                against = _attended(ask, self._negative(number, k), q, k, v, args, mask, kwargs)
+                against = _attended(ask, self._negative(number, k), q, k, v, args, mask, kwargs, seen=False)
                 out[:, image] = steered(out[:, image], against, text)
         return out
 
@@ -82,8 +84,11 @@ class DuetAttention:
         return self._row
 
 
-def _attended(ask, group: Group, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict) -> Tensor:
-    bias = group.bias()
+def _attended(ask, group: Group, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
+    """`seen` says whether the picture is to see it, or it is only what it is steered away from."""
+    # For those who watch the attention (probe/heat): which of all tokens ask and are looked at here.
+    options = {**kwargs["transformer_options"], GROUP: group if seen else None}
+    kwargs, bias = {**kwargs, "transformer_options": options}, group.bias()
     if mask is not None:
         mask = _cut(_with_heads(mask, q.dtype), group)
         bias = mask if bias is None else mask + bias

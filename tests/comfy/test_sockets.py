@@ -57,6 +57,12 @@ SOCKETS = {
     "FluxDuetApply": ("model MODEL", "MODEL"),
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
+    "FluxDuetHeatmap": ("model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?", "MODEL, FLUX_HEATMAP"),
+    "FluxDuetHeatmapShow": (
+        "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
+        "masks COMBO?, save_as STRING?",
+        "IMAGE, MASK, STRING, STRING",
+    ),
 }
 
 

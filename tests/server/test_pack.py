@@ -10,7 +10,8 @@ NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5
          "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetBlendVec", "FluxDuetBlendTxt", "FluxDuetClipNegative",
          "FluxDuetSchedule", "FluxDuetScheduleText", "FluxDuetPromptAt", "FluxDuetOnly",
          "FluxDuetRegion", "FluxDuetRoute", "FluxDuetNag",
-         "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode"]
+         "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode",
+         "FluxDuetHeatmap", "FluxDuetHeatmapShow"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
            ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),

@@ -1,0 +1,228 @@
+"""Do the heatmaps point at the objects, and what does watching cost?
+
+    python dev.py bench heatmap [--scenes 200] [--seed 0] [--sheet FILE]
+    python dev.py bench heatmap --cost [--scale small] [--rounds 5] [--steps 2] [--tokens 1024] [--words 16]
+
+True: the nano models draw scenes that training never met, one object each; the map of the object's words is held
+against the renderer's mask of that object, on the map's own 8 x 8 tokens, for each measure, block and part of the run.
+IoU and accuracy are at Otsu's threshold of each map, AP is the average precision of the raw map (as ConceptAttention
+reports them). Cost: a sampling step on blocks as wide as FLUX.1's, watched ("ours") and not ("native"), with PyTorch's
+attention, which ComfyUI uses on graphics cards; and the map's memory, computed.
+"""
+
+import argparse
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.ldm.flux.math
+import comfy.ldm.modules.attention
+import comfy.sample
+import comfy.utils
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..devtools import say
+from ..nano import layouts, scenes
+from ..nano.pipeline import GUIDANCE, SIDE, STEPS, Pipeline
+from ..nodes.condition.conditioning import join
+from ..nodes.condition.place.blocks import Blocks
+from ..nodes.encode import encoding
+from ..nodes.probe.attach import probed
+from ..nodes.probe.heat.nodes import Heatmap, drawn
+from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, Reading, maps, masks, otsu
+from ..nodes.probe.heat.recorder import KEY, Recorder
+from ..nodes.probe.heat.tokens import Wanted
+from ..nodes.probe.record import Probe
+from ..nodes.sample.nodes import MMDiTSampler
+from ..nodes.sample.schedule import PATCH
+from . import step
+from .measure import SIDES, Comparison, compared, machine, table, warn_if_busy
+
+MEASURES = (MASS, FLOW, OUTPUT)
+PARTS = {"all steps": (0, STEPS - 1), "first third": (0, 3), "second third": (4, 7), "last third": (8, STEPS - 1)}
+INSIDE = 0.5  # of an image token is covered by the object: then it is the object's
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scene, what it is told, the words of its object, and which of the 8 x 8 image tokens it covers."""
+
+    scene: scenes.Scene
+    clip: str
+    t5: str
+    truth: np.ndarray
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The object's colour, its shape, and the sentence but for its end: all that is said of it."""
+        item = self.scene.objects[0]
+        return item.colour, item.shape, *self.t5.split(", ")
+
+
+WORDS = ("its colour", "its shape", "all that is said of it")
+
+
+def cases(count: int, seed: int) -> list[Case]:
+    rng, found = random.Random(f"heatmap {seed}"), []
+    while len(found) < count:
+        scene = scenes.unseen_scene(rng, {1: 1.0})
+        t5 = scenes.object_caption(scene, rng)
+        item = scene.objects[0]
+        (mask,) = scenes.masks(scene)
+        truth = mask.reshape(8, 16, 8, 16).mean((1, 3)) > INSIDE
+        if truth.any() and item.colour in t5 and item.shape in t5:
+            found.append(Case(scene, scenes.background_caption(scene, rng), t5, truth))
+    return found
+
+
+def read(pipeline: Pipeline, case: Case, measure: str, seed: int) -> tuple[Reading, Tensor]:
+    txt, _ = encoding.encode_t5(pipeline.t5, case.t5)
+    vec = encoding.encode_clip(pipeline.clip_l, case.clip)
+    model, probe = Heatmap.execute(pipeline.flux, txt, "\n".join(case.words), measure).result
+    positive, latent = join(vec, txt, GUIDANCE), torch.zeros(1, 16, SIDE, SIDE)
+    noise = comfy.sample.prepare_noise(latent, seed)
+    samples = comfy.sample.sample(model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed,
+                                  disable_pbar=True)
+    return probe.reading({"samples": samples}), samples
+
+
+# ---- how well a map points
+
+def iou(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
+    """Of the tokens from the highest value down: the mean precision at each that is the object's."""
+    hits = truth.ravel()[np.argsort(-values.ravel(), kind="stable")]
+    precision = hits.cumsum() / np.arange(1, len(hits) + 1)
+    return float(precision[hits].mean())
+
+
+def judged(found: Tensor, truth: np.ndarray) -> tuple[float, float, float]:
+    """(IoU, accuracy, average precision) of one word's map [h, w]."""
+    hard = otsu(masks(found[None]))[0].numpy()
+    return iou(hard, truth), float((hard == truth).mean()), average_precision(found.numpy(), truth)
+
+
+def block_choices(count: int) -> dict[str, Blocks]:
+    names = ["all", "double", "single", *map(str, range(count))]
+    return {name: Blocks.parse(name) for name in names}
+
+
+def scores(readings: Sequence[tuple[Case, Reading]], word: int) -> dict[tuple[str, str], np.ndarray]:
+    """{(part of the run, blocks): mean (IoU, accuracy, AP)} of the maps of WORDS[word]."""
+    found = {}
+    for part, (first, last) in PARTS.items():
+        for name, blocks in block_choices(readings[0][1].blocks).items():
+            choice = Choice(first, last, blocks)
+            each = [judged(of_word(maps(reading, choice)[0], word), case.truth) for case, reading in readings]
+            found[part, name] = np.mean(each, 0)
+    return found
+
+
+def of_word(found: Tensor, word: int) -> Tensor:
+    """The map of WORDS[word] among those of a case's words: the sentence's parts are one."""
+    return found[word] if word < 2 else found[2:].sum(0)
+
+
+def tables(readings: Sequence[tuple[Case, Reading]]) -> str:
+    """A table for the object's words: IoU by part of the run and block, and the best entry's three numbers."""
+    lines = []
+    for number, word in enumerate(WORDS):
+        found = scores(readings, number)
+        names = list(block_choices(readings[0][1].blocks))
+        rows = [[part, *(f"{found[part, name][0]:.2f}" for name in names)] for part in PARTS]
+        best = max(found, key=lambda key: found[key][0])
+        values = ", ".join(f"{label} {value:.2f}" for label, value in
+                           zip(("IoU", "accuracy", "AP"), found[best], strict=True))
+        lines += [f"\n{word}, mean IoU; best {best[0]}, block {best[1]}: {values}\n",
+                  table(["blocks", *names], rows)]
+    return "\n".join(lines)
+
+
+def true(chosen: argparse.Namespace) -> None:
+    pipeline, told = Pipeline(), cases(chosen.scenes, chosen.seed)
+    covered = np.mean([case.truth.mean() for case in told])
+    print(f"\n{len(told)} unseen scenes of one object, which covers {100 * covered:.0f} % of the tokens; a map of all "
+          f"tokens has IoU {covered:.2f}\n")
+    for measure in MEASURES:
+        say(f"{measure} ...")
+        readings = [(case, read(pipeline, case, measure, chosen.seed + at)[0]) for at, case in enumerate(told)]
+        print(f"\n## {measure}\n{tables(readings)}")
+    if chosen.sheet:
+        reading, samples = read(pipeline, told[0], MASS, chosen.seed)
+        picture = pipeline.vae.decode(samples)[0].numpy()
+        drawn(reading, Choice(), maps(reading, Choice())[0], picture).save(chosen.sheet)
+
+
+# ---- cost
+
+def every_word(words: int) -> Wanted:
+    """One word for each of the first rows."""
+    member = torch.zeros(step.TXT_TOKENS, words + len(GROUPS), dtype=torch.bool)
+    member[range(words), range(words)] = True
+    return Wanted(tuple(f"word {number}" for number in range(words)), member)
+
+
+def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace) -> Comparison:
+    """A step with the probe against a step without."""
+    side = PATCH * math.isqrt(chosen.tokens)
+    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
+    positive, wanted = step.prompt(shape), every_word(chosen.words)
+
+    def begin(guider, sigmas):
+        return Recorder(wanted, measure, 1, sigmas, guider.model_patcher.get_model_object("diffusion_model"))
+
+    def sampled(model):
+        return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,
+                                    sampler="euler", scheduler="simple").result[0]
+
+    ready = probed(flux, Probe("bench"), KEY, begin)
+    calls = dict(zip(SIDES, (lambda: sampled(flux), lambda: sampled(ready)), strict=True))
+    name = f"{measure}: a step, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens"
+    return step.steps_compared(calls, chosen.rounds, chosen.steps, name)
+
+
+def cost(chosen: argparse.Namespace) -> None:
+    """With PyTorch's attention on both sides: its kernel gives the log-sum-exp along with its output."""
+    comfy.ldm.flux.math.optimized_attention = comfy.ldm.modules.attention.attention_pytorch
+    shape = step.SCALES[chosen.scale]
+    flux = step.model(shape)
+    warn_if_busy()
+    results = [watched(flux, measure, shape, chosen) for measure in MEASURES]
+    print(f"\n{chosen.rounds} rounds of {chosen.steps} steps, {shape.double} double and {shape.single} single blocks, "
+          f"{chosen.words} words; the latents are equal\n\n{compared(results)}\n")
+    kept = 20 * 57 * chosen.words * 4096 * 2
+    print(f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in half precision (computed): "
+          f"{kept / 1e6:.0f} MB")
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench heatmap", description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet", type=Path, help="also write the first scene's heatmaps as a picture")
+    parser.add_argument("--cost", action="store_true", help="measure what watching costs, instead")
+    parser.add_argument("--scale", choices=step.SCALES, default="real", help="of --cost; real needs 8 GB of memory")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=2, help="sampling steps in a round")
+    parser.add_argument("--tokens", type=int, default=1024, help="image tokens")
+    parser.add_argument("--words", type=int, default=16)
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    comfy.utils.set_progress_bar_enabled(False)
+    print(machine())
+    with torch.inference_mode():
+        cost(chosen) if chosen.cost else true(chosen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""How much a word moves the picture: the length of what it adds to each image token. Pure torch, on ComfyUI's blocks.
+
+Attention adds gate * W_o (sum over heads and tokens of share * v) to an image token. A word's part of that sum is exact
+(facts, E4), and its length needs no more than the word's own W_o v: |sum a_m u_m|^2 = a G a with G = u u^T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+REPLACE = "patches_replace"
+
+
+class Flow:
+    """For one run, on FLUX's own blocks; `vecs` are those that each block was given last."""
+
+    def __init__(self, flux: Any):
+        self.blocks = [*flux.double_blocks, *flux.single_blocks]
+        self.double = len(flux.double_blocks)
+        self.vecs: dict[int, Tensor] = {}
+
+    def watching(self, options: dict) -> dict:
+        """transformer_options in which each block's vec is seen, and nothing else is done."""
+        replaced = options.get(REPLACE, {})
+        given = replaced.get("dit", {})
+        dit = dict(given)
+        for number in range(len(self.blocks)):
+            double = number < self.double
+            key = ("double_block", number) if double else ("single_block", number - self.double)
+            dit[key] = partial(self._see, number, given.get(key))
+        return {**options, REPLACE: {**replaced, "dit": dit}}
+
+    def _see(self, number: int, before: Callable | None, args: dict, extra: dict) -> dict:
+        self.vecs[number] = args["vec"]
+        return before(args, extra) if before is not None else extra["original_block"](args)
+
+    def gram(self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor) -> Tensor:
+        """[B, words, Q]: the length of what each word adds to each query.
+
+        `share` [B, H, Q, C] are the queries' shares of text columns, `columns` [C] where those stand in `v`, `words`
+        [C, words] whose they are.
+        """
+        found = share.new_zeros(share.shape[0], words.shape[1], share.shape[2])
+        gates = self._gate(block)[rows]
+        for word in range(words.shape[1]):
+            own = words[:, word].nonzero()[:, 0]
+            if not len(own):
+                continue
+            values = v[rows][:, :, columns[own]]  # [B, H, J, D]
+            for picture in range(share.shape[0]):
+                added = self._added(block, values[picture]) * gates[picture].float()  # [H * J, hidden]
+                weights = share[picture][:, :, own].permute(1, 0, 2).flatten(1)  # [Q, H * J]
+                squares = ((weights @ (added @ added.mT)) * weights).sum(-1)
+                found[picture, word] = squares.clamp_min(0).sqrt()
+        return found
+
+    def _added(self, block: int, values: Tensor) -> Tensor:
+        """W_o of each head's values alone [H * J, hidden]."""
+        heads, count, width = values.shape
+        apart = values.new_zeros(heads, count, heads, width)
+        index = torch.arange(heads, device=values.device)
+        apart[index, :, index] = values
+        rows = apart.reshape(heads * count, heads * width)
+        project, extra = self._project(block)
+        rows = torch.nn.functional.pad(rows, (0, extra))
+        return (project(rows) - project(rows.new_zeros(1, rows.shape[1]))).float()
+
+    def _project(self, block: int) -> tuple[Callable, int]:
+        """The block's W_o, and how many columns it has for its MLP beside the attention's."""
+        module = self.blocks[block]
+        return (module.img_attn.proj, 0) if block < self.double else (module.linear2, module.mlp_hidden_dim)
+
+    def _gate(self, block: int) -> Tensor:
+        """[B, 1, hidden]"""
+        module, vec = self.blocks[block], self.vecs[block]
+        modulation = module.img_mod if block < self.double else module.modulation
+        return modulation(vec)[0].gate

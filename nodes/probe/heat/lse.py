@@ -1,0 +1,104 @@
+"""Attention with the log-sum-exp of each query's logits, which turns any logit into its exact share. Pure torch.
+
+    share of column j for query i = exp(q_i . k_j / sqrt(d) + mask_ij - lse_i)
+
+PyTorch's fused kernels compute it anyway. Where ComfyUI's attention is PyTorch's, the kernel is asked for both; that it
+gives ComfyUI's very output is not taken on trust but compared once in a run. Elsewhere ComfyUI's attention is called as
+always, and the log-sum-exp is computed beside it, a few queries at a time: exact too, for half an attention more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CHUNK = 2**26  # bytes of logits at a time
+
+
+class Attention:
+    """For one run, which remembers what it has found of the fused kernels."""
+
+    def __init__(self):
+        self.same: dict[tuple, bool] = {}
+
+    def __call__(self, ask: Callable, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict):
+        """(ComfyUI's output, to the last bit; lse [B, H, L]). `ask` is ComfyUI's attention, or another pack's."""
+        fused = FUSED.get(q.device.type) if getattr(ask, "__name__", "") == "attention_pytorch" else None
+        plain = kwargs.get("skip_reshape") and not kwargs.get("skip_output_reshape") and not kwargs.get("enable_gqa")
+        if fused is None or not plain or "scale" in kwargs:
+            return ask(q, k, v, *args, mask=mask, **kwargs), lse_of(q, k, mask)
+        case = (q.dtype, q.shape[1:], k.shape[2], None if mask is None else mask.shape)
+        if not self.same.get(case, True):
+            return ask(q, k, v, *args, mask=mask, **kwargs), lse_of(q, k, mask)
+        found = _tried(fused, q, k, v, mask)
+        if case not in self.same:
+            native = ask(q, k, v, *args, mask=mask, **kwargs)
+            self.same[case] = found is not None and torch.equal(found[0], native)
+            return native, found[1] if self.same[case] else lse_of(q, k, mask)
+        return found
+
+
+def _tried(fused: Callable, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    try:
+        out, lse = fused(q, k, v, mask)
+    except (RuntimeError, NotImplementedError):  # a kernel that this card, or this shape, has not
+        return None
+    return out.transpose(1, 2).flatten(2), lse[..., : q.shape[2]]
+
+
+def _on_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=mask)
+
+
+def _on_cuda(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What ComfyUI's order of PyTorch's kernels comes to: flash without a mask, memory-efficient with one."""
+    if mask is None:
+        return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[:2]
+    mask = mask.expand(q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+    return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, mask, True)[:2]
+
+
+FUSED = {"cpu": _on_cpu, "cuda": _on_cuda}
+
+
+def lse_of(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    """[B, H, L]: log sum over j of exp(q_i . k_j / sqrt(d) + mask_ij), in float32."""
+    found = q.new_empty(q.shape[:3], dtype=torch.float32)
+    rows = max(1, CHUNK // (4 * k.shape[2] * q.shape[0]))
+    for head in range(q.shape[1]):
+        keys = k[:, head].float().mT
+        for start in range(0, q.shape[2], rows):
+            part = slice(start, start + rows)
+            logits = q[:, head, part].float() @ keys * q.shape[-1] ** -0.5
+            if mask is not None:
+                logits = logits + _cut(mask, head, part)
+            found[:, head, part] = logits.logsumexp(-1)
+    return found
+
+
+def _cut(mask: Tensor, head: int, rows: slice) -> Tensor:
+    """A mask's part for some queries of one head; a size of 1 stands for all."""
+    mask = with_heads(mask)
+    mask = mask[:, head if mask.shape[1] > 1 else 0]
+    return mask if mask.shape[1] == 1 else mask[:, rows]
+
+
+def with_heads(mask: Tensor) -> Tensor:
+    """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries or 1, columns] to be added to logits."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
+    mask = mask.float()
+    return mask if mask.ndim == 4 else mask.unsqueeze(1) if mask.ndim == 3 else mask[None, None]
+
+
+def shares(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None) -> Tensor:
+    """The share that each of some columns has of what each of some queries sees [B, H, Q, C], in float32.
+
+    `q` [B, H, Q, D] and `lse` [B, H, Q] are of these queries, `k` [B, H, C, D] of these columns, `mask` of both.
+    """
+    logits = q.float() @ k.float().mT * q.shape[-1] ** -0.5
+    if mask is not None:
+        logits = logits + mask
+    return (logits - lse[..., None].float()).exp()

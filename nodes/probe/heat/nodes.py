@@ -1,0 +1,175 @@
+"""The nodes that show where each word acts. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import folder_paths
+import numpy as np
+import safetensors.torch
+import torch
+from comfy_api.latest import io, ui
+
+from ...condition.place.blocks import Blocks
+from ...encode.keep.atomic import write_whole
+from ...sample.apply import flux_params
+from ...sockets import FluxHeatmap, FluxTxt
+from ..attach import probed
+from ..record import Probe
+from .overlay import Panel, sheet
+from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, maps, masks, masses, otsu
+from .recorder import KEY, Recorder
+from .tokens import wanted
+
+CATEGORY = "Flux Duet/probe"
+TITLE = "Token Heatmap"
+SOFT, HARD = "soft", "hard"
+
+
+class Heatmap(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetHeatmap",
+            display_name=TITLE,
+            category=CATEGORY,
+            description="Watches where in the picture each word of the T5 prompt acts, while the picture is sampled. "
+            "The "
+            "picture stays the same to the last bit. Show Heatmap draws what was seen.",
+            search_aliases=["attention map", "daam", "which word", "token", "cross attention", "explain"],
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
+                FluxTxt.Input("txt", tooltip="The T5 prompt that is sampled: its words are looked for."),
+                io.String.Input(
+                    "words", default="", multiline=True,
+                    tooltip="Words or phrases of the prompt, by commas or lines; a phrase is one map. Empty: every "
+                    "word.",
+                ),
+                io.Combo.Input(
+                    "measure", options=[MASS, FLOW, OUTPUT], default=MASS, optional=True,
+                    tooltip="mass: how much of its attention a spot gives to the word. flow: how much the word moves "
+                    "the "
+                    "spot. output: how alike what the spot and the word have seen are (ConceptAttention).",
+                ),
+                io.Int.Input(
+                    "every", default=1, min=1, max=1000, optional=True, advanced=True,
+                    tooltip="Watch every n-th step only.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(tooltip="The same model, for the sampler."),
+                FluxHeatmap.Output("heatmap", display_name="heatmap", tooltip="For Show Heatmap."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model, txt, words="", measure=MASS, every=1) -> io.NodeOutput:
+        if flux_params(model) is None:
+            raise ValueError(f"{TITLE}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+        found, probe = wanted(txt, words), Probe(TITLE)
+
+        def begin(guider, sigmas):
+            return Recorder(found, measure, every, sigmas, guider.model_patcher.get_model_object("diffusion_model"))
+
+        return io.NodeOutput(probed(model, probe, KEY, begin), probe)
+
+
+class ShowHeatmap(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetHeatmapShow",
+            display_name="Show Heatmap",
+            category=CATEGORY,
+            description="Draws what Token Heatmap has seen, for the steps and blocks that you choose, without sampling "
+            "again; and gives each word's map as a mask.",
+            search_aliases=["attention map", "heatmap", "mask from word", "segment by prompt"],
+            is_output_node=True,
+            inputs=[
+                FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap."),
+                io.Latent.Input("latent", tooltip="The sampler's LATENT: says which run is meant."),
+                io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
+                io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="From this step on."),
+                io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="Up to this step."),
+                io.String.Input(
+                    "blocks", default="all", optional=True,
+                    tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature looks at "
+                    "FLUX.1's "
+                    "double blocks 15-18.",
+                ),
+                io.Combo.Input(
+                    "masks", options=[SOFT, HARD], default=SOFT, optional=True,
+                    tooltip="soft: from 0 where the word has least to 1 where it has most. hard: 0 or 1, by Otsu's "
+                    "threshold.",
+                ),
+                io.String.Input(
+                    "save_as", default="", optional=True, advanced=True,
+                    tooltip="Also write the raw maps to the output folder, as NAME.safetensors.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("picture", display_name="picture", tooltip="A tile for each word."),
+                io.Mask.Output("masks_out", display_name="masks", tooltip="One for each word, in the order of "
+                "`words`."),
+                io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
+                io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as=""):
+        reading = heatmap.reading(latent)
+        choice = Choice(first_step, last_step, Blocks.parse(blocks))
+        found = maps(reading, choice)[0]  # of the first picture
+        picture = None if image is None else image[0].cpu().numpy()
+        page = drawn(reading, choice, found, picture)
+        told = json.dumps(told_of(reading, choice), indent=1)
+        if save_as.strip():
+            save(reading, save_as.strip())
+        size = picture.shape[:2] if picture is not None else tuple(16 * side for side in reading.size)
+        given = as_masks(found, masks, size)
+        shown = torch.from_numpy(np.asarray(page, dtype=np.float32) / 255)[None]
+        return io.NodeOutput(shown, given, "\n".join(reading.words), told, ui=ui.PreviewImage(shown, cls=cls))
+
+
+def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None):
+    """The sheet of tiles. `found` [words, h, w]."""
+    shares = masses(reading, choice)
+    panels = [Panel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, masks(found), strict=True)]
+    took = ", ".join(f"{name} {100 * shares[name]:.2g} %" for name in list(shares)[len(reading.words) :])
+    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
+    return sheet("Where each word acts", below, picture, panels)
+
+
+def as_masks(found: torch.Tensor, how: str, size: tuple[int, int]) -> torch.Tensor:
+    """[words, H, W], 0 to 1, at the picture's size."""
+    values = masks(found)
+    values = otsu(values).float() if how == HARD else values
+    mode = {"mode": "nearest"} if how == HARD else {"mode": "bilinear", "align_corners": False}
+    return torch.nn.functional.interpolate(values[:, None], size, **mode)[:, 0].clamp(0, 1)
+
+
+def told_of(reading: Reading, choice: Choice) -> dict:
+    shares = masses(reading, choice)
+    return {
+        "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
+        "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
+        "double_blocks": reading.double, "tokens": list(reading.size), "bytes": reading.bytes(),
+    }  # fmt: skip
+
+
+def save(reading: Reading, name: str) -> Path:
+    """All maps as one file; raises ValueError for a name that leads out of the output folder."""
+    folder = Path(folder_paths.get_output_directory())
+    path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
+    if not folder_paths.is_within_directory(str(folder), str(path)):
+        raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
+    head = {key: json.dumps(value) for key, value in told_of(reading, Choice()).items()}
+    tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, safetensors.torch.save(tensors, head))
+    return path
+
+
+NODES = [Heatmap, ShowHeatmap]

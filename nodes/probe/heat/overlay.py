@@ -1,0 +1,82 @@
+"""Heatmaps as pictures: a word's map over the picture, with its share and a legend. Pure, on PIL and numpy.
+
+The colours are cividis' (Nunez, Anderton and Renslow 2018): even to the eye, and alike to those who see no red or
+green.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..charts import INK, MUTED, PAPER, TEXT, TITLE, font
+
+# Every sixteenth colour of cividis.
+CIVIDIS = np.array([
+    (0, 34, 78), (0, 44, 105), (29, 54, 111), (52, 65, 108), (69, 76, 107), (84, 87, 109), (98, 98, 112),
+    (111, 110, 117), (124, 121, 120), (139, 134, 120), (155, 147, 119), (171, 161, 116), (188, 175, 111),
+    (206, 190, 103), (224, 205, 91), (243, 221, 73), (254, 232, 56)], dtype=np.float32)  # fmt: skip
+SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
+STRENGTH = 0.72  # of the map over the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A word, its map of 0 to 1 [h, w], and its share of the picture's attention."""
+
+    word: str
+    map: np.ndarray
+    share: float
+
+
+def coloured(values: np.ndarray) -> np.ndarray:
+    """0 to 1 [...] -> float32 [..., 3], 0 to 255."""
+    at = np.clip(values, 0, 1) * (len(CIVIDIS) - 1)
+    low = np.minimum(at.astype(int), len(CIVIDIS) - 2)
+    return CIVIDIS[low] + (at - low)[..., None] * (CIVIDIS[low + 1] - CIVIDIS[low])
+
+
+def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Image.Image:
+    """A map over a grey of the picture [H, W, 3] of 0 to 1, or alone."""
+    height, width = values.shape if picture is None else picture.shape[:2]
+    size = (side, max(1, round(side * height / width)))
+    smooth = Image.fromarray(values.astype(np.float32), mode="F").resize(size, Image.Resampling.BICUBIC)
+    heat = coloured(np.asarray(smooth))
+    if picture is None:
+        return Image.fromarray(heat.astype(np.uint8))
+    shown = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+    grey = np.asarray(shown.convert("L"), dtype=np.float32)[..., None]
+    mixed = heat * STRENGTH * (0.35 + 0.65 * grey / 255) + grey * (1 - STRENGTH)
+    return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
+
+
+def sheet(title: str, below: str, picture: np.ndarray | None, panels: Sequence[Panel], columns: int = 4) -> Image.Image:
+    """The picture and each word's map, `columns` in a row, under a title and a legend."""
+    tiles = [(over(picture, panel.map), panel.word, f"{100 * panel.share:.2g} % of the attention") for panel in panels]
+    if picture is not None:
+        plain = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8))
+        tiles = [(plain.resize(tiles[0][0].size, Image.Resampling.LANCZOS), "the picture", ""), *tiles]
+    columns = min(columns, len(tiles))
+    width, height = tiles[0][0].size
+    rows = -(-len(tiles) // columns)
+    page = Image.new("RGB", (GAP + columns * (width + GAP), HEAD + rows * (height + FOOT) + GAP), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((GAP, 14), title, fill=INK, font=font(TITLE))
+    draw.text((GAP, 42), below, fill=MUTED, font=font())
+    _legend(page, draw, GAP, 66)
+    for index, (tile, word, share) in enumerate(tiles):
+        x, y = GAP + index % columns * (width + GAP), HEAD + index // columns * (height + FOOT)
+        page.paste(tile, (x, y))
+        draw.text((x, y + height + 5), word, fill=INK, font=font(TEXT + 2))
+        draw.text((x, y + height + 25), share, fill=MUTED, font=font(TEXT - 1))
+    return page
+
+
+def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+    ramp = np.broadcast_to(np.linspace(0, 1, 160)[None], (12, 160))
+    draw.text((x, y + 6), "least", fill=MUTED, font=font(TEXT - 1), anchor="lm")
+    page.paste(Image.fromarray(coloured(ramp).astype(np.uint8)), (x + 40, y))
+    draw.text((x + 208, y + 6), "most, of each word by itself", fill=MUTED, font=font(TEXT - 1), anchor="lm")

@@ -1,0 +1,105 @@
+"""A heatmap probe's reading of one run, and what is made of it afterwards without sampling again. Pure torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...condition.place.blocks import Blocks
+
+MASS, FLOW, OUTPUT = "mass", "flow", "output"
+# What a text row may be, beside one of the chosen words.
+OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
+GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """`maps` [steps, blocks, B, words, h * w]: what each image token has of each word, by `measure`.
+
+    `groups` [steps, blocks, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS, take.
+    `sigmas` are those of the steps seen, `numbers` their numbers in the run; the first `double` blocks are double.
+    """
+
+    measure: str
+    words: tuple[str, ...]
+    maps: Tensor
+    groups: Tensor
+    sigmas: tuple[float, ...]
+    numbers: tuple[int, ...]
+    double: int
+    size: tuple[int, int]
+
+    @property
+    def blocks(self) -> int:
+        return self.maps.shape[1]
+
+    def bytes(self) -> int:
+        return self.maps.numel() * self.maps.element_size()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which steps (of the run, `last` included, None for the end) and blocks are taken together."""
+
+    first: int = 0
+    last: int | None = None
+    blocks: Blocks = Blocks()
+
+
+def maps(reading: Reading, choice: Choice) -> Tensor:
+    """[B, words, h, w], float32: the mean over the chosen steps and blocks.
+
+    For 'output' each step's and block's scores first become shares, by softmax over the words (ConceptAttention, arXiv
+    2502.04320). Raises ValueError where nothing is chosen.
+    """
+    steps, blocks = chosen(reading, choice)
+    parts = reading.maps[steps][:, blocks].float()
+    if reading.measure == OUTPUT:
+        parts = parts.softmax(-2)
+    return parts.mean((0, 1)).unflatten(-1, reading.size)
+
+
+def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
+    """The indices of the chosen steps and blocks in a reading."""
+    last = max(reading.numbers, default=-1) if choice.last is None else choice.last
+    steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
+    blocks = sorted(choice.blocks.within(reading.double, reading.blocks - reading.double))
+    if not steps or not blocks:
+        raise ValueError(
+            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has seen steps "
+            f"{', '.join(map(str, reading.numbers))} and blocks 0 to {reading.blocks - 1}."
+        )
+    return steps, blocks
+
+
+def masses(reading: Reading, choice: Choice) -> dict[str, float]:
+    """The share of the picture's attention that each word and each other kind of text row takes; the rest is image.
+
+    Words may overlap ("red", "red circle"), so it is "all text" that leaves the rest to the image.
+    """
+    steps, blocks = chosen(reading, choice)
+    values = reading.groups[steps][:, blocks].float().mean((0, 1, 2)).tolist()
+    return dict(zip((*reading.words, *GROUPS), values, strict=True))
+
+
+def masks(found: Tensor) -> Tensor:
+    """[words, h, w] or [B, words, h, w] -> the same from 0 to 1: each word's map from its least to its most."""
+    flat = found.flatten(-2)
+    low, high = flat.amin(-1, keepdim=True), flat.amax(-1, keepdim=True)
+    return ((flat - low) / (high - low).clamp_min(1e-12)).unflatten(-1, found.shape[-2:])
+
+
+def otsu(found: Tensor) -> Tensor:
+    """Maps of 0 to 1 [..., h, w] -> bool: what is above the threshold that parts each map best (Otsu 1979)."""
+    flat = found.flatten(-2)
+    ordered = flat.sort(-1).values
+    count = torch.arange(1, flat.shape[-1], device=flat.device)
+    below = ordered.cumsum(-1)[..., :-1] / count
+    above = (ordered.sum(-1, keepdim=True) - ordered.cumsum(-1)[..., :-1]) / (flat.shape[-1] - count)
+    between = count * (flat.shape[-1] - count) * (above - below) ** 2
+    at = between.argmax(-1, keepdim=True)
+    threshold = (ordered.gather(-1, at) + ordered.gather(-1, at + 1)) / 2
+    return (flat > threshold).unflatten(-1, found.shape[-2:])
