@@ -48,11 +48,18 @@ def register(routes: web.RouteTableDef) -> None:
 async def tokens(request: web.Request) -> web.Response:
     try:
         asked = checked(parsed(await _body(request)))
+        # In a thread: tokenizers take a second to build, and long texts a few milliseconds.
+        answer = await asyncio.to_thread(_answer, asked)
     except Refused as error:
         return web.json_response({"error": str(error)}, status=error.status)
-    # In a thread: tokenizers take a second to build, and long texts a few milliseconds.
-    answer = await asyncio.to_thread(lambda: json.dumps(read(**asked), separators=(",", ":")))
     return web.Response(text=answer, content_type="application/json")
+
+
+def _answer(asked: dict[str, Any]) -> str:
+    try:
+        return json.dumps(read(**asked), separators=(",", ":"))
+    except RecursionError as error:  # as it would end in ComfyUI's own parser
+        raise Refused(400, "`text` has parentheses in parentheses too deep to read; close some") from error
 
 
 async def _body(request: web.Request) -> bytes:

@@ -76,6 +76,7 @@ REFUSED = {
     "a list for a choice": ({"text": "a", "t5_weights": ["off"]}, JSON, 400, "for `t5_weights`"),
     "NaN": (b'{"text": "a", "clip_positions": NaN}', JSON, 400, "NaN for `clip_positions`"),
     "half a character": (b'{"text": "\\ud83e"}', JSON, 400, "half a character"),
+    "endless parentheses": ({"text": "(" * 5_000 + "a" + ")" * 5_000}, JSON, 400, "too deep to read"),
     "a long text": ({"text": "a" * 100_001}, JSON, 413, "100,001 characters"),
     "a long body": (b" " * (2**20 + 1), JSON, 413, "more than 1,048,576 bytes"),
 }
@@ -87,6 +88,11 @@ def test_a_wrong_request_is_told_what_to_change(nano_server, case):
     got, answer = ask(nano_server, body, kind)
     assert (got, list(answer)) == (status, ["error"])
     assert words in answer["error"] and len(answer["error"]) < 300
+
+
+def test_weights_that_are_no_numbers_are_null(nano_server):
+    clip, _ = ask(nano_server, {"text": "(a:nan) (b:inf) (c:1.5) d"})[1]["readings"]
+    assert clip["weights"] == [None, None, 1.5, 1.0]
 
 
 def test_no_request_opens_a_file(nano_server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
@@ -62,10 +63,17 @@ class Reading:
         return {
             "road": self.road, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
             "ids": self.pieces.ids, "starts": self.pieces.starts, "ends": self.pieces.ends,
-            "weights": self.pieces.weights, "chunks": self.pieces.chunks,
+            "weights": _finite(self.pieces.weights), "chunks": self.pieces.chunks,
             "unknown": list(compress(range(len(self.pieces)), self.pieces.unknown)),
             "notes": list(self.notes()),
         }  # fmt: skip
+
+
+def _finite(weights: list[float]) -> list[float | None]:
+    """Weights as JSON has numbers for them: `(a:nan)` and `(a:inf)` are weights to ComfyUI, but none to JSON."""
+    if all(map(math.isfinite, weights)):
+        return weights
+    return [weight if math.isfinite(weight) else None for weight in weights]
 
 
 def read_by_clip(tokenizer, text: str, weighted: bool = True) -> Reading:
