@@ -1,0 +1,97 @@
+"""What two prompts change in a velocity, from its four values on one x_t. Pure torch.
+
+v11 has both prompts, v10 T5's alone, v01 CLIP's alone, v00 neither. A road's unique effect is what it changes beside
+the other, its solo effect what it changes without. The whole effect E = v11 - v00 is split after Shapley: a road's part
+is the mean of both, so the parts add up to E, and their shares <part, E> / |E|^2 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+ROADS = ("clip", "t5")
+# In the order of Effects.norms. D_clip and D_t5 are the unique effects.
+VELOCITY, WHOLE = "velocity", "whole"
+NORMS = (VELOCITY, "D_clip", "D_t5", "solo_clip", "solo_t5", "interaction", WHOLE)
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """One moment's. Norms are absolute here; what they are relative to, |v11|, is the first of them.
+
+    `norms` [7, B], `parts` <part, E> [2, B], `maps` the parts' length in each latent cell against the velocity's mean
+    there [2, B, H, W], `blocks` the unique effects in some blocks alone [2, B].
+    """
+
+    norms: Tensor
+    parts: Tensor
+    maps: Tensor
+    blocks: Tensor | None = None
+
+    def on_cpu(self) -> Effects:
+        moved = {name: value.to("cpu") for name, value in vars(self).items() if value is not None}
+        return replace(self, **moved)
+
+
+def effects(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor, within: Sequence[Tensor] = ()) -> Effects:
+    """From velocities [B, C, H, W]; `within` has those whose CLIP, and whose T5, is missing in some blocks alone."""
+    unique = v11 - v10, v11 - v01
+    solo = v01 - v00, v10 - v00
+    whole = v11 - v00
+    parts = [(one + other) / 2 for one, other in zip(unique, solo, strict=True)]
+    norms = torch.stack([_norm(each) for each in (v11, *unique, *solo, unique[0] - solo[0], whole)])
+    dots = torch.stack([(part * whole).flatten(1).sum(1) for part in parts])
+    mean = _cells(v11).square().flatten(1).mean(1).sqrt()[:, None, None]
+    maps = torch.stack([_divided(_cells(part), mean) for part in parts])
+    blocks = torch.stack([_norm(v11 - each) for each in within]) if len(within) else None
+    return Effects(norms, dots, maps, blocks)
+
+
+def _norm(v: Tensor) -> Tensor:
+    return v.flatten(1).norm(dim=1)
+
+
+def _cells(v: Tensor) -> Tensor:
+    return v.norm(dim=1)
+
+
+def _divided(some: Tensor, other: Tensor) -> Tensor:
+    return torch.where(other > 0, some / other.clamp_min(torch.finfo(other.dtype).tiny), 0.0)
+
+
+Numbers = dict[str, "float | None"]
+
+
+def pooled(several: Sequence[Effects]) -> Numbers:
+    """Of several moments and all their pictures together: root mean squares, relative to the velocity's.
+
+    Shares are of all their effects' squares, so that a moment counts as much as the prompts change in it; they are None
+    where nothing is changed at all.
+    """
+    squares = sum(each.norms.double().square().sum(1) for each in several)
+    relative = _divided(squares, squares[:1]).sqrt()
+    numbers: Numbers = {name: float(value) for name, value in zip(NORMS, relative, strict=True) if name != VELOCITY}
+    parts = sum(each.parts.double().sum(1) for each in several)  # their sum is |E|^2
+    for road, part in zip(ROADS, parts, strict=True):
+        numbers[f"share_{road}"] = float(part / parts.sum()) if squares[-1] > 0 else None
+    if several[0].blocks is not None:
+        inside = sum(each.blocks.double().square().sum(1) for each in several)
+        for road, value in zip(ROADS, _divided(inside, squares[:1]).sqrt(), strict=True):
+            numbers[f"blocks_{road}"] = float(value)
+    return numbers
+
+
+def of_picture(one: Effects, picture: int) -> Effects:
+    """One picture's of a batch."""
+    at = slice(picture, picture + 1)
+    blocks = None if one.blocks is None else one.blocks[:, at]
+    return Effects(one.norms[:, at], one.parts[:, at], one.maps[:, at], blocks)
+
+
+def maps(several: Sequence[Effects]) -> Tensor:
+    """[2, B, H, W]: where each road's part is, the mean over moments."""
+    return torch.stack([each.maps for each in several]).float().mean(0)

@@ -1,0 +1,73 @@
+"""How much of the modulation comes from time, guidance and CLIP. Pure torch.
+
+Every block's modulation is W SiLU(time_in(t) + guidance_in(g) + vector_in(clip)) + b (BFL's flux/modules/layers.py).
+SiLU is not linear, so each of the three gets its Shapley part of the difference to W SiLU(0) + b, over the eight ways
+of leaving some of them out: the reference is zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from math import factorial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+SOURCES = ("time", "guidance", "clip")
+Table = Callable[[Tensor], Tensor]
+
+
+def tables(flux) -> dict[str, list[Table]] | None:
+    """A FLUX.1's modulations by the kind of block, or None for a model that does not show them."""
+    try:
+        return {
+            "double, picture": [block.img_mod.lin for block in flux.double_blocks],
+            "double, text": [block.txt_mod.lin for block in flux.double_blocks],
+            "single": [block.modulation.lin for block in flux.single_blocks],
+            "last layer": [flux.final_layer.adaLN_modulation[1]],
+        }
+    except AttributeError:
+        return None
+
+
+def weights() -> Tensor:
+    """[3, 8]: what the value of each subset (its bits are the sources in it) counts in the part of each source."""
+    out = torch.zeros(len(SOURCES), 8)
+    for source in range(len(SOURCES)):
+        for subset in range(8):
+            others = bin(subset & ~(1 << source)).count("1")
+            share = factorial(others) * factorial(2 - others) / factorial(3)
+            out[source, subset] = share if subset >> source & 1 else -share
+    return out
+
+
+def parts(table: Mapping[str, Sequence[Table]], embeddings: Sequence[Tensor], null: Tensor) -> Tensor:
+    """[kinds + 1, 5]: <part, E> of the three sources, |E|^2, and |f - f with CLIP's null|^2; the last row is the sum.
+
+    `embeddings` are those of the three sources [hidden], `null` is what stands for CLIP's without a prompt.
+    """
+    bits = torch.tensor([[subset >> source & 1 for source in range(3)] for subset in range(8)])
+    rows = bits.to(embeddings[0]) @ torch.stack(list(embeddings))
+    rows = silu(torch.cat([rows, (embeddings[0] + embeddings[1] + null)[None]]))  # [9, hidden]
+    count = weights().to(rows.device)
+    out = [sum(_of_one(each(rows).float(), count) for each in kind) for kind in table.values()]
+    return torch.stack([*out, sum(out)])
+
+
+def _of_one(values: Tensor, count: Tensor) -> Tensor:
+    whole = values[7] - values[0]
+    dots = (count @ values[:8]) @ whole
+    return torch.stack([*dots, whole @ whole, (values[7] - values[8]).square().sum()])
+
+
+def shares(several: Sequence[Tensor], kinds: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Of several moments' parts: each source's share by kind of block, and how far the CLIP prompt alone moves it."""
+    total = sum(each.double() for each in several)
+    out = {}
+    for kind, row in zip(chain(kinds, ["all"]), total, strict=True):
+        whole = float(row[3])
+        numbers = {source: float(row[at]) / whole for at, source in enumerate(SOURCES)}
+        out[kind] = {**numbers, "clip_prompt": (float(row[4]) / whole) ** 0.5}
+    return out

@@ -1,0 +1,169 @@
+"""Encoder Influence and what shows its readings. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+
+import comfy.model_base
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ...condition.controls import TXT, VEC
+from ...condition.place.blocks import PRESETS, Blocks
+from ...notice import show
+from ...sample.apply import attach
+from ...sockets import FluxInfluence, FluxTxt, FluxVec
+from ..attach import probed
+from ..record import Probe
+from . import drawing
+from .reading import PARTS, as_json, csv
+from .recording import KEY, NAME, Plan, Recorder
+from .retelling import Null, plain
+from .telling import sentence
+
+CATEGORY = "Flux Duet/probe"
+EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
+CELL = 8  # pixels of the picture for one of the latent's
+
+
+class Influence(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetInfluence",
+            display_name=NAME,
+            category=CATEGORY,
+            description="Measures what each prompt does: at each step, on the same noisy picture, the model is asked "
+            "again without CLIP's prompt, without T5's, and without either. The picture stays the same to the last "
+            "bit.",
+            search_aliases=["clip vs t5", "does clip matter", "prompt influence", "counterfactual", "probe"],
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs, before any sampler."),
+                io.Combo.Input(
+                    "null", options=[EMPTY, ZEROS, BOTH], default=EMPTY,
+                    tooltip="What counts as no prompt: the encoding of an empty text, or zeros. both: each for itself, "
+                    "at twice the extra cost.",
+                ),
+                io.Int.Input(
+                    "every", default=1, min=1, max=1000,
+                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 4 times a plain "
+                    "one, with both nulls 7 times.",
+                ),
+                FluxVec.Input(
+                    "empty_vec", optional=True,
+                    tooltip="CLIP-L Encode of an empty text. Without it, choose null: zeros.",
+                ),
+                FluxTxt.Input(
+                    "empty_txt", optional=True,
+                    tooltip="T5 Encode of an empty text. Without it, choose null: zeros.",
+                ),
+                io.String.Input(
+                    "blocks", default="", optional=True, advanced=True,
+                    tooltip="Besides, what is changed if these blocks alone do not see a prompt: numbers (0 to 18 are "
+                    "FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, single, final. Empty: "
+                    "not measured. Two more evaluations.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output("probed", display_name="model", tooltip="For the sampler of the run to be measured."),
+                FluxInfluence.Output("probe", display_name="probe", tooltip="For Show Influence."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model, null=EMPTY, every=1, empty_vec=None, empty_txt=None, blocks="") -> io.NodeOutput:
+        if not isinstance(model.model, comfy.model_base.Flux):
+            raise ValueError(f"{NAME}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+        where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
+        where = None if not where.words or where.is_none else where
+        plan = Plan(_nulls(null, empty_vec, empty_txt), every, where)
+        probe = Probe(NAME)
+        model = model if where is None else attach(model)
+        out = probed(model, probe, KEY, lambda guider, sigmas: Recorder(plan, guider, sigmas))
+        return io.NodeOutput(out, probe)
+
+
+def _nulls(null: str, empty_vec, empty_txt) -> list[Null]:
+    nulls = []
+    if null in (EMPTY, BOTH):
+        if empty_vec is None or empty_txt is None:
+            missing = " and ".join(
+                name for name, got in (("empty_vec", empty_vec), ("empty_txt", empty_txt)) if got is None
+            )
+            raise ValueError(
+                f"{NAME}: null is '{null}' and {missing} is not connected. Connect CLIP-L Encode and T5 Encode of an "
+                f"empty text, or set null to '{ZEROS}'."
+            )
+        nulls.append(Null(EMPTY, {VEC: plain(empty_vec, "empty_vec"), TXT: plain(empty_txt, "empty_txt")}))
+    return nulls if null == EMPTY else [*nulls, Null(ZEROS, {VEC: None, TXT: None})]
+
+
+class ShowInfluence(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetInfluenceShow",
+            display_name="Show Influence",
+            category=CATEGORY,
+            description="What Encoder Influence has read of the run that gave this LATENT: plots, maps, numbers and a "
+            "sentence.",
+            search_aliases=["clip vs t5", "influence plot", "where does clip matter"],
+            is_output_node=True,
+            inputs=[
+                FluxInfluence.Input("probe", tooltip="From Encoder Influence."),
+                io.Latent.Input("latent", tooltip="The LATENT of the sampler behind it."),
+                io.Combo.Input(
+                    "part", options=list(PARTS), default=PARTS[0],
+                    tooltip="Which steps the maps are of. Everything else is of all steps.",
+                ),
+                io.Image.Input("picture", optional=True, tooltip="The decoded picture, to stand beside the maps."),
+            ],
+            outputs=[
+                io.Image.Output("plot", display_name="plot", tooltip="Effects and shares step by step, and what the "
+                "modulation is made of."),
+                io.Image.Output("map", display_name="map", tooltip="Where each prompt matters, one for each picture."),
+                io.Mask.Output("clip_mask", display_name="CLIP mask", tooltip="Where CLIP matters; 1 is the most that "
+                "either road does anywhere."),
+                io.Mask.Output("t5_mask", display_name="T5 mask", tooltip="Where T5 matters, on the same scale."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
+                io.String.Output("csv", display_name="csv", tooltip="A line for each step."),
+                io.String.Output("json", display_name="json", tooltip="Every number, by step, third and picture."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, probe, latent, part=PARTS[0], picture=None) -> io.NodeOutput:
+        reading = probe.reading(latent)
+        if not reading.part(part):
+            raise ValueError(
+                f"Show Influence: no step of the run's {part} was measured (every {reading.every}th of "
+                f"{reading.steps}). Choose the whole run, or measure more often in {NAME}."
+            )
+        told = sentence(reading)
+        found, most = drawing.masks(reading, part)
+        plot = image([drawing.plot(reading)])
+        pages = drawing.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
+        clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
+        data = json.dumps(as_json(reading, told))
+        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told)}
+        return io.NodeOutput(plot, image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)
+
+
+def _fitting(picture: Tensor | None, count: int) -> Tensor | None:
+    if picture is not None and len(picture) != count:
+        raise ValueError(
+            f"Show Influence: got {len(picture)} pictures for a LATENT of {count}. Connect VAE Decode of that LATENT."
+        )
+    return picture
+
+
+def image(pages: list[Image.Image]) -> Tensor:
+    """Pages of one size as an IMAGE."""
+    return torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
+
+
+NODES = [Influence, ShowInfluence]

@@ -1,0 +1,100 @@
+"""What Encoder Influence has read of a run, and its numbers as CSV and JSON. Pure torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from . import modulation
+from .effects import Effects, Numbers, of_picture, pooled
+
+PARTS = ("whole run", "first third", "middle third", "last third")
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown."""
+
+    step: int
+    sigma: float
+    percent: float
+    effects: Mapping[str, Effects]
+    modulation: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew."""
+
+    moments: Sequence[Moment]
+    steps: int
+    every: int
+    rows: tuple[int, int]
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def nulls(self) -> list[str]:
+        return list(self.moments[0].effects)
+
+    @property
+    def times(self) -> float:
+        """The cost, as a multiple of the plain run."""
+        return sum(self.rows) / max(self.rows[0], 1)
+
+    def part(self, name: str) -> list[Moment]:
+        """The moments of a part of the run, by the numbers of their steps; none where no step of it was measured."""
+        number = PARTS.index(name) - 1
+        return [each for each in self.moments if number < 0 or 3 * each.step // self.steps == number]
+
+    def steps_of(self, name: str) -> int:
+        """How many of the run's steps this part has."""
+        number = PARTS.index(name) - 1
+        return sum(1 for step in range(self.steps) if number < 0 or 3 * step // self.steps == number)
+
+    def numbers(self, name: str, null: str) -> Numbers | None:
+        """Of a part of the run."""
+        moments = self.part(name)
+        return pooled([each.effects[null] for each in moments]) if moments else None
+
+    def modulation(self) -> dict[str, dict[str, float]] | None:
+        """Shares of time, guidance and CLIP by the kind of block, over the whole run."""
+        parts = [each.modulation for each in self.moments if each.modulation is not None]
+        return modulation.shares(parts, self.kinds) if parts else None
+
+
+def table(reading: Reading) -> list[dict[str, Any]]:
+    """A row for each step and null."""
+    return [
+        {"null": null, "step": each.step, "percent": round(each.percent, 3), "sigma": each.sigma,
+         **pooled([each.effects[null]])}
+        for null in reading.nulls for each in reading.moments
+    ]  # fmt: skip
+
+
+def csv(reading: Reading) -> str:
+    """The table, with a line of names first; a share of nothing is left empty."""
+    rows = table(reading)
+    lines = [[*rows[0]], *(["" if value is None else f"{value}" for value in row.values()] for row in rows)]
+    return "\n".join(",".join(line) for line in lines) + "\n"
+
+
+def as_json(reading: Reading, told: str) -> dict[str, Any]:
+    """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1."""
+    pictures = next(iter(reading.moments[0].effects.values())).norms.shape[1]
+    alone = [
+        {null: pooled([of_picture(each.effects[null], at) for each in reading.moments]) for null in reading.nulls}
+        for at in range(pictures)
+    ]
+    return {
+        "sentence": told,
+        "steps": reading.steps,
+        "every": reading.every,
+        "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
+        "parts": {name: {null: reading.numbers(name, null) for null in reading.nulls} for name in PARTS},
+        "pictures": alone,
+        "per_step": table(reading),
+        "modulation": {"reference": "zeros", "clip_prompt_against": reading.nulls[0], "shares": reading.modulation()},
+    }

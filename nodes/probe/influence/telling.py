@@ -1,0 +1,93 @@
+"""A reading in plain words, true of its numbers. Pure."""
+
+from __future__ import annotations
+
+from .effects import ROADS, Numbers, pooled
+from .reading import PARTS, Reading
+
+NAMES = {"clip": "CLIP", "t5": "T5"}
+
+# When a road is said to repeat the other: alone it does at least AUDIBLE of what both do together (less is too little
+# to compare), and of that not even REPEATED is left beside the other. Two roads that simply add up keep all of it.
+AUDIBLE, REPEATED = 0.1, 0.5
+NOTHING = 1e-9  # of the velocity: what rounding alone might leave
+
+
+def sentence(reading: Reading) -> str:
+    """Who decides, early and in all, whether one repeats the other, and what the measurement cost."""
+    null = reading.nulls[0]
+    numbers = reading.numbers(PARTS[0], null)
+    parts = [_decides(reading, null, numbers), *_repeats(numbers), *_other_null(reading)]
+    return " ".join([*parts, cost(reading)])
+
+
+def _decides(reading: Reading, null: str, numbers: Numbers) -> str:
+    against = _against(null)
+    if numbers["whole"] <= NOTHING:
+        return f"Neither prompt says more than {against}: both change exactly nothing."
+    lead, other = sorted(ROADS, key=lambda road: numbers[f"share_{road}"], reverse=True)
+    if numbers[f"D_{other}"] <= NOTHING and numbers[f"solo_{other}"] <= NOTHING:
+        idle = f"{NAMES[other]}'s prompt changes nothing against {against}"
+        return f"{NAMES[lead]} decides everything: {idle}. {_size(numbers)}"
+    early = reading.numbers(PARTS[1], null)
+    whole = f"{_percent(numbers[f'share_{lead}'])} of all {_steps(reading.steps)}"
+    if early is None or reading.steps < 3 or early["whole"] <= NOTHING:
+        said = f"{NAMES[lead]} decides {whole}"
+    else:
+        first = _steps(reading.steps_of(PARTS[1]))
+        leads = max(ROADS, key=lambda road: early[f"share_{road}"])
+        then = f"and {whole}" if leads == lead else f"but {NAMES[lead]} {whole}"
+        said = f"{NAMES[leads]} decides {_percent(early[f'share_{leads}'])} of the first {first} {then}"
+    shares = [pooled([each.effects[null]])[f"share_{other}"] for each in reading.moments]
+    most = max(share for share in shares if share is not None)
+    often = "" if reading.every == 1 else " measured"
+    return f"{said}; {NAMES[other]} never more than {_percent(most)} of a{often} step. {_size(numbers)}"
+
+
+def _size(numbers: Numbers) -> str:
+    return f"Both prompts together change the model's velocity by {_percent(numbers['whole'])}."
+
+
+def _repeats(numbers: Numbers) -> list[str]:
+    said = []
+    repeating = [road for road in ROADS if repeats(numbers, road)]
+    for road in repeating:
+        other = NAMES[ROADS[1 - ROADS.index(road)]]
+        said.append(
+            f"{NAMES[road]} repeats what {other} says: alone it changes the velocity by "
+            f"{_percent(numbers[f'solo_{road}'])}, beside {other} by {_percent(numbers[f'D_{road}'])}."
+        )
+    return said
+
+
+def repeats(numbers: Numbers, road: str) -> bool:
+    """Whether a road's effect is for the most part what the other does as well."""
+    unique, solo = numbers[f"D_{road}"], numbers[f"solo_{road}"]
+    return solo > AUDIBLE * numbers["whole"] and unique < REPEATED * solo
+
+
+def _other_null(reading: Reading) -> list[str]:
+    said = []
+    for null in reading.nulls[1:]:
+        numbers = reading.numbers(PARTS[0], null)
+        if numbers["whole"] > NOTHING:
+            shares = " and ".join(f"{NAMES[road]} {_percent(numbers[f'share_{road}'])}" for road in ROADS)
+            said.append(f"Against {_against(null)} it is {shares}.")
+    return said
+
+
+def cost(reading: Reading) -> str:
+    return f"Measured with {reading.times:.3g} times the evaluations of the plain run."
+
+
+def _against(null: str) -> str:
+    return {"zeros": "zeros", "empty prompt": "the empty prompt"}[null]
+
+
+def _percent(share: float) -> str:
+    digits = 0 if abs(share) >= 0.1 else 1 if abs(share) >= 0.01 else 2
+    return f"{100 * share:.{digits}f} %"
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
