@@ -1,0 +1,105 @@
+"""Word Ablation. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import comfy.samplers
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...notice import show
+from ...sample.sampling import SCHEDULERS, Plan
+from .drawing import plot
+from .measuring import NAME, measure, prompts
+from .reading import as_json, sentence
+
+
+class Words(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetWords",
+            display_name=NAME,
+            category="Flux Duet/probe",
+            description="Leaves out each word of both prompts in turn and measures how the model's velocity changes, "
+            "at a few levels of noise of one run. For T5 in two ways: the word's rows deleted, and the text encoded "
+            "again without it.",
+            search_aliases=["word importance", "token ablation", "which word", "prompt words", "probe"],
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L, as for CLIP-L Encode."),
+                io.Clip.Input("t5", tooltip="Any CLIP that holds T5, as for T5 Encode."),
+                io.String.Input(
+                    "clip_text", multiline=True, dynamic_prompts=True,
+                    tooltip="CLIP's prompt. Parentheses are text here, not weights.",
+                ),
+                io.String.Input(
+                    "t5_text", multiline=True, dynamic_prompts=True,
+                    tooltip="T5's prompt. Parentheses are text here, not weights.",
+                ),
+                io.Latent.Input("latent", tooltip="The picture's size; a batch is measured as a whole."),
+                io.Float.Input(
+                    "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+                    tooltip="Distilled guidance, as in Dual Prompt; -1 is off.",
+                ),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+                    tooltip="The noise that the picture grows from.",
+                ),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of the one run that is sampled."),
+                io.Combo.Input(
+                    "sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
+                    tooltip="How a step is taken.",
+                ),
+                io.Combo.Input(
+                    "scheduler", options=SCHEDULERS, default="simple", tooltip="How the noise falls, as in MMDiT "
+                    "Sampler.",
+                ),
+                io.String.Input(
+                    "at", default="0.9, 0.6, 0.3",
+                    tooltip="Levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are taken.",
+                ),
+                io.String.Input(
+                    "words", default="", optional=True,
+                    tooltip="Only these words, such as: red, circle. Empty: all. A word costs up to two evaluations at "
+                    "each level for T5 and one for CLIP.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("plot", display_name="plot", tooltip="Bars for each word."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
+                io.String.Output("json", display_name="json", tooltip="Every word at every level."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, model, clip, t5, clip_text, t5_text, latent, guidance, seed, steps, sampler, scheduler,
+        at="0.9, 0.6, 0.3", words="",
+    ) -> io.NodeOutput:  # fmt: skip
+        plan = Plan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
+        told = prompts(clip, t5, clip_text, t5_text, words)
+        reading = measure(model, *told, latent, guidance, plan, levels(at))
+        said = sentence(reading)
+        picture = torch.from_numpy(np.asarray(plot(reading), dtype=np.float32) / 255)[None]
+        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(said)}
+        return io.NodeOutput(picture, said, json.dumps(as_json(reading, said)), ui=shown)
+
+
+def levels(text: str) -> list[float]:
+    """`0.9, 0.6` -> [0.9, 0.6]. Raises ValueError for anything but numbers from 0 to 1."""
+    try:
+        found = [float(each) for each in re.split(r"[,\s]+", text) if each]
+    except ValueError:
+        found = []
+    if not found or not all(0 <= each <= 1 for each in found):
+        raise ValueError(f"{NAME}: got {text!r} for the levels of noise, expected numbers from 0 to 1: 0.9, 0.6, 0.3.")
+    return found
+
+
+NODES = [Words]

@@ -1,0 +1,86 @@
+"""What Word Ablation has found, in numbers and in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+CLIP, T5 = "CLIP", "T5"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One word's effects at each level of noise, relative to |v|: the velocity's change where the word is left out.
+
+    `deleted`: without its rows. `encoded`: the text encoded again without it. `leaked`: from the one to the other, so
+    what of the word stands in other words' rows. CLIP has one vector for all words, so there is `encoded` alone.
+    """
+
+    road: str
+    word: str
+    start: int
+    tokens: int
+    encoded: tuple[float, ...]
+    deleted: tuple[float, ...] = ()
+    leaked: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`sigmas` are the run's levels that were measured at; `rows` went through the model, plain ones and anew."""
+
+    found: Sequence[Found]
+    steps: Sequence[int]
+    sigmas: Sequence[float]
+    rows: tuple[int, int]
+
+    @property
+    def times(self) -> float:
+        return sum(self.rows) / max(self.rows[0], 1)
+
+
+def as_json(reading: Reading, told: str) -> dict[str, Any]:
+    return {
+        "sentence": told,
+        "steps": list(reading.steps),
+        "sigmas": list(reading.sigmas),
+        "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
+        "words": [
+            {"road": each.road, "word": each.word, "start": each.start, "tokens": each.tokens,
+             "encoded again": list(each.encoded),
+             **({"rows deleted": list(each.deleted), "leaked": list(each.leaked)} if each.deleted else {})}
+            for each in reading.found
+        ],
+    }  # fmt: skip
+
+
+def sentence(reading: Reading) -> str:
+    """Which word of each road matters most, and how much of the words stands in others' rows."""
+    said = [told for road in (T5, CLIP) if (told := _most(reading, road))]
+    of_t5 = [each for each in reading.found if each.road == T5]
+    if of_t5:
+        rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
+        said.append(
+            f"A T5 word's own rows are worth {_percent(rows)} on average, and what the others' rows have taken from it "
+            f"{_percent(leaked)}."
+        )
+    levels = ", ".join(f"{sigma:.2f}" for sigma in reading.sigmas)
+    said.append(f"Means over sigma {levels}; measured with {reading.times:.3g} times the evaluations of the plain run.")
+    return " ".join(said)
+
+
+def _most(reading: Reading, road: str) -> str:
+    words = [each for each in reading.found if each.road == road]
+    if not words:
+        return ""
+    first = max(words, key=lambda each: mean(each.encoded))
+    if not mean(first.encoded):
+        return f"No word of {road}'s prompt changes anything."
+    return f"Of {road}'s words '{first.word}' changes the velocity most: by {_percent(mean(first.encoded))}."
+
+
+def _percent(share: float) -> str:
+    digits = 0 if abs(share) >= 0.1 else 1 if abs(share) >= 0.01 else 2
+    return f"{100 * share:.{digits}f} %"

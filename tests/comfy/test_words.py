@@ -1,0 +1,107 @@
+"""Word Ablation in the real model: a word's numbers against prompts made by hand."""
+
+import json
+
+import comfy.sd
+import pytest
+import torch
+
+from flux_duet.nodes.condition.conditioning import join
+from flux_duet.nodes.encode.clip_prompt import FIRST, encode_clip_prompt
+from flux_duet.nodes.encode.encoding import encode_t5
+from flux_duet.nodes.encode.text.lengths import COMFYUI
+from flux_duet.nodes.encode.text.weights import OFF
+from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
+from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.nodes.streams import ClipVec, Span, T5Text
+
+pytestmark = pytest.mark.usefixtures("as_executed")
+
+LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
+T5_TEXT, CLIP_TEXT = "a chartreuse circle, left of (stripes)", "at night"
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
+
+
+@pytest.fixture
+def ablate(model, singles):
+    clip, t5 = singles
+
+    def run(clip_text=CLIP_TEXT, t5_text=T5_TEXT, latent=LATENT, **options):
+        given = {"guidance": 3.5, "seed": 5, "steps": STEPS, "sampler": "euler", "scheduler": "simple", **options}
+        return Words.execute(model, clip, t5, clip_text, t5_text, latent, **given).result
+
+    return run
+
+
+def test_every_word_of_both_roads_and_no_sign(ablate):
+    plot, told, data = ablate()
+    data = json.loads(data)
+    assert [(each["road"], each["word"]) for each in data["words"]] == [
+        *(("T5", word) for word in ("a", "chartreuse", "circle", "left", "of", "stripes")), ("CLIP", "at"),
+        ("CLIP", "night")]
+    assert data["words"][1]["tokens"] > 1, "a word of several tokens is one"
+    assert data["words"][2]["start"] == T5_TEXT.index("circle")
+    assert len(data["sigmas"]) == 3 and all(len(each["encoded again"]) == 3 for each in data["words"])
+    assert data["cost"] == {"plain": STEPS, "extra": 3 * (2 * 6 + 2), "times": 1 + 3 * 14 / STEPS}
+    assert data["sentence"] == told and plot.ndim == 4
+
+
+def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
+    """Measured by Encoder Influence, which asks with the prompt without the word instead of an empty one."""
+    clip, t5 = singles
+    data = json.loads(ablate(words="circle, night", at="1")[2])
+    circle, night = data["words"]
+    txt, vec = encode_t5(t5, T5_TEXT, COMFYUI, OFF)[0], encode_clip_prompt(clip, CLIP_TEXT, FIRST, False)[0]
+    first = len(t5.tokenizer.t5xxl.tokenizer("a chartreuse", add_special_tokens=False)["input_ids"])
+    rows = txt.spans[0].tensor
+    without = torch.cat([rows[:, :first], rows[:, first + circle["tokens"]:]], 1)
+    again = encode_t5(t5, "a chartreuse, left of (stripes)", COMFYUI, OFF)[0].spans[0].tensor[:, : without.shape[1]]
+    dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
+
+    def change(t5_null: torch.Tensor, clip_null: ClipVec, road: str) -> float:
+        out, probe = Influence.execute(model, EMPTY, 100, clip_null, T5Text((Span(t5_null),))).result
+        latent = MMDiTSampler.execute(out, join(vec, txt, 3.5), LATENT, None, seed=5, steps=STEPS, sampler="euler",
+                                      scheduler="simple")[0]
+        return probe.reading(latent).numbers("whole run", EMPTY)[f"D_{road}"]
+
+    assert circle["rows deleted"][0] == pytest.approx(change(without, dark, "t5"), rel=1e-3)
+    assert circle["encoded again"][0] == pytest.approx(change(again, dark, "t5"), rel=1e-3)
+    assert night["encoded again"][0] == pytest.approx(change(without, dark, "clip"), rel=1e-3)
+    # leaked: from the one velocity to the other, so within the triangle
+    assert circle["leaked"][0] <= circle["rows deleted"][0] + circle["encoded again"][0]
+    assert circle["leaked"][0] >= abs(circle["rows deleted"][0] - circle["encoded again"][0])
+
+
+def test_levels_are_those_of_the_nearest_steps(ablate):
+    data = json.loads(ablate(at="0.95, 0.94, 0.1", words="circle")[2])
+    assert len(data["sigmas"]) == len(data["steps"]) == 2, "two levels that fall on one step are one"
+    assert data["steps"][-1] == STEPS - 1
+    with pytest.raises(ValueError, match="numbers from 0 to 1"):
+        ablate(at="0.9, high")
+
+
+def test_a_batch_and_no_words_for_one_road(ablate):
+    data = json.loads(ablate(clip_text="", latent={"samples": torch.zeros(2, 16, 8, 8)}, words="left", at="0.9")[2])
+    assert [(each["road"], each["word"]) for each in data["words"]] == [("T5", "left")]
+    with pytest.raises(ValueError, match="two prompts without a word"):
+        ablate(clip_text="", t5_text="...")
+    with pytest.raises(ValueError, match="neither prompt has the word 'square'"):
+        ablate(words="square")
+
+
+def test_words_that_clip_does_not_read_are_none(ablate):
+    long = "night " * 80
+    data = json.loads(ablate(clip_text=long, t5_text="", at="0.9", steps=2)[2])
+    assert len(data["words"]) == 75
+
+
+def test_a_clip_without_the_encoder_is_told(model, singles):
+    clip, t5 = singles
+    with pytest.raises(ValueError, match="holds no T5"):
+        Words.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
