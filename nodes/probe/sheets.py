@@ -88,6 +88,14 @@ def _paragraph(draw, at: tuple[float, float], lines: Sequence[str], hue, anchor:
         draw.text((at[0], at[1] + number * LINE), line, fill=hue, font=font(), anchor=f"{anchor}a")
 
 
+def note(text: str, width: int) -> Image.Image:
+    """A page of text alone."""
+    lines = wrapped(text, width - 2 * MARGIN)
+    page = Image.new("RGB", (width, LINE * len(lines) + MARGIN), PAPER)
+    _paragraph(ImageDraw.Draw(page), (MARGIN, 0), lines, INK)
+    return page
+
+
 # ---- the film strip
 
 
@@ -204,20 +212,22 @@ class Panel:
 
 
 def panels(title: str, note: str, given: Sequence[Panel], width: int = 860) -> Image.Image:
-    """Maps side by side, each under its name."""
+    """Maps side by side, each under its name, which may have several lines."""
     room = (width - 2 * MARGIN - GAP * (len(given) - 1)) // len(given)
     shown = [_tinted(panel, min(room, 200)) for panel in given]
     height = max(each.height for each in shown)
     notes = wrapped(note, width - 2 * MARGIN)
-    page = Image.new("RGB", (width, TOP + 14 + height + 14 + LINE * len(notes) + 8), PAPER)
+    names = max(len(panel.name.split("\n")) for panel in given)
+    top = TOP + LINE * names
+    page = Image.new("RGB", (width, top + height + 14 + LINE * len(notes) + 8), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((MARGIN, 16), title, fill=INK, font=font(TITLE))
     for number, (panel, each) in enumerate(zip(given, shown, strict=True)):
         x = MARGIN + number * (min(room, 200) + GAP)
-        draw.text((x, TOP - 6), panel.name, fill=panel.hue, font=font())
-        page.paste(each, (x, TOP + 14))
-        draw.rectangle([x - 1, TOP + 13, x + each.width, TOP + 14 + each.height], outline=RULE)
-    _paragraph(draw, (MARGIN, TOP + 14 + height + 12), notes, MUTED)
+        _paragraph(draw, (x, TOP - 6), panel.name.split("\n"), panel.hue)
+        page.paste(each, (x, top))
+        draw.rectangle([x - 1, top - 1, x + each.width, top + each.height], outline=RULE)
+    _paragraph(draw, (MARGIN, top + height + 10), notes, MUTED)
     return page
 
 

@@ -84,15 +84,9 @@ class SwitchSweep(io.ComfyNode):
             kind = ROUGH if rough else BLANK
             pictures = [sheets.enlarged(each) for each in rough] if rough else [sheets.blank()] * len(swept.switches)
         strip = sheets.pixels(story.strip(pictures, kind))
-        latents = {**_kept(latent), "samples": swept.samples}
         told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence)}
-        return io.NodeOutput(strip, latents, sheets.pixels(story.curve()), story.as_json(), story.sentence, ui=told)
-
-
-def _kept(latent: dict) -> dict:
-    """What a LATENT of one picture says that holds for many of it."""
-    return {key: value for key, value in latent.items()
-            if key not in ("batch_index", "noise_mask") and not key.startswith("downscale_ratio_")}  # fmt: skip
+        latents, curve = {"samples": swept.samples}, sheets.pixels(story.curve())
+        return io.NodeOutput(strip, latents, curve, story.as_json(), story.sentence, ui=told)
 
 
 NODES = [SwitchSweep]

@@ -1,0 +1,1 @@
+"""What does each road explain? CLIP prompts x T5 prompts x seeds, and the variance that each of them accounts for."""

@@ -1,0 +1,84 @@
+"""Draws the cells of a grid and keeps their latents on disk, so that a grid can be taken up again. Imports ComfyUI.
+
+A cell is kept under the digest of all that its numbers depend on: drawn again, it would be the same. So an interrupted
+grid goes on where it stopped, after a restart too, and a grid with one more prompt draws that prompt's cells alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import comfy.model_management
+import folder_paths
+import torch
+from torch import Tensor
+
+from ...condition.conditioning import join
+from ...encode.keep.store import Settings, Store
+from ...notice import show
+from ...sample.sampling import Plan, sample
+from ...streams import ClipVec, T5Text
+from . import identity
+
+LIMIT_MB = 1024  # a latent of 1024 x 1024 pixels takes one
+FORGOTTEN = 14 * 24 * 3600  # seconds unused
+
+
+class Cells(Store):
+    """The folder of cells; what was not used for longest goes first, and after two weeks in any case."""
+
+    def settings(self) -> Settings:
+        return Settings(limit_mb=LIMIT_MB)
+
+    def forget(self) -> None:
+        for path in self.folder.glob("*.safetensors"):
+            with contextlib.suppress(OSError):  # another process may do the same
+                if time.time() - path.stat().st_mtime > FORGOTTEN:
+                    path.unlink()
+
+
+def cells() -> Cells:
+    return Cells(Path(folder_paths.get_system_user_directory("flux_duet")) / "cells")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W], how many were there already, and whether any is kept."""
+
+    latents: Tensor
+    found: int
+    kept: bool
+
+
+def draw(
+    model, vecs: Sequence[ClipVec], txts: Sequence[T5Text], guidance: float, latent: dict, plan: Plan,
+    seeds: Sequence[int], keep: bool = True,
+) -> Drawn:  # fmt: skip
+    """Every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler draws it."""
+    if len(latent["samples"]) != 1:
+        raise ValueError(
+            f"Prompt Grid: got a LATENT with {len(latent['samples'])} pictures, expected one. `seeds` draws several of "
+            "each cell."
+        )
+    shelf, told = cells(), identity.of_model(model) if keep else None
+    shelf.forget()
+    places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
+    drawn, found = [], 0
+    for number, (seed, vec, txt) in enumerate(places, 1):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
+        its_plan = replace(plan, seed=seed)
+        key = identity.of_cell(told, vec, txt, guidance, latent, its_plan)
+        cell = shelf.get(key) if key else None
+        found += cell is not None
+        if cell is None:
+            cell = sample(model, join(vec, txt, guidance), None, latent, its_plan)["samples"]
+            if key:
+                shelf.put(key, cell)
+        drawn.append(cell.to(comfy.model_management.intermediate_device()))
+    grid = torch.cat(drawn)
+    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, bool(told))

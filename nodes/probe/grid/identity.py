@@ -1,0 +1,146 @@
+"""What a picture's numbers depend on, as a digest; None where that cannot be told. Imports ComfyUI.
+
+A MODEL is told by the content of the file that ComfyUI loaded it from, by the biases and norms that it has now (should
+the file have changed since), by its LoRAs and other weight patches, and by its settings. Whatever else may act on a
+picture (another loader's weights, functions that nodes put around the model) has no content to compare: with any of it
+there is no digest, and nothing may be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
+
+import comfy.cli_args
+import comfy.ldm.modules.attention
+import comfy.model_management
+import comfy.sd
+import comfy.weight_adapter
+import comfyui_version
+import torch
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ...condition.controls import KEY
+from ...encode.keep.remember import file_at
+from ...encode.keep.store import checksum
+from ...sample.sampling import Plan
+from ...streams import ClipVec, Stream, T5Text
+
+VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
+_LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
+_OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
+_SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
+_FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic")
+_DUET = (WrappersMP.CALC_COND_BATCH, KEY)
+
+
+class _Untold(Exception):
+    """Something whose content cannot be told takes part."""
+
+
+def of_model(model) -> str | None:
+    """What tells this MODEL, with its patches, from any other."""
+    try:
+        return _digest([VERSION, *_machine(model), *_file(model), *_settings(model), _small_weights(model),
+                        sorted(model.patches.items())])  # fmt: skip
+    except _Untold:
+        return None
+
+
+def of_cell(model: str | None, vec: ClipVec, txt: T5Text, guidance: float, latent: dict, plan: Plan) -> str | None:
+    """What tells this picture from any other; `model` is that of `of_model`."""
+    if model is None:
+        return None
+    try:
+        return _digest([model, _stream(vec), _stream(txt), guidance, sorted(latent.items()), astuple(plan)])
+    except _Untold:
+        return None
+
+
+def _digest(parts) -> str:
+    return hashlib.sha256(json.dumps([*_told(parts)]).encode()).hexdigest()
+
+
+def _machine(model) -> list[str]:
+    device = model.load_device
+    flags = [getattr(comfy.cli_args.args, flag, None) for flag in _FLAGS]
+    attention = comfy.ldm.modules.attention.optimized_attention.__name__
+    name = comfy.model_management.get_torch_device_name(device)
+    return [str(each) for each in (comfyui_version.__version__, torch.__version__, name, attention, *flags)]
+
+
+def _file(model) -> list:
+    """The file's content, and how it was loaded."""
+    loader, args, *which = model.cached_patcher_init or (None, ())
+    if loader not in _LOADERS:
+        raise _Untold
+    path, *options = args
+    try:
+        content = file_at(path).digest()
+    except OSError:
+        content = None
+    if content is None:
+        raise _Untold
+    return [loader.__name__, content, options, which]
+
+
+def _small_weights(model) -> str:
+    """The biases and norms as they are without patches, wherever they are now: a thousandth of the weights."""
+    parts = []
+    for name, value in sorted(model.model.state_dict().items()):
+        if value.ndim == 1:
+            kept = model.backup.get(name)  # what a patch has taken the place of
+            parts.append([name, kept.weight if kept is not None else value])
+    return _digest(parts)
+
+
+def _settings(model) -> list:
+    if any(getattr(model, field) for field in _OPAQUE) or any(map(_acting, (model.wrappers, model.callbacks))):
+        raise _Untold
+    if set(model.object_patches) - {_SAMPLING, _CAST}:
+        raise _Untold
+    # Not as they are in the model just now, where another clone's patches may stand.
+    sampling, cast = model.get_model_object(_SAMPLING), model.get_model_object(_CAST)
+    return [str(model.model_dtype()), cast, type(model.model).__name__, _sampling(sampling), model.model_options]
+
+
+def _acting(kinds: Mapping[str, Mapping[str, list]]) -> bool:
+    """Whether there is any wrapper; Apply Duet's does nothing to what has no controls, and MMDiT Sampler's is its."""
+    return any(each for kind, keyed in kinds.items() for key, each in keyed.items() if (kind, key) != _DUET)
+
+
+def _sampling(sampling) -> list:
+    """ComfyUI's model_sampling: the classes that it is made of, its numbers and its sigmas."""
+    plain = {key: value for key, value in vars(sampling).items()
+             if not key.startswith("_") and isinstance(value, int | float | str)}  # fmt: skip
+    names = [each.__qualname__ for each in type(sampling).__mro__]
+    return [names, sorted(plain.items()), sorted(sampling.state_dict().items())]
+
+
+def _stream(stream: Stream) -> list:
+    if any(span.controls for span in stream.spans):
+        raise _Untold
+    return [[span.tensor, span.bias, sorted(span.extras.items())] for span in stream.spans]
+
+
+def _told(value) -> Iterator[str]:
+    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do."""
+    if isinstance(value, Tensor) and not value.is_meta:
+        yield checksum(value.detach().to("cpu").contiguous())
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)} of"
+        for each in value:
+            yield from _told(each)
+    elif isinstance(value, Mapping):
+        yield f"{len(value)} named"
+        yield from _told(sorted(value.items()))
+    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
+        yield type(value).__name__
+        yield from _told(value.weights)
+    elif value is None or isinstance(value, str | int | float | bool | torch.dtype):
+        yield repr(value)
+    else:
+        raise _Untold

@@ -1,0 +1,181 @@
+"""The node that draws CLIP prompts x T5 prompts. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import comfy.samplers
+import folder_paths
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...decode.decoding import decode
+from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
+from ...encode.encoding import encode_t5
+from ...encode.keep.files import stat_of
+from ...encode.text.lengths import COMFYUI, LENGTHS
+from ...encode.text.weights import EMBEDDING, MODES
+from ...notice import log, show
+from ...sample.sampling import SCHEDULERS, Plan
+from .. import sheets
+from .cells import draw
+from .prompts import gathered
+from .telling import as_json, page, sentence
+from .variance import analyse
+
+NO_FILE = "(none)"
+EACH, MEAN = "one for each seed", "mean of the seeds"
+NOT_KEPT = (
+    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: what this MODEL's pictures depend on cannot "
+    "be told (it comes from another loader than ComfyUI's own, or nodes put functions around it)."
+)
+
+
+def _files() -> list[str]:
+    """Text files in ComfyUI's input folder."""
+    folder = Path(folder_paths.get_input_directory())
+    return [NO_FILE, *sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))]
+
+
+def _file(name: str) -> Path | None:
+    return None if name == NO_FILE else Path(folder_paths.get_annotated_filepath(name))
+
+
+def _prompts(road: str, example: str):
+    return io.String.Input(
+        f"{road}_prompts", multiline=True, dynamic_prompts=True, default=example,
+        tooltip='One prompt a line; a line of "" is the empty prompt. For prompts of several lines put a line of --- '
+        "between them.",
+    )  # fmt: skip
+
+
+def _rare():
+    """Inputs that few grids change."""
+    rare = {"optional": True, "advanced": True}
+    return [
+        io.Combo.Input("length", options=list(LENGTHS), default=COMFYUI, tooltip="T5's, as in T5 Encode.", **rare),
+        io.Combo.Input("weights", options=list(MODES), default=EMBEDDING, tooltip="T5's, as in T5 Encode.", **rare),
+        io.Combo.Input("past_75", options=list(PAST), default=FIRST, tooltip="As in CLIP-L Encode.", **rare),
+        io.Combo.Input("clip_file", options=_files(), default=NO_FILE,
+                       tooltip="More CLIP prompts, from a .txt in ComfyUI's input folder.", **rare),
+        io.Combo.Input("t5_file", options=_files(), default=NO_FILE,
+                       tooltip="More T5 prompts, from a .txt in ComfyUI's input folder.", **rare),
+        io.Combo.Input("sheet", options=[EACH, MEAN], default=EACH, tooltip="Which contact sheets to draw.", **rare),
+        io.Boolean.Input("resume", default=True, label_on="keep cells", label_off="draw all",
+                         tooltip="Finished cells are kept on disk for two weeks, 1 GB at most: an interrupted grid "
+                         "goes on where it stopped.", **rare),
+    ]  # fmt: skip
+
+
+class PromptGrid(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetGrid",
+            display_name="Prompt Grid",
+            category="Flux Duet/probe",
+            description="Draws every CLIP prompt with every T5 prompt, on a labelled sheet, and tells how much of what "
+            "differs CLIP explains, T5, both together, and the seed.",
+            search_aliases=["xy plot", "contact sheet", "prompt matrix", "anova", "variance"],
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L."),
+                io.Clip.Input("t5", tooltip="Any CLIP that holds T5; it may be the same."),
+                io.Vae.Input("vae", tooltip="The autoencoder, such as ae.safetensors."),
+                _prompts("clip", "at night\non pink paper"),
+                _prompts("t5", "a big yellow star in the middle\na small red heart in the top left"),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+                             tooltip="The first seed; the others follow it."),
+                io.Int.Input("seeds", default=2, min=1, max=64,
+                             tooltip="Every cell is drawn with so many. With one, what the seed does stays unknown."),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of every picture."),
+                io.Combo.Input("sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
+                               tooltip="As in MMDiT Sampler."),
+                io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
+                io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+                               tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
+                *_rare(),
+            ],
+            outputs=[
+                io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
+                io.Latent.Output("latents", display_name="latents",
+                                 tooltip="All cells: seed by seed, in each CLIP prompt by CLIP prompt."),
+                io.Image.Output("variance", display_name="variance",
+                                tooltip="What explains the differences between the pictures, and where."),
+                io.String.Output("json", display_name="json", tooltip="All numbers."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, clip_file=NO_FILE, t5_file=NO_FILE, **_):
+        return [stat_of(path) for path in map(_file, (clip_file or NO_FILE, t5_file or NO_FILE)) if path]
+
+    @classmethod
+    def execute(
+        cls, model, clip, t5, vae, clip_prompts, t5_prompts, latent, seed, seeds, steps, sampler, scheduler, guidance,
+        length=COMFYUI, weights=EMBEDDING, past_75=FIRST, clip_file=NO_FILE, t5_file=NO_FILE, sheet=EACH, resume=True,
+    ) -> io.NodeOutput:  # fmt: skip
+        rows = gathered("CLIP", clip_prompts, _file(clip_file))
+        columns = gathered("T5", t5_prompts, _file(t5_file))
+        vecs, txts, notes = _encoded(clip, t5, rows, columns, past_75, length, weights)
+        drawn_with = [(seed + number) % 2**64 for number in range(seeds)]
+        plan = Plan(seed, steps, sampler, scheduler)
+        drawn = draw(model, vecs, txts, guidance, latent, plan, drawn_with, resume)
+        notes += [NOT_KEPT] if resume and not drawn.kept else []
+        pictures = _decoded(vae, drawn.latents)
+        analyses = {"latents": analyse(drawn.latents), "pixels": analyse(pictures)}
+        sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
+        said = sentence(analyses["pixels"], "pixels")
+        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found)
+        for note in notes:
+            log.warning(note)
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes]))}
+        latents = {"samples": drawn.latents.flatten(0, 2)}
+        return io.NodeOutput(sheet, latents, sheets.pixels(page(analyses)), told, said, ui=shown)
+
+
+def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length: str, weights: str) -> tuple:
+    """Each prompt once, and what its encoder did not read."""
+    vecs, txts, notes = [], [], []
+    for text in rows:
+        vec, said = encode_clip_prompt(clip, text, past_75)
+        vecs.append(vec)
+        notes += said
+    for text in columns:
+        txt, cut = encode_t5(t5, text, length, weights)
+        txts.append(txt)
+        notes += [str(cut)] if cut else []
+    return vecs, txts, notes
+
+
+def _decoded(vae, latents: Tensor) -> Tensor:
+    """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], one at a time, reduced to what a sheet has room for."""
+    found = []
+    for latent in latents.flatten(0, 2):
+        pixels = decode(vae, {"samples": latent[None]})[0][0]
+        share = sheets.LONGEST / max(pixels.shape[:2])
+        if share < 1:
+            size = [max(1, round(side * share)) for side in pixels.shape[:2]]
+            pixels = torch.nn.functional.interpolate(pixels.movedim(-1, 0)[None], size, mode="area")[0].movedim(0, -1)
+        found.append(pixels)
+    grid = torch.stack(found)
+    return grid.reshape(*latents.shape[:3], *grid.shape[1:])
+
+
+def _sheets(pictures: Tensor, rows: list[str], columns: list[str], seeds: list[int], kind: str):
+    """IMAGEs of one size, a sheet for each seed or one for all."""
+    if kind == MEAN and len(seeds) > 1:
+        shown = [(f"Mean of seeds {seeds[0]} to {seeds[-1]}", pictures.mean(0))]
+    else:
+        shown = [(f"Seed {seed}", each) for seed, each in zip(seeds, pictures, strict=True)]
+    for title, grid in shown:
+        small = [[sheets.picture(each) for each in row] for row in grid]
+        yield sheets.pixels(sheets.contact_sheet(title, small, rows, columns))
+
+
+NODES = [PromptGrid]

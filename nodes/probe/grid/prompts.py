@@ -1,0 +1,48 @@
+"""Lists of prompts from text: one a line, or several lines each between lines of `---`. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RULE, EMPTY = "---", '""'
+MOST_BYTES = 10**6  # of a file of prompts
+
+
+def listed(text: str) -> list[str]:
+    """The prompts of a text, each once, in its order. A line of two quotation marks is the empty prompt.
+
+    Where any line is `---`, those lines separate the prompts, which may then have many lines; otherwise each line is a
+    prompt, and lines without anything are left out.
+    """
+    lines = [line.strip() for line in text.split("\n")]
+    blocks = [""]
+    for line in lines:
+        if line == RULE or RULE not in lines:
+            blocks.append("")
+        if line != RULE:
+            blocks[-1] = f"{blocks[-1]}\n{line}"
+    prompts = [block.strip() for block in blocks]
+    return [*dict.fromkeys("" if prompt == EMPTY else prompt for prompt in prompts if prompt)]
+
+
+def gathered(road: str, text: str, file: Path | None) -> list[str]:
+    """The prompts of a widget, and then those of a file. Raises ValueError where there is none, or no text."""
+    prompts = [*dict.fromkeys([*listed(text), *(listed(_read(road, file)) if file else [])])]
+    if not prompts:
+        raise ValueError(
+            f"Prompt Grid: got no {road} prompt, expected one a line. For the empty prompt write a line of {EMPTY}."
+        )
+    return prompts
+
+
+def _read(road: str, file: Path) -> str:
+    data = file.read_bytes()
+    try:
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        return data.decode("utf-8-sig")
+    except ValueError as error:
+        raise ValueError(
+            f"Prompt Grid: {file.name} cannot be read for {road} prompts ({error}), expected text in UTF-8, one prompt "
+            "a line."
+        ) from error

@@ -1,0 +1,241 @@
+"""Prompt Grid in the real model: N + M encodes, MMDiT Sampler's pictures, and cells that survive an interruption."""
+
+import json
+import os
+import time
+
+import comfy.model_management
+import comfy.sd
+import comfy.utils
+import folder_paths
+import pytest
+import torch
+from comfy_extras import nodes_model_advanced
+
+from flux_duet.nodes.condition.conditioning import join
+from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
+from flux_duet.nodes.encode.encoding import encode_t5
+from flux_duet.nodes.probe.grid import cells, identity
+from flux_duet.nodes.probe.grid import nodes as grid_nodes
+from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
+from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
+
+pytestmark = pytest.mark.usefixtures("as_executed")
+
+LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
+CLIPS, T5S = ("at night", "on pink paper"), ("a star", "a red (heart:1.4)", "")
+
+
+@pytest.fixture
+def model(tiny):
+    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
+
+
+@pytest.fixture(scope="module")
+def vae(tiny):
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"])))
+
+
+@pytest.fixture
+def draw(singles, vae):
+    """`draw(model, **options)`: a grid of two CLIP prompts, three T5 prompts and two seeds."""
+    def run(model, clips=CLIPS, t5s=T5S, seed=7, seeds=2, steps=2, latent=LATENT, guidance=3.5, **options):
+        def lines(prompts):
+            return "\n".join(prompt or '""' for prompt in prompts)
+
+        return PromptGrid.execute(model, *singles, vae, lines(clips), lines(t5s), latent, seed, seeds, steps, "euler",
+                                  "simple", guidance, **options).result
+
+    return run
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """How many pictures are sampled; a number in `stop` interrupts while that one is."""
+    seen = type("Seen", (), {"count": 0, "stop": None})()
+    sample = cells.sample
+
+    def counted(*args):
+        seen.count += 1
+        if seen.count == seen.stop:
+            comfy.model_management.interrupt_current_processing()
+        return sample(*args)
+
+    monkeypatch.setattr(cells, "sample", counted)
+    return seen
+
+
+def test_cells_are_the_samplers_in_the_order_that_is_told(model, singles, draw):
+    sheet, latents, variance, told, _ = draw(model)
+    told = json.loads(told)
+    places = [(seed, clip, t5) for seed in told["seeds"] for clip in told["clip"] for t5 in told["t5"]]
+    assert len(places) == len(latents["samples"]) == 12 and told["order"] == "seed, CLIP prompt, T5 prompt"
+    for number in (0, 1, 4, 11):
+        seed, clip, t5 = places[number]
+        vec, txt = encode_clip_prompt(singles[0], clip, "first")[0], encode_t5(singles[1], t5)[0]
+        expected = MMDiTSampler.execute(model, join(vec, txt, 3.5), LATENT, None, seed=seed, steps=2, sampler="euler",
+                                        scheduler="simple", denoise=1.0)[0]["samples"]
+        assert torch.equal(latents["samples"][number : number + 1], expected)
+    assert sheet.shape[0] == 2 and sheet.shape[-1] == variance.shape[-1] == 3
+    assert told["seeds"] == [7, 8] and told["latents"]["shares"]["both"] is not None
+    assert sum(told["pixels"]["shares"].values()) == pytest.approx(1)
+
+
+def test_every_prompt_is_encoded_once(model, draw, monkeypatch):
+    encoded = []
+    for name in ("encode_clip_prompt", "encode_t5"):
+        real = getattr(grid_nodes, name)
+        monkeypatch.setattr(grid_nodes, name, lambda *args, real=real: encoded.append(args[1]) or real(*args))
+    assert len(draw(model)[1]["samples"]) == 12
+    assert encoded == [*CLIPS, *T5S]
+
+
+def test_one_sheet_for_all_seeds_and_weights_in_the_attention(model, draw):
+    sheet, latents, _, _, _ = draw(model, sheet=MEAN, weights="attention", length="exact")
+    assert sheet.shape[0] == 1 and not torch.equal(latents["samples"], draw(model)[1]["samples"])
+
+
+# ---- taken up again
+
+def test_an_interrupted_grid_goes_on_where_it_stopped(model, tiny, draw, pictures):
+    pictures.stop = 6
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        draw(model)
+    assert pictures.count == 6 and cells.cells().size()[0] == 5
+    pictures.stop = None
+    again = comfy.sd.load_diffusion_model(str(tiny["flux"]))  # as after a restart
+    _, latents, _, told, _ = draw(again)
+    assert pictures.count == 6 + 12 - 5 and json.loads(told)["cells_from_before"] == 5
+    anew = draw(again, resume=False)
+    assert pictures.count == 13 + 12 and torch.equal(anew[1]["samples"], latents["samples"])
+
+
+def test_one_more_prompt_draws_its_cells_alone(model, draw, pictures):
+    draw(model)
+    draw(model, clips=(*CLIPS, "in the snow"))
+    assert pictures.count == 12 + 6
+
+
+@pytest.mark.parametrize("change", [
+    {"guidance": 2.0}, {"steps": 3}, {"seed": 100}, {"length": "exact"},
+    {"latent": {"samples": torch.zeros(1, 16, 8, 10)}}, {"latent": {"samples": torch.ones(1, 16, 8, 8)}},
+    {"latent": {**LATENT, "noise_mask": torch.ones(1, 64, 64)}}], ids=str)
+def test_what_changes_a_picture_is_no_stale_hit(model, draw, pictures, change):
+    draw(model)
+    draw(model, **change)
+    assert pictures.count == 24
+
+
+def lora(model, strength: float, seed: int = 0):
+    """The model with a change of one weight, as LoRA loaders make it."""
+    key = "diffusion_model.double_blocks.0.img_attn.proj.weight"
+    weight = comfy.utils.get_attr(model.model, key)
+    change = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+    patched = model.clone()
+    assert patched.add_patches({key: ("diff", (change,))}, strength)
+    return patched
+
+
+def test_a_lora_is_another_model(model, draw, pictures):
+    plain = draw(model)
+    patched = draw(lora(model, 1.0))
+    assert pictures.count == 24 and not torch.equal(plain[1]["samples"], patched[1]["samples"])
+    draw(lora(model, 0.5))
+    draw(lora(model, 1.0, seed=1))
+    assert pictures.count == 48
+    # The first two again, whichever of them has its weights in the model just now.
+    assert torch.equal(draw(lora(model, 1.0))[1]["samples"], patched[1]["samples"])
+    assert torch.equal(draw(model)[1]["samples"], plain[1]["samples"]) and pictures.count == 48
+
+
+def test_another_file_at_the_same_path_is_another_model(model, tiny, tmp_path, draw, pictures):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(tiny["flux"].read_bytes())
+    first = comfy.sd.load_diffusion_model(str(path))
+    draw(first)
+    draw(model)
+    assert pictures.count == 12, "the same content is the same model"
+    weights = comfy.utils.load_torch_file(str(path))
+    weights = {name: value * 1.01 if name.endswith("img_mlp.0.weight") else value for name, value in weights.items()}
+    comfy.utils.save_torch_file(weights, str(path))
+    draw(comfy.sd.load_diffusion_model(str(path)))
+    assert pictures.count == 24
+
+
+def test_a_file_exchanged_under_a_loaded_model_does_not_lend_it_its_name(tiny, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(tiny["flux"].read_bytes())
+    loaded = comfy.sd.load_diffusion_model(str(path))
+    weights = comfy.utils.load_torch_file(str(path))
+    comfy.utils.save_torch_file(
+        {name: value + 1e-3 if value.ndim == 1 else value for name, value in weights.items()}, str(path))
+    assert identity.of_model(loaded) != identity.of_model(comfy.sd.load_diffusion_model(str(path)))
+
+
+def test_settings_of_the_model_are_told(model):
+    def shifted(shift):
+        return nodes_model_advanced.ModelSamplingFlux().patch(model, shift, 0.5, 64, 64)[0]
+
+    told = [identity.of_model(each) for each in (model, shifted(1.0), shifted(1.3))]
+    assert None not in told and len(set(told)) == 3
+    assert identity.of_model(shifted(1.3)) == told[2] and identity.of_model(model.clone()) == told[0]
+    assert identity.of_model(ApplyDuet.execute(model)[0]) == told[0], "it does nothing to prompts without controls"
+
+
+def opaque(model, how: str):
+    changed = model.clone()
+    if how == "a function":
+        changed.set_model_unet_function_wrapper(lambda apply_model, args: apply_model(
+            args["input"], args["timestep"], **args["c"]))
+    elif how == "a patch":
+        changed.set_model_attn1_patch(lambda *args: args)
+    elif how == "a wrapper":
+        changed.add_wrapper("outer_sample", lambda executor, *args, **kwargs: executor(*args, **kwargs))
+    elif how == "an object":
+        changed.add_object_patch("concat_keys", ())
+    else:
+        changed.cached_patcher_init = None
+    return changed
+
+
+@pytest.mark.parametrize("how", ["a function", "a patch", "a wrapper", "an object", "another loader"])
+def test_where_a_model_cannot_be_told_nothing_is_kept_and_that_is_said(model, draw, pictures, caplog, how):
+    changed = opaque(model, how)
+    assert identity.of_model(changed) is None
+    if how == "a function":
+        draw(changed, seeds=1)
+        draw(changed, seeds=1)
+        assert pictures.count == 12 and cells.cells().size() == (0, 0) and "cells are not kept" in caplog.text
+
+
+def test_cells_are_bounded_and_forgotten(model, draw, pictures, monkeypatch):
+    monkeypatch.setattr(cells, "LIMIT_MB", 0.02)  # four latents of this size
+    draw(model)
+    count, size = cells.cells().size()
+    assert 0 < count < 12 and size <= 20_000
+    for path in cells.cells().folder.glob("*.safetensors"):
+        os.utime(path, (0, time.time() - cells.FORGOTTEN - 60))
+    cells.cells().forget()
+    assert cells.cells().size() == (0, 0)
+
+
+# ---- what comes in
+
+def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+    (tmp_path / "more.txt").write_text("in the snow\n")
+    told = json.loads(draw(model, seeds=1, t5s=T5S[:1], clip_file="more.txt")[3])
+    assert told["clip"] == [*CLIPS, "in the snow"]
+    before = PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None)
+    (tmp_path / "more.txt").write_text("in the snow\nat dusk\n")
+    assert PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None) != before
+
+
+def test_one_prompt_and_one_seed_tell_what_is_unknown(model, draw):
+    told = json.loads(draw(model, clips=CLIPS[:1], seeds=1)[3])
+    assert told["latents"]["shares"]["seed"] is None and told["latents"]["shares"]["clip"] is None
+
+
+def test_several_pictures_in_the_latent_are_told(model, draw):
+    with pytest.raises(ValueError, match="with 2 pictures, expected one"):
+        draw(model, latent={"samples": torch.zeros(2, 16, 8, 8)})
