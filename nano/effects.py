@@ -5,12 +5,13 @@ Every picture is drawn from one seed, and within a row only the control changes.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from ..nodes.condition.blend.nodes import BlendTxt, BlendVec, ClipNegative
 from ..nodes.condition.nodes import DualPrompt
@@ -19,13 +20,13 @@ from ..nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
 from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
 from ..nodes.encode.encoding import encode_t5
 from .pipeline import GUIDANCE, MODELS, Pipeline
-from .sheet import PAPER, SHEET, sheet
+from .sheet import GAP, INK, MUTED, PAPER, SHEET, wrapped
 from .weights import STEPS, paint
 
 OVERVIEW = SHEET.with_name("controls.jpg")
 HELP = SHEET.parent.parent / "js" / "docs" / "images"  # the front end shows them from there
 LIMIT, OVERVIEW_LIMIT = 40_000, 120_000  # bytes
-HEAD, RULE = 34, 10
+FONT, RULE = 20, 16  # legible where a help panel shows them a third as wide
 CFG = 3.0  # of strips with a negative
 
 STAR, HEART = "a big yellow star in the middle", "a small red heart in the top left"
@@ -78,19 +79,19 @@ def prompt_at(desk: Desk) -> list[Strip]:
     whole = desk.schedule([NIGHT, SNOW], [STAR, HEART], "@7", "@12")
     when = ("0", "7", "12")
     taken = [PromptAt.execute(whole, step)[0] for step in when]
-    names = ["the schedule", *(f"prompt at step {step}" for step in when)]
+    names = ["schedule", *(f"at step {step}" for step in when)]
     return [Strip(names, {"CLIP: night, @7 snow; T5: star, @12 heart": [whole, *taken]})]
 
 
 def part_of_run(desk: Desk) -> list[Strip]:
-    ranges = {f"0 to 4: {STEPS + 4}": ("0", "4"), f"0 to 8: {STEPS + 8}": ("0", "8"),
-              f"8 to the end: {2 * STEPS - 8}": ("8", "100%"), f"all: {2 * STEPS}": ("0%", "100%")}  # fmt: skip
+    ranges = {f"0..4: {STEPS + 4}": ("0", "4"), f"0..8: {STEPS + 8}": ("0", "8"),
+              f"8..end: {2 * STEPS - 8}": ("8", "100%"), f"all: {2 * STEPS}": ("0%", "100%")}  # fmt: skip
 
     def row(text: str, unwanted: str) -> Row:
         positive, negative = desk.prompt(PINK, text), desk.prompt(PINK, unwanted)
         return [positive, *((positive, PartOfRun.execute(negative, *times)[0]) for times in ranges.values())]
 
-    return [Strip([f"no negative: {STEPS}", *ranges], {
+    return [Strip([f"none: {STEPS}", *ranges], {
         "a circle, without: a blue circle": row("a circle", "a blue circle"),
         "a ring, without: a ring with stripes": row("a ring", "a ring with stripes"),
     }, seed=2)]  # fmt: skip
@@ -109,14 +110,15 @@ def region(desk: Desk) -> list[Strip]:
         texts = [base, over(base, parts[0]), over(base, parts[1]), over(over(base, parts[0]), parts[1])]
         return [desk.prompt(PINK, text) for text in texts]
 
-    names = ("base: a yellow circle", "left: a red heart", "right: a blue star", "both")
-    return [Strip(names, {f"base_ratio {ratio:g}": row(ratio) for ratio in (0.0, 0.2, 0.5)},
+    names = ("base", "left", "right", "both")
+    rows = {f"a circle, a heart left, a star right; base_ratio {ratio:g}": row(ratio) for ratio in (0.0, 0.2, 0.5)}
+    return [Strip(names, rows,
                   masks=([], [left], [left], [left]))]  # fmt: skip
 
 
 def routing(desk: Desk) -> list[Strip]:
     a, b = desk.prompt(NIGHT, STAR), desk.prompt(SNOW, HEART)
-    lists = {"none": "none", "double: 0-1": "double", "single: 2-5": "single", "0-3": "0-3", "all": "all"}
+    lists = {"none": "none", "double": "double", "single": "single", "0-3": "0-3", "all": "all"}
     return [Strip(list(lists), {
         "CLIP: these blocks see snow, the rest night": [Route.execute(a, b, words)[0] for words in lists.values()],
         "T5: these blocks see the heart, the rest the star": [
@@ -171,21 +173,25 @@ def blend_clip(desk: Desk) -> list[Strip]:
 
 
 def blend_t5(desk: Desk) -> list[Strip]:
-    def row(own: str, mode: str, weights: Sequence[float], other: str) -> Row:
-        given = desk.txt(other), desk.txt("")
-        return [desk.prompt(PINK, BlendTxt.execute(desk.txt(own), mode, weight, *given)[0]) for weight in weights]
+    star, heart = "a red star in the middle", "a red heart in the middle"
+    return [Strip(_weights(SHARES), {
+        "join: a star, a heart in the corner": _blended(desk, STAR, "join", SHARES, HEART),
+        "both: the same": _blended(desk, STAR, "both", SHARES, HEART),
+        "lerp: a red star, a red heart": _blended(desk, star, "lerp", SHARES, heart),
+    })]  # fmt: skip
 
-    star, heart, circle = (f"a red {shape} in the middle" for shape in ("star", "heart", "circle"))
-    beyond = (0.0, 0.5, 0.75, 1.0, 2.0)
-    return [
-        Strip(_weights(SHARES), {
-            "join: a star, a heart in the corner": row(STAR, "join", SHARES, HEART),
-            "both: the same": row(STAR, "both", SHARES, HEART),
-            "lerp: a red star, a red heart": row(star, "lerp", SHARES, heart)}),
-        Strip(_weights(beyond), {
-            "add: a red circle, and blue": row(circle, "add", beyond, "blue"),
-            "subtract: a red circle, less red": row(circle, "subtract", beyond, "red")}),
-    ]  # fmt: skip
+
+def blend_t5_moved(desk: Desk) -> list[Strip]:
+    circle, weights = "a red circle in the middle", (0.0, 0.5, 0.75, 1.0, 2.0)
+    return [Strip(_weights(weights), {
+        "add: a red circle, and blue": _blended(desk, circle, "add", weights, "blue"),
+        "subtract: a red circle, less red": _blended(desk, circle, "subtract", weights, "red"),
+    })]  # fmt: skip
+
+
+def _blended(desk: Desk, own: str, mode: str, weights: Sequence[float], other: str) -> Row:
+    given = desk.txt(other), desk.txt("")
+    return [desk.prompt(PINK, BlendTxt.execute(desk.txt(own), mode, weight, *given)[0]) for weight in weights]
 
 
 def _weights(weights: Sequence[float]) -> list[str]:
@@ -193,9 +199,9 @@ def _weights(weights: Sequence[float]) -> list[str]:
 
 
 PICTURES: dict[str, Callable[[Desk], list[Strip]]] = {
-    "blend_clip": blend_clip, "blend_t5": blend_t5, "schedule": schedule, "prompt_at": prompt_at,
-    "part_of_run": part_of_run, "region": region, "routing": routing, "clip_negative": clip_negative,
-    "t5_negative": t5_negative,
+    "blend_clip": blend_clip, "blend_t5": blend_t5, "blend_t5_moved": blend_t5_moved, "schedule": schedule,
+    "prompt_at": prompt_at, "part_of_run": part_of_run, "region": region, "routing": routing,
+    "clip_negative": clip_negative, "t5_negative": t5_negative,
 }  # fmt: skip
 # README's: the heading, then picture, strip and row.
 TELLING = {
@@ -227,23 +233,53 @@ def drawn(pipeline: Pipeline, strip: Strip) -> np.ndarray:
     return np.array(rows)
 
 
-def stacked(pages: Sequence[Image.Image]) -> Image.Image:
-    """One under the other."""
-    height = sum(page.height for page in pages) + RULE * (len(pages) - 1)
-    out = Image.new("RGB", (max(page.width for page in pages), height), PAPER)
-    y = 0
-    for page in pages:
-        out.paste(page, (0, y))
-        y += page.height + RULE
+def written(text: str, width: int, colour: tuple[int, int, int], columns: Sequence[str] = ()) -> Image.Image:
+    """A line of text, or the heads of columns, as wide as the pictures below."""
+    font = ImageFont.load_default(FONT)
+    cells = [wrapped(each, width // len(columns), font) for each in columns] or [wrapped(text, width, font)]
+    lines = max(cell.count("\n") for cell in cells) + 1
+    out = Image.new("RGB", (width, lines * (FONT + 4) + GAP), PAPER)
+    draw = ImageDraw.Draw(out)
+    for number, cell in enumerate(cells):
+        at = ((number + 0.5) * width / len(cells), out.height - GAP) if columns else (0, out.height - GAP)
+        draw.multiline_text(at, cell, fill=colour, font=font, anchor="md" if columns else "ld", spacing=4,
+                            align="center" if columns else "left")  # fmt: skip
     return out
 
 
-def save(page: Image.Image, path, limit: int) -> None:
+def page(strip: Strip, pictures: np.ndarray, title: str = "") -> list[Image.Image]:
+    """What stands one under the other: its columns' heads, and each row below its name."""
+    side = pictures.shape[3]
+    width = pictures.shape[1] * (side + GAP)
+    parts = [written("", width, MUTED, strip.columns)]
+    for name, row in zip(strip.rows, pictures, strict=False):
+        parts.append(written(f"{title}{name}", width, INK))
+        line = Image.new("RGB", (width, side + GAP), PAPER)
+        for number, picture in enumerate(row):
+            line.paste(Image.fromarray(picture), (number * (side + GAP) + GAP // 2, 0))
+        parts.append(line)
+    return parts
+
+
+def stacked(pages: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """One under the other, with a gap between pages."""
+    height = sum(part.height for parts in pages for part in parts) + RULE * (len(pages) - 1)
+    out = Image.new("RGB", (max(part.width for parts in pages for part in parts), height), PAPER)
+    y = 0
+    for parts in pages:
+        for part in parts:
+            out.paste(part, (0, y))
+            y += part.height
+        y += RULE
+    return out
+
+
+def save(picture: Image.Image, path: Path, limit: int) -> None:
     """As the best JPEG of at most so many bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for quality in range(92, 40, -3):
         file = io.BytesIO()
-        page.save(file, "JPEG", quality=quality, optimize=True)
+        picture.save(file, "JPEG", quality=quality, optimize=True)
         if file.tell() <= limit:
             path.write_bytes(file.getvalue())
             return
@@ -255,16 +291,14 @@ def main() -> None:
     desk = Desk(pipeline)
     strips = {name: make(desk) for name, make in PICTURES.items()}
     pictures = {name: [drawn(pipeline, strip) for strip in each] for name, each in strips.items()}
-    page_of = partial(sheet, corner_text="", head=HEAD)
     for name, each in strips.items():
-        pages = [page_of(done, tuple(strip.rows), tuple(strip.columns))
-                 for strip, done in zip(each, pictures[name], strict=True)]
+        pages = [page(strip, done) for strip, done in zip(each, pictures[name], strict=True)]
         save(stacked(pages), HELP / f"{name}.jpg", LIMIT)
     pages = []
     for title, (name, number, row) in TELLING.items():
         strip = strips[name][number]
-        label = f"{title.upper()}: {list(strip.rows)[row]}"
-        pages.append(page_of(pictures[name][number][row : row + 1], (label,), tuple(strip.columns)))
+        alone = replace(strip, rows=dict([list(strip.rows.items())[row]]))
+        pages.append(page(alone, pictures[name][number][row : row + 1], f"{title}. "))
     save(stacked(pages), OVERVIEW, OVERVIEW_LIMIT)
 
 

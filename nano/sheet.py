@@ -28,7 +28,7 @@ HEAD, SIDE, GAP, FONT = 64, 150, 6, 13
 INK, PAPER, MUTED = (28, 30, 36), (255, 255, 255), (120, 124, 134)
 
 
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -41,22 +41,22 @@ def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
 
 def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], anchor: str, text: str, width: int) -> None:
     font = ImageFont.load_default(FONT)
-    draw.multiline_text(at, _wrapped(text or "(empty)", width, font), fill=INK if text else MUTED, font=font,
+    draw.multiline_text(at, wrapped(text or "(empty)", width, font), fill=INK if text else MUTED, font=font,
                         anchor=anchor, align="center" if anchor[0] == "m" else "right", spacing=3)
 
 
 def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS,
-          corner_text: str = "CLIP below, T5 above", head: int = HEAD) -> Image.Image:
+          corner_text: str = "CLIP below, T5 above") -> Image.Image:
     """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
     rows, columns, height, width, _ = pictures.shape
-    page = Image.new("RGB", (SIDE + columns * (width + GAP), head + rows * (height + GAP)), PAPER)
+    page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
-    corner = (SIDE - 2 * GAP, head - GAP)
+    corner = (SIDE - 2 * GAP, HEAD - GAP)
     draw.text(corner, corner_text, fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
     for column, text in enumerate(t5):
-        _label(draw, (SIDE + column * (width + GAP) + width / 2, head - GAP), "md", text, width)
+        _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
     for row, text in enumerate(clip):
-        y = head + row * (height + GAP)
+        y = HEAD + row * (height + GAP)
         _label(draw, (SIDE - 2 * GAP, y + height / 2), "rm", text, SIDE - 4 * GAP)
         for column in range(columns):
             page.paste(Image.fromarray(pictures[row, column]), (SIDE + column * (width + GAP), y))
