@@ -157,7 +157,8 @@ def true(chosen: argparse.Namespace) -> None:
     if chosen.sheet:
         reading, samples = read(pipeline, told[0], MASS, chosen.seed)
         picture = pipeline.vae.decode(samples)[0].numpy()
-        drawn(reading, Choice(), maps(reading, Choice())[0], picture).save(chosen.sheet)
+        choice = Choice(blocks=Blocks.parse(chosen.blocks))
+        drawn(reading, choice, maps(reading, choice)[0], picture).save(chosen.sheet)
 
 
 # ---- cost
@@ -207,6 +208,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="also write the first scene's heatmaps as a picture")
+    parser.add_argument("--blocks", default="1", help="the blocks of that picture")
     parser.add_argument("--cost", action="store_true", help="measure what watching costs, instead")
     parser.add_argument("--scale", choices=step.SCALES, default="real", help="of --cost; real needs 8 GB of memory")
     parser.add_argument("--rounds", type=int, default=5)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from ..charts import INK, MUTED, PAPER, TEXT, TITLE, font
 
@@ -20,7 +20,7 @@ CIVIDIS = np.array([
     (111, 110, 117), (124, 121, 120), (139, 134, 120), (155, 147, 119), (171, 161, 116), (188, 175, 111),
     (206, 190, 103), (224, 205, 91), (243, 221, 73), (254, 232, 56)], dtype=np.float32)  # fmt: skip
 SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
-STRENGTH = 0.72  # of the map over the picture
+TEXTURE = 0.45  # how much of the picture shows through
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,8 @@ def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Im
     if picture is None:
         return Image.fromarray(heat.astype(np.uint8))
     shown = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
-    grey = np.asarray(shown.convert("L"), dtype=np.float32)[..., None]
-    mixed = heat * STRENGTH * (0.35 + 0.65 * grey / 255) + grey * (1 - STRENGTH)
+    grey = np.asarray(ImageOps.autocontrast(shown.convert("L")), dtype=np.float32)[..., None]  # a dark picture's too
+    mixed = heat * (1 - TEXTURE + TEXTURE * grey / 255) + 0.2 * TEXTURE * grey
     return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 
 
