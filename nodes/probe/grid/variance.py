@@ -9,6 +9,7 @@ Summed over elements each M_V depends on the cells' inner products alone: a boot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -97,7 +98,7 @@ def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]
 def _mean_squares(values: numpy.ndarray, kept: frozenset) -> numpy.ndarray:
     """M_V by element: values [S, N, M, E], the means over the axes that are not kept, squared and summed."""
     others = tuple(axis for axis in (SEED, CLIP, T5) if axis not in kept)
-    count = numpy.prod([values.shape[axis] for axis in others], initial=1)
+    count = math.prod(values.shape[axis] for axis in others)
     return count * (values.mean(others) ** 2).reshape(-1, values.shape[3]).sum(0)
 
 
@@ -107,7 +108,7 @@ def _means(gram: numpy.ndarray, design: tuple[int, ...]) -> dict[frozenset, floa
     for kept in SUBSETS:
         # An index that both sides share stands for an axis that is kept: a b c, a e f for the first.
         other = "".join("abc"[axis] if axis in kept else "def"[axis] for axis in (SEED, CLIP, T5))
-        count = numpy.prod([design[axis] for axis in (SEED, CLIP, T5) if axis not in kept], initial=1)
+        count = math.prod(design[axis] for axis in (SEED, CLIP, T5) if axis not in kept)
         means[kept] = numpy.einsum(f"abc{other}->", products) / count
     return means
 
@@ -117,7 +118,7 @@ def _bootstrap(
 ) -> dict[str, numpy.ndarray]:
     """The shares of grids whose prompts and seeds were drawn again, with replacement, from those there are."""
     rng = numpy.random.default_rng(seed)
-    places = numpy.arange(numpy.prod(design)).reshape(design)
+    places = numpy.arange(math.prod(design)).reshape(design)
     found: dict[str, list[float]] = {name: [] for name in PARTS}
     while len(found["clip"]) < draws:
         levels = [rng.integers(size, size=size) if axis in over else numpy.arange(size)
@@ -134,4 +135,4 @@ def _bootstrap(
 def _unshrunk(squares: dict[frozenset, float], design: tuple[int, ...], over: list[int]) -> dict[frozenset, float]:
     """Of n levels drawn again some come twice, so that their variance is (n - 1) / n of that which they came from."""
     factor = {axis: design[axis] / (design[axis] - 1) if axis in over else 1.0 for axis in (SEED, CLIP, T5)}
-    return {u: max(value, 0.0) * numpy.prod([factor[axis] for axis in u]) for u, value in squares.items()}
+    return {u: max(value, 0.0) * math.prod(factor[axis] for axis in u) for u, value in squares.items()}

@@ -1,0 +1,105 @@
+"""How much of the picture does each road explain? Prompt Grid's analysis on the nano model.
+
+    python dev.py bench grid [--prompts 6] [--seeds 3] [--seed 0] [--models FOLDER] [--out FOLDER]
+
+Scenes that training never met, in three ways of telling them: backgrounds on CLIP and objects on T5, whole scenes on
+both roads that have nothing to do with each other, and one road told the same all the time.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import comfy.utils
+import torch
+
+from ..devtools import say
+from ..nano import layouts, scenes
+from ..nano.pipeline import GUIDANCE, MODELS, SIDE, STEPS, Pipeline
+from ..nodes.encode.encoding import encode_clip, encode_t5
+from ..nodes.probe import sheets
+from ..nodes.probe.grid.cells import draw
+from ..nodes.probe.grid.telling import NAMES, page, sentence
+from ..nodes.probe.grid.variance import PARTS, Analysis, analyse
+from ..nodes.sample.sampling import Plan
+from .measure import machine, table
+
+Caption = Callable[[scenes.Scene, random.Random], str]
+CASES: dict[str, tuple[Caption, Caption]] = {
+    "background on CLIP, object on T5": (scenes.background_caption, scenes.object_caption),
+    "whole scenes on both, unrelated": (scenes.whole_caption, scenes.whole_caption),
+    "object on CLIP, background on T5": (scenes.object_caption, scenes.background_caption),
+}
+
+
+def told(caption: Caption, count: int, rng: random.Random) -> list[str]:
+    """Prompts of scenes that differ: backgrounds all different, as far as there are so many."""
+    texts: dict[str, str] = {}
+    while len(texts) < min(count, len(scenes.BACKGROUNDS)):
+        scene = scenes.unseen_scene(rng, {1: 1.0})
+        texts.setdefault(scene.background, caption(scene, rng))
+    return [*texts.values()]
+
+
+def analysed(pipeline: Pipeline, name: str, chosen: argparse.Namespace) -> dict[str, Analysis]:
+    rng = random.Random(f"{chosen.seed}/{name}")
+    clips, t5s = (told(caption, chosen.prompts, rng) for caption in CASES[name])
+    vecs = [encode_clip(pipeline.clip_l, text) for text in clips]
+    txts = [encode_t5(pipeline.t5, text)[0] for text in t5s]
+    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, SIDE, SIDE)}
+    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
+    plan = Plan(chosen.seed, STEPS, "euler", "simple")
+    latents = draw(pipeline.flux, vecs, txts, GUIDANCE, latent, plan, seeds, keep=False).latents
+    flat = latents.flatten(0, 2)
+    pixels = torch.cat([pipeline.vae.decode(part) for part in flat.split(16)])
+    pixels = pixels.reshape(*latents.shape[:3], *pixels.shape[1:])
+    analyses = {"latents": analyse(latents), "pixels": analyse(pixels)}
+    if chosen.out:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        stem = name.replace(" ", "_").replace(",", "")
+        pictures = [[sheets.picture(each) for each in row] for row in pixels[0]]
+        sheets.contact_sheet(name, pictures, clips, t5s).save(chosen.out / f"{stem}.png")
+        page(analyses).save(chosen.out / f"{stem}_variance.png")
+    return analyses
+
+
+def share(analysis: Analysis, part: str) -> str:
+    low, high = analysis.intervals[part] or (None, None)
+    between = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * analysis.shares[part]:.1f}{between}"
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench grid", description=__doc__.splitlines()[0])
+    parser.add_argument("--prompts", type=int, default=6, help="on each road")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
+    parser.add_argument("--out", type=Path, help="write the sheets and charts into this folder")
+    parser.add_argument("--json", type=Path, help="write the table here, too")
+    return parser.parse_args()
+
+
+@torch.inference_mode()
+def main() -> None:
+    chosen = options()
+    comfy.utils.set_progress_bar_enabled(False)
+    pipeline = Pipeline(chosen.models)
+    rows, sentences = [], []
+    for name in CASES:
+        say(f"  {name} ...")
+        for kind, analysis in analysed(pipeline, name, chosen).items():
+            rows.append([f"{name}, {kind}", *(share(analysis, part) for part in PARTS)])
+            sentences.append(f"{name}: {sentence(analysis, kind)}")
+    design = f"{chosen.prompts} x {chosen.prompts} prompts x {chosen.seeds} seeds, {STEPS} steps"
+    print(f"\n{machine()}; {design}. Per cent of the variance, and 95 % bootstrap intervals over prompts and seeds\n")
+    print(f"{table(['', *NAMES.values()], rows)}\n")
+    print("\n".join(sentences))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
