@@ -14,7 +14,11 @@ from .decode.nodes import NODES as DECODE
 from .encode.keep.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
+from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
+from .probe.influence.nodes import NODES as INFLUENCE
+from .probe.sweep.nodes import NODES as SWEEP
+from .probe.words.nodes import NODES as WORDS
 from .sample.nodes import NODES as SAMPLE
 from .server import register
 
@@ -30,4 +34,5 @@ class FluxDuetExtension(ComfyExtension):
             register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE, *HEAT]
+        pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
+        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID]

@@ -48,6 +48,10 @@ def probed(model, probe: Probe, key: str, begin: Callable[[Any, Any], Recorder])
     return model
 
 
+# In transformer_options while a probe asks the model once more for itself: other probes look away then.
+AGAIN = "flux_duet_again"
+
+
 def with_wrapper(options: dict, kind: str, key: str, wrapper: Callable) -> dict:
     """transformer_options with one more wrapper, the innermost of its kind."""
     wrappers = options.get("wrappers", {})

@@ -126,7 +126,7 @@ def test_shares_are_exact(shape):
 
 
 def test_a_fused_kernel_that_differs_is_not_used(monkeypatch):
-    monkeypatch.setitem(lse.FUSED, "cpu", lambda q, k, v, mask: (v * 2, q[..., 0]))
+    monkeypatch.setattr(lse, "_on_cpu", lambda q, k, v, mask: (v * 2, q[..., 0]))
     q, k, v = (torch.randn(1, 2, 9, 8) for _ in range(3))
     watching = lse.Attention()
     for _ in range(2):
@@ -238,6 +238,23 @@ def test_every_nth_step_and_solvers_that_ask_inside_a_step(model, streams):
     assert torch.equal(reading.maps, whole.maps[[0, 2]])
     heun, _ = watched(model, streams["txt"], prompt(streams), "red", sampler="heun")
     assert heun.numbers == (0, 1, 2)
+
+
+def test_beside_encoder_influence(model, streams):
+    """What another probe asks for itself is not the picture's."""
+    from flux_duet.nodes.probe.influence.nodes import Influence
+
+    alone, latent = watched(model, streams["txt"], prompt(streams), "red")
+    for first, second in ((Heatmap, Influence), (Influence, Heatmap)):
+        ready, probe = model, None
+        for node in (first, second):
+            if node is Heatmap:
+                ready, probe = Heatmap.execute(ready, streams["txt"], "red").result
+            else:
+                ready = Influence.execute(ready, "zeros", 1)[0]
+        out = sampled(ready, prompt(streams))
+        assert torch.equal(out["samples"], latent["samples"])
+        assert torch.equal(probe.reading(out).maps, alone.maps)
 
 
 def test_under_apply_duet_and_with_a_lora(model, streams):

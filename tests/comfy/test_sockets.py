@@ -63,6 +63,30 @@ SOCKETS = {
         "masks COMBO?, save_as STRING?",
         "IMAGE, MASK, STRING, STRING",
     ),
+    "FluxDuetInfluence": (
+        "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?",
+        "MODEL, FLUX_INFLUENCE",
+    ),
+    "FluxDuetInfluenceShow": (
+        "probe FLUX_INFLUENCE, latent LATENT, part COMBO, picture IMAGE?",
+        "IMAGE, IMAGE, MASK, MASK, STRING, STRING, STRING",
+    ),
+    "FluxDuetWords": (
+        "model MODEL, clip CLIP, t5 CLIP, clip_text STRING, t5_text STRING, latent LATENT, guidance FLOAT, seed INT, "
+        "steps INT, sampler COMBO, scheduler COMBO, at STRING, words STRING?",
+        "IMAGE, STRING, STRING",
+    ),
+    "FluxDuetSweep": (
+        "model MODEL, a CONDITIONING, b CONDITIONING, switch COMBO, latent LATENT, seed INT, steps INT, sampler COMBO, "
+        "scheduler COMBO, every INT, batch INT, vae VAE?",
+        "IMAGE, LATENT, IMAGE, STRING, STRING",
+    ),
+    "FluxDuetGrid": (
+        "model MODEL, clip CLIP, t5 CLIP, vae VAE, clip_prompts STRING, t5_prompts STRING, latent LATENT, seed INT, "
+        "seeds INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, length COMBO?, weights COMBO?, "
+        "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?",
+        "IMAGE, LATENT, IMAGE, STRING, STRING",
+    ),
 }
 
 

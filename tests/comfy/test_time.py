@@ -196,6 +196,28 @@ def test_the_prompt_at_a_step(model):
         PromptAt.execute(percents, "3")
 
 
+def test_times_that_cannot_be_compared_are_told(model):
+    """A sigma range and a step, without the schedule that ties them: not a guess, but what to connect."""
+    levels = sigmas(model)
+    by_sigma = schedule("1\n@s0.7 2", "1")
+    for when in ("3", "40%"):
+        with pytest.raises(ValueError, match="connect `sigmas`"):
+            PromptAt.execute(by_sigma, when)
+    late = PromptAt.execute(by_sigma, str(STEPS - 1), sigmas=levels, model=model)[0]
+    assert torch.equal(late[0][1]["pooled_output"], VECS["vec2"].spans[0].tensor)
+    by_step = schedule("1\n@3 2", "1")
+    with pytest.raises(ValueError, match="connect `sigmas`"):
+        PromptAt.execute(by_step, "40%", model=model)
+
+
+@pytest.mark.parametrize("marks", ["3", "40%", "s0.7", "2..4"])
+def test_a_run_s_start_and_end_are_the_same_in_every_unit(marks):
+    out = schedule(f"1\n@{marks} 2", "1")
+    for when, number in (("0", 1), ("0%", 1), ("s1", 1), ("100%", 2), ("s0", 2)):
+        (now,) = PromptAt.execute(out, when)[0]
+        assert torch.equal(now[1]["pooled_output"], VECS[f"vec{number}"].spans[0].tensor), when
+
+
 def test_true_cfg_for_a_part_of_the_run(model):
     """Outside of it the model is asked once, and the picture is that of no guidance."""
     negative = PartOfRun.execute(prompt(3, 2), "1", "3")[0]

@@ -11,7 +11,8 @@ NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5
          "FluxDuetSchedule", "FluxDuetScheduleText", "FluxDuetPromptAt", "FluxDuetOnly",
          "FluxDuetRegion", "FluxDuetRoute", "FluxDuetNag",
          "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode",
-         "FluxDuetHeatmap", "FluxDuetHeatmapShow"]
+         "FluxDuetHeatmap", "FluxDuetHeatmapShow", "FluxDuetInfluence", "FluxDuetInfluenceShow",
+         "FluxDuetWords", "FluxDuetSweep", "FluxDuetGrid"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
            ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),

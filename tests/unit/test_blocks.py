@@ -43,6 +43,10 @@ def test_a_block_that_is_not_there_is_told(text, named):
         Blocks.parse(text).within(*FLUX)
 
 
+def test_a_preset_is_known_by_its_name():
+    assert Blocks.parse(" vital blocks (Stable Flow) ") == Blocks.parse("0, 1, 17, 18, 25, 28, 53, 54, 56")
+
+
 def test_presets_are_as_published():
     sizes = {name: len(Blocks.parse(text).within(*FLUX)) for name, text in PRESETS.items()}
     assert sizes == {

@@ -74,7 +74,7 @@ def test_what_a_clock_does_not_know_is_asked_for():
 
 LINES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
 TEXTS = st.lists(LINES, min_size=1, max_size=3).map("\n".join).map(str.strip).filter(bool)
-TEXTS = st.one_of(TEXTS, st.sampled_from(["@8 no mark", "\\@8", "a\n@40% b", "\\\\@x", "mail a@b"]))
+TEXTS = st.one_of(TEXTS, st.sampled_from(["@8 no mark", "\\@8", "a\n  @b", "a\n@40% b", "\\\\@x", "mail a@b"]))
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), st.data())
@@ -96,6 +96,7 @@ def test_the_text_of_a_timeline():
         Entry("a star", Point(6, STEP), Point(8, STEP))]
     assert parse("@0 a\n@s0.5 b")[0] == Entry("a") and parse("@s1 a\n@s0.5 b")[1].start == Point(0.5, SIGMA)
     assert parse("  a prompt, as it was \n") == [Entry("  a prompt, as it was \n")], "a plain prompt stays as it is"
+    assert parse("a\n @ 4 b") == parse("a\n@4 b"), "spaces around a mark"
     assert parse("a\n@4\n@8 b")[1] == Entry("", Point(4, STEP), Point(4, STEP)), "an empty prompt is one"
 
 

@@ -34,7 +34,8 @@ class Blocks:
 
     @classmethod
     def parse(cls, text: str) -> Blocks:
-        """Raises ValueError for a word that is none of numbers, ranges, double, single, final, all and none."""
+        """The name of a preset, or a list. Raises ValueError for a word that is none of those in `Blocks`."""
+        text = PRESETS.get(text.strip(), text)
         words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
         for word in words:
             if word not in (*KINDS, FINAL, "all", "none") and not _NUMBERS.fullmatch(word):

@@ -101,11 +101,7 @@ class Route(io.ComfyNode):
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
         merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
-        return io.NodeOutput(placing.routed(a, b, _parsed(clip_blocks), _parsed(t5_blocks), merges))
-
-
-def _parsed(blocks: str) -> Blocks:
-    return Blocks.parse(PRESETS.get(blocks.strip(), blocks))
+        return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 
 
 class NegativeTxt(io.ComfyNode):

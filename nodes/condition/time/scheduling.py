@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...streams import ClipVec, Span, Stream, T5Text
 from ..blend.rows import rows_of
-from ..conditioning import SIGMA_START, START, during
+from ..conditioning import SIGMA_END, SIGMA_START, START, during
 from ..controls import ClipTimeline, Cue, Only, T5Timeline, put, take
+from .clock import END as END_POINT
 from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
+from .clock import START as START_POINT
 from .resolving import resolve
 from .timeline import Entry
 
@@ -97,7 +99,7 @@ def at(conditioning: list, point: Point, clock: Clock) -> list:
     Raises ValueError where the point and the CONDITIONING's times cannot be compared by this clock, or nothing is on.
     """
     clock = _comparing(point, clock)
-    moment = Moment(min(clock.sigma(point), 1e8), clock)
+    moment = Moment(1.0 if isinstance(clock, _Edge) else min(clock.sigma(point), 1e8), clock)
     found = []
     for txt, entry in conditioning:
         rest, controls = take(entry)
@@ -113,30 +115,48 @@ def at(conditioning: list, point: Point, clock: Clock) -> list:
 
 
 _PERCENTS = (("clip_start_percent", "clip_end_percent"), ("start_percent", "end_percent"))
-_RANGES = (*_PERCENTS[0], *_PERCENTS[1], "timestep_start", "timestep_end")
+_RANGES = (*_PERCENTS[0], *_PERCENTS[1], SIGMA_START, SIGMA_END)
 
 
 def _holds(entry: dict, moment: Moment) -> bool:
     """Whether ComfyUI's own ranges let this entry act now."""
-    for start, end in _PERCENTS:
-        begins = Point(100 * entry.get(start, 0.0), PERCENT)
-        ends = Point(100 * entry.get(end, 1.0), PERCENT)
-        if not moment.reached(begins) or moment.reached(ends):
-            return False
-    return entry.get("timestep_end", 0.0) <= moment.sigma <= entry.get("timestep_start", math.inf)
+    ranges = [(Point(100 * entry.get(start, 0.0), PERCENT), Point(100 * entry.get(end, 1.0), PERCENT))
+              for start, end in _PERCENTS]  # fmt: skip
+    if SIGMA_START in entry:
+        ranges.append((Point(entry[SIGMA_START], SIGMA), Point(entry[SIGMA_END], SIGMA)))
+    return all(moment.reached(begins) and not moment.reached(ends) for begins, ends in ranges)
 
 
 class _Ordering(Clock):
     """A clock for one unit alone: its order is all there is to know."""
 
     def sigma(self, point: Point) -> float:
-        if point.unit == SIGMA:
-            raise ValueError(f"Sigma {point.value:g} cannot be compared with this time: connect `sigmas` and `model`.")
+        unit = STEP if self.sigmas is not None else PERCENT
+        if point.unit != unit and point not in (START_POINT, END_POINT):
+            raise ValueError(f"{point} cannot be compared with a {unit} as yet: connect `sigmas` and `model`.")
         return super().sigma(point)
 
 
+@dataclass(frozen=True)
+class _Edge(Clock):
+    """The clock at the very start, or the very end, of any run: whatever a point's unit, it is yet to come, or past."""
+
+    last: bool = False
+
+    def sigma(self, point: Point) -> float:
+        at_end = point == END_POINT or (point.unit == SIGMA and point.value <= 0)
+        past = _is_start(point) or (self.last and not at_end)
+        return math.inf if past else 0.0
+
+
+def _is_start(point: Point) -> bool:
+    return point.value >= 1 if point.unit == SIGMA else point.value == 0
+
+
 def _comparing(point: Point, clock: Clock) -> Clock:
-    """The clock itself, or where it does not know the point's unit, one that knows only this unit's order."""
+    """The clock itself, or where it does not know the point's unit, one that knows this unit's order, or run's ends."""
+    if _is_start(point) or point == END_POINT or (point.unit == SIGMA and point.value <= 0):
+        return _Edge(last=not _is_start(point))
     if point.unit == STEP and clock.sigmas is None:
         return _Ordering(sigmas=[1 - step / 100_000 for step in range(100_001)])
     if point.unit == PERCENT and clock.sigma_at is None:

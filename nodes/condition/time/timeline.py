@@ -21,7 +21,7 @@ from ..blend.rows import Rows, fade
 from ..controls import Cue, T5Timeline, Timeline
 from .clock import SIGMA, START, Moment, Point
 
-_MARK = re.compile(r"@(\S+)[ \t]*(.*)", re.DOTALL)
+_MARK = re.compile(r"[ \t]*@[ \t]*(\S+)[ \t]*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def parse(text: str) -> list[Entry]:
 
 def _plain(line: str) -> str:
     """A line of text without the backslash that keeps its @ from being a mark."""
-    return line[1:] if re.match(r"\\+@", line) else line
+    return re.sub(r"^([ \t]*)\\(\\*@)", r"\1\2", line)
 
 
 def _times(text: str) -> tuple[Point, Point]:
@@ -104,7 +104,7 @@ def written(entries: Sequence[Entry]) -> str:
     """The text of a timeline; `parse` reads the same entries from it."""
 
     def line(entry: Entry, number: int) -> str:
-        text = re.sub(r"^(?=\\*@)", r"\\", entry.text, flags=re.MULTILINE)
+        text = re.sub(r"^([ \t]*)(\\*@)", r"\1\\\2", entry.text, flags=re.MULTILINE)
         return text if number == 0 else f"@{_mark(entry)} {text}"
 
     return "\n".join(line(entry, number) for number, entry in enumerate(entries))

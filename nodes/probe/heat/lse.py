@@ -25,7 +25,7 @@ class Attention:
 
     def __call__(self, ask: Callable, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict):
         """(ComfyUI's output, to the last bit; lse [B, H, L]). `ask` is ComfyUI's attention, or another pack's."""
-        fused = FUSED.get(q.device.type) if getattr(ask, "__name__", "") == "attention_pytorch" else None
+        fused = _fused(q) if getattr(ask, "__name__", "") == "attention_pytorch" else None
         plain = kwargs.get("skip_reshape") and not kwargs.get("skip_output_reshape") and not kwargs.get("enable_gqa")
         if fused is None or not plain or "scale" in kwargs:
             return ask(q, k, v, *args, mask=mask, **kwargs), lse_of(q, k, mask)
@@ -52,7 +52,7 @@ def _on_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tenso
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=mask)
 
 
-def _on_cuda(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def _on_card(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """What ComfyUI's order of PyTorch's kernels comes to: flash without a mask, memory-efficient with one."""
     if mask is None:
         return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[:2]
@@ -60,7 +60,9 @@ def _on_cuda(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tens
     return torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, mask, True)[:2]
 
 
-FUSED = {"cpu": _on_cpu, "cuda": _on_cuda}
+def _fused(q: Tensor) -> Callable | None:
+    """The kernel that PyTorch's attention comes to on this device, as far as it is known."""
+    return _on_card if q.is_cuda else _on_cpu if q.device.type == "cpu" else None
 
 
 def lse_of(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...sample.attention import GROUP
-from ..attach import with_wrapper
+from ..attach import AGAIN, with_wrapper
 from .flow import Flow
 from .lse import Attention, shares, with_heads
 from .reading import FLOW, OUTPUT, Reading
@@ -67,7 +67,7 @@ class Recorder:
         """Around a forward: which rows are the positive's, and how its tokens stand."""
         options = kwargs.get("transformer_options") or next(each for each in reversed(args) if isinstance(each, dict))
         chunks, step = options["cond_or_uncond"], self._step(float(options["sigmas"][0]))
-        if 0 not in chunks or step % self.every:
+        if 0 not in chunks or step % self.every or options.get(AGAIN):
             return executor(x, timestep, context, *args, **kwargs)
         each = x.shape[0] // len(chunks)
         start = chunks.index(0) * each

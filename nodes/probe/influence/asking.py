@@ -17,10 +17,9 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...condition.time.clock import NEARLY
-from ..attach import with_wrapper
+from ..attach import AGAIN, with_wrapper
 from .retelling import Entry
 
-AGAIN = "flux_duet_again"  # in transformer_options while a probe asks, so that other probes look away
 AT_ONCE = 8  # prompts that are handed over together; between them one may interrupt
 
 
