@@ -152,7 +152,7 @@ class ScheduleText(io.ComfyNode):
             entries = parse(text)
             texts = list(dict.fromkeys(entry.text for entry in entries))
             if len(texts) > MOST:
-                raise ValueError(f"Prompt Schedule: `{name}` has {len(texts)} different prompts, expected up to {MOST}.")
+                raise ValueError(f"Prompt Schedule: `{name}` has {len(texts)} prompts, expected up to {MOST}.")
             for number, each in enumerate(texts, 1):
                 encode = graph.node(kind, clip=encoder, text=each, **({"length": "ComfyUI"} if name == "txt" else {}))
                 inputs[f"{name}s.{name}{number}"] = encode.out(0)
