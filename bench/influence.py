@@ -61,10 +61,10 @@ HEADS = ("", "part of the run", "CLIP beside T5 (D)", "CLIP alone", "T5 beside C
          "both", "share CLIP", "share T5")  # fmt: skip
 
 
-def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int) -> Reading:
+def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) -> Reading:
     """One run with a picture for each prompt."""
     empty = encoding.encode_clip(pipeline.clip_l, ""), encoding.encode_t5(pipeline.t5, "")[0]
-    model, probe = Influence.execute(pipeline.flux, BOTH, 1, *empty).result
+    model, probe = Influence.execute(pipeline.flux, null, 1, *empty).result
     positive = pipeline.conditioning(prompts)
     latent = torch.zeros(len(prompts), layouts.LATENT_CHANNELS, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
@@ -128,7 +128,7 @@ def main() -> None:
         rng = random.Random(f"{chosen.seed}/influence/{number}")
         prompts = [case.say(scenes.unseen_scene(rng, {1: 1.0}), rng) for _ in range(chosen.scenes)]
         found[case.name] = [
-            measured(pipeline, prompts[at : at + chosen.batch], chosen.seed + at)
+            measured(pipeline, prompts[at : at + chosen.batch], chosen.seed + at, BOTH if chosen.json else chosen.null)
             for at in range(0, len(prompts), chosen.batch)
         ]
     print(f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {chosen.null}; "
