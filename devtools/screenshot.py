@@ -1,4 +1,5 @@
-"""`dev.py run devtools.screenshot`: the pictures of the shipped workflows, each run and photographed in the front end.
+"""`dev.py run devtools.screenshot [NAME ...]`: the pictures of the shipped workflows, run and photographed in the front
+end; of all of them unless some are named.
 
     workflows/NAME.jpg    what ComfyUI's template browser shows for workflows/NAME.json
     images/graph.png      the dual-prompt workflow, for README
@@ -6,16 +7,18 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 from PIL import Image
 
 from . import ROOT, SetupError, browser, front_end, say
 from .front_end import FrontEnd
+from .layout import untidy
 from .server import Server
 
 README, THUMBNAIL = 1600, 600  # their widths in pixels
-MARGIN = 24
+MARGIN, HEIGHT = 24, 1100  # the window's height while a workflow runs
 # Where nothing of the front end lies over the graph: right of the side bar, below tabs and buttons.
 LEFT, TOP = 90, 130
 SETTINGS = {
@@ -36,23 +39,36 @@ PLACE = """([scale, x, y]) => {
     app.canvas.ds.offset = [x, y];
     app.canvas.setDirty(true, true);
 }"""
-PICTURES = """() => [...document.querySelectorAll("[data-testid='main-image']")]
-    .some(image => image.complete && image.naturalWidth)"""
+# Whether every node that shows pictures has them.
+PICTURES = """() => {
+    const wanted = app.graph.nodes.filter(node => ["SaveImage", "PreviewImage"].includes(node.type)).length;
+    const shown = [...document.querySelectorAll("[data-testid='main-image']")];
+    return wanted && shown.filter(image => image.complete && image.naturalWidth).length >= wanted;
+}"""
+
+
+def resize(front: FrontEnd, height: int) -> None:
+    front.page.set_viewport_size({"width": README + 2 * LEFT, "height": height})
 
 
 def photograph(front: FrontEnd, workflow: Path) -> Image.Image:
-    """Run a workflow and take the whole graph, README's width, with the picture on its node."""
+    """Run a workflow and take the whole graph, README's width, with the pictures on their nodes."""
+    resize(front, HEIGHT)
     front.load(workflow)
     kind, detail = front.queue()
     if kind != "execution_success":
         raise SetupError(f"{workflow.name} did not run: {kind} {json.dumps(detail)[:500]}")
     front.fit()
     front.page.wait_for_function(PICTURES)
+    if faults := untidy(front):
+        raise SetupError(f"{workflow.name} is not tidy: {'; '.join(faults)}")
     x, y, width, height = front.page.evaluate(BOUNDS)
     scale = (README - 2 * MARGIN) / width
-    front.page.evaluate(PLACE, [scale, (LEFT + MARGIN) / scale - x, (TOP + MARGIN) / scale - y])
-    front.page.wait_for_timeout(6000)  # until the notices of the run are gone
     clip = {"x": LEFT, "y": TOP, "width": README, "height": round(scale * height) + 2 * MARGIN}
+    resize(front, max(HEIGHT, TOP + clip["height"]))
+    front.page.wait_for_timeout(6000)  # until the view moves no more and the notices of the run are gone
+    front.page.evaluate(PLACE, [scale, (LEFT + MARGIN) / scale - x, (TOP + MARGIN) / scale - y])
+    front.page.wait_for_timeout(1000)
     return Image.open(io.BytesIO(front.page.screenshot(clip=clip))).convert("RGB")
 
 
@@ -65,16 +81,25 @@ def save(picture: Image.Image, workflow: Path) -> None:
         picture.save(target, optimize=True)
 
 
+def chosen(names: list[str]) -> list[Path]:
+    shipped = sorted((ROOT / "workflows").glob("*.json"))
+    if unknown := set(names) - {path.stem for path in shipped}:
+        raise SetupError(f"no workflow is called {', '.join(sorted(unknown))}; there are "
+                         f"{', '.join(path.stem for path in shipped)}")
+    return [path for path in shipped if not names or path.stem in names]
+
+
 def main() -> None:
+    workflows = chosen(sys.argv[1:])
     path = browser.find()
     if path is None:
         raise SetupError(f"no browser: {browser.HOW_TO}")
     with Server() as server, front_end.browser(path) as started:
         # The Vue nodes, which draw a small picture large.
-        front = FrontEnd(started, server, vue=True, width=README + 2 * LEFT, height=1100)
+        front = FrontEnd(started, server, vue=True, width=README + 2 * LEFT, height=HEIGHT)
         for setting, value in SETTINGS.items():
             front.set(setting, value)
-        for workflow in sorted((ROOT / "workflows").glob("*.json")):
+        for workflow in workflows:
             say(f"{workflow.stem} ...")
             save(photograph(front, workflow), workflow)
 

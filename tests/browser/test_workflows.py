@@ -1,13 +1,19 @@
-"""The shipped workflows in the real front end: they open whole, export what workflows/api/ holds, and give a picture.
+"""The shipped workflows in the real front end: they open whole, export what workflows/api/ holds, give their pictures
+and stay tidy.
 
 FLUX_DUET_UPDATE=1 writes workflows/api/ anew from what the front end exports.
 """
 
+import io
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
+
+from flux_duet.devtools.layout import untidy
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SHIPPED = sorted(WORKFLOWS.glob("*.json"))
@@ -20,9 +26,13 @@ def parsed(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def one(prompt: dict, kind: str) -> str:
-    (node,) = [node for node, data in prompt.items() if data["class_type"] == kind]
-    return node
+def pictured(prompt: dict) -> list[str]:
+    """The nodes that show the pictures."""
+    return [node for node, data in prompt.items() if data["class_type"] in ("SaveImage", "PreviewImage")]
+
+
+def size(server, file: dict) -> list[int]:
+    return list(Image.open(io.BytesIO(server.get(f"/view?{urlencode(file)}"))).size)
 
 
 @pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
@@ -50,16 +60,18 @@ def test_saved_and_opened_again_it_is_the_same(front, path):
     assert front.page.evaluate("() => app.graph.serialize()") == saved
 
 
-def test_run_puts_the_picture_on_its_node(front, path, tmp_path):
+def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path, tmp_path):
     front.load(path)
-    prompt = front.to_api()
-    save, size = one(prompt, "SaveImage"), prompt[one(prompt, "EmptySD3LatentImage")]["inputs"]
+    nodes = pictured(front.to_api())
     kind, detail = front.queue()
     assert kind == "execution_success", detail
     front.fit()  # the picture of a node that is out of sight is not loaded
-    front.page.wait_for_function(f"id => ({PICTURES})(id)?.length", arg=save)
+    outputs = front.server.get(f"/history/{detail['prompt_id']}")[detail["prompt_id"]]["outputs"]
+    assert nodes
+    for node in nodes:
+        front.page.wait_for_function(f"id => ({PICTURES})(id)?.length", arg=node)
+        (file,) = outputs[node]["images"]
+        assert front.page.evaluate(PICTURES, node) == [size(front.server, file)]
     front.screenshot(tmp_path / f"{path.stem}.png")  # to look at: pytest keeps the last three runs' folders
-    assert front.page.evaluate(PICTURES, save) == [[size["width"], size["height"]]]
-    output = front.server.get(f"/history/{detail['prompt_id']}")[detail["prompt_id"]]["outputs"]
-    assert [len(images) for images in output[save].values()] == [1]
+    assert untidy(front) == []  # nodes that tell what they did have grown
     assert front.errors == []
