@@ -2,6 +2,7 @@
 
 import logging
 
+from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 
 log = logging.getLogger("flux_duet")
@@ -23,5 +24,7 @@ def show(text: str) -> dict:
     if context is not None:
         from server import PromptServer  # not at the top: tests and tools import this module without a server
 
-        PromptServer.instance.send_progress_text(text, context.node_id)
+        # A node of an expanded graph is shown as the node that it stands for.
+        shown = get_progress_state().dynprompt.get_display_node_id(context.node_id)
+        PromptServer.instance.send_progress_text(text, shown)
     return {"text": (text,)}

@@ -133,6 +133,14 @@ def test_each_text_is_encoded_once_and_an_edit_encodes_its_own(comfy_server, wor
     assert ran() == 1 + 1, "the edited text, and Prompt Schedule"
 
 
+def test_the_report_stands_on_the_node_that_was_written(comfy_server, workflow):
+    workflow.inputs("FluxDuetSampler")["positive"] = as_text(workflow, clip_text="paper now\n@2 water now")
+    schedule = workflow.node("FluxDuetScheduleText")
+    texts = [message for message in comfy_server.run(workflow).previews if b"CLIP from step 2" in message]
+    assert len(texts) == 1 and texts[0][4:8] == len(schedule).to_bytes(4, "big")
+    assert texts[0][8:].startswith(schedule.encode())
+
+
 def test_what_is_wrong_in_a_timeline_is_told_on_the_node(comfy_server, workflow):
     workflow.inputs("FluxDuetSampler")["positive"] = as_text(workflow, t5_text="a\n@never b")
     result = comfy_server.run(workflow, check=False)

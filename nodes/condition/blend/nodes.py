@@ -130,7 +130,7 @@ class ClipNegative(io.ComfyNode):
                     optional=True,
                     tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
                     "Numbers, "
-                    "ranges, double, single, all.",
+                    "ranges, double, single, all; the last layer is never pushed.",
                 ),
                 io.String.Input(
                     "start", default="0%", optional=True, advanced=True,
