@@ -121,16 +121,14 @@ class ClipNegative(io.ComfyNode):
                     default=AFTER,
                     optional=True,
                     tooltip="After the MLP, in `blocks` alone: as published. Needs MMDiT Sampler or Apply Duet. "
-                    "Before: in "
-                    "every block and the last layer, under any sampler.",
+                    "Before: in every block and the last layer, under any sampler.",
                 ),
                 io.String.Input(
                     "blocks",
                     default=PRESETS["all but 0-4 and final (modulation guidance)"],
                     optional=True,
                     tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
-                    "Numbers, "
-                    "ranges, double, single, all; the last layer is never pushed.",
+                    "Numbers, ranges, double, single, all; the last layer is never pushed.",
                 ),
                 io.String.Input(
                     "start", default="0%", optional=True, advanced=True,

@@ -39,8 +39,8 @@ class Region(io.ComfyNode):
             display_name="T5 Region",
             category=CATEGORY,
             description="A T5 prompt for a part of the picture: the masked part looks at this prompt, the rest at the "
-            "base. "
-            "Chain as many as you like. CLIP has one vector for the whole picture, so it stays the same everywhere.",
+            "base. Chain as many as you like. CLIP has one vector for the whole picture, so it stays the same "
+            "everywhere.",
             search_aliases=["regional prompt", "mask prompt", "attention couple", "area", "regional"],
             inputs=[
                 FluxTxt.Input("base", tooltip="The prompt of the whole picture, or one that has regions already."),
@@ -81,19 +81,21 @@ class Route(io.ComfyNode):
             display_name="Block Routing",
             category=CATEGORY,
             description="Shows some of FLUX.1's blocks another prompt, on the CLIP road, the T5 road or both. On the "
-            "CLIP "
-            "road it is free; on the T5 road both texts run along, and each block's picture looks at one of them.",
+            "CLIP road it is free; on the T5 road both texts run along, and each block's picture looks at one of them.",
             search_aliases=["per block prompt", "block weights", "layer prompt", "vital layers"],
             inputs=[
-                io.Conditioning.Input("a", tooltip="The prompt of all blocks that are not named; guidance is taken "
-                "from it."),
+                io.Conditioning.Input(
+                    "a", tooltip="The prompt of all blocks that are not named; guidance is taken from it."
+                ),
                 io.Conditioning.Input("b", tooltip="The prompt of the named blocks."),
                 io.String.Input(
                     "clip_blocks", default="none",
                     tooltip="Which blocks get b's CLIP vector. " + BLOCKS + " `final` is the last layer. " + presets,
                 ),
-                io.String.Input("t5_blocks", default="none", tooltip="In which blocks the picture looks at b's T5 "
-                "tokens."),
+                io.String.Input(
+                    "t5_blocks", default="none",
+                    tooltip="In which blocks the picture looks at b's T5 tokens; the last layer sees no text.",
+                ),
             ],
             outputs=[io.Conditioning.Output(tooltip="For MMDiT Sampler, or a native sampler behind Apply Duet.")],
         )  # fmt: skip
@@ -112,8 +114,8 @@ class NegativeTxt(io.ComfyNode):
             display_name="T5 Negative (NAG)",
             category=CATEGORY,
             description="A negative prompt in the attention (normalised attention guidance), with prompts of any "
-            "lengths. "
-            "Works on guidance-distilled and few-step models; the picture is not computed twice, only its attention.",
+            "lengths. Works on guidance-distilled and few-step models; the picture is not computed twice, only its "
+            "attention.",
             search_aliases=["negative prompt", "nag", "normalized attention guidance", "unwanted"],
             inputs=[
                 FluxTxt.Input("txt", tooltip="The T5 prompt, regions included."),

@@ -198,6 +198,5 @@ def _no_timeline(span: Span) -> None:
     if any(isinstance(each, Timeline) for each in span.controls):
         raise ValueError(
             "Got a stream with a timeline in steps or with fades, which is only played while the picture is sampled. "
-            "Set "
-            "regions, routes, negatives and blends on the prompts first, then schedule what comes out."
+            "Set regions, routes, negatives and blends on the prompts first, then schedule what comes out."
         )

@@ -75,8 +75,7 @@ class Schedule(io.ComfyNode):
             display_name="Prompt Schedule",
             category=CATEGORY,
             description="A timeline for each road: which CLIP prompt and which T5 prompt act from when on. Hard "
-            "switches "
-            "or fades, in steps, percent of time or sigma.",
+            "switches or fades, in steps, percent of time or sigma.",
             search_aliases=["prompt travel", "prompt scheduling", "timestep range", "prompt editing", "timeline"],
             inputs=[
                 prompts("vec", FluxVec.Input("vec", tooltip="A CLIP prompt.")),
@@ -171,8 +170,7 @@ class PromptAt(io.ComfyNode):
             display_name="Prompt at Step",
             category=CATEGORY,
             description="Takes the prompt of one moment out of a scheduled CONDITIONING, for upscaling or inpainting "
-            "after "
-            "it: the last step's, say.",
+            "after it: the last step's, say.",
             search_aliases=["final prompt", "prompt at step", "extract prompt"],
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="From Prompt Schedule, or any other."),
@@ -195,8 +193,7 @@ class PartOfRun(io.ComfyNode):
             display_name="Prompt for a Part of the Run",
             category=CATEGORY,
             description="A prompt that counts in a part of the run alone. Before a sampler's `negative` this is true "
-            "CFG over "
-            "a range of steps: outside it the model is asked once, not twice.",
+            "CFG over a range of steps: outside it the model is asked once, not twice.",
             search_aliases=["negative prompt", "true cfg range", "cfg start end", "timestep range", "limit cfg"],
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="A negative prompt."),

@@ -35,8 +35,7 @@ class Heatmap(io.ComfyNode):
             display_name=TITLE,
             category=CATEGORY,
             description="Watches where in the picture each word of the T5 prompt acts, while the picture is sampled. "
-            "The "
-            "picture stays the same to the last bit. Show Heatmap draws what was seen.",
+            "The picture stays the same to the last bit. Show Heatmap draws what was seen.",
             search_aliases=["attention map", "daam", "which word", "token", "cross attention", "explain"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
@@ -49,8 +48,7 @@ class Heatmap(io.ComfyNode):
                 io.Combo.Input(
                     "measure", options=[MASS, FLOW, OUTPUT], default=MASS, optional=True,
                     tooltip="mass: how much of its attention a spot gives to the word. flow: how much the word moves "
-                    "the "
-                    "spot. output: how alike what the spot and the word have seen are (ConceptAttention).",
+                    "the spot. output: how alike what the spot and the word have seen are (ConceptAttention).",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
@@ -95,8 +93,7 @@ class ShowHeatmap(io.ComfyNode):
                 io.String.Input(
                     "blocks", default="all", optional=True,
                     tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature looks at "
-                    "FLUX.1's "
-                    "double blocks 15-18.",
+                    "FLUX.1's double blocks 15-18.",
                 ),
                 io.Combo.Input(
                     "masks", options=[SOFT, HARD], default=SOFT, optional=True,

@@ -55,8 +55,7 @@ def wanted(txt: T5Text, asked: str) -> Wanted:
     if txt.source is None:
         raise ValueError(
             "Token Heatmap: this T5 prompt does not say what its text was, so its rows cannot be told apart. Connect "
-            "the "
-            "output of T5 Encode, Load Embedding or Blend T5."
+            "the output of T5 Encode, Load Embedding or Blend T5."
         )
     ids = [token for chunk in txt.source.tokens for token, _ in chunk]
     pieces = read_by_t5(_tokenizer(), txt.source.text, COMFYUI, txt.source.settings.get("weights") != "off").pieces
