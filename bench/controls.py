@@ -1,6 +1,6 @@
 """What does each control cost in a sampling step?
 
-    python dev.py bench controls [--scale small] [--rounds 5] [--steps 4] [--tokens 1024] [--only region nag]
+    python dev.py bench controls [--scale small] [--rounds 5] [--steps 2] [--tokens 1024] [--only region nag]
 
 MMDiT Sampler on blocks as wide as FLUX.1's, random weights, the plain prompt ("plain") and one with a control ("ours"),
 both in one process, in turn. Every text has 256 rows, none of them pads: the most that a short prompt can cost. With
@@ -193,7 +193,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench controls", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", choices=step.SCALES, default="real", help="real needs 8 GB of memory")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4, help="sampling steps in a round, at least 2")
+    parser.add_argument("--steps", type=int, default=2, help="sampling steps in a round, at least 2")
     parser.add_argument("--tokens", type=int, default=1024, help="image tokens, a square number")
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], help="these rows alone")
     chosen = parser.parse_args()

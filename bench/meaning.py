@@ -1,6 +1,6 @@
 """Do the controls mean on the nano models what they say?
 
-    python dev.py bench meaning [--pictures 12] [--seed 0] [--only regions switch clip nag blend] [--sheets FOLDER]
+    python dev.py bench meaning [--pictures 10] [--seed 0] [--only regions switch clip nag blend] [--sheets FOLDER]
 
 Each control is told what training never met (nano/scenes/scene.py, `unseen`), drawn in 12 steps and read back as in
 bench/nano.py. Every row is as many pictures as --pictures says, on the same noise.
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean
 
 import comfy.sample
+import comfy.samplers
 import comfy.utils
 import numpy as np
 import torch
@@ -301,6 +302,7 @@ def shown(name: str, scene: Scene) -> str | None:
 
 def switches(studio: Studio) -> list[Table]:
     told = pairs(studio, studio.rng("switch"))
+    sigmas = comfy.samplers.calculate_sigmas(studio.flux.get_model_object("model_sampling"), "simple", STEPS).tolist()
     ones: dict[str, list[float]] = {}
     rows = []
     for step in range(STEPS + 1):
@@ -313,10 +315,10 @@ def switches(studio: Studio) -> list[Table]:
                               for pair, scene in zip(told, seen, strict=True)) for side in ("one", "other")]
                 ones.setdefault(name, []).append(sides[0])
                 cells.append(f"{100 * sides[0]:.0f} / {100 * sides[1]:.0f}")
-        rows.append([f"{step}", *cells])
+        rows.append([f"{step}", f"{sigmas[step]:.2f}", *cells])
         say(f"  {rows[-1]}")
-    rows.append(["half show A's from", *(f"{half_turned(shares):.1f}" for shares in ones.values())])
-    heads = ["B from step", *(f"{road}: A's / B's {name}" for road, names in TURNS.items() for name in names)]
+    rows.append(["half show A's from", "", *(f"{half_turned(shares):.1f}" for shares in ones.values())])
+    heads = ["B from step", "sigma", *(f"{road}: A's / B's {name}" for road, names in TURNS.items() for name in names)]
     return [Table("Prompt Schedule: A until a step, then B, on one road alone; whose is shown", heads, rows)]
 
 
@@ -468,8 +470,9 @@ def nag_verdict(name: str, cases: Sequence[Away], pictures: np.ndarray) -> list[
     """`name` is the attribute by which the negative's object is known."""
     told = [(case, scene, clean(picture, scene))
             for case, picture, scene in zip(cases, pictures, read(pictures, most=2), strict=True) if case.negative]
-    kept = [percent([shows(scene, other, getattr(case.item, other)) for case, scene, _ in told])
-            for other in TURNS["T5"]]
+    # Not what the negative takes away itself: that is the first column's.
+    kept = [percent([shows(scene, other, getattr(case.item, other)) for case, scene, _ in told
+                     if getattr(case.item, other) != case.shown]) for other in TURNS["T5"]]
     return [percent([not shows(scene, name, case.shown) for case, scene, _ in told]),
             percent([not shows(scene, name, case.shown) and whole for case, scene, whole in told]), *kept]
 
@@ -557,7 +560,7 @@ PARTS = {"regions": regions, "switch": switches, "clip": clip_negatives, "nag": 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench meaning", description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=12, help="for each row")
+    parser.add_argument("--pictures", type=int, default=10, help="for each row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these controls alone")
     parser.add_argument("--sheets", type=Path, help="write the first ten pictures of each row into this folder")
