@@ -41,7 +41,7 @@ class DuetAttention:
         ask = partial(self.inner, attention) if self.inner is not None else attention
         if not self.texts:
             row = self._row_for(k)
-            return ask(q, k, v, *args, mask=row if mask is None else _with_heads(mask, q.dtype) + row, **kwargs)
+            return ask(q, k, v, *args, mask=row if mask is None else with_heads(mask, q.dtype) + row, **kwargs)
         active = self._active(kwargs["transformer_options"])
         out = None
         for group in self._plan(active, k):
@@ -90,7 +90,7 @@ def _attended(ask, group: Group, q, k, v, args, mask: Tensor | None, kwargs: dic
     options = {**kwargs["transformer_options"], GROUP: group if seen else None}
     kwargs, bias = {**kwargs, "transformer_options": options}, group.bias()
     if mask is not None:
-        mask = _cut(_with_heads(mask, q.dtype), group)
+        mask = _cut(with_heads(mask, q.dtype), group)
         bias = mask if bias is None else mask + bias
     if group.columns is not None:
         k, v = k[:, :, group.columns], v[:, :, group.columns]
@@ -116,7 +116,7 @@ def steered(z: Tensor, against: Tensor, text: Against) -> Tensor:
     return guided * text.alpha + z * (1.0 - text.alpha)
 
 
-def _with_heads(mask: Tensor, dtype: torch.dtype) -> Tensor:
+def with_heads(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries, columns] to be added to logits."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -torch.inf)

@@ -14,6 +14,7 @@ from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat import lse
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.reading import GROUPS, Choice, maps, masks, masses, otsu
+from flux_duet.nodes.sample.attention import with_heads
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -114,14 +115,14 @@ def test_shares_are_exact(shape):
     generator = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(2, 3, 40, 16, generator=generator) for _ in range(3))
     mask = None if shape is None else torch.randn(shape, generator=generator)
-    logits = q @ k.mT / 4 + (0 if mask is None else lse.with_heads(mask))
+    logits = q @ k.mT / 4 + (0 if mask is None else with_heads(mask, torch.float32))
     for name in ("attention_pytorch", "attention_basic", "attention_split", "attention_sub_quad"):
         watching, native = lse.Attention(), getattr(attention, name)
         for _ in range(2):
             out, found = watching(native, q, k, v, (3,), mask, {"skip_reshape": True})
             assert torch.equal(out, native(q, k, v, 3, mask=mask, skip_reshape=True))
             assert (found - logits.logsumexp(-1)).abs().max() < 2e-6
-        share = lse.shares(q, k, found, None if mask is None else lse.with_heads(mask))
+        share = lse.shares(q, k, found, None if mask is None else with_heads(mask, torch.float32))
         assert (share - logits.softmax(-1)).abs().max() < 1e-6 and (share.sum(-1) - 1).abs().max() < 2e-6
 
 

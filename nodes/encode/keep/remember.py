@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import comfy.ldm.modules.attention
@@ -33,7 +33,7 @@ _OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections
 _CAST = "manual_cast_dtype"  # the one object patch that ComfyUI puts on every CLIP: the dtype that it computes in
 
 
-class _Untold(Exception):
+class Untold(Exception):
     """Something whose content cannot be told takes part in the encoding."""
 
 
@@ -77,8 +77,8 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
     if file is None:
         return None
     try:
-        parts = [*_settings(clip), name, *_told([chunks, _patches(clip, name)])]
-    except _Untold:
+        parts = [*_settings(clip), name, *told([chunks, _patches(clip, name)])]
+    except Untold:
         return None
     digest = file.digest()
     return digest and hashlib.sha256(json.dumps([digest, *parts]).encode()).hexdigest()
@@ -92,8 +92,8 @@ def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | 
     file, model = clip.patcher.get_attachment(_FILE), type(clip.cond_stage_model).__name__
     try:
         patches = _patches(clip, name)
-        patched = hashlib.sha256(json.dumps([*_told(patches)]).encode()).hexdigest() if patches else "none"
-    except _Untold:
+        patched = hashlib.sha256(json.dumps([*told(patches)]).encode()).hexdigest() if patches else "none"
+    except Untold:
         patched = None
 
     def tell() -> dict[str, str | None]:
@@ -110,7 +110,7 @@ def _settings(clip: comfy.sd.CLIP) -> list[str]:
     changed += [name for name in patcher.object_patches if name != _CAST]
     changed += [value for kind in (patcher.wrappers, patcher.callbacks) for value in kind.values() if value]
     if changed or clip.apply_hooks_to_conds or patcher.model_options != {"transformer_options": {}}:
-        raise _Untold
+        raise Untold
     device = patcher.load_device
     attention = comfy.ldm.modules.attention.optimized_attention_for_device(device, mask=True, small_input=True)
     computing = comfy.model_management.get_torch_device_name(device)
@@ -124,18 +124,24 @@ def _patches(clip: comfy.sd.CLIP, name: str) -> list:
     return sorted((key, patches) for key, patches in clip.patcher.patches.items() if key.startswith(f"{name}."))
 
 
-def _told(value) -> Iterator[str]:
-    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do."""
+def told(value) -> Iterator[str]:
+    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do.
+
+    Raises Untold for anything else.
+    """
     if isinstance(value, Tensor) and not value.is_meta:
         yield checksum(value.detach().to("cpu").contiguous())
     elif isinstance(value, list | tuple):
         yield f"{len(value)} of"
         for each in value:
-            yield from _told(each)
+            yield from told(each)
+    elif isinstance(value, Mapping):
+        yield f"{len(value)} named"
+        yield from told(sorted(value.items()))
     elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
         yield type(value).__name__
-        yield from _told(value.weights)
+        yield from told(value.weights)
     elif value is None or isinstance(value, str | int | float | bool | torch.dtype):
         yield repr(value)
     else:
-        raise _Untold
+        raise Untold

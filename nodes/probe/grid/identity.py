@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 
 import comfy.cli_args
@@ -21,11 +21,9 @@ import comfy.weight_adapter
 import comfyui_version
 import torch
 from comfy.patcher_extension import WrappersMP
-from torch import Tensor
 
 from ...condition.controls import KEY
-from ...encode.keep.remember import file_at
-from ...encode.keep.store import checksum
+from ...encode.keep.remember import Untold, file_at, told
 from ...sample.sampling import Plan
 from ...streams import ClipVec, Stream, T5Text
 
@@ -37,16 +35,12 @@ _FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "determinis
 _DUET = (WrappersMP.CALC_COND_BATCH, KEY)
 
 
-class _Untold(Exception):
-    """Something whose content cannot be told takes part."""
-
-
 def of_model(model) -> str | None:
     """What tells this MODEL, with its patches, from any other."""
     try:
         return _digest([VERSION, *_machine(model), *_file(model), *_settings(model), _small_weights(model),
                         sorted(model.patches.items())])  # fmt: skip
-    except _Untold:
+    except Untold:
         return None
 
 
@@ -56,12 +50,12 @@ def of_cell(model: str | None, vec: ClipVec, txt: T5Text, guidance: float, laten
         return None
     try:
         return _digest([model, _stream(vec), _stream(txt), guidance, sorted(latent.items()), astuple(plan)])
-    except _Untold:
+    except Untold:
         return None
 
 
 def _digest(parts) -> str:
-    return hashlib.sha256(json.dumps([*_told(parts)]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*told(parts)]).encode()).hexdigest()
 
 
 def _machine(model) -> list[str]:
@@ -76,14 +70,14 @@ def _file(model) -> list:
     """The file's content, and how it was loaded."""
     loader, args, *which = model.cached_patcher_init or (None, ())
     if loader not in _LOADERS:
-        raise _Untold
+        raise Untold
     path, *options = args
     try:
         content = file_at(path).digest()
     except OSError:
         content = None
     if content is None:
-        raise _Untold
+        raise Untold
     return [loader.__name__, content, options, which]
 
 
@@ -99,9 +93,9 @@ def _small_weights(model) -> str:
 
 def _settings(model) -> list:
     if any(getattr(model, field) for field in _OPAQUE) or any(map(_acting, (model.wrappers, model.callbacks))):
-        raise _Untold
+        raise Untold
     if set(model.object_patches) - {_SAMPLING, _CAST}:
-        raise _Untold
+        raise Untold
     # Not as they are in the model just now, where another clone's patches may stand.
     sampling, cast = model.get_model_object(_SAMPLING), model.get_model_object(_CAST)
     return [str(model.model_dtype()), cast, type(model.model).__name__, _sampling(sampling), model.model_options]
@@ -122,25 +116,5 @@ def _sampling(sampling) -> list:
 
 def _stream(stream: Stream) -> list:
     if any(span.controls for span in stream.spans):
-        raise _Untold
+        raise Untold
     return [[span.tensor, span.bias, sorted(span.extras.items())] for span in stream.spans]
-
-
-def _told(value) -> Iterator[str]:
-    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do."""
-    if isinstance(value, Tensor) and not value.is_meta:
-        yield checksum(value.detach().to("cpu").contiguous())
-    elif isinstance(value, list | tuple):
-        yield f"{len(value)} of"
-        for each in value:
-            yield from _told(each)
-    elif isinstance(value, Mapping):
-        yield f"{len(value)} named"
-        yield from _told(sorted(value.items()))
-    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
-        yield type(value).__name__
-        yield from _told(value.weights)
-    elif value is None or isinstance(value, str | int | float | bool | torch.dtype):
-        yield repr(value)
-    else:
-        raise _Untold

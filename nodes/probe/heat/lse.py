@@ -14,6 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...sample.attention import with_heads
+
 CHUNK = 2**26  # bytes of logits at a time
 
 
@@ -82,17 +84,9 @@ def lse_of(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
 
 def _cut(mask: Tensor, head: int, rows: slice) -> Tensor:
     """A mask's part for some queries of one head; a size of 1 stands for all."""
-    mask = with_heads(mask)
+    mask = with_heads(mask, torch.float32)
     mask = mask[:, head if mask.shape[1] > 1 else 0]
     return mask if mask.shape[1] == 1 else mask[:, rows]
-
-
-def with_heads(mask: Tensor) -> Tensor:
-    """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries or 1, columns] to be added to logits."""
-    if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
-    mask = mask.float()
-    return mask if mask.ndim == 4 else mask.unsqueeze(1) if mask.ndim == 3 else mask[None, None]
 
 
 def shares(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None) -> Tensor:

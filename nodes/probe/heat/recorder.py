@@ -13,10 +13,10 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...sample.attention import GROUP
+from ...sample.attention import GROUP, with_heads
 from ..attach import AGAIN, with_wrapper
 from .flow import Flow
-from .lse import Attention, shares, with_heads
+from .lse import Attention, shares
 from .reading import FLOW, OUTPUT, Reading
 from .tokens import Wanted
 
@@ -125,7 +125,7 @@ class _Forward:
             return
         kinds = self.member[columns[text]]  # [C, kinds]
         q, lse, k = q[self.rows][:, :, queries], lse[self.rows][:, :, queries], k[self.rows][:, :, text]
-        mask = None if mask is None else _part(with_heads(mask), self.rows, queries, text)
+        mask = None if mask is None else _part(with_heads(mask, torch.float32), self.rows, queries, text)
         for start in range(0, q.shape[1], HEADS):
             heads = slice(start, start + HEADS)
             share = shares(q[:, heads], k[:, heads], lse[:, heads], None if mask is None else _heads(mask, heads))
