@@ -1,5 +1,7 @@
 """Whether the open graph is tidy: no node over another, every node wholly inside of a group or wholly outside."""
 
+import time
+
 from .front_end import FrontEnd
 
 # [name, x, y, right, bottom] in the graph's units. Vue nodes are as large as the page draws them, footer and all.
@@ -29,8 +31,16 @@ def _meeting(rectangles: list[list]) -> list[str]:
     return [f"{one[0]} and {other[0]} overlap" for one, other in pairs if _overlap(one, other)]
 
 
-def untidy(front: FrontEnd) -> list[str]:
-    """What lies over what. The whole graph has to be in sight, for Vue nodes out of sight are not drawn."""
+def untidy(front: FrontEnd, patience: float = 10) -> list[str]:
+    """What lies over what, once the view has come to rest: while it still moves, Vue nodes are drawn at another scale
+    than the graph's. The whole graph has to be in sight, for Vue nodes out of sight are not drawn."""
+    until = time.monotonic() + patience
+    while (found := _untidy(front)) and time.monotonic() < until:
+        front.page.wait_for_timeout(250)
+    return found
+
+
+def _untidy(front: FrontEnd) -> list[str]:
     nodes, groups = front.page.evaluate(NODES), front.page.evaluate(GROUPS)
     crossing = [f"{node[0]} sticks out of {group[0]}" for node in nodes for group in groups
                 if _overlap(node, group) and not _holds(group, node)]
