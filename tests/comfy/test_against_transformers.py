@@ -13,6 +13,8 @@ from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.tests.comfy import reference
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "empty": "",
     "short": "A watercolour of two foxes, seen from above",

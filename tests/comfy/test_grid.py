@@ -23,7 +23,7 @@ from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.sample.sampling import Plan
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 CLIPS, T5S = ("at night", "on pink paper"), ("a star", "a red (heart:1.4)", "")

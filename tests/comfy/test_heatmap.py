@@ -17,7 +17,7 @@ from flux_duet.nodes.probe.heat.reading import GROUPS, Choice, maps, masks, mass
 from flux_duet.nodes.sample.attention import with_heads
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 HEIGHT, WIDTH = 10, 6  # of the latent: 5 x 3 tokens
 LATENT = {"samples": torch.zeros(1, 16, HEIGHT, WIDTH)}

@@ -20,7 +20,7 @@ from flux_duet.nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence,
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 STEPS, SIDE = 4, 8
 LATENT = {"samples": torch.zeros(1, 16, SIDE, SIDE)}

@@ -16,6 +16,8 @@ from flux_duet.nodes.encode.keep.files import EncoderFile
 from flux_duet.nodes.encode.keep.store import Settings, Store
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 
+pytestmark = pytest.mark.slow
+
 MODELS = Path(__file__).parents[2] / "workflows" / "models" / "text_encoders"
 KEY = "0" * 64
 

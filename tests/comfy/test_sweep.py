@@ -15,7 +15,7 @@ from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 STEPS, SEED = 6, 5
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}

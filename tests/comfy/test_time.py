@@ -16,7 +16,7 @@ from flux_duet.nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 STEPS = 6
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}

@@ -10,6 +10,8 @@ from comfy.text_encoders.flux import FluxTokenizer
 
 from flux_duet.nano import autoencoder, encoders, flow, layouts, scenes, text, train
 
+pytestmark = pytest.mark.slow
+
 RECIPE = replace(train.Recipe(), steps=4, batch=2, pool=4, warmup=1, guided_from=0.5)
 SMALL = layouts.Shape(double=1, single=1)
 

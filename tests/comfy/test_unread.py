@@ -15,7 +15,7 @@ from flux_duet.nodes.encode.load.unread import Unread, read
 from flux_duet.tests.comfy.test_encode_patched import hooked, hooks, random_lora, with_lora
 from nodes import CLIPTextEncode
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 TEXT = "a (red:1.3) circle at night"
 

@@ -16,7 +16,7 @@ from flux_duet.nodes.probe.words.nodes import Words
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 T5_TEXT, CLIP_TEXT = "a chartreuse circle, left of (stripes)", "at night"
