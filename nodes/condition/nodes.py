@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import comfy.hooks
 from comfy_api.latest import io
 
 from ..sockets import FluxTxt, FluxVec
 from .conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join, split
-
-
-def _both_hooks(vec_hooks, txt_hooks):
-    """Two CLIPs with hooks of their own: the model gets both groups, as with ComfyUI's Combine Hooks."""
-    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+from .merging import MERGES
 
 
 class DualPrompt(io.ComfyNode):
@@ -42,7 +37,7 @@ class DualPrompt(io.ComfyNode):
 
     @classmethod
     def execute(cls, vec, txt, guidance) -> io.NodeOutput:
-        return io.NodeOutput(join(vec, txt, guidance, merges={"hooks": _both_hooks}))
+        return io.NodeOutput(join(vec, txt, guidance, merges=MERGES))
 
 
 class SplitConditioning(io.ComfyNode):

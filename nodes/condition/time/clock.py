@@ -77,6 +77,11 @@ class Clock:
         return float(self.sigmas[index]) if index < len(self.sigmas) else 0.0
 
 
+def step_at(sigmas: Sequence[float], sigma: float) -> int:
+    """The index of the last of a schedule's noise levels that an evaluation at `sigma` has reached; 0 before all."""
+    return max((index for index, level in enumerate(sigmas) if sigma <= float(level) * NEARLY), default=0)
+
+
 @dataclass(frozen=True)
 class Moment:
     """One evaluation of the model: its sigma, in a run with this clock."""
@@ -104,8 +109,7 @@ class Moment:
 
     def _step(self) -> int:
         """The step that this evaluation belongs to, with a solver's evaluations inside it."""
-        past = [index for index, sigma in enumerate(self.clock.sigmas) if self.sigma <= float(sigma) * NEARLY]
-        return self.clock.first + max(past, default=0)
+        return self.clock.first + step_at(self.clock.sigmas, self.sigma)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import comfy.hooks
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...notice import show
 from ...sockets import FluxTxt, FluxVec
 from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
+from ..merging import MERGES
 from .clock import Clock, Point, Range
 from .scheduling import at, only, scheduled, told, unit_of
 from .timeline import Entry, parse, written
@@ -105,11 +105,7 @@ class Schedule(io.ComfyNode):
         units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
         txt = scheduled(t5, _named(t5, txts, "T5"), clock, native=len(units) < 2)
         lines = [*told("CLIP", clip, clock), *told("T5", t5, clock)]
-        return io.NodeOutput(join(vec, txt, guidance, merges={"hooks": _both_hooks}), ui=show("\n".join(lines)))
-
-
-def _both_hooks(vec_hooks, txt_hooks):
-    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+        return io.NodeOutput(join(vec, txt, guidance, merges=MERGES), ui=show("\n".join(lines)))
 
 
 class ScheduleText(io.ComfyNode):

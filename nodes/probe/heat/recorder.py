@@ -13,6 +13,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ...condition.time.clock import step_at
 from ...sample.attention import GROUP, with_heads
 from ..attach import AGAIN, with_wrapper
 from .flow import Flow
@@ -85,7 +86,7 @@ class Recorder:
 
     def _step(self, sigma: float) -> int:
         """The step that an evaluation belongs to, those that a solver makes inside it too."""
-        return max((n for n, level in enumerate(self.levels) if sigma <= level * (1 + 1e-6)), default=0)
+        return step_at(self.levels, sigma)
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
         ask = partial(self.inner, attention) if self.inner is not None else attention

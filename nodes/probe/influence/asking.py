@@ -16,7 +16,7 @@ import comfy.model_management
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...condition.time.clock import NEARLY
+from ...condition.time.clock import step_at
 from ..attach import AGAIN, with_wrapper
 from .retelling import Entry
 
@@ -76,7 +76,7 @@ class Asker:
 
     def step(self, sigma: float) -> int:
         """The step that an evaluation at this sigma belongs to."""
-        return max((at for at, level in enumerate(self.sigmas[:-1]) if sigma <= level * NEARLY), default=0)
+        return step_at(self.sigmas[:-1], sigma)
 
     def is_due(self, sigma: float) -> bool:
         step = self.step(sigma)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import comfy.hooks
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from ...condition.conditioning import join, split
 from ...condition.controls import asked_for
+from ...condition.merging import MERGES
 from ...sample.apply import attach
 from ...sample.sampling import OFFICIAL, Plan, check_widths, official_sigmas
 
@@ -61,11 +61,7 @@ def switched(a: list, b: list, roads: str) -> list:
         return b
     (vec_a, txt_a, guidance), (vec_b, txt_b, _) = split(a), split(b)
     vec, txt = (vec_b, txt_a) if roads == CLIP else (vec_a, txt_b)
-    return join(vec, txt, guidance, merges={"hooks": _both_hooks})
-
-
-def _both_hooks(vec_hooks, txt_hooks):
-    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+    return join(vec, txt, guidance, merges=MERGES)
 
 
 def switches(steps: int, every: int) -> list[int]:

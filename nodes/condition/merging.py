@@ -1,0 +1,13 @@
+"""What becomes of ComfyUI's own extras that both roads carry with different values. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.hooks
+
+
+def _both_hooks(vec_hooks, txt_hooks):
+    """Two CLIPs with hooks of their own: the model gets both groups, as with ComfyUI's Combine Hooks."""
+    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+
+
+MERGES = {"hooks": _both_hooks}  # for conditioning.join
