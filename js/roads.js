@@ -1,0 +1,35 @@
+// The two roads on the canvas: sockets, links and nodes of the CLIP road are blue, those of the T5 road amber.
+
+import { app } from "../../scripts/app.js";
+import { ROADS } from "./lib/palette.mjs";
+
+// [title, body]: the front end's own pale blue and brown, which its light theme brightens by itself.
+const TINTS = { clip: ["#2a363b", "#3f5159"], t5: ["#593930", "#6d4b3f"] };
+const NODES = {
+    clip: ["FluxDuetLoadClip", "FluxDuetClipEncode", "FluxDuetBlendVec", "FluxDuetClipNegative"],
+    t5: ["FluxDuetLoadT5", "FluxDuetT5Encode", "FluxDuetBlendTxt", "FluxDuetRegion", "FluxDuetNag"],
+};
+
+/** Says so to both renderers. The colour palette wipes it whenever it is chosen anew. */
+function colourLinks() {
+    const drawn = [app.canvas.default_connection_color_byType, app.canvas.constructor.link_type_colors];
+    for (const { type, hue } of Object.values(ROADS)) {
+        for (const colours of drawn) colours[type] = hue;
+        document.documentElement.style.setProperty(`--color-datatype-${type}`, hue);
+    }
+    app.canvas.setDirty(true, true);
+}
+
+app.registerExtension({
+    name: "fluxduet.Roads",
+
+    setup() {
+        colourLinks();
+        app.ui.settings.addEventListener("Comfy.ColorPalette.change", () => setTimeout(colourLinks));
+    },
+
+    nodeCreated(node) {
+        const road = Object.keys(NODES).find(road => NODES[road].includes(node.comfyClass));
+        if (road) [node.color, node.bgcolor] = TINTS[road];
+    },
+});
