@@ -43,7 +43,7 @@ PLACE = """([scale, x, y]) => {
 PICTURES = """() => {
     const wanted = app.graph.nodes.filter(node => ["SaveImage", "PreviewImage"].includes(node.type)).length;
     const shown = [...document.querySelectorAll("[data-testid='main-image']")];
-    return wanted && shown.filter(image => image.complete && image.naturalWidth).length >= wanted;
+    return shown.filter(image => image.complete && image.naturalWidth).length >= wanted;
 }"""
 
 
