@@ -16,6 +16,7 @@ from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
 from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
+from .probe.heat.route import register as register_heatmap
 from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS
@@ -31,7 +32,8 @@ class FluxDuetExtension(ComfyExtension):
         for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
             folder_paths.add_model_folder_path(folder.name, str(folder))
         if hasattr(PromptServer, "instance"):  # tools list the nodes without a server
-            register(PromptServer.instance.routes)
+            for add in (register, register_heatmap):
+                add(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]

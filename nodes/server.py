@@ -6,7 +6,6 @@ request can load a model or open a file. `embedding:name` is therefore read as t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,9 @@ from aiohttp import web
 from .encode.text.inspection import notes, read_by_clip, read_by_t5
 from .encode.text.lengths import COMFYUI, LENGTHS
 from .encode.text.weights import EMBEDDING, MODES, OFF
+from .request import Refused, answered
 
-MOST_BYTES, MOST_CHARACTERS = 2**20, 100_000
+MOST_CHARACTERS = 100_000
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
 DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0]}
 CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, False),
@@ -32,27 +32,14 @@ _building = Lock()
 _second_road = ThreadPoolExecutor(1, "flux_duet")
 
 
-class Refused(Exception):
-    """A request that is not answered: its HTTP status, and what to change."""
-
-    def __init__(self, status: int, why: str):
-        super().__init__(why)
-        self.status = status
-
-
 def register(routes: web.RouteTableDef) -> None:
     """Adds the route to ComfyUI's."""
     routes.post("/flux_duet/tokens")(tokens)
 
 
 async def tokens(request: web.Request) -> web.Response:
-    try:
-        asked = checked(parsed(await _body(request)))
-        # In a thread: tokenizers take a second to build, and long texts a few milliseconds.
-        answer = await asyncio.to_thread(_answer, asked)
-    except Refused as error:
-        return web.json_response({"error": str(error)}, status=error.status)
-    return web.Response(text=answer, content_type="application/json")
+    # Tokenizers take a second to build, and long texts a few milliseconds.
+    return await answered(request, checked, _answer)
 
 
 def _answer(asked: dict[str, Any]) -> str:
@@ -60,25 +47,6 @@ def _answer(asked: dict[str, Any]) -> str:
         return json.dumps(read(**asked), separators=(",", ":"))
     except RecursionError as error:  # as it would end in ComfyUI's own parser
         raise Refused(400, "`text` has parentheses in parentheses too deep to read; close some") from error
-
-
-async def _body(request: web.Request) -> bytes:
-    if request.content_type != "application/json":  # which a page of another site cannot send unasked
-        raise Refused(415, f"got {request.content_type!r}, expected the content type application/json")
-    body = b""
-    async for piece in request.content.iter_chunked(2**16):
-        body += piece
-        if len(body) > MOST_BYTES:
-            raise Refused(413, f"got more than {MOST_BYTES:,} bytes; send a shorter text")
-    return body
-
-
-def parsed(body: bytes) -> Any:
-    """Raises Refused for what is no JSON."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, f"got no JSON ({error}); expected an object with `text`") from error
 
 
 def checked(asked: Any) -> dict[str, Any]:

@@ -60,8 +60,8 @@ SOCKETS = {
     "FluxDuetHeatmap": ("model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?", "MODEL, FLUX_HEATMAP"),
     "FluxDuetHeatmapShow": (
         "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
-        "masks COMBO?, save_as STRING?",
-        "IMAGE, MASK, STRING, STRING",
+        "masks COMBO?, save_as STRING?, word STRING?",
+        "IMAGE, MASK, STRING, STRING, MASK",
     ),
     "FluxDuetInfluence": (
         "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?",

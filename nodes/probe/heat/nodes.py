@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import folder_paths
@@ -20,6 +21,8 @@ from ..record import Probe
 from .overlay import Panel, sheet
 from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, maps, masks, masses, otsu
 from .recorder import KEY, Recorder
+from .route import folder
+from .stored import store
 from .tokens import wanted
 
 CATEGORY = "Flux Duet/probe"
@@ -104,6 +107,10 @@ class ShowHeatmap(io.ComfyNode):
                     "save_as", default="", optional=True, advanced=True,
                     tooltip="Also write the raw maps to the output folder, as NAME.safetensors.",
                 ),
+                io.String.Input(
+                    "word", default="", optional=True,
+                    tooltip="Whose map goes out as `mask`; click a word below to choose it. Empty: the first word.",
+                ),
             ],
             outputs=[
                 io.Image.Output("picture", display_name="picture", tooltip="A tile for each word."),
@@ -111,12 +118,16 @@ class ShowHeatmap(io.ComfyNode):
                 "`words`."),
                 io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
                 io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
+                io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as=""):
+    def execute(
+        cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word=""
+    ) -> io.NodeOutput:
         reading = heatmap.reading(latent)
+        number = number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks))
         found = maps(reading, choice)[0]  # of the first picture
         picture = None if image is None else image[0].cpu().numpy()
@@ -126,8 +137,32 @@ class ShowHeatmap(io.ComfyNode):
             save(reading, save_as.strip())
         size = picture.shape[:2] if picture is not None else tuple(16 * side for side in reading.size)
         given = as_masks(found, masks, size)
-        shown = torch.from_numpy(np.asarray(page, dtype=np.float32) / 255)[None]
-        return io.NodeOutput(shown, given, "\n".join(reading.words), told, ui=ui.PreviewImage(shown, cls=cls))
+        sheet = torch.from_numpy(np.asarray(page, dtype=np.float32) / 255)[None]
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **for_the_front_end(reading, image, cls)}
+        return io.NodeOutput(sheet, given, "\n".join(reading.words), told, given[number : number + 1], ui=shown)
+
+
+def number_of(word: str, words: Sequence[str]) -> int:
+    """Raises ValueError for a word that was not watched."""
+    asked = word.strip().lower()
+    if not asked:
+        return 0
+    for number, each in enumerate(words):
+        if each.lower() == asked:
+            return number
+    raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those watched: {', '.join(words)}.")
+
+
+def for_the_front_end(reading: Reading, image: torch.Tensor | None, cls) -> dict:
+    """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest."""
+    picture = None if image is None else ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]
+    return {
+        "flux_duet_heatmap": [{
+            "name": store(reading, folder()), "picture": picture, "measure": reading.measure,
+            "words": reading.words, "steps": reading.numbers, "sigmas": [round(each, 4) for each in reading.sigmas],
+            "blocks": reading.blocks, "double": reading.double, "size": reading.size,
+        }]
+    }  # fmt: skip
 
 
 def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None):

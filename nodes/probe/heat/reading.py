@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ class Reading:
 
     `groups` [steps, blocks, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS, take.
     `sigmas` are those of the steps seen, `numbers` their numbers in the run; the first `double` blocks are double.
+    `name` tells it from every other reading.
     """
 
     measure: str
@@ -31,6 +33,7 @@ class Reading:
     numbers: tuple[int, ...]
     double: int
     size: tuple[int, int]
+    name: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def blocks(self) -> int:

@@ -1,0 +1,70 @@
+"""What Show Heatmap asks while its sliders move: POST /flux_duet/heatmap gives each word's map. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from aiohttp import web
+
+from ...condition.place.blocks import Blocks
+from ...request import Refused, answered
+from .reading import ALL, Choice, masks
+from .stored import SUFFIX, look
+
+NAME = re.compile(r"[0-9a-f]{32}")  # a name that cannot lead anywhere else
+LAST = 10_000  # no step has a higher number
+
+
+def folder() -> Path:
+    """ComfyUI's folder for what may be gone at its next start."""
+    return Path(folder_paths.get_temp_directory()) / "flux_duet"
+
+
+def register(routes: web.RouteTableDef) -> None:
+    """Adds the route to ComfyUI's."""
+    routes.post("/flux_duet/heatmap")(heatmap)
+
+
+async def heatmap(request: web.Request) -> web.Response:
+    return await answered(request, checked, _answer)
+
+
+def checked(asked: Any) -> tuple[str, Choice]:
+    """The reading's name and what is chosen of it. Raises Refused for anything else."""
+    if not isinstance(asked, dict) or not isinstance(asked.get("name"), str) or not NAME.fullmatch(asked["name"]):
+        raise Refused(400, "expected a JSON object whose `name` is a reading's: 32 hexadecimal digits")
+    if unknown := sorted(asked.keys() - {"name", "first", "last", "blocks"}):
+        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks")
+    first, last, blocks = asked.get("first", 0), asked.get("last", LAST), asked.get("blocks", "all")
+    for name, step in (("first", first), ("last", last)):
+        if type(step) is not int or not 0 <= step <= LAST:
+            raise Refused(400, f"got {json.dumps(step)[:40]} for `{name}`; expected a step from 0 to {LAST}")
+    if not isinstance(blocks, str) or len(blocks) > 1000:
+        raise Refused(400, "expected a short text for `blocks`, such as 'double, 25, 28-30'")
+    if re.search(r"\d{5}", blocks):  # a range up to it would not fit into memory
+        raise Refused(400, "`blocks` names a block that no model has")
+    try:
+        return asked["name"], Choice(first, last, Blocks.parse(blocks))
+    except ValueError as error:
+        raise Refused(400, str(error)) from error
+
+
+def _answer(asked: tuple[str, Choice]) -> str:
+    name, choice = asked
+    try:
+        seen = look(folder() / f"{name}{SUFFIX}", choice)
+    except FileNotFoundError as error:
+        raise Refused(404, "These maps are no longer there. Run the workflow again.") from error
+    except ValueError as error:
+        raise Refused(400, str(error)) from error
+    flat = seen.maps.flatten(1)
+    levels = (masks(seen.maps) * 255).round().byte().numpy()  # each word's from its least to its most
+    return json.dumps({
+        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": seen.maps.shape[1:],
+        "least": flat.amin(1).tolist(), "most": flat.amax(1).tolist(), "maps": b64encode(levels.tobytes()).decode(),
+    })  # fmt: skip

@@ -1,0 +1,61 @@
+"""A reading in a file gives what the reading itself gives, for the steps and blocks that are asked for."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from flux_duet.nodes.condition.place.blocks import Blocks
+from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, Reading, maps, masses
+from flux_duet.nodes.probe.heat.stored import MOST, SUFFIX, look, store
+
+STEPS, BLOCKS, DOUBLE, PICTURES, SIZE = (0, 2, 4), 6, 2, 2, (3, 4)
+WORDS = ("a", "ring")
+
+
+@pytest.fixture
+def reading() -> Reading:
+    generator = torch.Generator().manual_seed(3)
+    found = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS), 12, generator=generator).half()
+    groups = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS) + len(GROUPS), generator=generator)
+    return Reading(MASS, WORDS, found, groups, (1.0, 0.6, 0.2), STEPS, DOUBLE, SIZE)
+
+
+CHOICES = [Choice(), Choice(1, 3), Choice(0, 2, Blocks.parse("single")), Choice(4, 9, Blocks.parse("0, 3-4"))]
+
+
+@pytest.mark.parametrize("measure", [MASS, OUTPUT])
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_it_is_the_first_picture_of_the_reading(reading, tmp_path, choice, measure):
+    reading = replace(reading, measure=measure)
+    alone = replace(reading, maps=reading.maps[:, :, :1], groups=reading.groups[:, :, :1])
+    seen = look(tmp_path / f"{store(reading, tmp_path)}{SUFFIX}", choice)
+    assert seen.words == WORDS
+    torch.testing.assert_close(seen.maps, maps(reading, choice)[0])
+    assert seen.shares == pytest.approx(masses(alone, choice))
+
+
+def test_nothing_chosen_is_an_error(reading, tmp_path):
+    path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
+    with pytest.raises(ValueError, match="no step is chosen"):
+        look(path, Choice(5, 9))
+    with pytest.raises(ValueError, match="this model has blocks 0 to 5"):
+        look(path, Choice(0, 9, Blocks.parse("57")))
+    with pytest.raises(FileNotFoundError):
+        look(tmp_path / "other.safetensors", Choice())
+
+
+def test_it_is_written_once(reading, tmp_path):
+    path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
+    path.write_bytes(b"as it was")
+    store(reading, tmp_path)
+    assert path.read_bytes() == b"as it was"
+
+
+def test_the_oldest_goes_first(reading, tmp_path):
+    names = []
+    for number in range(MOST + 2):
+        names.append(store(replace(reading, name=f"{number:032x}"), tmp_path))
+        os.utime(tmp_path / f"{names[-1]}{SUFFIX}", (1000 + number, 1000 + number))
+    assert {path.stem for path in tmp_path.iterdir()} == set(names[-MOST:])
