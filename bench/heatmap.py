@@ -43,6 +43,7 @@ from . import step
 from .measure import SIDES, Comparison, compared, machine, table, warn_if_busy
 
 MEASURES = (MASS, FLOW, OUTPUT)
+DENSE = "dense capture"  # for comparison: what the same maps cost otherwise
 PARTS = {"all steps": (0, STEPS - 1), "first third": (0, 3), "second third": (4, 7), "last third": (8, STEPS - 1)}
 INSIDE = 0.5  # of an image token is covered by the object: then it is the object's
 
@@ -170,6 +171,26 @@ def every_word(words: int) -> Wanted:
     return Wanted(tuple(f"word {number}" for number in range(words)), member)
 
 
+class Dense:
+    """What capturing attention is without the log-sum-exp: every block's whole matrix, and the words cut out of it."""
+
+    def __init__(self, wanted: Wanted):
+        self.member = wanted.member[:, : len(wanted.words)].float()
+        self.maps: list[Tensor] = []
+
+    def options(self, options: dict) -> dict:
+        return {**options, "optimized_attention_override": self._attend}
+
+    def reading(self) -> list[Tensor]:
+        return self.maps
+
+    def _attend(self, _attention, q, k, v, *_, **__) -> Tensor:
+        share = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)  # [B, H, L, L]
+        txt = len(self.member)
+        self.maps.append((share[:, :, txt:, :txt] @ self.member).mean(1).half())
+        return (share @ v).transpose(1, 2).flatten(2)
+
+
 def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace) -> Comparison:
     """A step with the probe against a step without."""
     side = PATCH * math.isqrt(chosen.tokens)
@@ -177,6 +198,8 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     positive, wanted = step.prompt(shape), every_word(chosen.words)
 
     def begin(guider, sigmas):
+        if measure == DENSE:
+            return Dense(wanted)
         return Recorder(wanted, measure, 1, sigmas, guider.model_patcher.get_model_object("diffusion_model"))
 
     def sampled(model):
@@ -186,7 +209,7 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     ready = probed(flux, Probe("bench"), KEY, begin)
     calls = dict(zip(SIDES, (lambda: sampled(flux), lambda: sampled(ready)), strict=True))
     name = f"{measure}: a step, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens"
-    return step.steps_compared(calls, chosen.rounds, chosen.steps, name)
+    return step.steps_compared(calls, chosen.rounds, chosen.steps, name, same=measure != DENSE)
 
 
 def cost(chosen: argparse.Namespace) -> None:
@@ -195,9 +218,9 @@ def cost(chosen: argparse.Namespace) -> None:
     shape = step.SCALES[chosen.scale]
     flux = step.model(shape)
     warn_if_busy()
-    results = [watched(flux, measure, shape, chosen) for measure in MEASURES]
+    results = [watched(flux, measure, shape, chosen) for measure in (*MEASURES, DENSE)]
     print(f"\n{chosen.rounds} rounds of {chosen.steps} steps, {shape.double} double and {shape.single} single blocks, "
-          f"{chosen.words} words; the latents are equal\n\n{compared(results)}\n")
+          f"{chosen.words} words; the probe's latents are equal\n\n{compared(results)}\n")
     kept = 20 * 57 * chosen.words * 4096 * 2
     print(f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in half precision (computed): "
           f"{kept / 1e6:.0f} MB")
