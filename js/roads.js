@@ -10,12 +10,14 @@ const NODES = {
     t5: ["FluxDuetLoadT5", "FluxDuetT5Encode", "FluxDuetBlendTxt", "FluxDuetRegion", "FluxDuetNag"],
 };
 
-/** Says so to both renderers. The colour palette wipes it whenever it is chosen anew. */
+/** Says so to both renderers. */
 function colourLinks() {
     const drawn = [app.canvas.default_connection_color_byType, app.canvas.constructor.link_type_colors];
+    const { style } = document.documentElement;
     for (const { type, hue } of Object.values(ROADS)) {
+        const variable = `--color-datatype-${type}`;
         for (const colours of drawn) colours[type] = hue;
-        document.documentElement.style.setProperty(`--color-datatype-${type}`, hue);
+        if (style.getPropertyValue(variable) !== hue) style.setProperty(variable, hue);
     }
     app.canvas.setDirty(true, true);
 }
@@ -25,7 +27,10 @@ app.registerExtension({
 
     setup() {
         colourLinks();
-        app.ui.settings.addEventListener("Comfy.ColorPalette.change", () => setTimeout(colourLinks));
+        // A colour palette wipes the colours of types that it does not know, at a time of its own and without an event;
+        // but it writes the page's style.
+        const palette = new MutationObserver(colourLinks);
+        palette.observe(document.documentElement, { attributes: true, attributeFilter: ["style"] });
     },
 
     nodeCreated(node) {
