@@ -39,13 +39,16 @@ class Flow:
         self.vecs[number] = args["vec"]
         return before(args, extra) if before is not None else extra["original_block"](args)
 
-    def gram(self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor) -> Tensor:
-        """[B, words, Q]: the length of what each word adds to each query.
+    def gram(
+        self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor, parts: int
+    ) -> Tensor:
+        """[parts, B, words, Q]: the length of what each word adds to each query, by way of all heads (1 part) or of
+        each (as many parts as heads).
 
         `share` [B, H, Q, C] are the queries' shares of text columns, `columns` [C] where those stand in `v`, `words`
         [C, words] whose they are.
         """
-        found = share.new_zeros(share.shape[0], words.shape[1], share.shape[2])
+        found = share.new_zeros(parts, share.shape[0], words.shape[1], share.shape[2])
         gates = self._gate(block)[rows]
         for word in range(words.shape[1]):
             own = words[:, word].nonzero()[:, 0]
@@ -55,8 +58,9 @@ class Flow:
             for picture in range(share.shape[0]):
                 added = self._added(block, values[picture]) * gates[picture].float()  # [H * J, hidden]
                 weights = share[picture][:, :, own].permute(1, 0, 2).flatten(1)  # [Q, H * J]
-                squares = ((weights @ (added @ added.mT)) * weights).sum(-1)
-                found[picture, word] = squares.clamp_min(0).sqrt()
+                for part, (a, u) in enumerate(zip(weights.chunk(parts, 1), added.chunk(parts), strict=True)):
+                    squares = ((a @ (u @ u.mT)) * a).sum(-1)
+                    found[part, picture, word] = squares.clamp_min(0).sqrt()
         return found
 
     def _added(self, block: int, values: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from ..record import Probe
 from .overlay import Panel, sheet
 from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, maps, masks, masses, otsu
 from .recorder import KEY, Recorder
-from .route import folder
+from .route import ALL_HEADS, folder
 from .stored import store
 from .tokens import wanted
 
@@ -57,6 +57,11 @@ class Heatmap(io.ComfyNode):
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
                     tooltip="Watch every n-th step only.",
                 ),
+                io.Boolean.Input(
+                    "heads", default=False, label_on="apart", label_off="averaged", optional=True, advanced=True,
+                    tooltip="apart: keep each attention head's maps, to look at one alone. FLUX.1 has 24 heads, so the "
+                    "maps take 24 times the memory: choose few words, or every n-th step.",
+                ),
             ],
             outputs=[
                 io.Model.Output(tooltip="The same model, for the sampler."),
@@ -65,13 +70,14 @@ class Heatmap(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, txt, words="", measure=MASS, every=1) -> io.NodeOutput:
+    def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
         if flux_params(model) is None:
             raise ValueError(f"{TITLE}: got a model of {type(model.model).__name__}, expected FLUX.1.")
         found, probe = wanted(txt, words), Probe(TITLE)
 
         def begin(guider, sigmas):
-            return Recorder(found, measure, every, sigmas, guider.model_patcher.get_model_object("diffusion_model"))
+            flux = guider.model_patcher.get_model_object("diffusion_model")
+            return Recorder(found, measure, every, sigmas, flux, apart=heads)
 
         return io.NodeOutput(probed(model, probe, KEY, begin), probe)
 
@@ -111,6 +117,10 @@ class ShowHeatmap(io.ComfyNode):
                     "word", default="", optional=True,
                     tooltip="Whose map goes out as `mask`; click a word below to choose it. Empty: the first word.",
                 ),
+                io.Int.Input(
+                    "head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True, advanced=True,
+                    tooltip="One attention head alone, if Token Heatmap has kept them apart; -1 is all of them.",
+                ),
             ],
             outputs=[
                 io.Image.Output("picture", display_name="picture", tooltip="A tile for each word."),
@@ -124,11 +134,12 @@ class ShowHeatmap(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word=""
-    ) -> io.NodeOutput:
+        cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word="",
+        head=ALL_HEADS,
+    ) -> io.NodeOutput:  # fmt: skip
         reading = heatmap.reading(latent)
         number = number_of(word, reading.words)
-        choice = Choice(first_step, last_step, Blocks.parse(blocks))
+        choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
         found = maps(reading, choice)[0]  # of the first picture
         picture = None if image is None else image[0].cpu().numpy()
         page = drawn(reading, choice, found, picture)
@@ -160,7 +171,7 @@ def for_the_front_end(reading: Reading, image: torch.Tensor | None, cls) -> dict
         "flux_duet_heatmap": [{
             "name": store(reading, folder()), "picture": picture, "measure": reading.measure,
             "words": reading.words, "steps": reading.numbers, "sigmas": [round(each, 4) for each in reading.sigmas],
-            "blocks": reading.blocks, "double": reading.double, "size": reading.size,
+            "blocks": reading.blocks, "double": reading.double, "size": reading.size, "heads": reading.heads,
         }]
     }  # fmt: skip
 
@@ -187,7 +198,7 @@ def told_of(reading: Reading, choice: Choice) -> dict:
     return {
         "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
         "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
-        "double_blocks": reading.double, "tokens": list(reading.size), "bytes": reading.bytes(),
+        "double_blocks": reading.double, "heads": reading.heads, "tokens": list(reading.size), "bytes": reading.bytes(),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -18,11 +19,11 @@ GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """`maps` [steps, blocks, B, words, h * w]: what each image token has of each word, by `measure`.
+    """`maps` [steps, blocks * heads, B, words, h * w]: what each image token has of each word, by `measure`.
 
-    `groups` [steps, blocks, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS, take.
-    `sigmas` are those of the steps seen, `numbers` their numbers in the run; the first `double` blocks are double.
-    `name` tells it from every other reading.
+    `groups` [steps, blocks * heads, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS,
+    take. `heads` is 1 where a block's heads are averaged; the first `double` blocks are double.
+    `sigmas` are those of the steps seen, `numbers` their numbers in the run. `name` tells it from every other reading.
     """
 
     measure: str
@@ -34,10 +35,11 @@ class Reading:
     double: int
     size: tuple[int, int]
     name: str = field(default_factory=lambda: uuid4().hex)
+    heads: int = 1
 
     @property
     def blocks(self) -> int:
-        return self.maps.shape[1]
+        return self.maps.shape[1] // self.heads
 
     def bytes(self) -> int:
         return self.maps.numel() * self.maps.element_size()
@@ -45,11 +47,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which steps (of the run, `last` included, None for the end) and blocks are taken together."""
+    """Which steps (of the run, `last` included, None for the end), blocks and heads are taken together."""
 
     first: int = 0
     last: int | None = None
     blocks: Blocks = Blocks()
+    head: int | None = None  # None for all
 
 
 def maps(reading: Reading, choice: Choice) -> Tensor:
@@ -66,7 +69,7 @@ def maps(reading: Reading, choice: Choice) -> Tensor:
 
 
 def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
-    """The indices of the chosen steps and blocks in a reading."""
+    """The indices of the chosen steps, and of the chosen blocks' heads, in a reading."""
     last = max(reading.numbers, default=-1) if choice.last is None else choice.last
     steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
     blocks = sorted(choice.blocks.within(reading.double, reading.blocks - reading.double))
@@ -75,7 +78,23 @@ def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
             f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has seen steps "
             f"{', '.join(map(str, reading.numbers))} and blocks 0 to {reading.blocks - 1}."
         )
-    return steps, blocks
+    heads = _heads(reading, choice.head)
+    return steps, [block * reading.heads + head for block in blocks for head in heads]
+
+
+def _heads(reading: Reading, head: int | None) -> Sequence[int]:
+    if head is None:
+        return range(reading.heads)
+    if reading.heads == 1:
+        raise ValueError(
+            f"Token Heatmap: head {head} is chosen, but the probe has averaged the heads. Switch its `heads` to apart "
+            "and sample again, or choose head -1, for all."
+        )
+    if head >= reading.heads:
+        raise ValueError(
+            f"Token Heatmap: head {head} is chosen, but this model's blocks have heads 0 to {reading.heads - 1}."
+        )
+    return (head,)
 
 
 def masses(reading: Reading, choice: Choice) -> dict[str, float]:

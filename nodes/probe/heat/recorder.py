@@ -27,10 +27,11 @@ HEADS = 4  # at a time: all of a picture's tokens by all of a text's is large
 
 
 class Recorder:
-    """For one run. `every` n-th step is watched; `blocks` are those to watch."""
+    """For one run. Every `every`-th step is watched; `apart` keeps each head's maps and not their mean."""
 
-    def __init__(self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, flux: Any):
+    def __init__(self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, flux: Any, apart: bool = False):
         self.wanted, self.measure, self.every = wanted, measure, every
+        self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
         self.depth = len(flux.double_blocks), len(flux.single_blocks)
         self.attention, self.flow = Attention(), Flow(flux) if measure == FLOW else None
@@ -60,7 +61,8 @@ class Recorder:
         means = [[torch.stack(parts).mean(0) for parts in zip(*self.steps[number], strict=True)] for number in numbers]
         maps, groups = (torch.stack(parts) for parts in zip(*means, strict=True))
         sigmas = tuple(self.levels[number] for number in numbers)
-        return Reading(self.measure, self.wanted.words, maps, groups, sigmas, tuple(numbers), self.depth[0], self.size)
+        return Reading(self.measure, self.wanted.words, maps, groups, sigmas, tuple(numbers), self.depth[0], self.size,
+                       heads=self.heads)  # fmt: skip
 
     # ---- the hooks
 
@@ -76,7 +78,8 @@ class Recorder:
         self.size = tuple(-(-side // patch) for side in x.shape[2:])
         member = self.wanted.of(context.shape[1]).to(x.device)
         image = self.size[0] * self.size[1]
-        self.now = _Forward(slice(start, start + each), member, image, len(self.wanted.words), sum(self.depth))
+        rows, blocks = slice(start, start + each), sum(self.depth)
+        self.now = _Forward(rows, member, image, len(self.wanted.words), blocks, self.heads)
         try:
             return executor(x, timestep, context, *args, **kwargs)
         finally:
@@ -107,11 +110,11 @@ class Recorder:
 
 
 class _Forward:
-    """One forward's maps, while it runs: shares of each word for each image token, the mean over heads."""
+    """One forward's maps, while it runs: shares of each word for each image token, of each head or of their mean."""
 
-    def __init__(self, rows: slice, member: Tensor, image: int, words: int, blocks: int):
-        self.rows, self.member, self.image, self.words = rows, member, image, words
-        self.mass = torch.zeros(blocks, rows.stop - rows.start, member.shape[1], image, device=member.device)
+    def __init__(self, rows: slice, member: Tensor, image: int, words: int, blocks: int, heads: int):
+        self.rows, self.member, self.image, self.words, self.heads = rows, member, image, words, heads
+        self.mass = torch.zeros(blocks, heads, rows.stop - rows.start, member.shape[1], image, device=member.device)
         self.other = None  # another measure's maps, where there is one
         self.seen = False
 
@@ -130,31 +133,36 @@ class _Forward:
         for start in range(0, q.shape[1], HEADS):
             heads = slice(start, start + HEADS)
             share = shares(q[:, heads], k[:, heads], lse[:, heads], None if mask is None else _heads(mask, heads))
-            found = (share @ kinds).sum(1) / q.shape[1]  # [B, image tokens, kinds]
-            self.mass[block][:, :, places] += found.mT
+            found = (share @ kinds).transpose(0, 1).mT  # [heads, B, kinds, image tokens]
+            if self.heads > 1:
+                self.mass[block, heads, :, :, places] = found
+            else:
+                self.mass[block, 0][:, :, places] += found.sum(0) / q.shape[1]
         if gram is not None:
             whole = torch.cat([shares(q[:, h : h + 1], k[:, h : h + 1], lse[:, h : h + 1],
                                       None if mask is None else _heads(mask, slice(h, h + 1)))
                                for h in range(q.shape[1])], 1)  # fmt: skip
-            self._others()[block][:, :, places] = gram(self.rows, whole, kinds[:, : self.words], text)
+            self._others()[block, :, :, :, places] = gram(self.rows, whole, kinds[:, : self.words], text, self.heads)
 
     def note_output(self, block: int, attn: Tensor) -> None:
         """attn [B, txt + image, C]: how much each image token's output is like each word's (ConceptAttention)."""
-        txt, attn = len(self.member), attn[self.rows].float()
-        image = attn[:, txt : txt + self.image]
+        # [B, heads, txt + image, C / heads]: one head of all channels where the heads are not kept apart
+        txt, attn = len(self.member), attn[self.rows].float().unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        image = attn[:, :, txt : txt + self.image]
         for word in range(self.words):
-            concept = attn[:, self.member[:, word].nonzero()[:, 0]].mean(1)
-            self._others()[block][:, word] = (image @ concept[..., None])[..., 0] / attn.shape[-1] ** 0.5
+            concept = attn[:, :, self.member[:, word].nonzero()[:, 0]].mean(2)
+            found = (image @ concept[..., None])[..., 0] / attn.shape[-1] ** 0.5
+            self._others()[block, :, :, word] = found.transpose(0, 1)
 
     def _others(self) -> Tensor:
         if self.other is None:
-            self.other = torch.zeros_like(self.mass[:, :, : self.words])
+            self.other = torch.zeros_like(self.mass[:, :, :, : self.words])
         return self.other
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """(maps [blocks, B, words, image] in half precision, groups [blocks, B, kinds]), in main memory."""
-        maps = self.mass[:, :, : self.words] if self.other is None else self.other
-        return maps.to("cpu", torch.float16), self.mass.mean(3).to("cpu", torch.float32)
+        """(maps [blocks * heads, B, words, image] in half precision, groups [blocks * heads, B, kinds]), in memory."""
+        maps = self.mass[:, :, :, : self.words] if self.other is None else self.other
+        return maps.flatten(0, 1).to("cpu", torch.float16), self.mass.mean(4).flatten(0, 1).to("cpu", torch.float32)
 
 
 def _image_of(q: Tensor, group, txt: int, image: int) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from .stored import SUFFIX, look
 
 NAME = re.compile(r"[0-9a-f]{32}")  # a name that cannot lead anywhere else
 LAST = 10_000  # no step has a higher number
+ALL_HEADS = -1
 
 
 def folder() -> Path:
@@ -38,9 +39,12 @@ def checked(asked: Any) -> tuple[str, Choice]:
     """The reading's name and what is chosen of it. Raises Refused for anything else."""
     if not isinstance(asked, dict) or not isinstance(asked.get("name"), str) or not NAME.fullmatch(asked["name"]):
         raise Refused(400, "expected a JSON object whose `name` is a reading's: 32 hexadecimal digits")
-    if unknown := sorted(asked.keys() - {"name", "first", "last", "blocks"}):
-        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks")
+    if unknown := sorted(asked.keys() - {"name", "first", "last", "blocks", "head"}):
+        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head")
     first, last, blocks = asked.get("first", 0), asked.get("last", LAST), asked.get("blocks", "all")
+    head = asked.get("head", ALL_HEADS)
+    if type(head) is not int or not ALL_HEADS <= head < 1000:
+        raise Refused(400, f"got {json.dumps(head)[:40]} for `head`; expected a head's number, or -1 for all")
     for name, step in (("first", first), ("last", last)):
         if type(step) is not int or not 0 <= step <= LAST:
             raise Refused(400, f"got {json.dumps(step)[:40]} for `{name}`; expected a step from 0 to {LAST}")
@@ -49,7 +53,7 @@ def checked(asked: Any) -> tuple[str, Choice]:
     if re.search(r"\d{5}", blocks):  # a range up to it would not fit into memory
         raise Refused(400, "`blocks` names a block that no model has")
     try:
-        return asked["name"], Choice(first, last, Blocks.parse(blocks))
+        return asked["name"], Choice(first, last, Blocks.parse(blocks), None if head == ALL_HEADS else head)
     except ValueError as error:
         raise Refused(400, str(error)) from error
 

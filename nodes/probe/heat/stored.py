@@ -32,7 +32,7 @@ def store(reading: Reading, folder: Path) -> str:
         return reading.name
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
     told = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas, "numbers": reading.numbers,
-            "double": reading.double, "size": reading.size}  # fmt: skip
+            "double": reading.double, "size": reading.size, "heads": reading.heads}  # fmt: skip
     write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in told.items()}))
     _make_room(folder)
     return reading.name
@@ -73,7 +73,7 @@ def _head(file) -> Reading:
     words, groups = tuple(told["words"]), file.get_tensor("groups")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
     return Reading(told["measure"], words, nothing, groups, tuple(told["sigmas"]), tuple(told["numbers"]),
-                   told["double"], tuple(told["size"]))  # fmt: skip
+                   told["double"], tuple(told["size"]), heads=told["heads"])  # fmt: skip
 
 
 def _steps(file, whole: Reading, indices: list[int]) -> Iterator[Reading]:
