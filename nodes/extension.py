@@ -18,9 +18,11 @@ from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
 from .probe.heat.route import register as register_heatmap
 from .probe.influence.nodes import NODES as INFLUENCE
+from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS
 from .sample.nodes import NODES as SAMPLE
+from .sample.route import register as register_sigmas
 from .server import register
 
 MODELS = Path(__file__).parents[1] / "workflows" / "models"
@@ -32,9 +34,9 @@ class FluxDuetExtension(ComfyExtension):
         for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
             folder_paths.add_model_folder_path(folder.name, str(folder))
         if hasattr(PromptServer, "instance"):  # tools list the nodes without a server
-            for add in (register, register_heatmap):
+            for add in (register, register_sigmas, register_heatmap):
                 add(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
-        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID]
+        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *SHAPE]

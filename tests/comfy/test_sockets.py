@@ -57,10 +57,12 @@ SOCKETS = {
     "FluxDuetApply": ("model MODEL", "MODEL"),
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
-    "FluxDuetHeatmap": ("model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?", "MODEL, FLUX_HEATMAP"),
+    "FluxDuetHeatmap": (
+        "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?", "MODEL, FLUX_HEATMAP"
+    ),
     "FluxDuetHeatmapShow": (
         "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
-        "masks COMBO?, save_as STRING?, word STRING?",
+        "masks COMBO?, save_as STRING?, word STRING?, head INT?",
         "IMAGE, MASK, STRING, STRING, MASK",
     ),
     "FluxDuetInfluence": (
@@ -87,6 +89,7 @@ SOCKETS = {
         "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
     ),
+    "FluxDuetShape": ("value COMFY_MATCHTYPE_V3", "COMFY_MATCHTYPE_V3, STRING"),
 }
 
 

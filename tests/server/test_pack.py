@@ -12,7 +12,7 @@ NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5
          "FluxDuetRegion", "FluxDuetRoute", "FluxDuetNag",
          "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode",
          "FluxDuetHeatmap", "FluxDuetHeatmapShow", "FluxDuetInfluence", "FluxDuetInfluenceShow",
-         "FluxDuetWords", "FluxDuetSweep", "FluxDuetGrid"]
+         "FluxDuetWords", "FluxDuetSweep", "FluxDuetGrid", "FluxDuetShape"]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
            ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),

@@ -1,0 +1,1 @@
+"""What flows on a wire: its shapes, in BFL's words."""

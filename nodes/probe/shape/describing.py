@@ -1,0 +1,109 @@
+"""A line or two on whatever flows between nodes: its shape, and what FLUX.1 makes of it. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import comfy.model_patcher
+import comfy.samplers
+import comfy.sd
+from torch import Tensor
+
+from ...sample.apply import flux_params
+from ...sample.schedule import image_tokens
+from ...streams import ClipVec, Stream, T5Text
+
+MOST_SIGMAS = 6  # shown of a schedule
+
+
+def described(value: Any) -> str:
+    """What is not known is told by its Python type."""
+    for kind, describe in KINDS:
+        if isinstance(value, kind):
+            return describe(value)
+    return f"of type {type(value).__name__}"
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"[{', '.join(map(str, tensor.shape))}]"
+
+
+def _stream(stream: Stream) -> str:
+    vec = isinstance(stream, ClipVec)
+    name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "a row for each token")
+    lines = [f"{name} {_shape(span.tensor)}: {means}" for span in stream.spans]
+    controls = [type(each).__name__ for span in stream.spans for each in span.controls]
+    return "\n".join([*lines, *([f"controls: {', '.join(controls)}"] if controls else [])])
+
+
+def _entry(entry: list) -> str:
+    txt, extras = entry
+    told = [f"txt {_shape(txt)}"]
+    if isinstance(extras.get("pooled_output"), Tensor):
+        told.append(f"vec {_shape(extras['pooled_output'])}")
+    if extras.get("guidance") is not None:
+        told.append(f"guidance {extras['guidance']:g}")
+    return ", ".join(told)
+
+
+def _list(value: list | tuple) -> str:
+    if value and all(isinstance(each, (list, tuple)) and len(each) == 2 and isinstance(each[0], Tensor)
+                     and isinstance(each[1], Mapping) for each in value):  # fmt: skip
+        return "\n".join(map(_entry, value))
+    return f"{len(value)} values"
+
+
+def _latent(latent: Mapping) -> str:
+    samples = latent.get("samples")
+    if not isinstance(samples, Tensor):
+        return f"keys: {', '.join(map(str, latent))}"
+    told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/8 of the picture's sides"
+    if samples.ndim == 4:
+        height, width = samples.shape[2:]
+        told += f"\nimg: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
+    return told
+
+
+def _tensor(tensor: Tensor) -> str:
+    if tensor.ndim == 1 and tensor.is_floating_point():
+        values = tensor.tolist()
+        shown = ", ".join(f"{each:.3g}" for each in values[:MOST_SIGMAS])
+        more = f" ... {values[-1]:.3g}" if len(values) > MOST_SIGMAS else ""
+        return f"{len(values) - 1} steps, sigma {shown}{more}"
+    if tensor.ndim == 4 and tensor.shape[-1] in (1, 3, 4):
+        count, height, width, _ = tensor.shape
+        return f"{_shape(tensor)}: {count} of {width} x {height} pixels"
+    return _shape(tensor)
+
+
+def _model(model) -> str:
+    params = flux_params(model)
+    if params is None:
+        return f"{type(model.model).__name__}, which is not FLUX.1"
+    distilled = "with guidance_in" if params.guidance_embed else "without guidance_in"
+    return (f"{params.depth} double and {params.depth_single_blocks} single blocks, width {params.hidden_size}, "
+            f"{params.num_heads} {'head' if params.num_heads == 1 else 'heads'}, {distilled}\n"
+            f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}")  # fmt: skip
+
+
+def _clip(clip: comfy.sd.CLIP) -> str:
+    held = [name for name, key in (("CLIP-L", "clip_l"), ("T5", "t5xxl")) if hasattr(clip.cond_stage_model, key)]
+    return f"text encoders: {' and '.join(held) or type(clip.cond_stage_model).__name__}"
+
+
+def _vae(vae: comfy.sd.VAE) -> str:
+    return f"autoencoder: {vae.latent_channels} channels, a latent's side is 1/{vae.spacial_compression_decode()}"
+
+
+def _plain(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+KINDS = (
+    ((ClipVec, T5Text), _stream), (Tensor, _tensor), (comfy.model_patcher.ModelPatcher, _model),
+    (comfy.sd.CLIP, _clip), (comfy.sd.VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
+    (comfy.samplers.CFGGuider, lambda guider: f"{type(guider).__name__} of\n{_model(guider.model_patcher)}"),
+    ((str, int, float, bool), _plain),
+)  # fmt: skip

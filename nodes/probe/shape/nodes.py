@@ -1,0 +1,36 @@
+"""Show Shape. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...notice import show
+from .describing import described
+
+
+class ShowShape(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        template = io.MatchType.Template("value")
+        return io.Schema(
+            node_id="FluxDuetShape",
+            display_name="Show Shape",
+            category="Flux Duet/probe",
+            description="Says what flows on a wire: the shapes of vec, txt, CONDITIONING, LATENT or SIGMAS, how many "
+            "tokens the picture is, how many blocks the model has. What comes in goes out again, untouched.",
+            search_aliases=["tensor shape", "debug", "inspect", "dimensions", "how many tokens"],
+            is_output_node=True,
+            inputs=[io.MatchType.Input("value", template=template, tooltip="Anything that flows between nodes.")],
+            outputs=[
+                io.MatchType.Output(template, id="same", display_name="value", tooltip="The same."),
+                io.String.Output("shape", display_name="shape", tooltip="What it says."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, value) -> io.NodeOutput:
+        told = described(value)
+        return io.NodeOutput(value, told, ui=show(told))
+
+
+NODES = [ShowShape]
