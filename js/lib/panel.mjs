@@ -11,6 +11,9 @@ const BASE = styles(`
     :focus-visible { outline: 2px solid var(--p-primary-color, #5b9bd5); outline-offset: 1px; }
 `);
 const MARGIN = 10; // what the front end keeps free around a DOM widget
+// Vue nodes tell widgets apart by node, name and type. Undo makes a node anew, and would leave the former one's element
+// where it was: so each panel has a type of its own.
+let made = 0;
 
 /**
  * Adds a panel to `node`, below the widget named `after`, or below all.
@@ -27,7 +30,7 @@ export function panel(node, name, { css = "", height = 40, after = null } = {}) 
 
     let wanted = height;
     const tall = () => wanted + 2 * MARGIN;
-    const widget = node.addDOMWidget(name, "fluxduet_panel", host, {
+    const widget = node.addDOMWidget(name, `fluxduet_panel_${++made}`, host, {
         serialize: false, hideOnZoom: false, margin: MARGIN,
         getMinHeight: tall, getMaxHeight: tall, getValue: () => "", setValue: () => {},
     });

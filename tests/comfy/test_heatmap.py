@@ -329,9 +329,10 @@ def test_show_heatmap(model, streams, tmp_path, monkeypatch):
     ready, probe = Heatmap.execute(model, streams["txt"]).result
     latent = sampled(ready, prompt(streams))
     out = ShowHeatmap.execute(probe, latent, torch.rand(1, 80, 48, 3), save_as="maps/mine")
-    picture, found, words, told = out.result
+    picture, found, words, told, first = out.result
     assert words.split("\n") == ["a", "red", "circle", "and", "redder", "ring", "at", "night"]
     assert found.shape == (8, 80, 48) and found.min() == 0 and found.max() == 1
+    assert torch.equal(first, found[:1])
     assert picture.ndim == 4 and '"pads"' in told
     from safetensors.torch import load_file
 

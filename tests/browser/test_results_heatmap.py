@@ -1,0 +1,194 @@
+"""Show Heatmap's panel: words, places, steps and blocks by hand and without a run, and the word whose mask goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+WORKFLOW = Path(__file__).parents[2] / "workflows" / "token_heatmap.json"
+KIND = "FluxDuetHeatmapShow"
+NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
+# A number that changes with the drawn map.
+DRAWN = """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
+    .reduce((sum, value, at) => (sum + value * (at % 9973)) % 1e9, 0)"""
+
+
+@pytest.fixture
+def shown(front):
+    """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects what is asked for."""
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        if node["type"] == "FluxDuetSampler":
+            node["widgets_values"][2] = 4
+    front.load(workflow)
+    assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
+    ran(front)
+    front.requests = []
+
+    def note(request):
+        if request.method == "POST" and not request.url.endswith(("/settings", "/userdata")):
+            front.requests.append((request.url.split("/api")[-1], request.post_data_json))
+
+    front.page.on("request", note)
+    yield front
+    front.page.remove_listener("request", note)
+    assert front.errors == []
+
+
+def sampler(front) -> str:
+    return next(node for node, data in front.to_api().items() if data["class_type"] == "FluxDuetSampler")
+
+
+def ran(front) -> None:
+    kind, detail = front.queue()
+    assert kind == "execution_success", detail
+    in_view(front)
+    front.page.locator(".word").first.wait_for()
+
+
+def in_view(front) -> None:
+    front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
+    front.fit()
+    front.page.wait_for_timeout(300)  # the view glides
+
+
+def widget(front, name: str):
+    return front.page.evaluate(f"name => {NODE}.widgets.find(widget => widget.name === name).value", name)
+
+
+def exported(front) -> dict:
+    return next(data["inputs"] for data in front.to_api().values() if data["class_type"] == KIND)
+
+
+def drawn(front) -> float:
+    return front.page.locator(".picture canvas").evaluate(DRAWN)
+
+
+def maps_asked(front) -> list[dict]:
+    return [body for url, body in front.requests if url == "/flux_duet/heatmap"]
+
+
+def words(front) -> list[str]:
+    """As they stand one under another."""
+    listed = front.page.locator(".word").evaluate_all(
+        "each => each.map(word => [word.getBoundingClientRect().top, word.getBoundingClientRect().left, word.title])")
+    return [word for *_, word in sorted(listed)]
+
+
+def test_a_word_shows_its_map_and_a_place_ranks_the_words(shown):
+    assert words(shown) == ["large red circle", "top left"]
+    own = drawn(shown)
+    shown.page.locator(".word").nth(1).hover()
+    assert drawn(shown) != own
+    canvas = shown.page.locator(".picture canvas").bounding_box()
+    seen = set()
+    for x, y in ((0.2, 0.2), (0.45, 0.5), (0.9, 0.9)):
+        shown.page.mouse.move(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
+        numbers = shown.page.locator(".word small").all_inner_texts()
+        seen.add(tuple(numbers))
+        largest = max(zip(map(amount, numbers), ("large red circle", "top left"), strict=True))[1]
+        assert words(shown)[0] == largest
+    assert len(seen) == 3 and drawn(shown) == own
+    assert shown.page.locator(".head").inner_text() == "Attention at this place"
+    shown.page.mouse.move(canvas["x"] - 30, canvas["y"])
+    assert shown.page.locator(".head").inner_text() == "Share of the attention"
+    assert maps_asked(shown) == []
+
+
+def amount(text: str) -> float:
+    return float(text.removesuffix(" %"))
+
+
+def test_sliders_look_at_other_steps_and_blocks_without_a_run(shown):
+    whole = drawn(shown)
+    first = shown.page.get_by_role("slider", name="First step")
+    box = first.bounding_box()
+    y = box["y"] + box["height"] / 2
+    shown.page.mouse.move(box["x"] + 5, y)
+    shown.page.mouse.down()
+    for at in (0.2, 0.4, 0.67):
+        shown.page.mouse.move(box["x"] + at * box["width"], y, steps=4)
+    shown.page.mouse.up()
+    shown.page.wait_for_timeout(500)
+    assert (widget(shown, "first_step"), widget(shown, "last_step")) == (2, 10000)
+    assert maps_asked(shown)[-1]["first"] == 2 and maps_asked(shown)[-1]["last"] == 3
+    assert drawn(shown) != whole
+    shown.page.get_by_role("slider", name="Last block").press("End")
+    shown.page.wait_for_timeout(300)
+    assert exported(shown)["blocks"] == f"1-{maps_asked(shown)[-1]['blocks'].split('-')[1]}"
+    assert [url for url, _ in shown.requests if url == "/prompt"] == []
+    shown.page.locator(".word").first.focus()
+    shown.page.keyboard.press("Control+z")
+    shown.page.wait_for_function(f"() => {NODE}.widgets.find(widget => widget.name === 'blocks').value === '1'")
+    assert widget(shown, "first_step") == 2
+    shown.page.keyboard.press("Control+z")
+    shown.page.wait_for_function(f"() => {NODE}.widgets.find(widget => widget.name === 'first_step').value === 0")
+    in_view(shown)
+    shown.page.wait_for_timeout(300)
+    assert drawn(shown) == whole
+
+
+def test_the_node_s_own_widgets_move_the_sliders(shown):
+    shown.page.evaluate(f"""() => {{
+        const widget = {NODE}.widgets.find(widget => widget.name === 'last_step');
+        widget.value = 1; widget.callback?.(1);
+    }}""")
+    shown.page.wait_for_timeout(300)
+    assert shown.page.get_by_role("slider", name="Last step").input_value() == "1"
+    assert maps_asked(shown)[-1]["last"] == 1
+
+
+def test_steps_play_and_stop(shown):
+    shown.page.get_by_title("Play the steps one by one").click()
+    shown.page.wait_for_timeout(1800)
+    assert {(body["first"], body["last"]) for body in maps_asked(shown)} == {(step, step) for step in range(4)}
+    assert widget(shown, "last_step") == 10000
+    shown.page.get_by_title("Stop").click()
+    shown.page.wait_for_timeout(300)
+    assert (maps_asked(shown)[-1]["first"], maps_asked(shown)[-1]["last"]) == (0, 3)
+    shown.page.get_by_title("Play the steps one by one").click()
+    shown.page.evaluate(f"() => app.graph.remove({NODE})")
+    shown.page.wait_for_timeout(100)
+    shown.requests.clear()
+    shown.page.wait_for_timeout(800)
+    assert maps_asked(shown) == []
+
+
+def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
+    shown.page.locator(".word").nth(1).click()
+    assert exported(shown)["word"] == "top left"
+    assert shown.page.locator(".word").nth(1).get_attribute("aria-checked") == "true"
+    shown.page.keyboard.press("Control+z")
+    shown.page.wait_for_function(f"() => {NODE}.widgets.find(widget => widget.name === 'word').value === ''")
+    in_view(shown)
+    shown.page.locator(".word").first.focus()
+    shown.page.keyboard.press("ArrowDown")
+    shown.page.keyboard.press("Enter")
+    assert exported(shown)["word"] == "top left"
+    saved = shown.page.evaluate("() => app.graph.serialize()")
+    assert len(json.dumps(next(node for node in saved["nodes"] if node["type"] == KIND))) < 6000
+    shown.load(saved)
+    assert exported(shown)["word"] == "top left"
+    ran(shown)
+
+
+def test_the_picture_is_not_shown_twice(shown):
+    shown.page.wait_for_timeout(500)
+    extra = f"() => [{NODE}.imgs?.length ?? 0, {NODE}.widgets.filter(widget => widget.name[0] === '$').length]"
+    assert shown.page.evaluate(extra) == [0, 0]
+    assert shown.page.locator("[data-testid=node-body-] img, .image-preview").count() <= 1  # Save Image's
+
+
+def test_results_outlive_a_reload_but_not_the_server_s_files(shown):
+    before = words(shown)
+    assert shown.page.evaluate("() => app.graph.nodes.length") > 5
+    shown.page.reload()
+    shown.page.wait_for_function(f"() => window.app?.graph && {NODE}")
+    in_view(shown)
+    shown.page.locator(".word").first.wait_for()
+    assert words(shown) == before
+    for path in shown.server.base.glob("temp/**/flux_duet/*.safetensors"):
+        path.unlink()
+    shown.page.get_by_role("slider", name="First step").press("ArrowRight")
+    shown.page.get_by_text("These maps are no longer there. Run the workflow again.").wait_for()
+    shown.errors.clear()  # the browser's own line about the 404
