@@ -24,9 +24,11 @@ from .request import Refused, answered
 
 MOST_CHARACTERS = 100_000
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
-DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0]}
+BOTH, CLIP, T5 = "both", "CLIP", "T5"  # which readings are wanted: a prompt box shows one
+DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0],
+            "roads": BOTH}  # fmt: skip
 CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, False),
-           "clip_positions": CLIP_POSITIONS}  # fmt: skip
+           "clip_positions": CLIP_POSITIONS, "roads": (BOTH, CLIP, T5)}  # fmt: skip
 HALF = re.compile("[\ud800-\udfff]")
 _building = Lock()
 _second_road = ThreadPoolExecutor(1, "flux_duet")
@@ -67,11 +69,16 @@ def checked(asked: Any) -> dict[str, Any]:
     return {**DEFAULTS, **asked}
 
 
-def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int) -> dict:
-    """Prompt Inspector's JSON for both roads, and its notes. Places count UTF-16 units, as JavaScript does."""
+def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int, roads: str = BOTH) -> dict:
+    """Prompt Inspector's JSON for the roads, and its notes. Places count UTF-16 units, as JavaScript does."""
     clip_l, t5 = _tokenizers(clip_positions)
-    by_t5 = _second_road.submit(read_by_t5, t5, text, length, t5_weights != OFF)  # new words tokenize on two cores
-    readings = [read_by_clip(clip_l, text, clip_weights), by_t5.result()]
+    if roads == CLIP:
+        readings = [read_by_clip(clip_l, text, clip_weights)]
+    elif roads == T5:
+        readings = [read_by_t5(t5, text, length, t5_weights != OFF)]
+    else:
+        by_t5 = _second_road.submit(read_by_t5, t5, text, length, t5_weights != OFF)  # new words tokenize on two cores
+        readings = [read_by_clip(clip_l, text, clip_weights), by_t5.result()]
     told = [reading.as_json() for reading in readings]
     at = utf16(text)
     if at:

@@ -57,6 +57,14 @@ def test_weights_may_be_text_on_either_road(nano_server):
     assert 1.5 in clip["weights"] and 1.5 not in t5["weights"]
 
 
+def test_one_road_may_be_asked_alone(nano_server):
+    both = ask(nano_server, {"text": TEXT})[1]["readings"]
+    for road, reading in zip(("CLIP", "T5"), both, strict=True):
+        alone = ask(nano_server, {"text": TEXT, "roads": road})[1]
+        assert alone["readings"] == [reading]
+        assert alone["notes"][: len(reading["notes"])] == reading["notes"]
+
+
 def test_long_clip_reads_further(nano_server):
     short, long = (ask(nano_server, {"text": "word " * 100, "clip_positions": n})[1]["readings"][0] for n in (77, 248))
     assert (short["read"], long["read"], short["limit"], long["limit"]) == (75, 100, 75, 246)
@@ -73,6 +81,7 @@ REFUSED = {
     "an unknown field": ({"text": "a", "model": "/etc/passwd"}, JSON, 400, "unknown field 'model'"),
     "an unknown length": ({"text": "a", "length": "longest"}, JSON, 400, '"longest" for `length`'),
     "a number for a switch": ({"text": "a", "clip_weights": 1}, JSON, 400, "1 for `clip_weights`"),
+    "an unknown road": ({"text": "a", "roads": "VAE"}, JSON, 400, '"VAE" for `roads`'),
     "a list for a choice": ({"text": "a", "t5_weights": ["off"]}, JSON, 400, "for `t5_weights`"),
     "NaN": (b'{"text": "a", "clip_positions": NaN}', JSON, 400, "NaN for `clip_positions`"),
     "half a character": (b'{"text": "\\ud83e"}', JSON, 400, "half a character"),

@@ -1,0 +1,28 @@
+// A node's life, as features take part in it.
+
+/** Calls `then` with the same arguments after what the node does already when `name` happens to it. */
+export function chain(node, name, then) {
+    const before = node[name];
+    node[name] = function (...given) {
+        const result = before?.apply(this, given);
+        then.apply(this, given);
+        return result;
+    };
+}
+
+/**
+ * Calls `start` when the node comes into a graph and `stop` when it leaves it.
+ *
+ * A node may do so several times, and many are made that never do: copies for the clipboard, and for subgraphs.
+ */
+export function lives(node, start, stop) {
+    let isAlive = false;
+    chain(node, "onAdded", () => {
+        if (!isAlive) start();
+        isAlive = true;
+    });
+    chain(node, "onRemoved", () => {
+        if (isAlive) stop();
+        isAlive = false;
+    });
+}

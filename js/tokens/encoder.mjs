@@ -1,0 +1,32 @@
+// Which encoder is wired in, seen from the graph alone: no model is loaded for it.
+
+import { source } from "../lib/walk.mjs";
+
+const FILE = /\.(safetensors|sft|gguf|ckpt|pth?|bin)$/i;
+const LONG_CLIP = /long[-_ ]?(clip|vit)/i;
+const FAR = 50;
+
+/** { positions, seen, file }: how many CLIP-L's has, how far that was `seen` (a key of TEXTS.positions), by which file. */
+export function clipPositions(node) {
+    const loader = loaderOf(node);
+    if (!loader) return { positions: 77, seen: isFed(node) ? "unknown" : "none" };
+    const files = (loader.widgets ?? []).map(widget => widget.value).filter(isFile);
+    const long = files.find(file => LONG_CLIP.test(file));
+    if (long) return { positions: 248, seen: "long", file: long };
+    if (!files.length) return { positions: 77, seen: "unknown" };
+    return { positions: 77, seen: "short", file: files.join(", ") };
+}
+
+const isFile = value => typeof value === "string" && FILE.test(value);
+const isFed = node => node.inputs?.some(input => input.name === "clip" && input.link != null);
+
+/** The node that a CLIP comes from, behind those that change it and pass it on, such as LoRA loaders. */
+function loaderOf(node) {
+    let at = source(node, "clip")?.node;
+    for (let hops = 0; at && hops < FAR; hops++) {
+        const passed = at.inputs?.findIndex(input => input.type === "CLIP") ?? -1;
+        if (passed < 0) return at;
+        at = source(at, passed)?.node;
+    }
+    return null;
+}

@@ -1,0 +1,72 @@
+// What the panel says of a reading: in its header, and of each chip. Words, no DOM.
+
+import { FIRST, lostFrom, short, stretches } from "./flow.mjs";
+import { TEXTS } from "./texts.mjs";
+
+const MOST = 300; // characters of a note
+
+/** A chip's tooltip: what it is, and why if it has no effect. */
+export function explainItem(item, reading) {
+    const side = reading.road === "CLIP" ? "clip" : "t5";
+    if (item.at < 0) {
+        const told = TEXTS.marks[item.kind];
+        return [typeof told === "string" ? told : told[side]];
+    }
+    const { ids, weights, unknown, limit } = reading;
+    const lines = [`${item.kind === "token" ? item.text : shownAs(item)}  \u00b7  ${TEXTS.token(ids[item.at])}`];
+    if (item.cut) lines.push(TEXTS.lost[side](side === "clip" ? limit : limit + 1));
+    if (item.kind === "space") lines.push(TEXTS.space);
+    if (item.kind === "part") lines.push(TEXTS.part);
+    if (unknown.includes(item.at)) lines.push(TEXTS.unknown);
+    const weight = weights[item.at];
+    if (weight === null) lines.push(TEXTS.noWeight);
+    else if (weight !== 1) lines.push(TEXTS.weight(short(weight)));
+    return lines;
+}
+
+const shownAs = item => (item.kind === "weight" ? "" : item.text).trim();
+
+/** A chip's tint in percent: 34 at weight 1, more above, none at 0. */
+export function strength(item, reading) {
+    const weight = reading.weights[item.at] ?? 1;
+    const away = weight < 1 ? 34 * Math.max(0, weight) : 34 + 60 * (weight - 1);
+    return Math.round(Math.min(85, away));
+}
+
+/** The header: { count, pads, cut, share }, `share` of what there is room for. */
+export function headline(reading, past) {
+    const isClip = reading.road === "CLIP";
+    const cut = reading.count - lostFrom(reading, past);
+    const parts = stretches(reading, past);
+    const extra = isClip ? 0 : 1; // T5's rows count with the end token
+    const limit = reading.limit === null ? null : reading.limit + extra;
+    const [from, to] = parts.at(-1);
+    const pads = isClip ? limit - (to - from) : reading.pads;
+    return {
+        count: TEXTS.of(reading.count + extra, limit === null ? null : limit * (isClip ? parts.length : 1)),
+        pads: parts.length > 1 ? TEXTS.chunks(parts.length) : pads ? TEXTS.pads(pads) : "",
+        cut: cut ? TEXTS.cut(cut) : "",
+        share: limit === null ? null : Math.min(1, (reading.count + extra) / (limit * parts.length)),
+    };
+}
+
+/** The header's tooltip: what is counted, what is assumed, what to know. */
+export function explainCount(prompt, reading, notes) {
+    const lines = [];
+    if (reading.road === "CLIP") {
+        const chunks = stretches(reading, prompt.past).length;
+        lines.push(chunks > 1 ? TEXTS.chunkCount(reading.count, chunks, reading.limit)
+            : TEXTS.clipCount(reading.read, reading.limit));
+        if (chunks > 1 && prompt.past !== FIRST) lines.push(TEXTS[prompt.past] ?? "");
+        const { seen, file } = prompt.encoder;
+        const told = TEXTS.positions[seen];
+        lines.push(typeof told === "string" ? told : told(file));
+    } else {
+        lines.push(TEXTS.t5Count(reading.read, reading.pads), TEXTS.t5Length(prompt.length));
+    }
+    if (prompt.unknown.length) lines.push(TEXTS.fromLink(prompt.unknown.join(", ")));
+    if (/[{}]|\/\/|\/\*/.test(prompt.request.text)) lines.push(TEXTS.dynamic);
+    if (prompt.request.text.includes("embedding:")) lines.push(TEXTS.embedding);
+    const more = notes.filter(note => !reading.notes.includes(note)); // the chips show what is cut and unknown
+    return [...lines, ...more.map(note => (note.length > MOST ? `${note.slice(0, MOST)} ...` : note))].filter(Boolean);
+}

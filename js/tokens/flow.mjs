@@ -1,0 +1,103 @@
+// A road's reading of a prompt as it stands in the panel: tokens and the marks between them, in rows. No DOM.
+
+import { TEXTS } from "./texts.mjs";
+
+export const FIRST = "first"; // past_75: the other values keep more than CLIP-L's first chunk
+const T5_SPACE = 3; // the token of a space alone
+const GAP = 4; // between words
+
+/**
+ * The items of a reading, each { kind, text, at, glued, cut }: `at` is its token's index, -1 for a mark; `glued` ones
+ * stick to the former, as pieces of a word do.
+ */
+export function flow(text, reading, past) {
+    const isClip = reading.road === "CLIP";
+    const items = [];
+    for (const [index, [from, to]] of stretches(reading, past).entries()) {
+        if (index) items.push(mark("chunk", TEXTS.chunk(index + 1)));
+        if (isClip) items.push(mark("start", TEXTS.start));
+        addTokens(items, text, reading, from, to, false);
+        items.push(mark("end", TEXTS.end));
+        const pads = isClip ? reading.limit - (to - from) : reading.pads;
+        if (pads) items.push(mark("pads", TEXTS.pads(pads)));
+    }
+    const read = lostFrom(reading, past);
+    if (read < reading.count) {
+        items.push(mark("cut", TEXTS.cutHere));
+        addTokens(items, text, reading, read, reading.count, true);
+    }
+    return items;
+}
+
+/** The index of the first token that has no effect. */
+export function lostFrom(reading, past) {
+    return reading.road === "CLIP" && past !== FIRST ? reading.count : reading.read;
+}
+
+/** What is read in one go, as [from, to): CLIP-L's chunks, or all. */
+export function stretches(reading, past) {
+    if (reading.road !== "CLIP" || past === FIRST) return [[0, reading.read]];
+    const { chunks, count } = reading;
+    const borders = [0];
+    for (let at = 1; at < count; at++) if (chunks[at] !== chunks[at - 1]) borders.push(at);
+    return borders.map((from, index) => [from, borders[index + 1] ?? count]);
+}
+
+function mark(kind, text) {
+    return { kind, text, at: -1, glued: false, cut: false };
+}
+
+function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, cut) {
+    for (let at = from; at < to; at++) {
+        const glued = at > from && starts[at] <= ends[at - 1];
+        let said = text.slice(starts[at], ends[at]);
+        let kind = "token";
+        if (road === "T5" && ids[at] === T5_SPACE) [kind, said] = ["space", "\u2581"];
+        else if (glued && ends[at] === ends[at - 1] && starts[at] === starts[at - 1] && !isSpace(items)) {
+            [kind, said] = ["part", "\u00b7"];
+        }
+        items.push({ kind, text: said, at, glued, cut });
+        const weight = weights[at];
+        if (weight !== 1 && (at + 1 === to || weights[at + 1] !== weight)) {
+            items.push({ kind: "weight", text: short(weight), at, glued: true, cut });
+        }
+    }
+}
+
+const isSpace = items => items.at(-1).kind === "space";
+
+/** A weight with two decimals at most; "?" for what is no number. */
+export function short(weight) {
+    return weight === null ? "?" : String(Math.round(weight * 100) / 100);
+}
+
+/**
+ * The index of each row's first item, for a row `room` wide. `widthOf(item)` is its width.
+ *
+ * A word is broken only if it is longer than a row.
+ */
+export function rowsOf(items, room, widthOf) {
+    const rows = [0];
+    let x = 0;
+    for (let from = 0, to; from < items.length; from = to) {
+        let word = widthOf(items[from]);
+        for (to = from + 1; to < items.length && items[to].glued; to++) word += widthOf(items[to]);
+        if (x > 0 && x + GAP + word > room) {
+            rows.push(from);
+            x = 0;
+        }
+        if (word <= room) {
+            x += (x > 0 ? GAP : 0) + word;
+            continue;
+        }
+        for (let at = from; at < to; at++) {
+            const width = widthOf(items[at]);
+            if (x > 0 && x + width > room) {
+                rows.push(at);
+                x = 0;
+            }
+            x += width;
+        }
+    }
+    return rows;
+}

@@ -1,0 +1,52 @@
+// What a node would encode if it ran now, as far as the graph tells: text and settings, its own or linked ones.
+
+import { source } from "../lib/walk.mjs";
+import { isLinked, valueOf } from "../lib/widgets.mjs";
+import { clipPositions } from "./encoder.mjs";
+import { FIRST } from "./flow.mjs";
+
+// The front end's nodes that give the value of their one widget as it stands.
+const PLAIN = ["PrimitiveNode", "PrimitiveString", "PrimitiveStringMultiline", "PrimitiveBoolean"];
+const ROADS = {
+    FluxDuetClipEncode: { road: "CLIP", names: ["past_75", "weights"] },
+    FluxDuetT5Encode: { road: "T5", names: ["length", "weights"] },
+};
+
+/** The nodes that have a prompt box, and all widgets that count for its tokens. */
+export const KINDS = Object.keys(ROADS);
+export const widgetsOf = node => ["text", ...ROADS[node.comfyClass].names];
+
+/**
+ * { request, past, encoder, follows, unknown }: what to ask the route, or null where the text is not known.
+ *
+ * `follows` says that another node's widget counts too; `unknown` names settings whose link hides their value.
+ */
+export function promptOf(node) {
+    const { road, names } = ROADS[node.comfyClass];
+    const [text, ...settings] = ["text", ...names].map(name => read(node, name));
+    const values = Object.fromEntries(names.map((name, index) => [name, settings[index].value]));
+    const encoder = road === "CLIP" ? clipPositions(node) : null;
+    const asked = road === "CLIP"
+        ? { clip_weights: values.weights, clip_positions: encoder.positions }
+        : { length: values.length, t5_weights: values.weights };
+    return {
+        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: road, ...asked },
+        past: values.past_75 ?? FIRST,
+        length: values.length,
+        encoder,
+        follows: [text, ...settings].some(one => one.follows),
+        unknown: names.filter((_, index) => settings[index].isHidden),
+    };
+}
+
+function read(node, name) {
+    const value = valueOf(node, name);
+    if (!isLinked(node, name)) return { value };
+    const from = source(node, name);
+    const widget = from?.host?.getWidgetFromSlot?.(from.input) ?? plainWidget(from?.node);
+    return widget ? { value: widget.value, follows: true } : { value, isHidden: true };
+}
+
+function plainWidget(node) {
+    return PLAIN.includes(node?.comfyClass ?? node?.type) ? node.widgets?.[0] : null;
+}

@@ -1,0 +1,62 @@
+// All that the tokens under a prompt box say, in one place for translators.
+
+export const TEXTS = {
+    tokens: "Tokens of this prompt",
+    fold: "Hide the tokens",
+    unfold: "Show the tokens",
+    waiting: "Counting ...",
+    linked: "The prompt comes from a link: its tokens are known when it runs.",
+    failed: reason => `No count: ${reason}`,
+    unreachable: "the server does not answer. It is asked again at the next change.",
+
+    // the header
+    of: (count, limit) => (limit === null ? `${count} tokens` : `${count} / ${limit}`),
+    cut: count => `${count} cut`,
+    pads: count => (count === 1 ? "1 pad" : `${count} pads`),
+    chunks: count => `${count} chunks`,
+
+    // the header's tooltip
+    clipCount: (count, limit) => `${count} of the ${limit} tokens that CLIP-L reads between its start and its end token.`,
+    chunkCount: (count, chunks, limit) => `${count} tokens in ${chunks} chunks of at most ${limit}.`,
+    average: "past_75 is average: all chunks count.",
+    strongest: "past_75 is strongest: only one chunk will count; which, is known when it runs.",
+    t5Count: (count, pads) => `${count} tokens and the end token, ${pads} pads: ${count + 1 + pads} rows for FLUX.1.`,
+    t5Length: length => `length: ${length}`,
+    positions: {
+        none: "No CLIP is wired in: 77 positions assumed, CLIP-L's.",
+        unknown: "Which CLIP is wired in cannot be seen from here: 77 positions assumed, CLIP-L's.",
+        short: file => `77 positions assumed: ${file} is no Long-CLIP by its name.`,
+        long: file => `248 positions assumed: ${file} is a Long-CLIP by its name.`,
+    },
+    fromLink: names => `From a link, and not known before it runs: ${names}. The value on the node is assumed.`,
+    dynamic: "{a|b} and // comments are settled when it is queued; here they count as they stand.",
+    embedding: "embedding:name counts as text here.",
+
+    // marks between the tokens
+    start: "start",
+    end: "end",
+    chunk: number => `chunk ${number}`,
+    cutHere: "not read",
+    marks: {
+        start: "The start token, which CLIP-L's prompts begin with.",
+        end: { clip: "The end token: CLIP-L's vector is read here.", t5: "The end token, which T5's prompts end with." },
+        pads: {
+            clip: "Pads fill the rest of CLIP-L's positions. They do not change its vector.",
+            t5: "Pads fill the rest of T5's rows. FLUX.1 reads them too.",
+        },
+        chunk: "A new chunk, which CLIP-L reads on its own.",
+        cut: { clip: "CLIP-L reads no further.", t5: "T5 reads no further at this length." },
+    },
+
+    // a token's tooltip
+    token: id => (id === null ? "a row of an embedding" : `token ${id}`),
+    space: "The space before the word, which T5 reads as a token of its own.",
+    part: "A further token of the same sign.",
+    unknown: "T5 has no token for this and reads <unk>.",
+    weight: weight => `weight ${weight}`,
+    noWeight: "This weight is no number.",
+    lost: {
+        clip: limit => `Cut: it is past the ${limit} tokens that CLIP-L reads, and has no effect.`,
+        t5: limit => `Cut: it is past the ${limit} rows of this length, and has no effect.`,
+    },
+};
