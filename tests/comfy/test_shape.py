@@ -32,13 +32,13 @@ def test_streams_and_conditioning(streams):
 
 def test_controls_are_named(streams):
     steered = NegativeTxt.execute(streams[1], streams[1], 4.0, 2.5, 0.25)[0]
-    assert described(steered) == "txt [1, 512, 64]: a row for each token\ncontrols: Against"
+    assert described(steered) == "txt [1, 512, 64]: a row for each token; controls: Against"
 
 
 def test_models(tiny, dual, singles):
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
     told = described(model)
-    assert told == ("2 double and 3 single blocks, width 128, 1 head, with guidance_in\n"
+    assert told == ("2 double and 3 single blocks, width 128, 1 head, with guidance_in; "
                     "reads vec of width 64 and txt of width 64")  # fmt: skip
     guider = BasicGuider.execute(model, [[torch.zeros(1, 256, 64), {"pooled_output": torch.zeros(1, 64)}]])[0]
     assert isinstance(guider, comfy.samplers.CFGGuider) and told in described(guider)
@@ -49,7 +49,7 @@ def test_models(tiny, dual, singles):
 
 
 @pytest.mark.parametrize("value, expected", [
-    ({"samples": torch.zeros(2, 16, 128, 96)}, "[2, 16, 128, 96]: 16 channels, 1/8 of the picture's sides\n"
+    ({"samples": torch.zeros(2, 16, 128, 96)}, "[2, 16, 128, 96]: 16 channels, 1/8 of the picture's sides; "
                                                "img: 3072 tokens, one for each 2 x 2 of it"),
     (torch.linspace(1, 0, 21), "20 steps, sigma 1, 0.95, 0.9, 0.85, 0.8, 0.75 ... 0"),
     (torch.zeros(3, 40, 60, 3), "[3, 40, 60, 3]: 3 of 60 x 40 pixels"), (torch.zeros(1, 40, 60), "[1, 40, 60]"),

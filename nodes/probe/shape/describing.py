@@ -34,7 +34,7 @@ def _stream(stream: Stream) -> str:
     name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "a row for each token")
     lines = [f"{name} {_shape(span.tensor)}: {means}" for span in stream.spans]
     controls = [type(each).__name__ for span in stream.spans for each in span.controls]
-    return "\n".join([*lines, *([f"controls: {', '.join(controls)}"] if controls else [])])
+    return "; ".join([*lines, *([f"controls: {', '.join(controls)}"] if controls else [])])
 
 
 def _entry(entry: list) -> str:
@@ -50,7 +50,7 @@ def _entry(entry: list) -> str:
 def _list(value: list | tuple) -> str:
     if value and all(isinstance(each, (list, tuple)) and len(each) == 2 and isinstance(each[0], Tensor)
                      and isinstance(each[1], Mapping) for each in value):  # fmt: skip
-        return "\n".join(map(_entry, value))
+        return "; ".join(map(_entry, value))
     return f"{len(value)} values"
 
 
@@ -61,7 +61,7 @@ def _latent(latent: Mapping) -> str:
     told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/8 of the picture's sides"
     if samples.ndim == 4:
         height, width = samples.shape[2:]
-        told += f"\nimg: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
+        told += f"; img: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
     return told
 
 
@@ -83,7 +83,7 @@ def _model(model) -> str:
         return f"{type(model.model).__name__}, which is not FLUX.1"
     distilled = "with guidance_in" if params.guidance_embed else "without guidance_in"
     return (f"{params.depth} double and {params.depth_single_blocks} single blocks, width {params.hidden_size}, "
-            f"{params.num_heads} {'head' if params.num_heads == 1 else 'heads'}, {distilled}\n"
+            f"{params.num_heads} {'head' if params.num_heads == 1 else 'heads'}, {distilled}; "
             f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}")  # fmt: skip
 
 
@@ -104,6 +104,6 @@ def _plain(value: Any) -> str:
 KINDS = (
     ((ClipVec, T5Text), _stream), (Tensor, _tensor), (comfy.model_patcher.ModelPatcher, _model),
     (comfy.sd.CLIP, _clip), (comfy.sd.VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
-    (comfy.samplers.CFGGuider, lambda guider: f"{type(guider).__name__} of\n{_model(guider.model_patcher)}"),
+    (comfy.samplers.CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(guider.model_patcher)}"),
     ((str, int, float, bool), _plain),
 )  # fmt: skip
