@@ -15,8 +15,10 @@ from .timeline import Entry, parse, written
 
 CATEGORY = "Flux Duet/time"
 MOST = 24  # prompts on a road
-MARKS = "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from "
-"8 to 12."
+MARKS = (
+    "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from 8 to "
+    "12."
+)
 
 
 def _run(model, sigmas) -> Clock:
