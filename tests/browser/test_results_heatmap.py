@@ -24,6 +24,7 @@ def shown(front):
     assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
     ran(front)
     front.requests = []
+    front.page.set_default_timeout(20_000)
 
     def note(request):
         if request.method == "POST" and not request.url.endswith(("/settings", "/userdata")):
@@ -31,6 +32,7 @@ def shown(front):
 
     front.page.on("request", note)
     yield front
+    front.page.set_default_timeout(120_000)
     front.page.remove_listener("request", note)
     assert front.errors == []
 
@@ -190,5 +192,8 @@ def test_results_outlive_a_reload_but_not_the_server_s_files(shown):
     for path in shown.server.base.glob("temp/**/flux_duet/*.safetensors"):
         path.unlink()
     shown.page.get_by_role("slider", name="First step").press("ArrowRight")
-    shown.page.get_by_text("These maps are no longer there. Run the workflow again.").wait_for()
+    shown.page.get_by_text("These maps are no longer on the server. Run the workflow again").wait_for()
     shown.errors.clear()  # the browser's own line about the 404
+    ran(shown)
+    assert words(shown) == before
+    assert shown.page.locator(".told").inner_text() == ""

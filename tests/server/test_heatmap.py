@@ -96,7 +96,7 @@ REFUSED = {
     "a list for blocks": ({"name": NAME, "blocks": [1]}, 400, "a short text for `blocks`"),
     "a word for blocks": ({"name": NAME, "blocks": "most"}, 400, "Got 'most' in the list of blocks"),
     "endless blocks": ({"name": NAME, "blocks": "0-99999999"}, 400, "no model has"),
-    "gone": ({"name": NAME}, 404, "Run the workflow again"),
+    "gone": ({"name": NAME}, 404, "no longer on the server. Run the workflow again"),
 }
 
 

@@ -19,6 +19,10 @@ from .stored import SUFFIX, look
 NAME = re.compile(r"[0-9a-f]{32}")  # a name that cannot lead anywhere else
 LAST = 10_000  # no step has a higher number
 ALL_HEADS = -1
+GONE = (
+    "These maps are no longer on the server. Run the workflow again; if nothing in it has changed, change a setting of "
+    "this node first."
+)
 
 
 def folder() -> Path:
@@ -63,7 +67,7 @@ def _answer(asked: tuple[str, Choice]) -> str:
     try:
         seen = look(folder() / f"{name}{SUFFIX}", choice)
     except FileNotFoundError as error:
-        raise Refused(404, "These maps are no longer there. Run the workflow again.") from error
+        raise Refused(404, GONE) from error
     except ValueError as error:
         raise Refused(400, str(error)) from error
     flat = seen.maps.flatten(1)
