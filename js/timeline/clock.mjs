@@ -1,0 +1,65 @@
+// A run's clock: where on the ruler a point of a timeline is, and which point a place on the ruler is. The ruler runs
+// evenly in steps. No DOM.
+
+import { PERCENT, SIGMA, STEP } from "./grammar.mjs";
+
+/** FLUX.1's time to sigma: `shift` is ComfyUI's (exp of it is the factor); null where there is none. */
+export function sigmaOf(time, shift) {
+    if (time <= 0 || time >= 1) return Math.min(1, Math.max(0, time));
+    return shift === null ? time : Math.exp(shift) / (Math.exp(shift) + 1 / time - 1);
+}
+
+/** The reverse. */
+export function timeOf(sigma, shift) {
+    if (sigma <= 0 || sigma >= 1) return Math.min(1, Math.max(0, sigma));
+    return shift === null ? sigma : 1 / (1 + Math.exp(shift) * (1 / sigma - 1));
+}
+
+/** The schedule of so many steps, even in time, as `simple` makes it. */
+export function even(steps, shift) {
+    return Array.from({ length: steps + 1 }, (_, step) => sigmaOf(1 - step / steps, shift));
+}
+
+/**
+ * The clock of a run with these sigmas, one more than its steps.
+ *
+ * Returns { steps, place(point), point(place, unit, isFree), sigma(place), percent(place) }; a place is in steps from
+ * the run's start, with fractions.
+ */
+export function clock(sigmas, shift) {
+    const steps = sigmas.length - 1;
+
+    function sigma(place) {
+        const step = Math.min(Math.floor(place), steps - 1);
+        return sigmas[step] + (place - step) * (sigmas[step + 1] - sigmas[step]);
+    }
+    function placeOf(level) {
+        if (level >= sigmas[0]) return 0;
+        const next = sigmas.findIndex(each => each <= level);
+        if (next < 0) return steps;
+        return next - (level - sigmas[next]) / (sigmas[next - 1] - sigmas[next]);
+    }
+    const percent = place => 100 * (1 - timeOf(sigma(place), shift));
+
+    function place({ value, unit }) {
+        if (unit === STEP) return Math.min(value, steps);
+        return placeOf(unit === SIGMA ? value : sigmaOf(1 - value / 100, shift));
+    }
+
+    /** On a step, rounded towards what is earlier, so that this step has it already; or freely in between. */
+    function point(place, unit, isFree = false) {
+        const step = Math.round(place);
+        if (unit === STEP) return { value: step, unit };
+        const value = isFree ? place : step;
+        const [exact, before] = [value, Math.max(0, Math.ceil(value) - 1)].map(unit === SIGMA ? sigma : percent);
+        const round = unit === SIGMA ? Math.ceil : Math.floor;
+        for (let digits = unit === SIGMA ? 3 : 1; digits < 8; digits++) {
+            const scale = 10 ** digits, slack = unit === SIGMA ? -1e-7 : 1e-6;
+            const rounded = round((exact + slack) * scale) / scale;
+            if (isFree || digits === 7 || (unit === SIGMA ? rounded < before : rounded > before)) {
+                return { value: rounded, unit };
+            }
+        }
+    }
+    return { steps, place, point, sigma, percent };
+}

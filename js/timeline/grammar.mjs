@@ -1,0 +1,110 @@
+// A timeline's text, read as nodes/condition/time/timeline.py reads it; and where each part of it stands, so that an
+// edit changes that part alone.
+
+import { TEXTS } from "./texts.mjs";
+
+export const [STEP, PERCENT, SIGMA] = ["step", "percent", "sigma"];
+const MARK = /^([ \t]*@[ \t]*)(\S+)([ \t]*)(.*)$/s;
+const TIME = /^\s*(s?)(\d+(?:\.\d+)?)(%?)\s*$/;
+const START = { value: 0, unit: PERCENT };
+
+/** What is wrong with a timeline, in words. */
+export class TimelineError extends Error {}
+
+/** `8`, `40%` or `s0.7` as { value, unit }. */
+export function parsePoint(text) {
+    const [, sigma, number, percent] = text.match(TIME) ?? [];
+    if (number === undefined || (sigma && percent)) throw new TimelineError(TEXTS.badTime(text));
+    const value = Number(number), unit = sigma ? SIGMA : percent ? PERCENT : STEP;
+    if (unit === PERCENT && value > 100) throw new TimelineError(TEXTS.pastAll(text));
+    if (unit === STEP && !Number.isInteger(value)) throw new TimelineError(TEXTS.partStep(text));
+    return { value, unit };
+}
+
+/** A point as it is written. */
+export function pointText({ value, unit }) {
+    return unit === SIGMA ? `s${value}` : unit === PERCENT ? `${value}%` : `${value}`;
+}
+
+/** When a prompt starts, and when it is all there. */
+export function timeText(start, fade) {
+    return isSame(start, fade) ? pointText(start) : `${pointText(start)}..${pointText(fade)}`;
+}
+
+export const isSame = (one, other) => one.value === other.value && one.unit === other.unit;
+
+/**
+ * The entries of a timeline, as { text, start, fade, isMarked, lines, mark, time, words }.
+ *
+ * The last four are places in the text, [from, to): its lines without the last one's end, its mark with the spaces
+ * around it, the time in it, and what is played, without the space around that. Throws TimelineError.
+ */
+export function parse(text) {
+    const entries = [];
+    let entry = opened(0, START, START), at = 0;
+    for (const line of text.split("\n")) {
+        const found = line.match(MARK);
+        if (found) {
+            if (entry.isMarked || entry.said.join("").trim()) entries.push(closed(entry, text, at - 1));
+            const [, before, time, after, rest] = found;
+            const from = at + before.length, to = from + time.length;
+            entry = opened(at, ...parseTimes(time));
+            const mark = [at, to + after.length];
+            Object.assign(entry, { isMarked: true, mark, time: [from, to], said: [plain(rest)] });
+        } else {
+            entry.said.push(plain(line));
+        }
+        at += line.length + 1;
+    }
+    entries.push(closed(entry, text, at - 1));
+    return checked(entries);
+}
+
+function opened(at, start, fade) {
+    return { start, fade, isMarked: false, lines: [at, at], mark: [at, at], time: null, said: [] };
+}
+
+function closed({ said, ...entry }, text, end) {
+    const all = said.join("\n");
+    const from = entry.mark[1], raw = text.slice(from, end);
+    const words = [from + raw.length - raw.trimStart().length, from + raw.trimEnd().length];
+    if (words[0] > words[1]) words[0] = words[1] = from;
+    const isWhole = !entry.isMarked && end === text.length; // no mark anywhere: the text as it is
+    return { ...entry, text: isWhole ? all : all.trim(), lines: [entry.lines[0], end], words };
+}
+
+/** A line without the backslash that keeps its @ from being a mark. */
+const plain = line => line.replace(/^([ \t]*)\\(\\*@)/, "$1$2");
+
+/** The reverse: words that are read back as they are. */
+export const escaped = words => words.replace(/^([ \t]*)(\\*@)/gm, "$1\\$2");
+
+function parseTimes(text) {
+    const dots = text.indexOf("..");
+    const start = parsePoint(dots < 0 ? text : text.slice(0, dots));
+    return [start, dots < 0 ? start : parsePoint(text.slice(dots + 2))];
+}
+
+function checked(entries) {
+    const [first, ...later] = entries;
+    if (!isAtStart(first.start) || !isSame(first.start, first.fade)) {
+        throw new TimelineError(TEXTS.lateStart(timeText(first.start, first.fade)));
+    }
+    if (later.some(entry => isAtStart(entry.start))) throw new TimelineError(TEXTS.earlySecond);
+    const points = later.flatMap(({ start, fade }) => isSame(start, fade) ? [start] : [start, fade]);
+    const units = [...new Set(points.map(point => point.unit))].sort();
+    if (units.length > 1) throw new TimelineError(TEXTS.mixed(units));
+    for (let at = 1; at < points.length; at++) {
+        const [one, next] = [points[at - 1], points[at]];
+        const isBack = one.unit === SIGMA ? next.value > one.value : next.value < one.value;
+        const starting = later.filter(entry => isSame(entry.start, one)).length;
+        if (isBack || (isSame(one, next) && starting > 1)) {
+            throw new TimelineError(TEXTS.order(pointText(next), pointText(one)));
+        }
+    }
+    Object.assign(first, { start: START, fade: START });
+    return entries;
+}
+
+/** Whether all of a run comes after it. */
+export const isAtStart = ({ value, unit }) => unit === SIGMA ? value >= 1 : value === 0;

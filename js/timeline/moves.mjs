@@ -1,0 +1,72 @@
+// What dragging and keys do to a timeline's text. Each gives the new text, or null where there is no room. No DOM.
+
+import { removed, retimed, reworded, split } from "./edits.mjs";
+import { TimelineError, isSame, parse } from "./grammar.mjs";
+
+const APART = 0.02; // of a step, between two starts that are not on steps
+
+/** `entries` of `text` on a clock; `unit` is for the first mark of a timeline that has none. */
+export function moves(text, entries, clock, unit) {
+    const units = entries[1]?.start.unit ?? unit;
+    const startOf = index => index < 1 ? 0 : index < entries.length ? clock.place(entries[index].start) : clock.steps;
+    const fadeOf = index => index < 1 ? 0 : clock.place(entries[index].fade);
+
+    /** The place nearest to this one where entry `index` may start, or a new one before it; null if there is none. */
+    function free(place, low, next, isFree) {
+        const apart = isFree ? APART : 1;
+        const most = Math.min(next - apart, clock.steps - apart);
+        const [least, last] = isFree ? [low, most] : [Math.ceil(low - 1e-6), Math.floor(most + 1e-6)];
+        if (least > last) return null;
+        return Math.min(Math.max(isFree ? place : Math.round(place), least), last);
+    }
+    const after = (index, isFree) => Math.max(startOf(index) + (isFree ? APART : 1), fadeOf(index));
+
+    /** Entry `index` starts near `place`, and its fade goes with it. */
+    function move(index, place, isFree = false) {
+        const at = free(place, after(index - 1, isFree), startOf(index + 1), isFree);
+        if (at === null) return null;
+        const length = fadeOf(index) - startOf(index);
+        const start = clock.point(at, units, isFree);
+        const fade = length > 0 ? fadePoint(start, at + length, index, isFree) : start;
+        return valid(retimed(text, entries[index], start, fade));
+    }
+
+    /** Entry `index` is all there near `place`; at its start there is no fade. */
+    function fade(index, place, isFree = false) {
+        const { start } = entries[index];
+        if (startOf(index) >= clock.steps) return null;
+        return valid(retimed(text, entries[index], start, fadePoint(start, place, index, isFree)));
+    }
+    function fadePoint(start, place, index, isFree) {
+        const from = clock.place(start), most = startOf(index + 1);
+        if (place < from + (isFree ? APART : 0.5)) return start;
+        // The next prompt's start itself, if the fade goes on until then: it need not be on a step.
+        if (index + 1 < entries.length && place >= most - 0.5 && !isFree) return entries[index + 1].start;
+        const found = clock.point(Math.min(place, most), units, isFree);
+        return clock.place(found) > from ? found : start;
+    }
+
+    /** A new entry near `place`; where entry `index` plays. */
+    function cut(index, place, words, isFree = false) {
+        const at = free(place, after(index, isFree), startOf(index + 1), isFree);
+        return at === null ? null : valid(split(text, entries[index], clock.point(at, units, isFree), words));
+    }
+    return {
+        startOf, fadeOf, move, fade, cut,
+        middle: index => (fadeOf(index) + startOf(index + 1)) / 2,
+        isFaded: index => index > 0 && !isSame(entries[index].start, entries[index].fade),
+        remove: index => entries.length > 1 ? valid(removed(text, entries, index)) : null,
+        name: (index, words) => valid(reworded(text, entries[index], words)),
+    };
+}
+
+/** The text if it can be read. Rounding may leave no room between two times. */
+function valid(text) {
+    try {
+        parse(text);
+        return text;
+    } catch (error) {
+        if (error instanceof TimelineError) return null;
+        throw error;
+    }
+}

@@ -1,0 +1,58 @@
+// What the prompts of a timeline are: the numbers of sockets, with the words that come in by them, or texts themselves.
+
+import { source } from "../lib/walk.mjs";
+import { setting } from "./run.mjs";
+import { TEXTS } from "./texts.mjs";
+
+const FAR = 20;
+
+/** The prompts connected to a road's sockets, { number: words }; null for a node whose timeline holds the texts. */
+export function prompts(node, road) {
+    if (!road.socket) return null;
+    const found = {};
+    const name = new RegExp(`(?:^|\\.)${road.socket}(\\d+)$`);
+    for (const input of node.inputs ?? []) {
+        const number = input.name.match(name)?.[1];
+        if (number && input.link != null) found[number] = wordsOf(node, input.name, road.type);
+    }
+    return found;
+}
+
+/** The text of the encoder that feeds an input, or of the first one before it; else the feeding node's title. */
+function wordsOf(node, input, type) {
+    const first = source(node, input)?.node;
+    let at = first;
+    for (let hops = 0; at && hops < FAR; hops++) {
+        const text = setting(at, "text");
+        if (typeof text === "string") return text.trim();
+        const passed = at.inputs?.find(input => input.type === type && input.link != null);
+        if (!passed) break;
+        at = source(at, passed.name)?.node;
+    }
+    return first?.title ?? "";
+}
+
+/** What the run would stop at, in words: numbers without a prompt, prompts without a segment. */
+export function problems(road, entries, connected) {
+    if (!connected) return [];
+    const told = [];
+    const named = entries.map(entry => entry.text.trim());
+    for (const text of new Set(named)) {
+        if (!/^\d+$/.test(text)) told.push(TEXTS.notNumber(road.name, text));
+        else if (!(text in connected)) told.push(TEXTS.notConnected(road.name, text));
+    }
+    for (const number of Object.keys(connected)) {
+        if (!named.includes(number)) told.push(TEXTS.unused(road.name, number));
+    }
+    return told;
+}
+
+/** What a new segment after this one plays: a prompt that is not played yet, or the next one; or the same text. */
+export function following(entries, index, connected) {
+    const now = entries[index].text.trim();
+    if (!connected) return entries[index].text;
+    const numbers = Object.keys(connected);
+    const named = entries.map(entry => entry.text.trim());
+    const next = numbers[(numbers.indexOf(now) + 1) % numbers.length];
+    return numbers.find(number => !named.includes(number)) ?? next ?? now;
+}

@@ -1,0 +1,132 @@
+// Which run a CONDITIONING goes to, seen from the graph alone: its steps, its schedule, its model's shift.
+
+import { source, targets } from "../lib/walk.mjs";
+import { TEXTS } from "./texts.mjs";
+
+const DEV_SHIFT = 1.15; // ComfyUI's for FLUX.1 dev
+const FAR = 50;
+export const ASSUMED = { steps: 20, sampler: "euler", scheduler: "simple", denoise: 1, shift: DEV_SHIFT };
+
+// Samplers and schedule makers, by the widgets and inputs that say what they do.
+const PLANS = {
+    FluxDuetSampler: { steps: "steps", sampler: "sampler", scheduler: "scheduler", denoise: "denoise",
+        latent: "latent" },
+    KSampler: { steps: "steps", sampler: "sampler_name", scheduler: "scheduler", denoise: "denoise",
+        latent: "latent_image" },
+    KSamplerAdvanced: { steps: "steps", sampler: "sampler_name", scheduler: "scheduler", latent: "latent_image" },
+    BasicScheduler: { steps: "steps", scheduler: "scheduler", denoise: "denoise" },
+    FluxDuetSigmas: { steps: "steps", denoise: "denoise", latent: "latent" },
+};
+
+/**
+ * { plan, told, title }: what to ask the server for, what to say of it in words, and the name of the node that it was
+ * read from, null where there is none and the plan is assumed.
+ */
+export function runOf(node) {
+    const given = source(node, "sigmas")?.node;
+    const maker = given ?? [...samplers(node)].map(schedulerOf).find(Boolean);
+    if (!maker) return { plan: ASSUMED, told: [TEXTS.run.none], title: null };
+    const names = PLANS[maker.comfyClass];
+    if (!names) return { plan: ASSUMED, told: [TEXTS.run.opaque(maker.title)], title: null };
+    const { values, unknown } = read(maker, names);
+    const model = modelOf(node, maker);
+    const size = sizeOf(maker, names.latent);
+    const plan = { ...ASSUMED, ...values, shift: model.shift };
+    if (maker.comfyClass === "FluxDuetSigmas") plan.scheduler = "official";
+    const told = [TEXTS.run.steps(plan.steps), plan.scheduler];
+    if (plan.denoise < 1) told.push(TEXTS.run.denoise(plan.denoise));
+    told.push(model.told);
+    if (plan.scheduler === "official") Object.assign(plan, official(maker, size, told));
+    if (unknown.length) told.push(TEXTS.run.guessed(unknown.join(", ")));
+    return { plan, told, title: maker.title };
+}
+
+/** Every node that samples this CONDITIONING, the nearest first. */
+function* samplers(node) {
+    const seen = new Set([node]);
+    let ends = [node];
+    for (let hops = 0; ends.length && hops < FAR; hops++) {
+        const next = [];
+        for (const end of ends) {
+            for (const { node: to } of fed(end)) {
+                if (seen.has(to)) continue;
+                seen.add(to);
+                next.push(to);
+                if (to.outputs?.some(output => output.type === "LATENT")) yield to;
+            }
+        }
+        ends = next;
+    }
+}
+
+/** What a prompt or a guider is passed on to. */
+function* fed(node) {
+    for (const [slot, output] of (node.outputs ?? []).entries()) {
+        if (["CONDITIONING", "GUIDER"].includes(output.type)) yield* targets(node, slot);
+    }
+}
+
+/** The sampler itself, or what makes its sigmas; null for a node that does not sample. */
+function schedulerOf(sampler) {
+    if (sampler.comfyClass in PLANS) return sampler;
+    return sampler.inputs?.some(input => input.name === "sigmas") ? source(sampler, "sigmas")?.node : null;
+}
+
+/** The widgets' values, and the names of those that come from other nodes in a way not known here. */
+function read(node, names) {
+    const values = {}, unknown = [];
+    for (const [name, widget] of Object.entries(names)) {
+        if (name === "latent") continue;
+        const value = setting(node, widget);
+        if (value === undefined) unknown.push(name);
+        else values[name] = value;
+    }
+    return { values, unknown };
+}
+
+/** A widget's value, also where a node with a single value is linked to it. */
+export function setting(node, name) {
+    const input = node.inputs?.find(input => input.widget?.name === name && input.link != null);
+    if (!input) return node.widgets?.find(widget => widget.name === name)?.value;
+    const from = source(node, input.name);
+    if (from?.host) return from.host.widgets?.find(widget => widget.name === from.input.widget?.name)?.value;
+    const widgets = from?.node.inputs?.every(input => input.widget) ? from.node.widgets ?? [] : [];
+    return widgets.find(widget => ["value", "string", "text"].includes(widget.name))?.value;
+}
+
+/** How FLUX.1's official schedule is shifted: as Flux Sigmas says, or by the picture's size. */
+function official(maker, size, told) {
+    const { width, height } = size ?? { width: 1024, height: 1024 };
+    const kind = maker.comfyClass === "FluxDuetSigmas" ? setting(maker, "shift") : "dev";
+    if (kind === "schnell") return { mu: null };
+    if (kind === "fixed") return { mu: setting(maker, "mu") };
+    told.push(size ? `${width} x ${height}` : TEXTS.run.assumedSize);
+    return { width, height };
+}
+
+function sizeOf(maker, latent) {
+    const from = latent && source(maker, latent)?.node;
+    const [width, height] = ["width", "height"].map(name => from ? setting(from, name) : undefined);
+    return width > 0 && height > 0 ? { width, height } : null;
+}
+
+/** The shift of the model that runs, as its files and the nodes on its way say: { shift, told }. */
+function modelOf(node, maker) {
+    let at = [node, maker, ...samplers(node)].find(each => source(each, "model"));
+    const { model } = TEXTS.run;
+    for (let hops = 0; at && hops < FAR; hops++) {
+        if (at.comfyClass === "ModelSamplingFlux") {
+            const shift = patchedShift(at);
+            if (Number.isFinite(shift)) return { shift, told: model.patched(Number(shift.toFixed(3))) };
+        }
+        if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, told: model.schnell };
+        at = source(at, "model")?.node;
+    }
+    return { shift: DEV_SHIFT, told: model.dev };
+}
+
+/** As ComfyUI's node computes it: a line through (256 tokens, base) and (4096 tokens, max). */
+function patchedShift(node) {
+    const [most, base, width, height] = ["max_shift", "base_shift", "width", "height"].map(name => setting(node, name));
+    return base + (width * height / 256 - 256) * (most - base) / (4096 - 256);
+}

@@ -1,0 +1,80 @@
+// The elements of a track: a segment for each prompt, a grip at each start, a handle at each fade's end.
+
+import { element } from "../lib/dom.mjs";
+import { TEXTS } from "./texts.mjs";
+
+// The road's hue for the first prompt, darker for others: white words stand out on all of them.
+const SHADES = [100, 66, 82, 52];
+
+/** `active` is the one that the keyboard is on, `drag` what is dragged: { index, kind } or null. */
+export function segments(state, active, drag) {
+    if (!state.entries) return [message(state.wrong ?? state.said, Boolean(state.wrong))];
+    const made = state.entries.map((_, index) => segment(state, index, index === active));
+    for (const index of state.entries.keys()) if (index) made.push(...handles(state, index, drag));
+    return made;
+}
+
+function message(text, isWrong) {
+    const made = element("div", { className: "said", tabIndex: 0, role: "option", dataset: { about: text } },
+        element("span", { textContent: text }));
+    made.toggleAttribute("data-wrong", isWrong);
+    return made;
+}
+
+function segment(state, index, isActive) {
+    const { entries, connected } = state, number = entries[index].text.trim();
+    const [from, full, to] = [startOf(state, index), fadeOf(state, index), startOf(state, index + 1)];
+    const words = (connected ? connected[number] ?? "" : number).replace(/\s+/g, " ");
+    const [name, times] = named(state, index, words, [from, full, to]);
+    const made = element("div", {
+        className: "segment", role: "option", tabIndex: isActive ? 0 : -1, ariaSelected: String(isActive),
+        "aria-label": TEXTS.segment(name, ...times), dataset: { index, about: `${name}\n${times.join(" \u2013 ")}` },
+        style: { left: share(from, state.clock.steps), width: share(to - from, state.clock.steps) },
+    });
+    made.style.setProperty("--fill", shade(state, index));
+    made.toggleAttribute("data-bad", Boolean(connected && !(number in connected)));
+    if (full > from) {
+        const style = { width: share(Math.min(full, to) - from, to - from) };
+        made.style.setProperty("--before", shade(state, index - 1));
+        made.append(element("div", { className: "ramp", style }), element("div", { className: "space", style }));
+    }
+    if (connected) made.append(element("b", { textContent: number || TEXTS.unnamed }));
+    const more = { className: "more", type: "button", tabIndex: -1, textContent: "\u2026", ariaHidden: "true" };
+    made.append(element("span", { className: "words", textContent: words }), element("button", more));
+    return made;
+}
+
+/** What a segment is called, and when it plays: [since, until]. */
+function named({ road, entries, connected, explain }, index, words, [from, full, to]) {
+    const number = entries[index].text.trim();
+    const name = connected ? [`${road.name} ${number}`, words].filter(Boolean).join(": ") : `${road.name}: ${words}`;
+    const [start, end] = [from, full].map(place => explain(place).join(" \u00b7 "));
+    const since = !index ? TEXTS.start : full > from ? TEXTS.fadeTo(start, end) : start;
+    return [name, [since, index + 1 < entries.length ? explain(to)[0] : TEXTS.end]];
+}
+
+function handles(state, index, drag) {
+    const [start, fade] = [startOf(state, index), fadeOf(state, index)];
+    return [["grip", start, TEXTS.border], ["ease", fade, TEXTS.fade]].map(([className, place, about]) => {
+        const left = share(place, state.clock.steps);
+        const made = element("div", { className, dataset: { index, about }, style: { left } });
+        made.toggleAttribute("data-held", drag?.index === index && drag.kind === className);
+        made.toggleAttribute("data-none", fade <= start);
+        return made;
+    });
+}
+
+/** A prompt has one shade wherever it plays. */
+function shade({ road, entries, connected }, index) {
+    const texts = entries.map(entry => entry.text.trim());
+    const which = connected ? Number(texts[index]) - 1 : [...new Set(texts)].indexOf(texts[index]);
+    return `color-mix(in srgb, ${road.hue} ${SHADES[Math.max(which || 0, 0) % SHADES.length]}%, #10151a)`;
+}
+
+const share = (part, of) => `${of ? 100 * part / of : 0}%`;
+const fadeOf = ({ entries, clock }, index) => index ? clock.place(entries[index].fade) : 0;
+
+function startOf({ entries, clock }, index) {
+    if (!index) return 0;
+    return index < entries.length ? clock.place(entries[index].start) : clock.steps;
+}

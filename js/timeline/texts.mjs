@@ -1,0 +1,46 @@
+// What the timeline says.
+
+const UNITS = { step: "steps", percent: "percent", sigma: "sigma" };
+
+export const TEXTS = {
+    units: UNITS,
+    timeline: road => `${road} timeline`,
+    keys: "Left and Right move its start, with Shift by five steps, with Alt finely. Up and Down go to other prompts. "
+        + "Enter splits, Delete removes, F fades in longer, Shift+F shorter, a number chooses the prompt.",
+    segment: (name, from, until) => `${name}, from ${from} until ${until}`,
+    start: "the start", end: "the end",
+    fadeTo: (from, to) => `${from}, all there at ${to}`,
+    border: "Drag: when this prompt starts. Alt: between steps.",
+    fade: "Drag: how long this prompt fades in.",
+    unit: unit => `The ruler is in ${UNITS[unit]}. Click for another unit.`,
+    step: step => `step ${step}`,
+    percent: percent => `${percent} %`,
+    sigma: sigma => `sigma ${sigma}`,
+    split: "Split here", remove: "Remove", fadeIn: "Fade in over four steps", cut: "No fade",
+    plays: number => `Prompt ${number}`,
+    unnamed: "?",
+    unread: road => `The ${road} text comes from another node; what it says is not known before the run.`,
+    notConnected: (road, number) => `${road} prompt ${number} is not connected.`,
+    notNumber: (road, text) => text ? `${road}: ${JSON.stringify(text)} is not the number of a prompt.`
+        : `${road}: a prompt's number is missing.`,
+    unused: (road, number) => `${road} prompt ${number} is connected, but never plays.`,
+    run: {
+        steps: count => `${count} ${count === 1 ? "step" : "steps"}`,
+        denoise: denoise => `denoise ${denoise}`,
+        model: { dev: "FLUX.1 dev's shift", schnell: "FLUX.1 schnell, no shift", patched: shift => `shift ${shift}` },
+        assumedSize: "1024 x 1024 assumed",
+        guessed: names => `${names} not known before the run`,
+        none: "No sampler found: 20 steps of FLUX.1 dev assumed",
+        opaque: title => `${title} sets the steps in a way not known here: 20 steps of FLUX.1 dev assumed`,
+        offline: why => `The schedule could not be asked for (${why}); percent is drawn even`,
+        from: title => `Times as in ${title}`,
+    },
+    // The grammar, as nodes/condition/time reads it
+    badTime: text => `Got "${text}" for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7).`,
+    pastAll: text => `Got "${text}" for a time, expected at most 100%.`,
+    partStep: text => `Got "${text}" for a time, expected a whole step, or a percent (40%), or a sigma (s0.7).`,
+    lateStart: mark => `The first prompt starts with the run, not at @${mark}: nothing would be drawn before.`,
+    earlySecond: "The second prompt starts with the run, so that the first is never drawn.",
+    mixed: units => `Times in ${units.map(unit => UNITS[unit]).join(" and ")}; expected one unit for all of them.`,
+    order: (next, one) => `${next} comes after ${one}; expected times in the order of the run.`,
+};
