@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { ask, asker } from "./lib/asking.mjs";
 import { element } from "./lib/dom.mjs";
-import { chain, lives } from "./lib/life.mjs";
+import { chain, isPlaced, lives } from "./lib/life.mjs";
 import { tells } from "./lib/tip.mjs";
 import { watch } from "./lib/widgets.mjs";
 import { chips } from "./tokens/chips.mjs";
@@ -40,7 +40,7 @@ function follow(node, view) {
     }
 
     function look() {
-        if (!node.graph) return;
+        if (!isPlaced(node)) return stop();
         const prompt = promptOf(node);
         clearInterval(looking);
         looking = prompt.follows ? setInterval(look, LOOK) : 0;
@@ -55,20 +55,24 @@ function follow(node, view) {
         asking.want(prompt);
     }
 
-    watch(node, widgetsOf(node), look);
-    chain(node, "onConfigure", look);
-    chain(node, "onConnectionsChange", () => queueMicrotask(look)); // the link itself comes after the event
-    lives(node, () => {
+    function start() {
         api.addEventListener("graphChanged", look);
         view.start();
         look();
-    }, () => {
+    }
+
+    function stop() {
         api.removeEventListener("graphChanged", look);
         clearInterval(looking);
         asking.stop();
         view.stop();
         wanted = null;
-    });
+    }
+
+    watch(node, widgetsOf(node), look);
+    chain(node, "onConfigure", look);
+    chain(node, "onConnectionsChange", () => queueMicrotask(look)); // the link itself comes after the event
+    lives(node, start, stop);
 }
 
 function isSame(one, other) {
@@ -97,6 +101,7 @@ function tokenView({ count, meter, body, tip }) {
         message.hidden = true;
         list.list.hidden = false;
         delete list.list.dataset.old;
+        delete count.dataset.old;
         list.show(flow(prompt.request.text, reading, prompt.past));
     }
 
@@ -110,7 +115,7 @@ function tokenView({ count, meter, body, tip }) {
     }
 
     function wait() {
-        list.list.dataset.old = "";
+        list.list.dataset.old = count.dataset.old = "";
         tip.hide();
     }
     return { show, say, wait, start: list.start, stop: list.stop };

@@ -26,3 +26,11 @@ export function lives(node, start, stop) {
         isAlive = false;
     });
 }
+
+/** Whether the node is in the open workflow. What is in a subgraph is not told when the workflow is closed. */
+export function isPlaced(node) {
+    const root = node.graph?.rootGraph;
+    if (!root) return false;
+    const graph = node.graph === root ? root : root.subgraphs.get(node.graph.id);
+    return graph === node.graph && graph.getNodeById(node.id) === node;
+}

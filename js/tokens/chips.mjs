@@ -92,8 +92,9 @@ export function chips(tip, { explain, strength, isUnknown }) {
     });
     list.addEventListener("pointerleave", tip.hide);
     list.addEventListener("scroll", () => {
-        tip.hide();
         paint();
+        if (active < 0) tip.hide();
+        else tellActive();
     });
 
     function activate(at) {
@@ -105,8 +106,13 @@ export function chips(tip, { explain, strength, isUnknown }) {
         painted = "";
         paint();
         list.setAttribute("aria-activedescendant", `chip${active}`);
+        tellActive();
+    }
+
+    function tellActive() {
         const made = space.querySelector(`#chip${active}`);
         if (made) tip.show(made, explain(items[active]));
+        else tip.hide();
     }
 
     list.addEventListener("keydown", event => {

@@ -20,6 +20,7 @@ const CSS = `
     .header { flex: none; height: ${HEADER}px; display: flex; align-items: center; gap: 8px; white-space: nowrap; }
     .count { display: flex; gap: 8px; align-items: baseline; font-size: 11px; min-width: 0; border-radius: 3px;
         cursor: default; font-variant-numeric: tabular-nums; color: var(--descrip-text, #999); }
+    .count[data-old] { opacity: .45; }
     .count b { font-weight: 600; color: var(--input-text, #ddd); }
     .count .cut { font-weight: 600; color: var(--error-text, #ff5a5a); }
     .count .cut::before { content: "\\25b2"; font-size: 8px; margin-right: 3px; vertical-align: 1px; }
@@ -33,6 +34,9 @@ const CSS = `
         cursor: pointer; }
     .tools button:hover { background: color-mix(in srgb, var(--input-text, #ddd) 12%, transparent);
         color: var(--input-text, #ddd); }
+    .tools button[aria-disabled=true] { opacity: .45; cursor: default; }
+    .tools button[aria-pressed=true] { color: var(--light); font-weight: 600;
+        background: color-mix(in srgb, var(--road) 30%, transparent); }
     .fold svg { transition: transform .12s; }
     .fold[aria-expanded=false] svg { transform: rotate(-90deg); }
     .body { flex: 1; min-height: ${BODY}px; position: relative; }

@@ -1,0 +1,139 @@
+// One prompt for both roads: a button that links the boxes of a CLIP-L Encode and a T5 Encode. While they are linked,
+// what is written into one is written into the other; both stay ordinary widgets, and the workflow holds both texts.
+
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { element } from "./lib/dom.mjs";
+import { chain, isPlaced, lives } from "./lib/life.mjs";
+import { tells } from "./lib/tip.mjs";
+import { isLinked, setValues, valueOf, watch } from "./lib/widgets.mjs";
+import { KINDS, pairOf } from "./link/pair.mjs";
+import { promptPanel } from "./tokens/panel.mjs";
+
+const TEXTS = {
+    linked: "same prompt",
+    split: "split",
+    link: other => `Write the same prompt to both: this one goes to ${other} too.`,
+    unlink: other => `This box and ${other} have the same prompt. Click to split them; both texts stay.`,
+    why: {
+        open: "No Dual Prompt comes after it, so there is no second prompt to link.",
+        alone: "Its Dual Prompt has no encoder on the other road, so there is no second prompt to link.",
+        many: "More than one prompt is blended or shared on the way to Dual Prompt: which two belong together is not clear.",
+        fed: "One of the two prompts comes from a link, so it is not written here.",
+    },
+};
+const LINKED = "flux_duet_linked"; // in both nodes' properties
+const ICON = `<svg width="12" height="12" viewBox="0 0 12 12" fill="none" stroke="currentColor" stroke-width="1.4"
+    stroke-linecap="round" aria-hidden="true"><path d="M5 7 7 5M4.2 5.2 2.6 6.8a1.8 1.8 0 0 0 2.6 2.6l1.6-1.6M7.8 6.8
+    9.4 5.2a1.8 1.8 0 0 0-2.6-2.6L5.2 4.2"/></svg>`;
+const shown = new WeakMap(); // node -> shows the state of its button anew
+
+app.registerExtension({
+    name: "fluxduet.Link",
+    nodeCreated(node) {
+        if (KINDS.includes(node.comfyClass)) offer(node);
+    },
+});
+
+function offer(node) {
+    const { tools, tip } = promptPanel(node);
+    const word = element("span");
+    const button = element("button", { className: "link", type: "button" });
+    button.innerHTML = ICON;
+    button.append(word);
+    tools.prepend(button);
+    tells(tip, button, () => [told(node)]);
+    button.addEventListener("click", () => {
+        if (!partner(node)) return;
+        toggle(node);
+        tip.hide();
+    });
+
+    function show() {
+        if (!isPlaced(node)) return stop();
+        const other = partner(node);
+        const linked = Boolean(other) && areLinked(node, other);
+        word.textContent = linked ? TEXTS.linked : other ? TEXTS.split : "";
+        button.setAttribute("aria-pressed", String(linked));
+        button.setAttribute("aria-disabled", String(!other));
+        button.ariaLabel = told(node);
+    }
+    const start = () => api.addEventListener("graphChanged", show);
+    const stop = () => api.removeEventListener("graphChanged", show);
+    const later = () => queueMicrotask(show); // a link comes after its event, and a graph after its nodes
+
+    shown.set(node, show);
+    mirror(node);
+    chain(node, "onConfigure", later);
+    chain(node, "onConnectionsChange", later);
+    lives(node, () => {
+        start();
+        later();
+    }, stop);
+}
+
+/** The node that shares this one's prompt, or may; null if there is none. */
+function partner(node) {
+    const { other } = pairOf(node);
+    return other && !isFed(node) && !isFed(other) ? other : null;
+}
+
+const isFed = node => isLinked(node, "text");
+const areLinked = (node, other) => Boolean(node.properties[LINKED] && other.properties[LINKED]);
+
+function told(node) {
+    const { other, why } = pairOf(node);
+    if (why) return TEXTS.why[why];
+    if (!partner(node)) return TEXTS.why.fed;
+    return areLinked(node, other) ? TEXTS.unlink(other.title) : TEXTS.link(other.title);
+}
+
+/** Links or splits, as one step of undo. What was typed before is a step of its own. */
+function toggle(node) {
+    const other = partner(node);
+    const linked = areLinked(node, other);
+    setValues(); // a step without a change of ours takes up what there is
+    app.canvas.emitBeforeChange();
+    try {
+        setLinked(!linked, node, other);
+        if (!linked) setValues([other, { text: valueOf(node, "text") }]);
+    } finally {
+        app.canvas.emitAfterChange();
+    }
+    showAgain(node, other);
+}
+
+function setLinked(linked, ...nodes) {
+    for (const node of nodes) {
+        if (linked) node.properties[LINKED] = true;
+        else delete node.properties[LINKED];
+    }
+}
+
+function showAgain(...nodes) {
+    for (const node of nodes) shown.get(node)?.();
+}
+
+/** Writes what changes in this node's box into the other's, while they are linked. */
+function mirror(node) {
+    let last = valueOf(node, "text");
+    const take = () => { last = valueOf(node, "text"); };
+    chain(node, "onConfigure", take);
+    watch(node, ["text"], () => {
+        const before = last;
+        take();
+        // While a workflow is read, each node gets its own text.
+        if (before === last || app.configuringGraph || !node.properties[LINKED] || !isPlaced(node)) return;
+        const other = partner(node);
+        if (!other || !areLinked(node, other)) return;
+        const theirs = valueOf(other, "text");
+        if (theirs === last) return;
+        if (theirs !== before) { // written by other means: nobody's text is lost for a link
+            setLinked(false, node, other);
+            showAgain(node, other);
+            return;
+        }
+        other.widgets.find(widget => widget.name === "text").value = last;
+        other.setDirtyCanvas?.(true, true);
+    });
+}

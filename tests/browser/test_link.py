@@ -1,0 +1,198 @@
+"""One prompt for both roads: the link between two boxes, as a user clicks it and types."""
+
+import pytest
+
+ADD = """async ([types, links]) => {
+    await app.loadGraphData({ version: 0.4, nodes: [], links: [], id: crypto.randomUUID() });
+    for (const [index, type] of types.entries()) {
+        const node = LiteGraph.createNode(type);
+        node.pos = [100 + 420 * (index % 3), 60 + 380 * Math.floor(index / 3)];
+        app.graph.add(node);
+    }
+    const nodes = app.graph._nodes_by_id;
+    for (const [from, output, to, input] of links) nodes[from].connect(output, nodes[to], input);
+    await new Promise(done => setTimeout(done, 100));
+    const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+    tracker.captureCanvasState();
+    tracker.undoQueue.length = 0;
+}"""
+PAIR = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt"], [[1, 0, 3, "vec"], [2, 0, 3, "txt"]]]
+RELOAD = """async () => {
+    await app.loadGraphData(JSON.parse(JSON.stringify(app.graph.serialize())));
+    await new Promise(done => setTimeout(done, 100));
+}"""
+BUTTON = """id => app.graph.getNodeById(id).widgets.find(widget => widget.name === 'tokens')
+    .element.shadowRoot.querySelector('.link')"""
+
+
+@pytest.fixture
+def front(front):
+    """What does not come within seconds does not come at all."""
+    front.page.set_default_timeout(20_000)
+    yield front
+    front.page.set_default_timeout(120_000)
+
+
+def add(front, types, links):
+    front.page.evaluate(ADD, [types, links])
+    front.fit()
+
+
+def button(front, node):
+    return front.page.evaluate_handle(BUTTON, node).as_element()
+
+
+def told(front, node):
+    return button(front, node).get_attribute("aria-label")
+
+
+def write(front, index, text):
+    """Types into the index-th box from the left."""
+    areas = front.page.locator("textarea:visible").all()
+    sorted(areas, key=lambda area: area.bounding_box()["x"])[index].click()
+    front.page.keyboard.press("Control+A")
+    front.page.keyboard.type(text)
+
+
+def texts(front):
+    """What the server would get, by the id of the node."""
+    return {node: one["inputs"]["text"] for node, one in front.to_api().items() if "text" in one["inputs"]}
+
+
+def expect_word(front, node, word):
+    front.page.wait_for_function(f"([id, word]) => ({BUTTON})(id).innerText === word", arg=[node, word])
+
+
+def test_linked_boxes_say_the_same(front):
+    add(front, *PAIR)
+    write(front, 0, "a fox")
+    assert texts(front) == {"1": "a fox", "2": ""}
+    button(front, 1).click()
+    for node in (1, 2):
+        expect_word(front, node, "same prompt")
+    assert texts(front) == {"1": "a fox", "2": "a fox"}
+    write(front, 1, "a red fox")
+    assert texts(front) == {"1": "a red fox", "2": "a red fox"}
+    assert [area.input_value() for area in front.page.locator("textarea:visible").all()] == ["a red fox"] * 2
+    for count in ("3 / 75", "6 tokens"):  # T5's: a space, a, red, a space, fox, the end token
+        front.page.locator(".count", has_text=count).wait_for()
+    button(front, 2).click()
+    write(front, 1, "two foxes")
+    assert texts(front) == {"1": "a red fox", "2": "two foxes"}
+    assert front.errors == []
+
+
+def test_linking_is_one_step_of_undo(front):
+    add(front, *PAIR)
+    write(front, 0, "mood")
+    write(front, 1, "a house by the sea")
+    button(front, 1).click()
+    expect_word(front, 2, "same prompt")
+    assert texts(front) == {"1": "mood", "2": "mood"}
+    front.page.mouse.click(900, 800)
+    front.page.keyboard.press("Control+z")
+    expect_word(front, 1, "split")
+    assert texts(front) == {"1": "mood", "2": "a house by the sea"}
+    front.page.keyboard.press("Control+y")
+    expect_word(front, 1, "same prompt")
+    assert texts(front) == {"1": "mood", "2": "mood"}
+    assert front.errors == []
+
+
+def test_a_workflow_keeps_the_link(front):
+    add(front, *PAIR)
+    write(front, 0, "a fox")
+    button(front, 1).click()
+    front.page.evaluate(RELOAD)
+    expect_word(front, 2, "same prompt")
+    write(front, 1, "a bear")
+    assert texts(front) == {"1": "a bear", "2": "a bear"}
+    assert front.errors == []
+
+
+def test_loading_a_workflow_writes_no_text_into_another(front):
+    """Two texts that differ in the file stay as they are, and a key in one box does not cost the other its text."""
+    add(front, *PAIR)
+    button(front, 1).click()
+    front.page.evaluate("""async () => {
+        const saved = JSON.parse(JSON.stringify(app.graph.serialize()));
+        for (const node of saved.nodes) if (node.type.endsWith("Encode")) node.widgets_values[0] = `text ${node.id}`;
+        await app.loadGraphData(saved);
+        await new Promise(done => setTimeout(done, 100));
+    }""")
+    assert texts(front) == {"1": "text 1", "2": "text 2"}
+    write(front, 0, "new")
+    assert texts(front) == {"1": "new", "2": "text 2"}
+    expect_word(front, 1, "split")
+    assert front.errors == []
+
+
+BLENDED = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "FluxDuetClipEncode", "FluxDuetBlendVec"],
+           [[1, 0, 5, 0], [4, 0, 5, 1], [5, 0, 3, "vec"], [2, 0, 3, "txt"]]]
+REROUTED = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "Reroute"],
+            [[1, 0, 4, 0], [4, 0, 3, "vec"], [2, 0, 3, "txt"]]]
+
+
+def test_a_pair_that_is_not_clear_is_not_offered(front):
+    add(front, *BLENDED)
+    for node in (1, 2, 4):
+        assert "More than one prompt" in told(front, node)
+    button(front, 1).evaluate("button => button.click()")
+    write(front, 2, "a fox")
+    assert sorted(texts(front).values()) == ["", "", "a fox"]
+    front.page.evaluate("() => app.graph.remove(app.graph.getNodeById(4))")
+    front.page.mouse.click(900, 850)
+    expect_word(front, 1, "split")
+    assert front.errors == []
+
+
+def test_what_is_missing_is_told(front):
+    add(front, ["FluxDuetClipEncode", "FluxDuetDualPrompt"], [])
+    assert "No Dual Prompt" in told(front, 1)
+    front.page.evaluate("() => app.graph.getNodeById(1).connect(0, app.graph.getNodeById(2), 0)")
+    front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('no encoder on the other road')")
+    button(front, 1).hover()
+    assert "no encoder on the other road" in front.page.locator(".tip:popover-open").inner_text()
+    assert front.errors == []
+
+
+def test_a_pair_is_found_through_a_reroute_and_into_a_subgraph(front):
+    add(front, *REROUTED)
+    expect_word(front, 1, "split")
+    front.page.evaluate("""() => {
+        app.canvas.selectItems([app.graph.getNodeById(2)]);
+        app.graph.convertToSubgraph(app.canvas.selectedItems);
+    }""")
+    expect_word(front, 1, "split")
+    write(front, 0, "a fox")
+    button(front, 1).click()
+    expect_word(front, 1, "same prompt")
+    assert sorted(texts(front).values()) == ["a fox", "a fox"]
+    assert front.errors == []
+
+
+def test_a_prompt_from_a_link_is_not_written(front):
+    add(front, [*PAIR[0], "PrimitiveStringMultiline"], [*PAIR[1], [4, 0, 2, "text"]])
+    assert "comes from a link" in told(front, 1)
+    assert front.errors == []
+
+
+def test_a_copied_pair_is_a_pair_of_its_own(front):
+    add(front, *PAIR)
+    write(front, 0, "a fox")
+    button(front, 1).click()
+    front.page.evaluate("""async () => {
+        app.canvas.selectItems(app.graph.nodes);
+        app.canvas.copyToClipboard();
+        app.canvas.pasteFromClipboard();
+        await new Promise(done => setTimeout(done, 200));
+    }""")
+    assert sorted(texts(front).values()) == ["a fox"] * 4
+    front.page.evaluate("""() => {
+        const copy = app.graph.nodes.filter(node => node.comfyClass === "FluxDuetT5Encode").at(-1);
+        const text = copy.widgets.find(widget => widget.name === "text");
+        text.value = "a bear";
+        text.callback?.("a bear");
+    }""")
+    assert sorted(texts(front).values()) == ["a bear", "a bear", "a fox", "a fox"]
+    assert front.errors == []
