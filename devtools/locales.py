@@ -1,0 +1,119 @@
+"""`dev.py run devtools.locales`: writes locales/, what ComfyUI's front end calls the nodes in each of its languages.
+
+    python dev.py run devtools.locales                  locales/LANGUAGE/{nodeDefs,main}.json, all of them
+    python dev.py run devtools.locales --missing de     the English texts that devtools/translations/de.json lacks
+
+The nodes themselves hold the English texts. devtools/translations/LANGUAGE.json maps each text to its translation, so
+that a text which changes is a text without a translation: a test names it.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .. import comfy_entrypoint
+from . import ROOT, SetupError, say
+
+LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "devtools" / "translations"
+ENGLISH = "en"
+LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")  # the front end's others
+SPECIAL = re.compile(r"[{}@$|]")  # vue-i18n's own signs
+Say = Callable[[str], str]
+
+
+def schemas() -> list:
+    """Every node's, in the order of the table of contents."""
+
+    async def listed():
+        return await (await comfy_entrypoint()).get_node_list()
+
+    return [node.GET_SCHEMA() for node in asyncio.run(listed())]
+
+
+def texts() -> list[str]:
+    """Every English text once, in the order in which a reader meets them."""
+    found: dict[str, None] = {}
+
+    def note(text: str) -> str:
+        found[text] = None
+        return text
+
+    node_defs(note), categories(note)
+    return list(found)
+
+
+def node_defs(said: Say) -> dict:
+    """The front end's nodeDefs.json."""
+    return {schema.node_id: _node(schema, said) for schema in schemas()}
+
+
+def categories(said: Say) -> dict:
+    """Its main.json: each part of a category's path."""
+    parts = {part: None for schema in schemas() for part in schema.category.split("/")}
+    return {"nodeCategories": {part: _message(said(part)) for part in parts}}
+
+
+def _node(schema, said: Say) -> dict:
+    told = {"display_name": _message(said(schema.display_name)), "description": _message(said(schema.description))}
+    told["inputs"] = {_key(each.id): _slot(each, each.id, said) for each in schema.inputs}
+    told["outputs"] = {
+        str(number): _slot(each, each.display_name or each.io_type, said) for number, each in enumerate(schema.outputs)}
+    return told
+
+
+def _slot(slot, name: str, said: Say) -> dict:
+    told = {"name": _message(said(name))}
+    return {**told, "tooltip": _message(said(slot.tooltip))} if slot.tooltip else told
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _message(text: str) -> str:
+    """In vue-i18n's message format, in which some signs mean something."""
+    return SPECIAL.sub(lambda sign: f"{{'{sign[0]}'}}", text)
+
+
+def table(language: str) -> dict[str, str]:
+    path = TRANSLATIONS / f"{language}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def missing(language: str) -> list[str]:
+    known = table(language)
+    return [text for text in texts() if not known.get(text, "").strip()]
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """What belongs into locales/: (path, content)."""
+    for language in (ENGLISH, *LANGUAGES):
+        known = {} if language == ENGLISH else table(language)
+
+        def said(text: str, known=known) -> str:
+            return known.get(text, text)
+
+        for name, content in (("nodeDefs", node_defs(said)), ("main", categories(said))):
+            yield LOCALES / language / f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="dev.py run devtools.locales", description=__doc__.splitlines()[0])
+    parser.add_argument("--missing", metavar="LANGUAGE", choices=LANGUAGES, help="print what has no translation yet")
+    chosen = parser.parse_args()
+    if chosen.missing:
+        print(json.dumps(missing(chosen.missing), indent=1, ensure_ascii=False))
+        return
+    if unfinished := [language for language in LANGUAGES if missing(language)]:
+        raise SetupError(f"texts without a translation in {', '.join(unfinished)}; --missing LANGUAGE lists them")
+    for path, content in files():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    say(f"wrote {len(LANGUAGES) + 1} languages")
+
+
+if __name__ == "__main__":
+    main()
