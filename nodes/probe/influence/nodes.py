@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...condition.controls import TXT, VEC
-from ...condition.place.blocks import PRESETS, Blocks
+from ...condition.place.blocks import PRESETS, Blocks, painted
 from ...notice import show
 from ...sample.apply import attach
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
 from ..attach import probed
 from ..record import Probe
 from . import drawing
-from .reading import PARTS, as_json, csv
+from .reading import PARTS, as_json, columns, csv
 from .recording import KEY, NAME, Plan, Recorder
 from .retelling import Null, plain
 from .telling import sentence
@@ -62,7 +62,7 @@ class Influence(io.ComfyNode):
                     tooltip="T5 Encode of an empty text. Without it, choose null: zeros.",
                 ),
                 io.String.Input(
-                    "blocks", default="", optional=True, advanced=True,
+                    "blocks", default="", optional=True, advanced=True, extra_dict=painted(final=True),
                     tooltip="Besides, what is changed if these blocks alone do not see a prompt: numbers (0 to 18 are "
                     "FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, single, final. Empty: "
                     "not measured. Two more evaluations.",
@@ -149,7 +149,8 @@ class ShowInfluence(io.ComfyNode):
         pages = drawing.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
         data = json.dumps(as_json(reading, told))
-        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told)}
+        drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
+        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}
         return io.NodeOutput(plot, image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)
 
 

@@ -98,3 +98,20 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
         "per_step": table(reading),
         "modulation": {"reference": "zeros", "clip_prompt_against": reading.nulls[0], "shares": reading.modulation()},
     }
+
+
+def columns(reading: Reading, told: str) -> dict[str, Any]:
+    """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
+    moments = reading.moments
+    rows = {null: [pooled([each.effects[null]]) for each in moments] for null in reading.nulls}
+    return {
+        "sentence": told,
+        "step": [each.step for each in moments],
+        "sigma": [_short(each.sigma) for each in moments],
+        "percent": [round(each.percent, 1) for each in moments],
+        "nulls": {null: {name: [_short(row[name]) for row in its] for name in its[0]} for null, its in rows.items()},
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")

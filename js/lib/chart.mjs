@@ -1,0 +1,175 @@
+// Lines over the steps of a run, with a hairline that tells every value at a step; as nodes/probe/charts.py draws them.
+
+import { element } from "./dom.mjs";
+
+const SPACE = "http://www.w3.org/2000/svg";
+const LEFT = 40, RIGHT = 10, TOP = 8, BOTTOM = 32; // around the lines, in pixels
+const NEAR = 44; // pixels that a tick's text needs
+
+export const CHART_CSS = `
+    .chart { position: relative; flex: 1; min-height: 0; border-radius: 4px; }
+    .chart svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
+    .chart text { font-size: 10px; fill: var(--descrip-text, #999); }
+    .chart .rule { stroke: var(--border-color, #444); stroke-width: 1; }
+    .chart .line { fill: none; stroke-width: 1.75; stroke-linejoin: round; }
+    .chart .mark { stroke-width: 1.5; stroke-dasharray: 4 4; }
+    .chart .hair { stroke: var(--input-text, #ddd); stroke-width: 1; opacity: .7; }
+    .values { position: absolute; top: 4px; padding: 4px 8px; border-radius: 6px; pointer-events: none; z-index: 1;
+        background: var(--comfy-menu-bg, #222); border: 1px solid var(--border-color, #444); white-space: nowrap;
+        font-size: 11px; display: grid; grid-template-columns: auto auto auto; gap: 0 6px; align-items: center; }
+    .values[hidden] { display: none; }
+    .values b { grid-column: 1 / 4; font-weight: 600; }
+    .values span:nth-of-type(2n) { text-align: right; font-variant-numeric: tabular-nums; }
+    .values svg { position: static; width: 18px; height: 8px; }
+`;
+
+/** A road's hue as a line that stands out on dark and on light. */
+export const lineColour = hue => `color-mix(in oklab, ${hue} 72%, var(--input-text, #ddd))`;
+
+/** A share as people write it: 43 %, 4.3 %, 0.43 %. */
+export function percent(share) {
+    const size = Math.abs(share);
+    return `${(100 * share).toFixed(size >= 0.0995 ? 0 : size >= 0.00995 ? 1 : 2)} %`;
+}
+
+/**
+ * A chart that is called `label`. `pointed(index)` is told which place of x is looked at, or null.
+ *
+ * Returns { root, draw, point, start, stop }: `draw({ axis, ticks, heads, lines, mark })` takes for each place of x
+ * its `ticks` (two short texts, which `axis` names) and `heads` (a line above its values), and `lines` [{ name, values,
+ * colour, dash }] with null where there is no value; `mark` is { at, text, colour }. `point(index)` puts the hairline
+ * there.
+ */
+export function chart(label, pointed = () => {}) {
+    const svg = drawn("svg", { tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": 0 });
+    const values = element("div", { className: "values", hidden: true, "aria-hidden": "true" });
+    const root = element("div", { className: "chart" }, svg, values);
+    const seen = new ResizeObserver(() => paint());
+    let data = null, at = null, places = null;
+
+    function paint() {
+        if (!data || !root.clientWidth) return;
+        places = placing(root.clientWidth, root.clientHeight, data);
+        svg.replaceChildren(...axes(places, data), ...marks(places, data.mark), ...data.lines.map(line => curve(places, line)),
+            drawn("line", { class: "hair", y1: TOP, y2: places.y(0), visibility: "hidden" }));
+        svg.setAttribute("aria-valuemax", data.ticks.length - 1);
+        point(at);
+    }
+    function point(index) {
+        at = index;
+        const hair = svg.querySelector(".hair");
+        if (!hair || !data) return;
+        values.hidden = index === null;
+        hair.setAttribute("visibility", index === null ? "hidden" : "visible");
+        if (index === null) return;
+        const x = places.x(index);
+        hair.setAttribute("x1", x);
+        hair.setAttribute("x2", x);
+        const known = data.lines.filter(line => line.values[index] != null);
+        const rows = known.flatMap(line => [sample(line), element("span", { textContent: line.name }),
+            element("span", { textContent: percent(line.values[index]) })]);
+        values.replaceChildren(element("b", { textContent: data.heads[index] }), ...rows);
+        const isRight = x > root.clientWidth / 2; // beside the hairline, where there is more room
+        Object.assign(values.style, { left: isRight ? "" : `${x + 8}px`, right: isRight ? `${root.clientWidth - x + 8}px` : "" });
+        svg.setAttribute("aria-valuenow", index);
+        svg.setAttribute("aria-valuetext", [data.heads[index],
+            ...known.map(line => `${line.name} ${percent(line.values[index])}`)].join(", "));
+    }
+    function go(index) {
+        point(index);
+        pointed(index);
+    }
+    svg.addEventListener("pointermove", event => {
+        if (!places) return;
+        const box = svg.getBoundingClientRect();
+        go(places.nearest((event.clientX - box.left) / box.width * root.clientWidth));
+    });
+    svg.addEventListener("pointerleave", () => go(null));
+    svg.addEventListener("blur", () => go(null));
+    svg.addEventListener("keydown", event => {
+        const last = data ? data.ticks.length - 1 : 0, here = at ?? -1;
+        const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: last }[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        go(Math.min(last, Math.max(0, to)));
+    });
+    return {
+        root, point,
+        draw(given) {
+            data = given;
+            if (at !== null && at >= data.ticks.length) at = null;
+            paint();
+        },
+        start: () => seen.observe(root),
+        stop: () => seen.disconnect(),
+    };
+}
+
+function drawn(tag, properties = {}, ...children) {
+    const made = document.createElementNS(SPACE, tag);
+    for (const [name, value] of Object.entries(properties)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+}
+
+/** Where values stand: x of an index, y of a value, the nearest index of an x, and the rules of the axis. */
+function placing(width, height, { ticks, lines }) {
+    const known = lines.flatMap(line => line.values).filter(value => value != null);
+    const { top, step } = scale(Math.max(0, ...known));
+    const last = Math.max(1, ticks.length - 1), wide = width - LEFT - RIGHT, high = height - TOP - BOTTOM;
+    return {
+        width, top, step, count: ticks.length,
+        x: index => LEFT + index / last * wide,
+        y: value => TOP + high * (1 - Math.max(0, value) / top),
+        nearest: x => Math.min(ticks.length - 1, Math.max(0, Math.round((x - LEFT) / wide * last))),
+    };
+}
+
+/** The end of an axis that holds `most`, and the distance of its rules: 1, 2 or 5 of a power of ten. */
+function scale(most) {
+    if (most <= 0) return { top: 1, step: 0.25 };
+    const power = 10 ** Math.floor(Math.log10(most / 2));
+    const step = [1, 2, 5, 10].map(factor => factor * power).find(step => most / step <= 4);
+    return { top: step * Math.ceil(most / step), step };
+}
+
+function axes({ x, y, top, step, width, count }, { axis, ticks }) {
+    const text = (words, x, y, anchor) => drawn("text", { x, y, "text-anchor": anchor }, words);
+    const made = axis.map((name, line) => text(name, LEFT - 12, y(0) + 14 + 12 * line, "end"));
+    for (let value = 0; value < top + step / 2; value += step) {
+        made.push(drawn("line", { class: "rule", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+            text(`${Number((100 * value).toPrecision(3))} %`, LEFT - 6, y(value) + 3, "end"));
+    }
+    const every = Math.max(1, Math.ceil(count * NEAR / (width - LEFT - RIGHT)));
+    for (let index = 0; index < count; index += every) {
+        ticks[index].forEach((words, line) => made.push(text(words, x(index), y(0) + 14 + 12 * line, "middle")));
+    }
+    return made;
+}
+
+function marks({ x, y }, mark) {
+    if (!mark) return [];
+    const place = { x1: x(mark.at), x2: x(mark.at), y1: TOP, y2: y(0) };
+    return [drawn("line", { class: "mark", stroke: mark.colour, ...place }),
+        drawn("text", { x: x(mark.at) + 5, y: TOP + 8, style: `fill: ${mark.colour}` }, mark.text)];
+}
+
+/** One path, broken where there is no value; single values are dots. */
+function curve({ x, y }, { values, colour, dash = "" }) {
+    let path = "", isOpen = false;
+    const dots = [];
+    values.forEach((value, index) => {
+        if (value != null) {
+            path += `${isOpen ? "L" : "M"}${x(index)} ${y(value)}`;
+            if (values.length < 60) dots.push(drawn("circle", { cx: x(index), cy: y(value), r: 2, fill: colour }));
+        }
+        isOpen = value != null;
+    });
+    return drawn("g", {}, drawn("path", { class: "line", d: path, stroke: colour, "stroke-dasharray": dash }), ...dots);
+}
+
+/** A piece of a line, for lists of names. */
+export function sample({ colour, dash = "" }) {
+    return drawn("svg", { viewBox: "0 0 18 8", width: 18, height: 8, "aria-hidden": "true" },
+        drawn("path", { d: "M0 4H18", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash }));
+}
