@@ -23,10 +23,10 @@ EMPTY = "(empty)"
 # ---- tensors and pictures
 
 
-def picture(pixels: Tensor) -> Image.Image:
+def picture(pixels: Tensor, longest: int = LONGEST) -> Image.Image:
     """pixels [H, W, 3] in 0..1 -> a picture no larger than a sheet has room for."""
     page = Image.fromarray((pixels.detach().to("cpu", torch.float32) * 255).round().clamp(0, 255).byte().numpy())
-    share = LONGEST / max(page.size)
+    share = longest / max(page.size)
     if share >= 1:
         return page
     return page.resize([max(1, round(side * share)) for side in page.size], Image.Resampling.LANCZOS)

@@ -20,9 +20,10 @@ from ...encode.text.weights import EMBEDDING, MODES
 from ...notice import log, show
 from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
+from ..files import temporary
 from .cells import draw
 from .prompts import gathered
-from .telling import as_json, page, sentence
+from .telling import as_json, legend, page, sentence
 from .variance import analyse
 
 NO_FILE = "(none)"
@@ -134,7 +135,10 @@ class PromptGrid(io.ComfyNode):
         told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found)
         for note in notes:
             log.warning(note)
-        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes]))}
+        cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)
+        table = {**legend(analyses["pixels"], rows, columns, drawn_with), "cells": cells, "notes": notes}
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes])),
+                 "flux_duet_grid": [table]}  # fmt: skip
         latents = {"samples": drawn.latents.flatten(0, 2)}
         return io.NodeOutput(sheet, latents, sheets.pixels(page(analyses)), told, said, ui=shown)
 

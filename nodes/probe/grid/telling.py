@@ -77,6 +77,15 @@ def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[
     return json.dumps({**told, **parts}, indent=1)
 
 
+def legend(analysis: Analysis, clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int]) -> dict:
+    """What the front end shows beside the cells."""
+    return {
+        "clip": list(clip), "t5": list(t5), "seeds": [str(seed) for seed in seeds],  # larger than JavaScript's numbers
+        "sentence": sentence(analysis, "pixels"), "shares": dict(analysis.shares),
+        "intervals": dict(analysis.intervals), "drawn_over": drawn_over(analysis),
+    }  # fmt: skip
+
+
 def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     """Bars for each analysis, and where in the picture each part acts."""
     pages = []

@@ -9,11 +9,13 @@ from ...decode.decoding import decode
 from ...notice import show
 from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
+from ..files import temporary
 from .deciding import distances
 from .switching import BOTH, CLIP, SAMPLER, T5, preview, refusal, sweep, switched
 from .telling import Story
 
 ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
+FRAME = 512  # pixels of a frame's longer side in the front end
 BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve tell."
 
 
@@ -78,13 +80,16 @@ class SwitchSweep(io.ComfyNode):
             pixels = decode(vae, {"samples": swept.samples})[0]
             measured["pixels"] = distances(pixels)
             pictures = [sheets.picture(each) for each in pixels]
+            frames = [sheets.picture(each, FRAME) for each in pixels]
         story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured)
         if pictures is None:
             rough = preview(model, swept.samples)
             kind = ROUGH if rough else BLANK
             pictures = [sheets.enlarged(each) for each in rough] if rough else [sheets.blank()] * len(swept.switches)
+            frames = pictures if rough else []
         strip = sheets.pixels(story.strip(pictures, kind))
-        told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence)}
+        drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
+        told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
         latents, curve = {"samples": swept.samples}, sheets.pixels(story.curve())
         return io.NodeOutput(strip, latents, curve, story.as_json(), story.sentence, ui=told)
 

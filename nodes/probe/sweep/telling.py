@@ -60,6 +60,17 @@ class Story:
         }
         return json.dumps(told, indent=1)
 
+    def columns(self) -> dict:
+        """What the front end draws, by column: a row for each switch."""
+        each = self.distances["latents"]
+        return {
+            "sentence": self.sentence, "road": self.road, "steps": self.steps, "decided": self._mark(exact=True),
+            "step": list(self.switches), "sigma": [round(self.sigmas[step], 4) for step in self.switches],
+            "percent": [round(self.percents[step], 1) for step in self.switches],
+            **{name: [None if value is None else round(value, 4) for value in values]
+               for name, values in asdict(each).items()},
+        }  # fmt: skip
+
     def _moment(self, step: float | None) -> dict | None:
         if step is None:
             return None
@@ -121,11 +132,12 @@ class Story:
     def _when(self, step: int) -> str:
         return f"sigma {self.sigmas[step]:.2f}, {self.percents[step]:.0f} %"
 
-    def _mark(self) -> float | None:
-        """The decided step, counted in frames."""
+    def _mark(self, exact: bool = False) -> float | None:
+        """The decided step, counted in frames; unless `exact`, after a frame and never on the next."""
         step = self.decided
         if step is None:
             return None
         n = max(n for n, k in enumerate(self.switches) if k <= step)
         n = min(n, len(self.switches) - 2)
-        return n + min(0.99, (step - self.switches[n]) / (self.switches[n + 1] - self.switches[n]))
+        share = (step - self.switches[n]) / (self.switches[n + 1] - self.switches[n])
+        return n + (share if exact else min(0.99, share))

@@ -1,0 +1,16 @@
+"""Pictures as files for the front end, which asks for them by name. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from comfy_api.latest import ui
+from PIL import Image
+
+from .sheets import pixels
+
+
+def temporary(pictures: Sequence[Image.Image], cls) -> list[dict]:
+    """Writes pictures of one size to ComfyUI's temp folder; gives what /view asks for."""
+    return ui.PreviewImage(torch.cat([pixels(each) for each in pictures]), cls=cls).as_dict()["images"]
