@@ -48,7 +48,7 @@ PAN = """frames => new Promise(done => {
     requestAnimationFrame(frame);
 })"""
 PANELS = """() => app.graph.nodes.flatMap(node => node.widgets)
-    .filter(widget => widget.type === "fluxduet_panel").length"""
+    .filter(widget => widget.type.startsWith("fluxduet_panel")).length"""
 ZOOM = """scale => {
     const [node] = app.graph.nodes, { ds } = app.canvas;
     ds.scale = scale;
