@@ -46,7 +46,7 @@ function offer(node) {
     button.addEventListener("click", () => {
         if (!partner(node)) return;
         toggle(node);
-        tip.hide();
+        tip.show(button, [told(node)]);
     });
 
     function show() {

@@ -90,6 +90,7 @@ def test_linking_is_one_step_of_undo(front):
     expect_word(front, 2, "same prompt")
     assert texts(front) == {"1": "mood", "2": "mood"}
     front.page.mouse.click(900, 800)
+    front.page.wait_for_timeout(300)  # until the canvas has the focus, and has seen that it was no double click
     front.page.keyboard.press("Control+z")
     expect_word(front, 1, "split")
     assert texts(front) == {"1": "mood", "2": "a house by the sea"}
