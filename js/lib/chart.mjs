@@ -14,7 +14,7 @@ export const CHART_CSS = `
     .chart .line { fill: none; stroke-width: 1.75; stroke-linejoin: round; }
     .chart .mark { stroke-width: 1.5; stroke-dasharray: 4 4; }
     .chart .hair { stroke: var(--input-text, #ddd); stroke-width: 1; opacity: .7; }
-    .values { position: absolute; top: 4px; padding: 4px 8px; border-radius: 6px; pointer-events: none; z-index: 1;
+    .values { position: absolute; top: 4px; left: 0; width: max-content; padding: 4px 8px; border-radius: 6px; pointer-events: none; z-index: 1;
         background: var(--comfy-menu-bg, #222); border: 1px solid var(--border-color, #444); white-space: nowrap;
         font-size: 11px; display: grid; grid-template-columns: auto auto auto; gap: 0 6px; align-items: center; }
     .values[hidden] { display: none; }
@@ -26,10 +26,10 @@ export const CHART_CSS = `
 /** A road's hue as a line that stands out on dark and on light. */
 export const lineColour = hue => `color-mix(in oklab, ${hue} 72%, var(--input-text, #ddd))`;
 
-/** A share as people write it: 43 %, 4.3 %, 0.43 %. */
+/** A share as people write it: 43 %, 4.3 %, 0.43 %, 0 %. */
 export function percent(share) {
     const size = Math.abs(share);
-    return `${(100 * share).toFixed(size >= 0.0995 ? 0 : size >= 0.00995 ? 1 : 2)} %`;
+    return `${(100 * share).toFixed(size >= 0.0995 || size < 0.00005 ? 0 : size >= 0.00995 ? 1 : 2)} %`;
 }
 
 /**
@@ -69,8 +69,9 @@ export function chart(label, pointed = () => {}) {
         const rows = known.flatMap(line => [sample(line), element("span", { textContent: line.name }),
             element("span", { textContent: percent(line.values[index]) })]);
         values.replaceChildren(element("b", { textContent: data.heads[index] }), ...rows);
-        const isRight = x > root.clientWidth / 2; // beside the hairline, where there is more room
-        Object.assign(values.style, { left: isRight ? "" : `${x + 8}px`, right: isRight ? `${root.clientWidth - x + 8}px` : "" });
+        // Beside the hairline where there is room, and never out of the chart.
+        const beside = x > root.clientWidth / 2 ? x - 8 - values.offsetWidth : x + 8;
+        values.style.left = `${Math.max(0, Math.min(beside, root.clientWidth - values.offsetWidth))}px`;
         svg.setAttribute("aria-valuenow", index);
         svg.setAttribute("aria-valuetext", [data.heads[index],
             ...known.map(line => `${line.name} ${percent(line.values[index])}`)].join(", "));
@@ -135,7 +136,7 @@ function scale(most) {
 
 function axes({ x, y, top, step, width, count }, { axis, ticks }) {
     const text = (words, x, y, anchor) => drawn("text", { x, y, "text-anchor": anchor }, words);
-    const made = axis.map((name, line) => text(name, LEFT - 12, y(0) + 14 + 12 * line, "end"));
+    const made = axis.map((name, line) => text(name, LEFT - 17, y(0) + 14 + 12 * line, "end"));
     for (let value = 0; value < top + step / 2; value += step) {
         made.push(drawn("line", { class: "rule", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
             text(`${Number((100 * value).toPrecision(3))} %`, LEFT - 6, y(value) + 3, "end"));

@@ -11,7 +11,8 @@ import { panel } from "./panel.mjs";
 
 const CSS = `
     :host { position: relative; }
-    .panel { position: absolute; inset: 0; display: flex; flex-direction: column; gap: 6px; }
+    .panel { position: absolute; inset: 0; display: flex; flex-direction: column; gap: 6px; padding: 8px; border-radius: 8px;
+        background: var(--comfy-menu-bg, #171718); } /* a ground of its own: nodes have all kinds of colours */
     .panel > * { flex: none; }
     .panel > .fill { flex: 1; min-height: 0; }
     .quiet { color: var(--descrip-text, #999); }
@@ -55,6 +56,7 @@ function hang(node, { name, size, css, empty, view }) {
     const [width, height] = size;
     const { root, widget } = panel(node, name, { css: CSS + css, height });
     widget.options.getMaxHeight = undefined; // as much as the node has room for
+    widget.options.selectOn = ["focus"]; // a click in the panel leaves the selection as it is, in both renderers
     node.setSize([Math.max(width, node.size[0]), Math.max(node.computeSize()[1], node.size[1])]);
     keepToItself(root);
 
