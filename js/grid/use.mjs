@@ -1,0 +1,50 @@
+// Writes a cell's prompts into the encoders of the graph that they can only be meant for.
+
+import { app } from "../../../scripts/app.js";
+import { isLinked, setValues } from "../lib/widgets.mjs";
+
+const ENCODERS = { clip: "FluxDuetClipEncode", t5: "FluxDuetT5Encode" };
+const NAMES = { clip: "CLIP-L Encode", t5: "T5 Encode" };
+const TEXTS = {
+    written: (clip, t5) => `Written into ${clip} and ${t5}.`,
+    which: (counts) => `There are ${counts.join(" and ")} here. Select the two that you mean and press again.`,
+    none: names => `There is no ${names.join(" and no ")} here.`,
+    copied: "Both prompts are copied to the clipboard.", notCopied: "Copy the prompts from above.",
+};
+
+/**
+ * Writes { clip, t5 } into the one pair of CLIP-L Encode and T5 Encode in the node's graph, or into the pair that is
+ * selected, as one step of undo; else copies both. Gives the words that say what was done.
+ */
+export async function usePrompts(node, prompts) {
+    const there = encoders(node.graph.nodes);
+    const chosen = encoders([...app.canvas.selectedItems ?? []]);
+    const pair = [chosen, there].find(each => each.clip.length === 1 && each.t5.length === 1);
+    if (pair) {
+        const [clip, t5] = [pair.clip[0], pair.t5[0]];
+        setValues([clip, { text: prompts.clip }], [t5, { text: prompts.t5 }]);
+        return TEXTS.written(clip.title, t5.title);
+    }
+    return `${why(there)} ${await copied(`CLIP: ${prompts.clip}\nT5: ${prompts.t5}`) ? TEXTS.copied : TEXTS.notCopied}`;
+}
+
+/** Those whose text is their own to write. */
+function encoders(nodes) {
+    const of = kind => nodes.filter(node => node.comfyClass === kind && !isLinked(node, "text"));
+    return { clip: of(ENCODERS.clip), t5: of(ENCODERS.t5) };
+}
+
+function why(there) {
+    const missing = Object.keys(NAMES).filter(road => !there[road].length);
+    if (missing.length) return TEXTS.none(missing.map(road => NAMES[road]));
+    return TEXTS.which(Object.keys(NAMES).map(road => `${there[road].length} ${NAMES[road]}`));
+}
+
+async function copied(text) {
+    try {
+        await navigator.clipboard.writeText(text); // only where the page is this machine's, or encrypted
+        return true;
+    } catch {
+        return false;
+    }
+}

@@ -1,0 +1,47 @@
+// A bar of what explains the differences between the pictures; each part tells its share and how sure that is.
+
+import { percent } from "../lib/chart.mjs";
+import { element } from "../lib/dom.mjs";
+import { ROADS } from "../lib/palette.mjs";
+
+const PARTS = {
+    clip: ["CLIP", ROADS.clip.hue], t5: ["T5", ROADS.t5.hue], both: ["both together", "#7a5c84"],
+    seed: ["the seed", "#6e727c"], rest: ["seed with prompts", "#a0a3ac"],
+};
+const TEXTS = {
+    bar: "What explains the differences between the pictures",
+    interval: (low, high) => `, 95 % interval ${percent(low)} to ${percent(high)}`, none: ", no interval",
+};
+
+export const VARIANCE_CSS = `
+    .variance { display: flex; gap: 2px; height: 20px; }
+    .variance button { flex: var(--share) 1 0; min-width: 5px; padding: 0 2px; border: 0; border-radius: 3px; overflow: hidden;
+        background: var(--hue); color: #fff; font-size: 11px; white-space: nowrap; line-height: 20px; cursor: help; }
+    .parts { font-size: 11px; min-height: 1.4em; }
+`;
+
+/** Returns { root, show }; `show` takes a grid's `shares`, `intervals` and `drawn_over`. */
+export function variance() {
+    const bar = element("div", { className: "variance", role: "group", "aria-label": TEXTS.bar });
+    const told = element("div", { className: "parts quiet" });
+    const root = element("div", {}, bar, told);
+
+    function show({ shares, intervals, drawn_over }) {
+        const known = Object.keys(PARTS).filter(name => shares[name] !== null && shares[name] !== undefined);
+        const all = known.map(name => `${PARTS[name][0]} ${percent(shares[name])}`).join(", ");
+        bar.replaceChildren(...known.map(name => {
+            const [title, hue] = PARTS[name], range = intervals[name];
+            const words = `${title} ${percent(shares[name])}${range ? TEXTS.interval(...range) : TEXTS.none}`;
+            const part = element("button", { title: `${words}. ${drawn_over}`, "aria-label": words,
+                textContent: shares[name] > 0.1 ? title : "" });
+            part.style.setProperty("--share", Math.max(0, shares[name]));
+            part.style.setProperty("--hue", hue);
+            for (const event of ["pointerenter", "focus"]) part.addEventListener(event, () => told.textContent = words);
+            for (const event of ["pointerleave", "blur"]) part.addEventListener(event, () => told.textContent = all);
+            return part;
+        }));
+        told.textContent = all;
+        root.hidden = !known.length;
+    }
+    return { root, show };
+}

@@ -1,0 +1,126 @@
+"""Prompt Grid's panel: the sheet, a cell large, its prompts into the encoders, and what explains the differences."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+WORKFLOW = Path(__file__).parents[2] / "workflows" / "prompt_grid.json"
+KIND = "FluxDuetGrid"
+NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
+GRID = f"() => app.nodeOutputs[{NODE}.id].flux_duet_grid[0]"
+ADD = """kinds => {
+    const ids = kinds.map((kind, at) => {
+        const node = LiteGraph.createNode(kind);
+        node.pos = [-400, 300 * at];
+        app.graph.add(node);
+        return node.id;
+    });
+    app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState();
+    return ids;
+}"""
+ENCODERS = ["FluxDuetClipEncode", "FluxDuetT5Encode"]
+
+
+@pytest.fixture
+def shown(front):
+    """The shipped workflow in two steps, run, its panel in view."""
+    front.load(json.loads(WORKFLOW.read_text(encoding="utf-8")))
+    front.page.evaluate(f"() => {{ {NODE}.widgets.find(widget => widget.name === 'steps').value = 2; }}")
+    kind, detail = front.queue()
+    assert kind == "execution_success", detail
+    front.page.set_default_timeout(20_000)
+    in_view(front)
+    yield front
+    front.page.set_default_timeout(120_000)
+    assert front.errors == []
+
+
+def in_view(front) -> None:
+    front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
+    front.fit()
+    front.page.locator(".cell").first.wait_for()
+    front.page.wait_for_timeout(300)  # the view glides
+
+
+def texts(front, ids) -> list[str]:
+    return front.page.evaluate("""ids => ids.map(id => app.graph.getNodeById(id).widgets
+        .find(widget => widget.name === 'text').value)""", ids)
+
+
+def use(front, cell: int) -> str:
+    """Presses the button of a cell; what it says then."""
+    front.page.locator(".cell").nth(cell).evaluate("cell => cell.click()")
+    front.page.get_by_role("button", name="Use this cell").click()
+    front.page.wait_for_function("said => said.textContent", arg=front.page.locator(".one span").element_handle())
+    return front.page.locator(".one span").inner_text()
+
+
+def test_the_sheet_has_every_pair_for_each_seed(shown):
+    grid = shown.page.evaluate(GRID)
+    assert len(json.dumps(grid)) < 6000
+    assert shown.page.locator(".cell").count() == len(grid["clip"]) * len(grid["t5"])
+    assert len(grid["cells"]) == shown.page.locator(".cell").count() * len(grid["seeds"])
+    assert shown.page.locator(".cell").nth(1).get_attribute("title") == f"CLIP: {grid['clip'][0]}. T5: {grid['t5'][1]}"
+    first = shown.page.locator(".cell img").first.get_attribute("src")
+    assert grid["cells"][0]["filename"] in first
+    shown.page.get_by_label("Seed", exact=True).select_option(index=1)
+    cells = len(grid["clip"]) * len(grid["t5"])
+    assert grid["cells"][cells]["filename"] in shown.page.locator(".cell img").first.get_attribute("src")
+
+
+def test_keys_walk_the_sheet_and_escape_leaves_a_cell(shown):
+    shown.page.locator(".cell").first.focus()
+    shown.page.keyboard.press("ArrowRight")
+    shown.page.keyboard.press("ArrowDown")
+    shown.page.keyboard.press("Enter")
+    grid = shown.page.evaluate(GRID)
+    assert shown.page.locator(".one p").all_inner_texts() == [f"CLIP {grid['clip'][1]}", f"T5 {grid['t5'][1]}"]
+    shown.page.keyboard.press("Escape")
+    assert not shown.page.locator(".one").is_visible()
+    assert shown.page.evaluate(f"() => Boolean({NODE})")
+
+
+def test_a_cell_s_prompts_go_into_the_one_pair_in_one_step_of_undo(shown):
+    grid = shown.page.evaluate(GRID)
+    ids = shown.page.evaluate(ADD, ENCODERS)
+    in_view(shown)
+    before = texts(shown, ids)
+    assert use(shown, 1) == "Written into CLIP-L Encode and T5 Encode."
+    assert texts(shown, ids) == [grid["clip"][0], grid["t5"][1]] != before
+    exported = shown.to_api()
+    assert [exported[str(node)]["inputs"]["text"] for node in ids if str(node) in exported] in ([], texts(shown, ids))
+    shown.page.keyboard.press("Control+z")
+    shown.page.wait_for_function("""([ids, before]) => ids.every((id, at) => app.graph.getNodeById(id)?.widgets
+        .find(widget => widget.name === 'text').value === before[at])""", arg=[ids, before])
+
+
+def test_with_more_than_a_pair_the_selected_one_is_meant_else_the_prompts_are_copied(shown):
+    shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    grid = shown.page.evaluate(GRID)
+    said = use(shown, 0)
+    assert said.startswith("There is no CLIP-L Encode and no T5 Encode here. Both prompts are copied")
+    assert shown.page.evaluate("navigator.clipboard.readText()") == f"CLIP: {grid['clip'][0]}\nT5: {grid['t5'][0]}"
+    ids = shown.page.evaluate(ADD, [*ENCODERS, "FluxDuetT5Encode"])
+    in_view(shown)
+    before = texts(shown, ids)
+    assert "1 CLIP-L Encode and 2 T5 Encode here. Select the two" in use(shown, 0)
+    assert texts(shown, ids) == before
+    shown.page.evaluate("ids => app.canvas.selectItems([ids[0], ids[2]].map(id => app.graph.getNodeById(id)))", ids)
+    assert use(shown, 2) == "Written into CLIP-L Encode and T5 Encode."
+    assert texts(shown, ids) == [grid["clip"][0], before[1], grid["t5"][2]]
+
+
+def test_the_bar_tells_each_part_with_its_interval(shown):
+    grid = shown.page.evaluate(GRID)
+    parts = shown.page.locator(".variance button")
+    assert parts.count() == 5
+    widths = parts.evaluate_all("all => all.map(part => part.getBoundingClientRect().width)")
+    shares = [grid["shares"][name] for name in ("clip", "t5", "both", "seed", "rest")]
+    assert max(range(5), key=widths.__getitem__) == max(range(5), key=shares.__getitem__)
+    parts.first.hover()
+    assert shown.page.locator(".parts").inner_text().startswith("CLIP ")
+    assert "95 % interval" in shown.page.locator(".parts").inner_text()
+    assert grid["drawn_over"] in parts.first.get_attribute("title")
+    shown.page.locator(".finding").hover()
+    assert shown.page.locator(".parts").inner_text().count("%") == 5
