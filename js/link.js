@@ -18,7 +18,7 @@ const TEXTS = {
     why: {
         open: "No Dual Prompt comes after it, so there is no second prompt to link.",
         alone: "Its Dual Prompt has no encoder on the other road, so there is no second prompt to link.",
-        many: "More than one prompt is blended or shared on the way to Dual Prompt: which two belong together is not clear.",
+        many: "More than one prompt is blended or shared on the way to Dual Prompt: it is not clear which two to link.",
         fed: "One of the two prompts comes from a link, so it is not written here.",
     },
 };
@@ -36,24 +36,12 @@ app.registerExtension({
 });
 
 function offer(node) {
-    const { tools, tip } = promptPanel(node);
-    const word = element("span");
-    const button = element("button", { className: "link", type: "button" });
-    button.innerHTML = ICON;
-    button.append(word);
-    tools.prepend(button);
-    tells(tip, button, () => [told(node)]);
-    button.addEventListener("click", () => {
-        if (!partner(node)) return;
-        toggle(node);
-        tip.show(button, [told(node)]);
-    });
-
+    const { button, state } = makeButton(node);
     function show() {
         if (!isPlaced(node)) return stop();
         const other = partner(node);
         const linked = Boolean(other) && areLinked(node, other);
-        word.textContent = linked ? TEXTS.linked : other ? TEXTS.split : "";
+        state.textContent = linked ? TEXTS.linked : other ? TEXTS.split : "";
         button.setAttribute("aria-pressed", String(linked));
         button.setAttribute("aria-disabled", String(!other));
         button.ariaLabel = told(node);
@@ -70,6 +58,22 @@ function offer(node) {
         start();
         later();
     }, stop);
+}
+
+function makeButton(node) {
+    const { tools, tip } = promptPanel(node);
+    const state = element("span");
+    const button = element("button", { className: "link", type: "button" });
+    button.innerHTML = ICON;
+    button.append(state);
+    tools.prepend(button);
+    tells(tip, button, () => [told(node)]);
+    button.addEventListener("click", () => {
+        if (!partner(node)) return;
+        toggle(node);
+        tip.show(button, [told(node)]);
+    });
+    return { button, state };
 }
 
 /** The node that shares this one's prompt, or may; null if there is none. */

@@ -1,4 +1,4 @@
-// A tooltip for what has more to say than fits, in a panel's own shadow root. It lies over all else, wherever its node is.
+// A tooltip for what has more to say than fits, in a panel's own shadow root. It lies over all else.
 
 import { element } from "./dom.mjs";
 

@@ -5,8 +5,8 @@ const FAR = 100; // more than any graph has in a line; ends a loop
 /**
  * What feeds an input, named or counted: { node, slot } with the slot counted among that node's outputs.
  *
- * At the border of a subgraph that nothing is linked to from outside, { host, input }: the subgraph's node and its input,
- * which may have a widget. Null if nothing feeds it, or if its subgraph is used more than once, by other sources each.
+ * At the border of a subgraph that nothing is linked to from outside, { host, input }: the subgraph's node and its
+ * input, which may have a widget. Null if nothing feeds it, or if its subgraph is used more than once.
  */
 export function source(node, input, hops = 0) {
     const slot = typeof input === "number" ? input : slotNamed(node.inputs, input);

@@ -12,8 +12,8 @@ export const CHIPS_CSS = `
     .chips { overflow: hidden auto; scrollbar-width: thin; border-radius: 4px; outline-offset: 2px;
         transition: opacity .12s; }
     .chips[data-old] { opacity: .45; }
-    .row { position: absolute; left: 0; right: 0; height: ${ROW}px; display: flex; align-items: center; overflow: hidden;
-        white-space: pre; font: ${FONT}; }
+    .row { position: absolute; left: 0; right: 0; height: ${ROW}px; display: flex; align-items: center;
+        overflow: hidden; white-space: pre; font: ${FONT}; }
     .chip { flex: none; max-width: 100%; overflow: hidden; text-overflow: ellipsis; height: 15px; line-height: 15px;
         padding: 0 4px; margin-left: 4px; border-radius: 4px; cursor: default;
         background: color-mix(in srgb, var(--road) calc(var(--strength, 34) * 1%), transparent); }
@@ -37,110 +37,22 @@ export const CHIPS_CSS = `
  * Makes the list. `explain(item)` gives a tooltip's lines, `strength(item)` how strong its tint is, in percent, and
  * `isUnknown(item)` whether the road has no token for it.
  *
- * Returns { list, show(items), stop }.
+ * Returns { list, show(items), start, stop }.
  */
 export function chips(tip, { explain, strength, isUnknown }) {
     const list = element("div", { className: "chips", tabIndex: 0, role: "listbox", "aria-label": TEXTS.tokens });
     const space = element("div");
     list.append(space);
-    let items = [], rows = [0], painted = "", active = -1;
-
-    function arrange() {
-        const room = list.clientWidth;
-        if (!room) return;
-        rows = rowsOf(items, room, widthOf);
-        space.style.height = `${rows.length * ROW}px`;
-        painted = "";
-        paint();
-    }
-
-    function paint() {
-        const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 1);
-        const last = Math.min(rows.length, first + Math.ceil(list.clientHeight / ROW) + 3);
-        if (painted === `${first} ${last}`) return;
-        painted = `${first} ${last}`;
-        const shown = Array.from({ length: last - first }, (_, index) => row(first + index));
-        space.replaceChildren(...shown);
-    }
-
-    function row(index) {
-        const made = element("div", { className: "row", role: "presentation", style: { top: `${index * ROW}px` } });
-        const end = rows[index + 1] ?? items.length;
-        for (let at = rows[index]; at < end; at++) made.append(chip(at));
-        return made;
-    }
-
-    function chip(at) {
-        const item = items[at];
-        const made = element("span", { className: "chip", id: `chip${at}`, role: "option", textContent: item.text });
-        made.dataset.kind = item.kind;
-        if (item.glued) made.dataset.glued = "";
-        if (items[at + 1]?.glued) made.dataset.open = "";
-        if (item.cut) made.dataset.cut = "";
-        if (isUnknown(item)) made.dataset.unknown = "";
-        if (at === active) made.dataset.active = "";
-        if (item.at >= 0) made.style.setProperty("--strength", strength(item));
-        made.ariaSelected = String(at === active);
-        return made;
-    }
-
-    const itemAt = target => items[Number(target.closest?.(".chip")?.id.slice(4))];
-    list.addEventListener("pointerover", event => {
-        const item = itemAt(event.target);
-        if (item) tip.show(event.target.closest(".chip"), explain(item));
-        else tip.hide();
-    });
-    list.addEventListener("pointerleave", tip.hide);
-    list.addEventListener("scroll", () => {
-        paint();
-        if (active < 0) tip.hide();
-        else tellActive();
-    });
-
-    function activate(at) {
-        active = Math.min(Math.max(at, 0), items.length - 1);
-        const row = rows.findLastIndex(first => first <= active);
-        const top = row * ROW;
-        if (top < list.scrollTop) list.scrollTop = top;
-        if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
-        painted = "";
-        paint();
-        list.setAttribute("aria-activedescendant", `chip${active}`);
-        tellActive();
-    }
-
-    function tellActive() {
-        const made = space.querySelector(`#chip${active}`);
-        if (made) tip.show(made, explain(items[active]));
-        else tip.hide();
-    }
-
-    list.addEventListener("keydown", event => {
-        if (event.ctrlKey || event.metaKey || event.altKey) return;
-        const last = items.length - 1;
-        const to = { ArrowRight: active + 1, ArrowLeft: active - 1, Home: 0, End: last }[event.key];
-        if (to === undefined || !items.length) return;
-        event.preventDefault();
-        event.stopPropagation();
-        activate(to);
-    });
-    list.addEventListener("focus", () => {
-        if (list.matches(":focus-visible") && items.length) activate(Math.max(active, 0));
-    });
-    list.addEventListener("blur", () => {
-        tip.hide();
-        active = -1;
-        painted = "";
-        paint();
-    });
-
-    const sized = new ResizeObserver(arrange);
+    // `active` is the item that the keyboard is on, -1 for none; `painted` says which rows are in the page.
+    const view = { list, space, tip, explain, strength, isUnknown, items: [], rows: [0], painted: "", active: -1 };
+    listen(view);
+    const sized = new ResizeObserver(() => arrange(view));
     return {
         list,
-        show(given) {
-            items = given;
-            active = Math.min(active, items.length - 1);
-            arrange();
+        show(items) {
+            view.items = items;
+            view.active = Math.min(view.active, items.length - 1);
+            arrange(view);
         },
         start: () => sized.observe(list),
         stop() {
@@ -148,6 +60,95 @@ export function chips(tip, { explain, strength, isUnknown }) {
             tip.hide();
         },
     };
+}
+
+function arrange(view) {
+    const room = view.list.clientWidth;
+    if (!room) return; // not in the page yet, or folded
+    view.rows = rowsOf(view.items, room, widthOf);
+    view.space.style.height = `${view.rows.length * ROW}px`;
+    paint(view, true);
+}
+
+/** Puts the rows in view into the page. */
+function paint(view, anew = false) {
+    const { list, rows } = view;
+    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 1);
+    const last = Math.min(rows.length, first + Math.ceil(list.clientHeight / ROW) + 3);
+    if (!anew && view.painted === `${first} ${last}`) return;
+    view.painted = `${first} ${last}`;
+    view.space.replaceChildren(...Array.from({ length: last - first }, (_, index) => rowOf(view, first + index)));
+}
+
+function rowOf(view, index) {
+    const made = element("div", { className: "row", role: "presentation", style: { top: `${index * ROW}px` } });
+    const end = view.rows[index + 1] ?? view.items.length;
+    for (let at = view.rows[index]; at < end; at++) made.append(chipOf(view, at));
+    return made;
+}
+
+function chipOf({ items, active, strength, isUnknown }, at) {
+    const item = items[at];
+    const made = element("span", { className: "chip", id: `chip${at}`, role: "option", textContent: item.text });
+    made.dataset.kind = item.kind;
+    made.toggleAttribute("data-glued", item.glued);
+    made.toggleAttribute("data-open", Boolean(items[at + 1]?.glued));
+    made.toggleAttribute("data-cut", item.cut);
+    made.toggleAttribute("data-unknown", isUnknown(item));
+    made.toggleAttribute("data-active", at === active);
+    made.ariaSelected = String(at === active);
+    if (item.at >= 0) made.style.setProperty("--strength", strength(item));
+    return made;
+}
+
+// ---- pointer and keyboard
+
+function listen(view) {
+    const { list, tip } = view;
+    list.addEventListener("pointerover", event => {
+        const chip = event.target.closest(".chip");
+        if (chip) tip.show(chip, view.explain(view.items[Number(chip.id.slice(4))]));
+        else tip.hide();
+    });
+    list.addEventListener("pointerleave", tip.hide);
+    list.addEventListener("scroll", () => {
+        paint(view);
+        tellActive(view);
+    });
+    list.addEventListener("keydown", event => step(view, event));
+    list.addEventListener("focus", () => {
+        if (list.matches(":focus-visible") && view.items.length) activate(view, 0);
+    });
+    list.addEventListener("blur", () => {
+        view.active = -1;
+        paint(view, true);
+        tip.hide();
+    });
+}
+
+function step(view, event) {
+    const { active, items } = view;
+    const to = { ArrowRight: active + 1, ArrowLeft: active - 1, Home: 0, End: items.length - 1 }[event.key];
+    if (to === undefined || !items.length || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    activate(view, to);
+}
+
+function activate(view, at) {
+    const { list, rows, items } = view;
+    view.active = Math.min(Math.max(at, 0), items.length - 1);
+    const top = rows.findLastIndex(first => first <= view.active) * ROW;
+    list.scrollTop = Math.min(top, Math.max(list.scrollTop, top + ROW - list.clientHeight));
+    list.setAttribute("aria-activedescendant", `chip${view.active}`);
+    paint(view, true);
+    tellActive(view);
+}
+
+function tellActive({ space, tip, explain, items, active }) {
+    const chip = space.querySelector(`#chip${active}`);
+    if (chip) tip.show(chip, explain(items[active]));
+    else tip.hide();
 }
 
 // ---- widths, measured once for each text
@@ -162,7 +163,7 @@ function widthOf(item) {
     measured ??= new OffscreenCanvas(1, 1).getContext("2d");
     measured.font = FONT;
     if (widths.size > MOST) widths.clear();
-    const width = Math.ceil(measured.measureText(item.text).width) + PADDING + (item.kind === "end" ? 1 : 0);
+    const width = Math.ceil(measured.measureText(item.text).width) + PADDING;
     widths.set(item.text, width);
     return width;
 }

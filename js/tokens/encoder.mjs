@@ -6,7 +6,7 @@ const FILE = /\.(safetensors|sft|gguf|ckpt|pth?|bin)$/i;
 const LONG_CLIP = /long[-_ ]?(clip|vit)/i;
 const FAR = 50;
 
-/** { positions, seen, file }: how many CLIP-L's has, how far that was `seen` (a key of TEXTS.positions), by which file. */
+/** { positions, seen, file }: CLIP-L's positions, how that was `seen` (a key of TEXTS.positions), and by which file. */
 export function clipPositions(node) {
     const loader = loaderOf(node);
     if (!loader) return { positions: 77, seen: isFed(node) ? "unknown" : "none" };

@@ -1,5 +1,6 @@
 // The panel under a prompt box: a header, which features put their buttons into, and a body that folds.
 
+import { app } from "../../../scripts/app.js";
 import { element } from "../lib/dom.mjs";
 import { chain } from "../lib/life.mjs";
 import { ROADS } from "../lib/palette.mjs";
@@ -46,10 +47,12 @@ const CSS = `
     ${CHIPS_CSS}
     ${TIP_CSS}
 `;
+const ARROW = `<svg width="10" height="10" viewBox="0 0 10 10" fill="none" stroke="currentColor" stroke-width="1.5"
+    stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 3.5 5 6.5 8 3.5"/></svg>`;
 const made = new WeakMap();
 
 /**
- * The node's panel, made when the first feature asks for it: { count, meter, tools, body, tip, isFolded }.
+ * The node's panel, made when the first feature asks for it: { count, meter, tools, body, tip }.
  *
  * `count` and `meter` are the header's, `tools` is where its buttons stand.
  */
@@ -61,7 +64,8 @@ export function promptPanel(node) {
 function make(node) {
     const road = node.comfyClass === "FluxDuetClipEncode" ? ROADS.clip : ROADS.t5;
     const { root, resize } = panel(node, "tokens", { css: CSS, height: HEADER + BODY + EDGE, after: "text" });
-    node.setSize([node.size[0], node.size[1] + HEADER + BODY + 2 * EDGE]); // a new box is as tall as without the panel
+    // The box of a new node is as tall as without the panel.
+    node.setSize([node.size[0], node.size[1] + HEADER + BODY + 2 * EDGE]);
     const host = root.getRootNode().host;
     host.style.setProperty("--road", road.hue);
     host.dataset.captureWheel = "true"; // Vue nodes let what has the focus scroll
@@ -70,13 +74,18 @@ function make(node) {
     const count = element("div", { className: "count", tabIndex: 0 });
     const meter = element("div", { className: "meter", hidden: true }, element("div"));
     const fold = element("button", { className: "fold", type: "button" });
-    fold.innerHTML = `<svg width="10" height="10" viewBox="0 0 10 10" fill="none" stroke="currentColor" stroke-width="1.5"
-        stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M2 3.5 5 6.5 8 3.5"/></svg>`;
+    fold.innerHTML = ARROW;
     const tools = element("div", { className: "tools" }, fold);
     const body = element("div", { className: "body" });
     root.prepend(element("div", { className: "header" }, count, meter, tools), body);
     tells(hint, fold, () => [fold.ariaLabel]);
+    folds(node, { root, fold, body, resize });
+    keepToItself(root);
+    return { count, meter, tools, body, tip: hint };
+}
 
+/** Shows or hides the body as the node's properties say, and writes there what is clicked. */
+function folds(node, { root, fold, body, resize }) {
     function arrange() {
         const folded = Boolean(node.properties[FOLDED]);
         body.hidden = folded;
@@ -86,14 +95,13 @@ function make(node) {
         resize(folded ? HEADER : HEADER + BODY + EDGE);
     }
     fold.addEventListener("click", () => {
+        app.canvas.emitBeforeChange(); // a step of undo
         node.properties[FOLDED] = !node.properties[FOLDED];
-        hint.hide();
+        app.canvas.emitAfterChange();
         arrange();
     });
     chain(node, "onConfigure", arrange);
     arrange();
-    keepToItself(root);
-    return { count, meter, tools, body, tip: hint };
 }
 
 /** The canvas must not drag or zoom for what happens in the panel. */

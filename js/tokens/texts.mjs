@@ -10,13 +10,13 @@ export const TEXTS = {
     unreachable: "the server does not answer. It is asked again at the next change.",
 
     // the header
-    of: (count, limit) => (limit === null ? `${count} tokens` : `${count} / ${limit}`),
+    of: (count, limit) => (limit === null ? `${count} token${count === 1 ? "" : "s"}` : `${count} / ${limit}`),
     cut: count => `${count} cut`,
     pads: count => (count === 1 ? "1 pad" : `${count} pads`),
     chunks: count => `${count} chunks`,
 
     // the header's tooltip
-    clipCount: (count, limit) => `${count} of the ${limit} tokens that CLIP-L reads between its start and its end token.`,
+    clipCount: (count, limit) => `${count} of the ${limit} tokens that CLIP-L reads between its start and end token.`,
     chunkCount: (count, chunks, limit) => `${count} tokens in ${chunks} chunks of at most ${limit}.`,
     average: "past_75 is average: all chunks count.",
     strongest: "past_75 is strongest: only one chunk will count; which, is known when it runs.",
@@ -39,7 +39,10 @@ export const TEXTS = {
     cutHere: "not read",
     marks: {
         start: "The start token, which CLIP-L's prompts begin with.",
-        end: { clip: "The end token: CLIP-L's vector is read here.", t5: "The end token, which T5's prompts end with." },
+        end: {
+            clip: "The end token: CLIP-L's vector is read here.",
+            t5: "The end token, which T5's prompts end with.",
+        },
         pads: {
             clip: "Pads fill the rest of CLIP-L's positions. They do not change its vector.",
             t5: "Pads fill the rest of T5's rows. FLUX.1 reads them too.",
