@@ -1,7 +1,7 @@
 // What the prompts of a timeline are: the numbers of sockets, with the words that come in by them, or texts themselves.
 
+import { setting } from "../lib/runs.mjs";
 import { source } from "../lib/walk.mjs";
-import { setting } from "./run.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const FAR = 20;

@@ -1,10 +1,10 @@
 // Which run a CONDITIONING goes to, seen from the graph alone: its steps, its schedule, its model's shift.
 
-import { source, targets } from "../lib/walk.mjs";
+import { modelsOf, samplers, setting } from "../lib/runs.mjs";
+import { source } from "../lib/walk.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const DEV_SHIFT = 1.15; // ComfyUI's for FLUX.1 dev
-const FAR = 50;
 export const ASSUMED = { steps: 20, sampler: "euler", scheduler: "simple", denoise: 1, shift: DEV_SHIFT };
 
 // Samplers and schedule makers, by the widgets and inputs that say what they do.
@@ -41,31 +41,6 @@ export function runOf(node) {
     return { plan, told, title: maker.title };
 }
 
-/** Every node that samples this CONDITIONING, the nearest first. */
-function* samplers(node) {
-    const seen = new Set([node]);
-    let ends = [node];
-    for (let hops = 0; ends.length && hops < FAR; hops++) {
-        const next = [];
-        for (const end of ends) {
-            for (const { node: to } of fed(end)) {
-                if (seen.has(to)) continue;
-                seen.add(to);
-                next.push(to);
-                if (to.outputs?.some(output => output.type === "LATENT")) yield to;
-            }
-        }
-        ends = next;
-    }
-}
-
-/** What a prompt or a guider is passed on to. */
-function* fed(node) {
-    for (const [slot, output] of (node.outputs ?? []).entries()) {
-        if (["CONDITIONING", "GUIDER"].includes(output.type)) yield* targets(node, slot);
-    }
-}
-
 /** The sampler itself, or what makes its sigmas; null for a node that does not sample. */
 function schedulerOf(sampler) {
     if (sampler.comfyClass in PLANS) return sampler;
@@ -82,16 +57,6 @@ function read(node, names) {
         else values[name] = value;
     }
     return { values, unknown };
-}
-
-/** A widget's value, also where a node with a single value is linked to it. */
-export function setting(node, name) {
-    const input = node.inputs?.find(input => input.widget?.name === name && input.link != null);
-    if (!input) return node.widgets?.find(widget => widget.name === name)?.value;
-    const from = source(node, input.name);
-    if (from?.host) return from.host.widgets?.find(widget => widget.name === from.input.widget?.name)?.value;
-    const widgets = from?.node.inputs?.every(input => input.widget) ? from.node.widgets ?? [] : [];
-    return widgets.find(widget => ["value", "string", "text"].includes(widget.name))?.value;
 }
 
 /** How FLUX.1's official schedule is shifted: as Flux Sigmas says, or by the picture's size. */
@@ -112,15 +77,11 @@ function sizeOf(maker, latent) {
 
 /** The shift of the model that runs, as its files and the nodes on its way say: { shift, told }. */
 function modelOf(node, maker) {
-    let at = [node, maker, ...samplers(node)].find(each => source(each, "model"));
     const { model } = TEXTS.run;
-    for (let hops = 0; at && hops < FAR; hops++) {
-        if (at.comfyClass === "ModelSamplingFlux") {
-            const shift = patchedShift(at);
-            if (Number.isFinite(shift)) return { shift, told: model.patched(Number(shift.toFixed(3))) };
-        }
+    for (const at of modelsOf([node, maker, ...samplers(node)])) {
+        const shift = at.comfyClass === "ModelSamplingFlux" ? patchedShift(at) : NaN;
+        if (Number.isFinite(shift)) return { shift, told: model.patched(Number(shift.toFixed(3))) };
         if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, told: model.schnell };
-        at = source(at, "model")?.node;
     }
     return { shift: DEV_SHIFT, told: model.dev };
 }

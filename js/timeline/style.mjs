@@ -1,12 +1,13 @@
 // How the timeline looks.
 
 import { styles } from "../lib/dom.mjs";
+import { MENU_CSS } from "../lib/menu.mjs";
 import { TIP_CSS } from "../lib/tip.mjs";
-import { MENU_CSS } from "./menu.mjs";
 
 export const HEIGHT = 100;
 
 export const STYLE = styles(`
+    :host { --wrong: color-mix(in srgb, var(--error-text, #ff5a5a) 78%, var(--input-text, #ddd)); }
     .panel { display: grid; grid-template: 74px 18px / 42px 1fr; gap: 2px 6px; padding: 3px 8px; border-radius: 6px;
         background: var(--comfy-input-bg, #222); user-select: none; }
     .names { display: flex; flex-direction: column; gap: 4px; align-items: stretch; }
@@ -25,7 +26,7 @@ export const STYLE = styles(`
     .segment:focus-visible { outline-offset: 0; z-index: 2; }
     .segment b { font-variant-numeric: tabular-nums; }
     .segment .words { min-width: 0; overflow: hidden; text-overflow: ellipsis; opacity: .92; }
-    .segment[data-bad] { border: 1px dashed var(--error-text, #ff5a5a); color: var(--error-text, #ff5a5a);
+    .segment[data-bad] { border: 1px dashed var(--wrong); color: var(--wrong);
         background: none; }
     .segment .ramp { position: absolute; inset: 0 auto 0 0;
         background: linear-gradient(to bottom right, var(--before) 49.4%, rgb(255 255 255 / .55) 49.8% 50.2%,
@@ -37,16 +38,19 @@ export const STYLE = styles(`
     .grip { position: absolute; top: 0; bottom: 0; width: 11px; margin-left: -6px; cursor: ew-resize; z-index: 3; }
     .grip::after { content: ""; position: absolute; inset: 4px 4px; border-radius: 2px; background: #fff; opacity: 0; }
     .grip:hover::after, .grip[data-held]::after { opacity: .95; }
-    .ease { position: absolute; top: 1px; width: 9px; height: 9px; margin-left: -4px; border-radius: 50%; z-index: 4;
-        background: #fff; box-shadow: 0 0 0 1px rgb(0 0 0 / .45); cursor: ew-resize; opacity: 0; }
-    .ease[data-none] { margin-left: 6px; }
+    .ease { position: absolute; top: 0; width: 11px; height: 11px; margin-left: -5px; z-index: 4; cursor: ew-resize;
+        opacity: 0; }
+    .ease::before { content: ""; position: absolute; inset: 2px; border-radius: 50%; background: #fff;
+        box-shadow: 0 0 0 1px rgb(0 0 0 / .4); }
+    .ease[data-none] { margin-left: 5px; }
+    .ease[data-none]::before { inset: 2px 3px 3px 0; border-radius: 1px; clip-path: polygon(0 0, 100% 0, 0 100%); }
     .track:hover .ease, .ease[data-held] { opacity: .9; }
     .ease:hover, .ease[data-held] { transform: scale(1.2); opacity: 1; }
     .track[data-fixed] :is(.grip, .ease, .more) { display: none; }
     .said { height: 100%; display: flex; align-items: center; padding: 0 8px; font-size: 11px; line-height: 1.15;
         overflow: hidden; border-radius: 4px; color: var(--descrip-text, #999); }
-    .said[data-wrong] { color: var(--error-text, #ff5a5a);
-        box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--error-text, #ff5a5a) 60%, transparent); }
+    .said[data-wrong] { color: var(--wrong);
+        box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--wrong) 60%, transparent); }
     .said span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
     .ruler { position: relative; height: 16px; font-size: 10px; color: var(--descrip-text, #999);
         font-variant-numeric: tabular-nums; }
@@ -58,7 +62,7 @@ export const STYLE = styles(`
         pointer-events: none; z-index: 5; }
     .foot { grid-column: 1 / 3; min-width: 0; height: 16px; font-size: 11px; color: var(--descrip-text, #999);
         white-space: nowrap; overflow: hidden; text-overflow: ellipsis; border-radius: 3px; }
-    .foot[data-wrong] { color: var(--error-text, #ff5a5a); }
+    .foot[data-wrong] { color: var(--wrong); }
     [hidden] { display: none !important; }
     ${MENU_CSS}
     ${TIP_CSS}

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...sockets import FluxTxt, FluxVec
 from ..controls import Shift
-from ..place.blocks import PRESETS, Blocks
+from ..place.blocks import PRESETS, Blocks, painted
 from ..place.placing import guided
 from ..time.clock import Range
 from .blending import EMPTY, OTHER, TXT_MODES, VEC_MODES, blend_txt, blend_vec
@@ -127,6 +127,7 @@ class ClipNegative(io.ComfyNode):
                     "blocks",
                     default=PRESETS["all but 0-4 and final (modulation guidance)"],
                     optional=True,
+                    extra_dict=painted("clip"),
                     tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
                     "Numbers, ranges, double, single, all; the last layer is never pushed.",
                 ),

@@ -25,6 +25,14 @@ PRESETS = {
 }
 
 
+def painted(road: str = "", final: bool = False) -> dict:
+    """For the `extra_dict` of an input with a list of blocks: the front end draws it as blocks to paint.
+
+    `road` is "clip" or "t5" where it is one road's; `final` whether the last layer can be named.
+    """
+    return {"flux_duet_blocks": {"road": road, "final": final, "presets": PRESETS}}
+
+
 @dataclass(frozen=True)
 class Blocks:
     """A list such as `double, 25, 28-30, 50-, final`; `without` turns it into all the others."""

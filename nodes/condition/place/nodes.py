@@ -9,7 +9,7 @@ from ...sockets import FluxTxt
 from ..controls import Against, Text
 from ..time.clock import Range
 from . import placing
-from .blocks import PRESETS, Blocks
+from .blocks import PRESETS, Blocks, painted
 
 CATEGORY = "Flux Duet/place"
 BLOCKS = "Which blocks: numbers (0 to 18 are FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, "
@@ -28,7 +28,8 @@ def _times():
 
 
 def _blocks():
-    return io.String.Input("blocks", default="all", optional=True, advanced=True, tooltip=BLOCKS)
+    kind = {"optional": True, "advanced": True, "extra_dict": painted("t5")}
+    return io.String.Input("blocks", default="all", tooltip=BLOCKS, **kind)
 
 
 class Region(io.ComfyNode):
@@ -89,11 +90,11 @@ class Route(io.ComfyNode):
                 ),
                 io.Conditioning.Input("b", tooltip="The prompt of the named blocks."),
                 io.String.Input(
-                    "clip_blocks", default="none",
+                    "clip_blocks", default="none", extra_dict=painted("clip", final=True),
                     tooltip="Which blocks get b's CLIP vector. " + BLOCKS + " `final` is the last layer. " + presets,
                 ),
                 io.String.Input(
-                    "t5_blocks", default="none",
+                    "t5_blocks", default="none", extra_dict=painted("t5"),
                     tooltip="In which blocks the picture looks at b's T5 tokens; the last layer sees no text.",
                 ),
             ],

@@ -1,0 +1,63 @@
+// A list of blocks, as nodes/condition/place/blocks.py reads it, and the shortest way to write one. No DOM.
+
+import { TEXTS } from "./texts.mjs";
+
+const NUMBERS = /^(\d+)(?:-(\d*))?$/;
+const WORDS = ["double", "single", "final", "all", "none"];
+
+/**
+ * What a text names in a model of so many blocks: { blocks, final, beyond, wrong }.
+ *
+ * `blocks` is a set of numbers, `beyond` the words that name blocks which the model does not have, `wrong` what cannot
+ * be read, in words, or "". `hasFinal` is whether the last layer is among what `all` means.
+ */
+export function read(text, { double, single }, presets, hasFinal = true) {
+    const list = presets[text.trim()] ?? text;
+    const words = list.split(/[,\s]+/).filter(Boolean).map(word => word.toLowerCase());
+    const depth = double + single, blocks = new Set(), beyond = [];
+    const bad = words.find(word => !WORDS.includes(word) && !NUMBERS.test(word));
+    if (bad) return { blocks, final: false, beyond, wrong: TEXTS.badWord(bad) };
+    for (const word of words) {
+        const [first, last] = ends(word, double, depth);
+        for (let number = first; number <= Math.min(last, depth - 1); number++) blocks.add(number);
+        if (last >= first && last >= depth) beyond.push(word);
+    }
+    const final = words.includes("final") || (hasFinal && words.includes("all"));
+    return { blocks, final, beyond, wrong: "" };
+}
+
+/** The first and last number that a word names; the last is less than the first where it names none. */
+function ends(word, double, depth) {
+    const named = { none: [0, -1], final: [0, -1], all: [0, depth - 1], double: [0, double - 1] }[word];
+    if (named) return named;
+    if (word === "single") return [double, depth - 1];
+    const [, first, last] = word.match(NUMBERS);
+    if (last === undefined) return [Number(first), Number(first)];
+    return [Number(first), last ? Number(last) : Math.max(depth - 1, Number(first))];
+}
+
+/** The shortest list of these blocks; words `beyond` the model stay in it. */
+export function written({ blocks, final, beyond }, { double, single }, hasFinal) {
+    const depth = double + single, numbers = [...blocks].sort((one, other) => one - other);
+    if (numbers.length === depth && (final || !hasFinal) && !beyond.length) return "all";
+    const plain = ranges(numbers, depth);
+    const byKind = [
+        ...kind("double", numbers.filter(number => number < double), double, depth),
+        ...kind("single", numbers.filter(number => number >= double), single, depth),
+    ];
+    const isNamed = byKind.some(word => WORDS.includes(word)) && byKind.length <= plain.length;
+    const words = [...(isNamed || numbers.length === depth ? byKind : plain), ...beyond, ...(final ? ["final"] : [])];
+    return words.join(", ") || "none";
+}
+
+const kind = (word, numbers, count, depth) => numbers.length === count ? [word] : ranges(numbers, depth);
+
+/** `28-30`, or `40-` up to the model's end. */
+function ranges(numbers, depth) {
+    const runs = [];
+    for (const number of numbers) {
+        if (runs.at(-1)?.[1] === number - 1) runs.at(-1)[1] = number;
+        else runs.push([number, number]);
+    }
+    return runs.map(([first, last]) => first === last ? `${first}` : `${first}-${last === depth - 1 ? "" : last}`);
+}

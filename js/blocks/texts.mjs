@@ -1,0 +1,20 @@
+// What the block picker says.
+
+const count = (blocks, of) => `${blocks} of ${of}`;
+
+export const TEXTS = {
+    road: { clip: "CLIP", t5: "T5", "": "blocks" },
+    strip: road => road ? `${road} blocks` : "Blocks",
+    keys: "Left and Right move, with Shift they take the next block along, Space changes a block.",
+    block: number => `Block ${number}`,
+    kind: { double: "double", single: "single", final: "the last layer's modulation" },
+    final: "Last layer",
+    presets: "Presets",
+    hint: "Press and drag to set or to clear.",
+    count,
+    unread: "The list comes from another node; what it says is not known before the run.",
+    badWord: word => `Got "${word}", expected numbers, ranges like 5-18 or 40-, double, single, final, all or none.`,
+    beyond: (named, last) => `${named} is not in this model: it has blocks 0 to ${last}.`,
+    depth: (double, single, name) => `${double} double and ${single} single blocks: ${name}`,
+    flux: "FLUX.1",
+};
