@@ -27,7 +27,8 @@ ADD = """type => {
         title: node.title,
         inputs: node.inputs.filter(slot => !slot.widget).map(name),
         outputs: node.outputs.map(name),
-        widgets: Object.fromEntries((node.widgets ?? []).map(widget => [widget.name, widget.value])),
+        widgets: Object.fromEntries((node.widgets ?? []).filter(widget => widget.serialize !== false)
+            .map(widget => [widget.name, widget.value])),
     };
 }"""
 
