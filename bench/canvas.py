@@ -4,8 +4,8 @@
 
 The real front end in Chromium, without a graphics card: two pages on one server, one of which ("native") is refused the
 pack's scripts, so that the same nodes have plain widgets. Each pans over the same graph, in both renderers, zoomed out
-until all of it is in sight and zoomed in until one node is readable. A frame is the time from one animation frame to the
-next, with the canvas drawn anew in each.
+until all of it is in sight and zoomed in until one node is readable. A frame is the time from one animation frame to
+the next, with the canvas drawn anew in each.
 """
 
 import argparse
