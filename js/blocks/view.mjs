@@ -2,7 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { element, styles } from "../lib/dom.mjs";
-import { chain, lives } from "../lib/life.mjs";
+import { chain, isPlaced, lives } from "../lib/life.mjs";
 import { MENU_CSS, menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
@@ -126,14 +126,17 @@ export class Picker {
         watch(node, this.lists.map(list => list.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(() => node.graph && refresh()));
-        lives(node, () => {
-            api.addEventListener("graphChanged", refresh);
-            refresh();
-        }, () => {
-            api.removeEventListener("graphChanged", refresh);
+        const stop = () => {
+            api.removeEventListener("graphChanged", heard);
             this.tip.hide();
             this.menu.close();
-        });
+        };
+        const heard = () => isPlaced(node) ? refresh() : stop();
+        const start = () => {
+            api.addEventListener("graphChanged", heard);
+            refresh();
+        };
+        lives(node, start, stop);
     }
 }
 

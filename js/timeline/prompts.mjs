@@ -34,7 +34,7 @@ function wordsOf(node, input, type) {
 
 /** What the run would stop at, in words: numbers without a prompt, prompts without a segment. */
 export function problems(road, entries, connected) {
-    if (!connected) return [];
+    if (!connected || !Object.keys(connected).length) return []; // a new node needs no scolding
     const told = [];
     const named = entries.map(entry => entry.text.trim());
     for (const text of new Set(named)) {

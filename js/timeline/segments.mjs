@@ -32,7 +32,8 @@ function segment(state, index, isActive) {
         style: { left: share(from, state.clock.steps), width: share(to - from, state.clock.steps) },
     });
     made.style.setProperty("--fill", shade(state, index));
-    made.toggleAttribute("data-bad", Boolean(connected && !(number in connected)));
+    const isUnknown = connected && Object.keys(connected).length && !(number in connected);
+    made.toggleAttribute("data-bad", Boolean(isUnknown));
     if (full > from) {
         const style = { width: share(Math.min(full, to) - from, to - from) };
         made.style.setProperty("--before", shade(state, index - 1));

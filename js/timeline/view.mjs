@@ -3,7 +3,7 @@
 import { api } from "../../../scripts/api.js";
 import { ask, asker } from "../lib/asking.mjs";
 import { element } from "../lib/dom.mjs";
-import { chain, lives } from "../lib/life.mjs";
+import { chain, isPlaced, lives } from "../lib/life.mjs";
 import { menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
@@ -133,16 +133,19 @@ export class Timeline {
         watch(node, this.roads.map(road => road.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(refresh)); // the link is not there yet
-        lives(node, () => {
-            api.addEventListener("graphChanged", refresh);
-            refresh();
-        }, () => {
-            api.removeEventListener("graphChanged", refresh);
+        const stop = () => {
+            api.removeEventListener("graphChanged", heard);
             this.asking.stop();
             this.#asked = "";
             this.tip.hide();
             this.menu.close();
-        });
+        };
+        const heard = () => isPlaced(node) ? refresh() : stop();
+        const start = () => {
+            api.addEventListener("graphChanged", heard);
+            refresh();
+        };
+        lives(node, start, stop);
     }
 }
 
