@@ -118,7 +118,7 @@ def test_t5_follows_its_length_and_its_weights(front):
     box(front).fill("A (red:1.5) fox")
     set_widget(front, T5, "length", "official 512")
     expect_count(front, "5 / 512 507 pads")
-    assert chips(front, "token space weight end pads") == ["A", "red", "1.5", "▁", "fox", "end", "507 pads"]
+    assert chips(front, "token space weight end pads") == ["A", "red", "1.5", "\u2581", "fox", "end", "507 pads"]
     set_widget(front, T5, "weights", "off")
     front.page.wait_for_function(f"() => !({PANELS})[0].querySelector('.chip[data-kind=weight]')")
     assert "(" in "".join(chips(front))
