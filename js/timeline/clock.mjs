@@ -1,7 +1,10 @@
 // A run's clock: where on the ruler a point of a timeline is, and which point a place on the ruler is. The ruler runs
 // evenly in steps. No DOM.
 
-import { PERCENT, SIGMA, STEP } from "./grammar.mjs";
+import { SIGMA, STEP } from "./grammar.mjs";
+
+const NEARLY = 1 + 8e-7; // as nodes/condition/time/clock.py takes a sigma for reached, a little less
+const MOST_DIGITS = 7;
 
 /** FLUX.1's time to sigma: `shift` is ComfyUI's (exp of it is the factor); null where there is none. */
 export function sigmaOf(time, shift) {
@@ -46,19 +49,21 @@ export function clock(sigmas, shift) {
         return placeOf(unit === SIGMA ? value : sigmaOf(1 - value / 100, shift));
     }
 
-    /** On a step, rounded towards what is earlier, so that this step has it already; or freely in between. */
+    /**
+     * The point of `unit` at a place: on a step, or freely in between. With as few digits as tell it from the step
+     * before, and so that a run has reached it in this step.
+     */
     function point(place, unit, isFree = false) {
-        const step = Math.round(place);
-        if (unit === STEP) return { value: step, unit };
-        const value = isFree ? place : step;
-        const [exact, before] = [value, Math.max(0, Math.ceil(value) - 1)].map(unit === SIGMA ? sigma : percent);
-        const round = unit === SIGMA ? Math.ceil : Math.floor;
-        for (let digits = unit === SIGMA ? 3 : 1; digits < 8; digits++) {
-            const scale = 10 ** digits, slack = unit === SIGMA ? -1e-7 : 1e-6;
-            const rounded = round((exact + slack) * scale) / scale;
-            if (isFree || digits === 7 || (unit === SIGMA ? rounded < before : rounded > before)) {
-                return { value: rounded, unit };
-            }
+        const at = isFree ? place : Math.round(place);
+        if (unit === STEP) return { value: Math.round(place), unit };
+        const levelOf = value => unit === SIGMA ? value : sigmaOf(1 - value / 100, shift);
+        const exact = unit === SIGMA ? sigma(at) : percent(at), earlier = unit === SIGMA ? Math.ceil : Math.floor;
+        const before = sigma(Math.max(0, Math.ceil(at) - 1));
+        for (let digits = unit === SIGMA ? 3 : 1; ; digits++) {
+            const scale = 10 ** digits, nearest = Math.round(exact * scale) / scale;
+            const isReached = sigma(at) <= levelOf(nearest) * NEARLY;
+            const value = isReached ? nearest : earlier(exact * scale) / scale;
+            if (isFree || digits === MOST_DIGITS || before > levelOf(value) * NEARLY) return { value, unit };
         }
     }
     return { steps, place, point, sigma, percent };

@@ -25,10 +25,10 @@ function segment(state, index, isActive) {
     const { entries, connected } = state, number = entries[index].text.trim();
     const [from, full, to] = [startOf(state, index), fadeOf(state, index), startOf(state, index + 1)];
     const words = (connected ? connected[number] ?? "" : number).replace(/\s+/g, " ");
-    const [name, times] = named(state, index, words, [from, full, to]);
+    const about = told(state, index, words, [from, full, to]);
     const made = element("div", {
         className: "segment", role: "option", tabIndex: isActive ? 0 : -1, ariaSelected: String(isActive),
-        "aria-label": TEXTS.segment(name, ...times), dataset: { index, about: `${name}\n${times.join(" \u2013 ")}` },
+        "aria-label": about.join(", "), dataset: { index, about: about.join("\n") },
         style: { left: share(from, state.clock.steps), width: share(to - from, state.clock.steps) },
     });
     made.style.setProperty("--fill", shade(state, index));
@@ -45,13 +45,14 @@ function segment(state, index, isActive) {
     return made;
 }
 
-/** What a segment is called, and when it plays: [since, until]. */
-function named({ road, entries, connected, explain }, index, words, [from, full, to]) {
+/** What a segment is called, and when it plays, in lines. */
+function told({ road, entries, connected, explain }, index, words, [from, full, to]) {
     const number = entries[index].text.trim();
     const name = connected ? [`${road.name} ${number}`, words].filter(Boolean).join(": ") : `${road.name}: ${words}`;
-    const [start, end] = [from, full].map(place => explain(place).join(" \u00b7 "));
-    const since = !index ? TEXTS.start : full > from ? TEXTS.fadeTo(start, end) : start;
-    return [name, [since, index + 1 < entries.length ? explain(to)[0] : TEXTS.end]];
+    const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
+    const lines = [name, TEXTS.from(index ? start : TEXTS.start)];
+    if (full > from) lines.push(TEXTS.whole(whole));
+    return [...lines, TEXTS.until(index + 1 < entries.length ? explain(to)[0] : TEXTS.end)];
 }
 
 function handles(state, index, drag) {

@@ -7,9 +7,8 @@ export const TEXTS = {
     timeline: road => `${road} timeline`,
     keys: "Left and Right move its start, with Shift by five steps, with Alt finely. Up and Down go to other prompts. "
         + "Enter splits, Delete removes, F fades in longer, Shift+F shorter, a number chooses the prompt.",
-    segment: (name, from, until) => `${name}, from ${from} until ${until}`,
+    from: time => `from ${time}`, whole: time => `all there at ${time}`, until: time => `until ${time}`,
     start: "the start", end: "the end",
-    fadeTo: (from, to) => `${from}, all there at ${to}`,
     border: "Drag: when this prompt starts. Alt: between steps.",
     fade: "Drag: how long this prompt fades in.",
     unit: unit => `The ruler is in ${UNITS[unit]}. Click for another unit.`,

@@ -61,7 +61,7 @@ def checked(asked: Any) -> dict[str, Any]:
 
 
 def _answer(plan: dict[str, Any]) -> str:
-    return json.dumps({"sigmas": [round(sigma, 7) for sigma in noise_levels(plan)]})
+    return json.dumps({"sigmas": [round(sigma, 9) for sigma in noise_levels(plan)]})
 
 
 def noise_levels(plan: dict[str, Any]) -> list[float]:

@@ -208,7 +208,7 @@ def test_one_tab_stop_for_each_road(front):
     for road in ("CLIP", "T5"):
         assert shown.segments(road).evaluate_all("all => all.filter(one => one.tabIndex === 0).length") == 1
     label = shown.segments("CLIP").nth(1).get_attribute("aria-label")
-    assert label == "CLIP 2: a forest, from step 8 · 40 % · sigma 0.826 until step 12"
+    assert label == "CLIP 2: a forest, from step 8 · 40 % · sigma 0.826, until step 12"
 
 
 def test_what_is_typed_moves_the_segments_and_errors_are_said(front):

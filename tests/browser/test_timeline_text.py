@@ -1,9 +1,13 @@
 """The text of a timeline, read and edited by the front end: it is what Python reads."""
 
 import json
+import math
 import random
 from pathlib import Path
 
+import pytest
+
+from flux_duet.nodes.condition.time.clock import Clock, Moment, Point
 from flux_duet.nodes.condition.time.timeline import parse
 
 CASES = json.loads(Path(__file__).parents[1].joinpath("timelines.json").read_text("utf-8"))
@@ -96,3 +100,33 @@ def test_an_edit_changes_what_is_meant_and_nothing_else(front):
             assert trimmed(written(late))[:-1] == before[:-1] and late[-1].text == before[-1][0]
         if edited["split"] and (more := parsed(edited["split"])):
             assert trimmed(written(more))[:-1] == before and more[-1].text == "@8 odd\nwords"
+
+
+# ---- times, on both sides
+
+SNAP = """async ([sigmas, shift]) => {
+    const { clock } = await import("/extensions/flux-duet/timeline/clock.mjs");
+    const { pointText } = await import("/extensions/flux-duet/timeline/grammar.mjs");
+    const made = clock(sigmas, shift);
+    const units = ["step", "percent", "sigma"];
+    return sigmas.slice(0, -1).map((_, step) => units.map(unit => {
+        const point = made.point(step + 0.2, unit);
+        return [pointText(point), made.place(point)];
+    }));
+}"""
+
+
+@pytest.mark.parametrize("plan", [
+    {"steps": 20}, {"steps": 28, "scheduler": "official", "width": 768, "height": 512},
+    {"steps": 13, "scheduler": "beta"}, {"steps": 150}, {"steps": 4, "shift": None}, {"steps": 12, "denoise": 0.45}], ids=str)  # fmt: skip
+def test_a_border_that_snaps_to_a_step_acts_from_this_step_on(front, plan):
+    shift = plan.get("shift", 1.15)
+    sigmas = front.server.post("/flux_duet/sigmas", plan)["sigmas"]
+    factor = math.exp(shift or 0)
+    run = Clock(sigmas, lambda share: factor / (factor + 1 / (1 - share) - 1))
+    for step, points in enumerate(front.page.evaluate(SNAP, [sigmas, shift])):
+        for text, place in points if step else []:
+            point = Point.parse(text)
+            assert Moment(sigmas[step], run).reached(point), (step, text)
+            assert not Moment(sigmas[step - 1], run).reached(point), (step, text)
+            assert step - 1 < place <= step + 1e-3, (step, text, place)
