@@ -1,6 +1,6 @@
 // Switch Sweep's panel: the film strip with the moment at which the picture is decided, and the curve below.
 
 import { results } from "./lib/results.mjs";
-import { CSS, SIZE, TEXTS, sweepView } from "./sweep/view.mjs";
+import { CSS, SIZE, SweepView, TEXTS } from "./sweep/view.mjs";
 
-results({ name: "fluxduet.Sweep", kind: "FluxDuetSweep", size: SIZE, css: CSS, empty: TEXTS.empty, view: sweepView });
+results({ name: "fluxduet.Sweep", kind: "FluxDuetSweep", size: SIZE, css: CSS, empty: TEXTS.empty, View: SweepView });

@@ -15,7 +15,8 @@ const TEXTS = {
 
 export const VARIANCE_CSS = `
     .variance { display: flex; gap: 2px; height: 20px; }
-    .variance button { flex: var(--share) 1 0; min-width: 5px; padding: 0 2px; border: 0; border-radius: 3px; overflow: hidden;
+    .variance button { flex: var(--share) 1 0; min-width: 5px; padding: 0 2px; border: 0; border-radius: 3px;
+        overflow: hidden;
         background: var(--hue); color: #fff; font-size: 11px; white-space: nowrap; line-height: 20px; cursor: help; }
     .parts { font-size: 11px; min-height: 1.4em; }
 `;

@@ -1,6 +1,7 @@
 // What Prompt Grid shows: a sheet of CLIP prompts by T5 prompts for a seed, and over it, after a click, one cell.
 
 import { fileUrl } from "../lib/asking.mjs";
+import { lineColour } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { ROADS } from "../lib/palette.mjs";
 import { VARIANCE_CSS, variance } from "./variance.mjs";
@@ -22,14 +23,15 @@ export const CSS = `
     .told:empty { display: none; }
     .room { flex: 1; min-height: 0; container-type: size; }
     /* As large as the room lets all rows be, and never too small to see: then the sheet scrolls. */
-    .sheet { height: 100%; overflow: auto; display: grid; gap: 4px; place-content: start center; grid-auto-rows: max-content;
+    .sheet { height: 100%; overflow: auto; display: grid; gap: 4px; place-content: start center;
+        grid-auto-rows: max-content;
         grid-template-columns: minmax(60px, 110px) repeat(var(--columns),
             minmax(64px, max(80px, (100cqh - 48px) / var(--rows) * var(--shape) - 6px))); }
     .sheet .t5, .sheet .clip { font-size: 11px; line-height: 1.3; overflow: hidden; display: -webkit-box;
         -webkit-box-orient: vertical; -webkit-line-clamp: 3; }
-    .sheet .t5 { text-align: center; align-self: end; color: color-mix(in oklab, ${ROADS.t5.hue} 72%, var(--input-text, #ddd)); }
+    .sheet .t5 { text-align: center; align-self: end; color: ${lineColour(ROADS.t5.hue)}; }
     .sheet .clip { text-align: right; align-self: center; -webkit-line-clamp: 5;
-        color: color-mix(in oklab, ${ROADS.clip.hue} 72%, var(--input-text, #ddd)); }
+        color: ${lineColour(ROADS.clip.hue)}; }
     .sheet .corner { font-size: 10px; align-self: end; text-align: right; }
     .cell { padding: 0; border-radius: 4px; overflow: hidden; }
     .cell img { display: block; width: 100%; aspect-ratio: var(--shape); }
@@ -45,81 +47,97 @@ export const CSS = `
     ${VARIANCE_CSS}
 `;
 
-export function gridView(root, node) {
-    const finding = element("div", { className: "finding scrolls" });
-    const told = element("div", { className: "told quiet", role: "status" });
-    const seed = element("select", { "aria-label": TEXTS.seed });
-    const seeds = element("label", { className: "seeds quiet" }, TEXTS.seed, seed);
-    const sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet });
-    const one = element("div", { className: "one", hidden: true, role: "group" });
-    const bar = variance();
-    root.append(element("div", { className: "view" }, finding, bar.root, seeds,
-        element("div", { className: "room" }, sheet), told, one));
-    let grid = null, cells = [];
-    seed.addEventListener("change", lay);
+export class GridView {
+    #grid = null;
+    #cells = [];
+    #finding = element("div", { className: "finding scrolls" });
+    #told = element("div", { className: "told quiet", role: "status" });
+    #seed = element("select", { "aria-label": TEXTS.seed });
+    #seeds = element("label", { className: "seeds quiet" }, TEXTS.seed, this.#seed);
+    #sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet });
+    #one = element("div", { className: "one", hidden: true, role: "group" });
+    #bar = variance();
 
-    const fileAt = (row, column) => grid.cells[(seed.selectedIndex * grid.clip.length + row) * grid.t5.length + column];
+    constructor(root, node) {
+        this.node = node;
+        const room = element("div", { className: "room" }, this.#sheet);
+        root.append(element("div", { className: "view" },
+            this.#finding, this.#bar.root, this.#seeds, room, this.#told, this.#one));
+        this.#seed.addEventListener("change", () => this.#lay());
+    }
 
-    function lay() {
-        const heads = grid.t5.map(text => label("t5", text));
-        cells = [];
-        const rows = grid.clip.map((text, row) => [label("clip", text), ...grid.t5.map((_, column) => cell(row, column))]);
-        for (const [name, value] of [["columns", grid.t5.length], ["rows", grid.clip.length], ["shape", 1]]) {
-            sheet.style.setProperty(`--${name}`, value);
+    show(output) {
+        const grid = this.#grid = output.flux_duet_grid[0];
+        this.#finding.textContent = grid.sentence;
+        this.#told.textContent = grid.notes.join("\n");
+        this.#one.hidden = true;
+        this.#seed.replaceChildren(...grid.seeds.map(each => element("option", { textContent: each })));
+        this.#seeds.hidden = grid.seeds.length < 2;
+        this.#bar.show(grid);
+        this.#lay();
+    }
+
+    /** The sheet of the chosen seed. */
+    #lay() {
+        const { clip, t5 } = this.#grid;
+        this.#cells = [];
+        const corner = element("div", { className: "corner quiet", textContent: TEXTS.corner });
+        const rows = clip.map((text, row) =>
+            [label("clip", text), ...t5.map((_, column) => this.#cell(row, column))]);
+        for (const [name, value] of [["columns", t5.length], ["rows", clip.length], ["shape", 1]]) {
+            this.#sheet.style.setProperty(`--${name}`, value);
         }
-        sheet.replaceChildren(element("div", { className: "corner quiet", textContent: TEXTS.corner }), ...heads, ...rows.flat());
+        this.#sheet.replaceChildren(corner, ...t5.map(text => label("t5", text)), ...rows.flat());
     }
-    function label(road, text) {
-        return element("div", { className: road, textContent: text || TEXTS.nothing, title: text || TEXTS.nothing });
+
+    #cell(row, column) {
+        const { clip, t5, cells } = this.#grid, at = row * t5.length + column;
+        const name = TEXTS.cell(clip[row] || TEXTS.nothing, t5[column] || TEXTS.nothing);
+        const file = cells[this.#seed.selectedIndex * clip.length * t5.length + at];
+        const image = element("img", { src: fileUrl(file), alt: "", draggable: false });
+        image.addEventListener("error", () => this.#told.textContent = TEXTS.gone);
+        image.addEventListener("load", () =>
+            this.#sheet.style.setProperty("--shape", image.naturalWidth / image.naturalHeight));
+        const button = { className: "cell", title: name, "aria-label": name, tabIndex: at ? -1 : 0 };
+        this.#cells[at] = element("button", button, image);
+        this.#cells[at].addEventListener("click", () => this.#enlarge(row, column, this.#cells[at]));
+        this.#cells[at].addEventListener("keydown", event => this.#move(event, at));
+        return this.#cells[at];
     }
-    function cell(row, column) {
-        const name = TEXTS.cell(grid.clip[row] || TEXTS.nothing, grid.t5[column] || TEXTS.nothing);
-        const image = element("img", { src: fileUrl(fileAt(row, column)), alt: "", draggable: false });
-        image.addEventListener("error", () => told.textContent = TEXTS.gone);
-        image.addEventListener("load", () => sheet.style.setProperty("--shape", image.naturalWidth / image.naturalHeight));
-        const made = element("button", { className: "cell", title: name, "aria-label": name, tabIndex: cells.length ? -1 : 0 }, image);
-        const at = cells.push(made) - 1;
-        made.addEventListener("click", () => enlarge(row, column, made));
-        made.addEventListener("keydown", event => move(event, at));
-        return made;
-    }
-    function move(event, at) {
-        const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: grid.t5.length, ArrowUp: -grid.t5.length }[event.key];
-        if (!by || !cells[at + by]) return;
+
+    #move(event, at) {
+        const wide = this.#grid.t5.length;
+        const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: wide, ArrowUp: -wide }[event.key];
+        const to = this.#cells[at + by];
+        if (!to) return;
         event.preventDefault();
-        cells[at].tabIndex = -1;
-        cells[at + by].tabIndex = 0;
-        cells[at + by].focus({ preventScroll: true });
+        this.#cells[at].tabIndex = -1;
+        to.tabIndex = 0;
+        to.focus({ preventScroll: true });
     }
-    function enlarge(row, column, from) {
-        const prompts = { clip: grid.clip[row], t5: grid.t5[column] };
+
+    /** Shows one cell over the sheet. */
+    #enlarge(row, column, from) {
+        const prompts = { clip: this.#grid.clip[row], t5: this.#grid.t5[column] };
         const said = element("span", { className: "quiet", role: "status" });
         const use = element("button", { textContent: TEXTS.use });
         const back = element("button", { textContent: TEXTS.back });
         const close = () => {
-            one.hidden = true;
+            this.#one.hidden = true;
             from.focus({ preventScroll: true });
         };
-        use.addEventListener("click", async () => said.textContent = await usePrompts(node, prompts));
+        use.addEventListener("click", async () => said.textContent = await usePrompts(this.node, prompts));
         back.addEventListener("click", close);
-        one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
-        one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()),
-            ...Object.keys(prompts).map(road => element("p", { className: "scrolls" },
-                element("b", { textContent: `${ROADS[road].name} ` }), prompts[road] || TEXTS.nothing)),
+        this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
+        const texts = Object.keys(prompts).map(road => element("p", { className: "scrolls" },
+            element("b", { textContent: `${ROADS[road].name} ` }), prompts[road] || TEXTS.nothing));
+        this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
             element("div", { className: "row" }, use, back), said);
-        one.hidden = false;
+        this.#one.hidden = false;
         use.focus({ preventScroll: true });
     }
-    return {
-        show(output) {
-            [grid] = output.flux_duet_grid;
-            finding.textContent = grid.sentence;
-            told.textContent = grid.notes.join("\n");
-            one.hidden = true;
-            seed.replaceChildren(...grid.seeds.map(each => element("option", { textContent: each })));
-            seeds.hidden = grid.seeds.length < 2;
-            bar.show(grid);
-            lay();
-        },
-    };
+}
+
+function label(road, text) {
+    return element("div", { className: road, textContent: text || TEXTS.nothing, title: text || TEXTS.nothing });
 }

@@ -1,4 +1,5 @@
-// Which steps and blocks the maps are of: two sliders that edit the node's own widgets, and a button that plays the steps.
+// Which steps and blocks the maps are of: two sliders that edit the node's own widgets, and a button that plays the
+// steps.
 
 import { element } from "../lib/dom.mjs";
 import { range } from "../lib/range.mjs";
@@ -6,79 +7,99 @@ import { isLinked, setValues, valueOf } from "../lib/widgets.mjs";
 
 const TEXTS = {
     steps: "Steps", blocks: "Blocks", first: "First", last: "Last", play: "Play the steps one by one", stop: "Stop",
-    linked: "The value comes from another node.", sigma: "\u03c3", all: "all",
+    linked: "The value comes from another node.", sigma: "\u03c3",
 };
 const FRAME = 350; // milliseconds of a step while they play
 const END = 10000; // the last step of any run, as the node has it
 
-/** Returns { root, show, stop }; `look({ first, last, blocks, head })` is told what is chosen, also while a thumb moves. */
-export function choices(node, look) {
-    let run = null, timer = 0;
-    const steps = range([`${TEXTS.first} step`, `${TEXTS.last} step`], moved, write);
-    const blocks = range([`${TEXTS.first} block`, `${TEXTS.last} block`], moved, write);
-    const [stepsTold, blocksTold] = [0, 1].map(() => element("output", { className: "value quiet" }));
-    const play = element("button", { className: "name" });
-    label("\u25b6", TEXTS.play);
-    play.addEventListener("click", () => timer ? stop() : begin());
-    const row = (head, slider, told) => element("div", { className: "choice" }, head, slider.root, told);
-    const root = element("div", {}, row(play, steps, stepsTold),
-        row(element("span", { className: "name quiet", textContent: TEXTS.blocks }), blocks, blocksTold));
-    let thumbs = { steps: [0, 0], blocks: null }; // indices of the steps seen; null where a list has no two ends
+/** `look({ first, last, blocks, head })` is told what is chosen, also while a thumb moves or the steps play. */
+export class Choices {
+    #run = null;
+    #timer = 0;
+    #thumbs = { steps: [0, 0], blocks: null }; // indices of the steps seen; null where a list has no two ends
+    #steps = range([`${TEXTS.first} step`, `${TEXTS.last} step`], () => this.#moved(), () => this.#write());
+    #blocks = range([`${TEXTS.first} block`, `${TEXTS.last} block`], () => this.#moved(), () => this.#write());
+    #stepsTold = element("output", { className: "value quiet" });
+    #blocksTold = element("output", { className: "value quiet" });
+    #play = element("button", { className: "name" });
 
-    function show(given) {
-        run = given;
-        const seen = run.steps, ends = extent(valueOf(node, "blocks"), run.double, run.blocks);
-        const first = seen.findIndex(step => step >= valueOf(node, "first_step"));
-        const last = seen.findLastIndex(step => step <= valueOf(node, "last_step"));
-        thumbs = { steps: [first < 0 ? seen.length - 1 : first, Math.max(0, last)], blocks: ends };
-        steps.set(seen.length - 1, thumbs.steps);
-        blocks.set(run.blocks - 1, ends ?? [0, run.blocks - 1]);
-        steps.disable(isLinked(node, "first_step") || isLinked(node, "last_step") ? TEXTS.linked : "");
-        blocks.disable(isLinked(node, "blocks") ? TEXTS.linked : "");
-        tell();
+    constructor(node, look) {
+        Object.assign(this, { node, look });
+        this.#label("\u25b6", TEXTS.play);
+        this.#play.addEventListener("click", () => this.#timer ? this.stop() : this.#begin());
+        const row = (head, slider, told) => element("div", { className: "choice" }, head, slider.root, told);
+        this.root = element("div", {}, row(this.#play, this.#steps, this.#stepsTold),
+            row(element("span", { className: "name quiet", textContent: TEXTS.blocks }), this.#blocks,
+                this.#blocksTold));
     }
-    function tell(only = null) {
-        const [first, last] = only ?? thumbs.steps;
-        const text = thumbs.blocks ? named(thumbs.blocks, run.double, run.blocks) : valueOf(node, "blocks");
-        stepsTold.textContent = through(run.steps, first, last) + `, ${TEXTS.sigma} ${through(run.sigmas.map(sigma => sigma.toFixed(2)), first, last)}`;
-        blocksTold.textContent = blocksTold.title = text;
-        look({ first: run.steps[first], last: run.steps[last], blocks: text, head: valueOf(node, "head") ?? -1 });
-    }
-    function moved() {
-        stop();
-        thumbs = { steps: steps.values(), blocks: blocks.touched() ? blocks.values() : thumbs.blocks };
-        tell();
-    }
-    function write() {
-        const [first, last] = thumbs.steps, end = run.steps.length - 1;
-        const values = { first_step: first ? run.steps[first] : 0, last_step: last === end ? END : run.steps[last] };
-        if (thumbs.blocks) values.blocks = named(thumbs.blocks, run.double, run.blocks);
-        setValues([node, values]);
-    }
-    function begin() {
-        let at = thumbs.steps[0] - 1;
-        const next = () => {
-            at = (at + 1) % run.steps.length;
-            steps.set(run.steps.length - 1, [at, at]);
-            tell([at, at]);
+
+    /** Takes the run and what the node's widgets choose of it. */
+    show(run) {
+        this.#run = run;
+        const value = name => valueOf(this.node, name), why = linked => linked ? TEXTS.linked : "";
+        const first = run.steps.findIndex(step => step >= value("first_step"));
+        const last = run.steps.findLastIndex(step => step <= value("last_step"));
+        this.#thumbs = {
+            steps: [first < 0 ? run.steps.length - 1 : first, Math.max(0, last)],
+            blocks: extent(value("blocks"), run.double, run.blocks),
         };
-        timer = setInterval(next, FRAME);
-        label("\u25a0", TEXTS.stop);
+        this.#steps.set(run.steps.length - 1, this.#thumbs.steps);
+        this.#blocks.set(run.blocks - 1, this.#thumbs.blocks ?? [0, run.blocks - 1]);
+        this.#steps.disable(why(isLinked(this.node, "first_step") || isLinked(this.node, "last_step")));
+        this.#blocks.disable(why(isLinked(this.node, "blocks")));
+        this.#tell();
+    }
+
+    /** Ends the playing of steps. */
+    stop() {
+        if (!this.#timer) return;
+        clearInterval(this.#timer);
+        this.#timer = 0;
+        this.#label("\u25b6", TEXTS.play);
+        this.#steps.set(this.#run.steps.length - 1, this.#thumbs.steps);
+        this.#tell();
+    }
+
+    #begin() {
+        const count = this.#run.steps.length;
+        let at = this.#thumbs.steps[0] - 1;
+        const next = () => {
+            at = (at + 1) % count;
+            this.#steps.set(count - 1, [at, at]);
+            this.#tell([at, at]);
+        };
+        this.#timer = setInterval(next, FRAME);
+        this.#label("\u25a0", TEXTS.stop);
         next();
     }
-    function stop() {
-        if (!timer) return;
-        clearInterval(timer);
-        timer = 0;
-        label("\u25b6", TEXTS.play);
-        steps.set(run.steps.length - 1, thumbs.steps);
-        tell();
+
+    #moved() {
+        this.stop();
+        const blocks = this.#blocks.touched() ? this.#blocks.values() : this.#thumbs.blocks;
+        this.#thumbs = { steps: this.#steps.values(), blocks };
+        this.#tell();
     }
-    function label(sign, words) {
-        Object.assign(play, { textContent: `${sign} ${TEXTS.steps}`, title: words });
-        play.setAttribute("aria-label", words);
+
+    #write() {
+        const { steps, double, blocks } = this.#run, [first, last] = this.#thumbs.steps;
+        const ends = { first_step: first ? steps[first] : 0, last_step: last === steps.length - 1 ? END : steps[last] };
+        const list = this.#thumbs.blocks && { blocks: named(this.#thumbs.blocks, double, blocks) };
+        setValues([this.node, { ...ends, ...list }]);
     }
-    return { root, show, stop };
+
+    #tell([first, last] = this.#thumbs.steps) {
+        const { steps, sigmas, double, blocks } = this.#run;
+        const list = this.#thumbs.blocks ? named(this.#thumbs.blocks, double, blocks) : valueOf(this.node, "blocks");
+        const levels = sigmas.map(sigma => sigma.toFixed(2));
+        this.#stepsTold.textContent = `${through(steps, first, last)}, ${TEXTS.sigma} ${through(levels, first, last)}`;
+        this.#blocksTold.textContent = this.#blocksTold.title = list;
+        this.look({ first: steps[first], last: steps[last], blocks: list, head: valueOf(this.node, "head") ?? -1 });
+    }
+
+    #label(sign, words) {
+        Object.assign(this.#play, { textContent: `${sign} ${TEXTS.steps}`, title: words });
+        this.#play.setAttribute("aria-label", words);
+    }
 }
 
 const through = (list, first, last) => first === last ? `${list[first]}` : `${list[first]}\u2013${list[last]}`;

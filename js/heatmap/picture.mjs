@@ -15,61 +15,75 @@ export const PICTURE_CSS = `
     .legend i { flex: 1; max-width: 120px; height: 6px; border-radius: 3px; background: ${GRADIENT}; }
 `;
 
-/**
- * Returns { root, load, draw }. `load(url, size)` takes a picture, or none, for maps of `size` [h, w]; `draw(levels)`
- * draws a map over it, or the picture alone. `pointed(place)` is told the place in the map under the pointer, or null.
- */
-export function picture({ pointed, missing }) {
-    const canvas = element("canvas", { role: "img", "aria-label": TEXTS.map });
-    const root = element("div", { className: "picture" }, canvas);
-    let grey = null, coloured = null, size = [1, 1], drawn = null, loading = "";
+/** `pointed(place)` is told the place in the map under the pointer, or null; `missing` that the picture is gone. */
+export class Picture {
+    #canvas = element("canvas", { role: "img", "aria-label": TEXTS.map });
+    #grey = null;
+    #coloured = null;
+    #size = [1, 1];
+    #drawn = null;
+    #url = "";
+    #missing;
 
-    function fit(width, height) {
-        const scale = SIDE / Math.max(width, height);
-        canvas.width = Math.max(1, Math.round(width * scale));
-        canvas.height = Math.max(1, Math.round(height * scale));
+    constructor(pointed, missing) {
+        this.#missing = missing;
+        this.root = element("div", { className: "picture" }, this.#canvas);
+        this.#canvas.addEventListener("pointermove", event => pointed(this.#place(event)));
+        this.#canvas.addEventListener("pointerleave", () => pointed(null));
     }
-    function load(url, mapSize) {
-        size = mapSize;
-        if (url && url === loading) return;
-        loading = url;
-        grey = coloured = null;
-        fit(size[1], size[0]);
+
+    /** Takes a picture, or none, for maps of `size` [h, w]. */
+    load(url, size) {
+        this.#size = size;
+        if (url && url === this.#url) return;
+        this.#url = url;
+        this.#grey = this.#coloured = null;
+        this.#fit(size[1], size[0]);
         if (!url) return;
         const image = new Image();
-        image.onload = () => {
-            if (url !== loading) return;
-            fit(image.naturalWidth, image.naturalHeight);
-            coloured = image;
-            grey = greyed(image, canvas.width, canvas.height);
-            draw(drawn);
-        };
-        image.onerror = () => url === loading && missing();
+        image.onload = () => url === this.#url && this.#take(image);
+        image.onerror = () => url === this.#url && this.#missing();
         image.src = url;
     }
-    function draw(levels) {
-        drawn = levels;
-        const context = canvas.getContext("2d");
-        const whole = [0, 0, canvas.width, canvas.height];
+
+    /** Draws a map over the picture, or with null the picture alone. */
+    draw(levels) {
+        this.#drawn = levels;
+        const context = this.#canvas.getContext("2d");
+        const whole = [0, 0, this.#canvas.width, this.#canvas.height];
         context.clearRect(...whole);
-        if (!levels) return coloured && context.drawImage(coloured, ...whole);
+        const under = levels ? heat(levels, this.#size) : this.#coloured;
+        if (!under) return;
         context.imageSmoothingQuality = "high";
-        context.drawImage(heat(levels, size), ...whole);
-        if (!grey) return;
+        context.drawImage(under, ...whole);
+        if (!levels || !this.#grey) return;
         for (const [mode, alpha] of [["multiply", TEXTURE], ["lighter", 0.2 * TEXTURE]]) {
             Object.assign(context, { globalCompositeOperation: mode, globalAlpha: alpha });
-            context.drawImage(grey, 0, 0);
+            context.drawImage(this.#grey, 0, 0);
         }
         Object.assign(context, { globalCompositeOperation: "source-over", globalAlpha: 1 });
     }
-    canvas.addEventListener("pointermove", event => {
-        const box = canvas.getBoundingClientRect();
-        const [row, column] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width]
-            .map((share, axis) => Math.min(size[axis] - 1, Math.max(0, Math.floor(share * size[axis]))));
-        pointed(row * size[1] + column);
-    });
-    canvas.addEventListener("pointerleave", () => pointed(null));
-    return { root, load, draw };
+
+    #take(image) {
+        this.#fit(image.naturalWidth, image.naturalHeight);
+        this.#coloured = image;
+        this.#grey = greyed(image, this.#canvas.width, this.#canvas.height);
+        this.draw(this.#drawn);
+    }
+
+    #fit(width, height) {
+        const scale = SIDE / Math.max(width, height);
+        this.#canvas.width = Math.max(1, Math.round(width * scale));
+        this.#canvas.height = Math.max(1, Math.round(height * scale));
+    }
+
+    #place(event) {
+        const box = this.#canvas.getBoundingClientRect();
+        const shares = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
+        const [row, column] = shares.map((share, axis) =>
+            Math.min(this.#size[axis] - 1, Math.max(0, Math.floor(share * this.#size[axis]))));
+        return row * this.#size[1] + column;
+    }
 }
 
 /** What the colours mean; each word's by itself. */

@@ -7,9 +7,9 @@ import { ask, asker, fileUrl } from "../lib/asking.mjs";
 import { element } from "../lib/dom.mjs";
 import { RANGE_CSS } from "../lib/range.mjs";
 import { setValues, valueOf, watch } from "../lib/widgets.mjs";
-import { choices } from "./choices.mjs";
-import { PICTURE_CSS, legend, picture } from "./picture.mjs";
-import { WORDS_CSS, wordList } from "./words.mjs";
+import { Choices } from "./choices.mjs";
+import { PICTURE_CSS, Picture, legend } from "./picture.mjs";
+import { WORDS_CSS, WordList } from "./words.mjs";
 
 export const TEXTS = {
     empty: "Run the workflow to see where in the picture each word acts.",
@@ -36,63 +36,76 @@ export const CSS = `
     ${PICTURE_CSS} ${WORDS_CSS} ${RANGE_CSS}
     .choice { display: flex; align-items: center; gap: 8px; height: 22px; }
     .choice > .name { width: 62px; flex: none; white-space: nowrap; text-align: left; }
-    .choice > .value { flex: 0 0 110px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: right; }
-    .choice button { padding: 0; height: 20px; line-height: 1; }
+    .choice > .value { flex: 0 0 110px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+        text-align: right; }
+    .choice > button.name { padding: 0; height: 20px; line-height: 1; text-align: center; }
 `;
 
-export function heatmapView(root, node) {
-    let run = null, maps = null;
-    const told = element("div", { className: "told quiet", role: "status" });
-    const image = picture({ pointed, missing: () => say(TEXTS.noPicture) });
-    const words = wordList({ looked: paint, chosen: word => setValues([node, { word }]) });
-    const chosen = choices(node, look);
-    const server = asker((choice, signal) => ask("/flux_duet/heatmap", choice, signal), answered, failed);
-    const stage = element("div", { className: "stage" }, image.root, words.root, legend());
-    root.append(element("div", { className: "view" }, stage, chosen.root, told));
-    watch(node, ["first_step", "last_step", "blocks", "head"], () => run && chosen.show(run));
-    watch(node, ["word"], () => run && words.choose(valueOf(node, "word")));
+export class HeatmapView {
+    #run = null;
+    #maps = null;
+    #told = element("div", { className: "told quiet", role: "status" });
+    #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture));
+    #words;
+    #choices;
+    #server = asker((choice, signal) => ask("/flux_duet/heatmap", choice, signal),
+        answer => this.#answered(answer), error => this.#failed(error));
 
-    function look(choice) {
-        server.want({ name: run.name, ...choice });
+    constructor(root, node) {
+        this.node = node;
+        this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]));
+        this.#choices = new Choices(node, choice => this.#server.want({ name: this.#run.name, ...choice }));
+        const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, legend());
+        root.append(element("div", { className: "view" }, stage, this.#choices.root, this.#told));
+        watch(node, ["first_step", "last_step", "blocks", "head"], () => this.start());
+        watch(node, ["word"], () => this.#words.choose(valueOf(node, "word")));
     }
-    function answered(answer) {
-        maps = decoded(answer);
-        say("");
-        words.show(maps.words.map((word, at) => ({ word, at, value: answer.shares[word] })), TEXTS.inPicture);
-        paint();
+
+    show(output) {
+        [this.#run] = output.flux_duet_heatmap;
+        this.#picture.load(this.#run.picture && fileUrl(this.#run.picture), this.#run.size);
+        this.start();
     }
-    function failed(error) {
-        maps = null;
-        image.draw(null);
-        say(error.message, true);
+
+    start() {
+        if (this.#run) this.#choices.show(this.#run);
     }
-    function paint() {
-        if (maps) image.draw(maps.levels[words.looked()], maps.size);
+
+    stop() {
+        this.#choices.stop();
+        this.#server.stop();
     }
+
+    #answered(answer) {
+        this.#maps = decoded(answer);
+        this.#say("");
+        const entries = answer.words.map(word => ({ word, value: answer.shares[word] }));
+        this.#words.show(entries, TEXTS.inPicture);
+        this.#words.choose(valueOf(this.node, "word"));
+    }
+
+    #failed(error) {
+        this.#maps = null;
+        this.#picture.draw(null);
+        this.#say(error.message, true);
+    }
+
+    #paint() {
+        if (this.#maps) this.#picture.draw(this.#maps.levels[this.#words.looked], this.#maps.size);
+    }
+
     /** Ranks the words at a place of the maps, or null for the whole picture. */
-    function pointed(place) {
-        if (!maps) return;
-        if (place === null) return words.rank(null);
-        words.rank(maps.levels.map((_, word) => maps.at(word, place)), TEXTS.measures[run.measure]);
-    }
-    function say(text, wrong = false) {
-        told.textContent = text;
-        told.classList.toggle("wrong", wrong);
+    #pointed(place) {
+        if (!this.#maps) return;
+        if (place === null) return this.#words.rank(null);
+        const values = this.#maps.levels.map((_, word) => this.#maps.at(word, place));
+        this.#words.rank(values, TEXTS.measures[this.#run.measure]);
     }
 
-    return {
-        show(output) {
-            [run] = output.flux_duet_heatmap;
-            image.load(run.picture && fileUrl(run.picture), run.size);
-            words.choose(valueOf(node, "word"));
-            chosen.show(run);
-        },
-        start: () => run && chosen.show(run),
-        stop() {
-            chosen.stop();
-            server.stop();
-        },
-    };
+    #say(text, wrong = false) {
+        this.#told.textContent = text;
+        this.#told.classList.toggle("wrong", wrong);
+    }
 }
 
 /** The maps of a server's answer: `levels[word]` of 0 to 255 for each place, and `at(word, place)`, what they mean. */

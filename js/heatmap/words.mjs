@@ -11,7 +11,8 @@ const TEXTS = {
 export const WORDS_CSS = `
     .words { display: flex; flex-direction: column; min-height: 0; }
     .words .list { flex: 1; min-height: 0; overflow: auto; display: flex; flex-direction: column; gap: 2px; }
-    .words .head { font-size: 11px; padding: 0 4px 3px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+    .words .head { font-size: 11px; padding: 0 4px 3px; white-space: nowrap; overflow: hidden;
+        text-overflow: ellipsis; }
     .word { display: grid; grid-template-columns: minmax(0, 1fr) auto; text-align: left; column-gap: 6px;
         padding: 2px 6px 4px; border-color: transparent; flex: none; }
     .word span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -22,78 +23,93 @@ export const WORDS_CSS = `
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 
-/**
- * Returns { root, show, rank, choose, looked }: `show(entries, head)` takes { word, at, value }; `rank(values, head)`
- * puts them into the order of other values, or with null as they were; `choose(word)` marks the chosen one; `looked()`
- * is the number of the word whose map is to be seen. `looked` and `chosen(word)` are told.
- */
-export function wordList({ looked, chosen }) {
-    const head = element("div", { className: "head quiet" });
-    const list = element("div", { className: "list scrolls", role: "radiogroup", "aria-label": TEXTS.list });
-    const root = element("div", { className: "words", title: TEXTS.hint }, head, list);
-    let entries = [], buttons = [], said = "", mask = 0, over = null;
+/** `changed()` is told that another word's map is to be seen, `chosen(word)` which word is clicked. */
+export class WordList {
+    #entries = [];
+    #buttons = [];
+    #head = element("div", { className: "head quiet" });
+    #list = element("div", { className: "list scrolls", role: "radiogroup", "aria-label": TEXTS.list });
+    #title = "";
+    #mask = 0;
+    #over = null;
 
-    function show(given, text) {
-        entries = given;
-        said = text;
-        if (entries.map(each => each.word).join("\n") !== buttons.map(each => each.title).join("\n")) build();
-        rank(null);
+    constructor(changed, chosen) {
+        Object.assign(this, { changed, chosen });
+        this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
     }
-    function build() {
-        over = null;
-        buttons = entries.map(({ word }, at) => {
-            const button = element("button", { className: "word", role: "radio", title: word },
-                element("span", { textContent: word }), element("small"), element("i"));
-            for (const [event, to] of [["pointerenter", at], ["pointerleave", null], ["focus", at], ["blur", null]]) {
-                button.addEventListener(event, () => look(to));
-            }
-            button.addEventListener("click", () => chosen(word));
-            button.addEventListener("keydown", event => step(event, button));
-            return button;
-        });
-        list.replaceChildren(...buttons);
-        mark();
+
+    /** The number of the word whose map is to be seen. */
+    get looked() {
+        return this.#over ?? this.#mask;
     }
-    function look(at) {
-        over = at;
-        mark();
-        looked();
+
+    /** Takes [{ word, value }] and what the values are. */
+    show(entries, title) {
+        const isOther = entries.map(each => each.word).join("\n") !== this.#entries.map(each => each.word).join("\n");
+        this.#entries = entries;
+        this.#title = title;
+        if (isOther) this.#build();
+        this.rank(null);
     }
-    function mark() {
-        buttons.forEach((button, at) => {
-            button.setAttribute("aria-checked", at === mask);
-            button.tabIndex = at === mask ? 0 : -1;
-            button.classList.toggle("looked", at === (over ?? mask));
-        });
-    }
-    function step(event, button) {
-        const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
-        if (!by) return;
-        event.preventDefault();
-        const order = [...list.children];
-        order[(order.indexOf(button) + by + order.length) % order.length].focus();
-    }
-    function rank(values, text = said) {
-        head.textContent = text;
-        const shown = values ?? entries.map(each => each.value);
+
+    /** Puts the words into the order of other values, or with null as they were. */
+    rank(values, title = this.#title) {
+        this.#head.textContent = title;
+        const shown = values ?? this.#entries.map(each => each.value);
         const most = Math.max(...shown, 1e-12);
-        buttons.forEach((button, at) => {
+        this.#buttons.forEach((button, at) => {
             const [, number, bar] = button.children;
             number.textContent = told(shown[at]);
             bar.style.width = `${100 * shown[at] / most}%`;
             button.style.order = values ? shown.filter(value => value > shown[at]).length : at;
         });
     }
-    return {
-        root, show, rank,
-        looked: () => over ?? mask,
-        choose(word) {
-            const asked = String(word ?? "").trim().toLowerCase();
-            mask = Math.max(0, entries.findIndex(each => each.word.toLowerCase() === asked));
-            mark();
-            looked();
-        },
-    };
+
+    /** Marks the word whose mask goes on: the first where there is no such word. */
+    choose(word) {
+        const asked = String(word ?? "").trim().toLowerCase();
+        this.#mask = Math.max(0, this.#entries.findIndex(each => each.word.toLowerCase() === asked));
+        this.#mark();
+        this.changed();
+    }
+
+    #build() {
+        this.#over = null;
+        this.#buttons = this.#entries.map(({ word }, at) => this.#button(word, at));
+        this.#list.replaceChildren(...this.#buttons);
+    }
+
+    #button(word, at) {
+        const button = element("button", { className: "word", role: "radio", title: word },
+            element("span", { textContent: word }), element("small"), element("i"));
+        for (const [event, to] of [["pointerenter", at], ["pointerleave", null], ["focus", at], ["blur", null]]) {
+            button.addEventListener(event, () => this.#look(to));
+        }
+        button.addEventListener("click", () => this.chosen(word));
+        button.addEventListener("keydown", event => this.#step(event, at));
+        return button;
+    }
+
+    #look(at) {
+        this.#over = at;
+        this.#mark();
+        this.changed();
+    }
+
+    #mark() {
+        this.#buttons.forEach((button, at) => {
+            button.setAttribute("aria-checked", at === this.#mask);
+            button.tabIndex = at === this.#mask ? 0 : -1;
+            button.classList.toggle("looked", at === this.looked);
+        });
+    }
+
+    #step(event, at) {
+        const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key], count = this.#buttons.length;
+        if (!by) return;
+        event.preventDefault();
+        this.#buttons[(at + by + count) % count].focus();
+    }
 }
 
 function told(share) {

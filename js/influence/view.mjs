@@ -1,6 +1,6 @@
 // What Show Influence shows: curves of both roads over the steps, which kinds of them is a matter of a click.
 
-import { CHART_CSS, chart, lineColour, sample } from "../lib/chart.mjs";
+import { CHART_CSS, Chart, lineColour, sample } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { ROADS } from "../lib/palette.mjs";
 
@@ -10,7 +10,7 @@ export const TEXTS = {
     chart: "What each prompt changes, by step",
     against: "Against", kinds: "Lines",
     nulls: { "empty prompt": "the empty prompt", zeros: "zeros" },
-    step: "Step", sigma: "\u03c3", time: "of time",
+    compared: what => `against ${what}`, step: "Step", sigma: "\u03c3", time: "of time",
 };
 const INK = "var(--input-text, #ddd)", MUTED = "var(--descrip-text, #999)";
 const BOTH = ["t5", "clip"];
@@ -32,11 +32,11 @@ const KINDS = [
     },
     { name: "both", title: "What both prompts change together", on: true, of: [["whole", "both", INK, ""]] },
     {
-        name: "shared", title: "The interaction: what one prompt's effect owes to the other", on: false, dash: "2 4",
+        name: "shared", title: "The interaction: what one prompt's effect owes to the other", dash: "2 4",
         of: [["interaction", "shared", MUTED, "2 4"]],
     },
     {
-        name: "who decides", title: "Shares of what both change together; they add up to 100 %", on: false, alone: true,
+        name: "who decides", title: "Shares of what both change together; they add up to 100 %", alone: true,
         of: BOTH.map(road => [`share_${road}`, `${ROADS[road].name} decides`, HUES[road], ""]),
     },
 ];
@@ -58,58 +58,73 @@ function other(road) {
     return ROADS[road === "t5" ? "clip" : "t5"].name;
 }
 
-export function influenceView(root) {
-    const finding = element("div", { className: "finding scrolls" });
-    const kinds = element("div", { className: "kinds", role: "group", "aria-label": TEXTS.kinds });
-    const against = element("select", { title: TEXTS.against, "aria-label": TEXTS.against });
-    const plot = chart(TEXTS.chart);
-    root.append(element("div", { className: "view" }, finding, kinds, plot.root));
-    const on = new Set(KINDS.filter(kind => kind.on));
-    let reading = null;
-    against.addEventListener("change", draw);
+export class InfluenceView {
+    #reading = null;
+    #on = new Set(KINDS.filter(kind => kind.on));
+    #finding = element("div", { className: "finding scrolls" });
+    #kinds = element("div", { className: "kinds", role: "group", "aria-label": TEXTS.kinds });
+    #against = element("select", { title: TEXTS.against, "aria-label": TEXTS.against });
+    #plot = new Chart(TEXTS.chart);
+
+    constructor(root) {
+        root.append(element("div", { className: "view" }, this.#finding, this.#kinds, this.#plot.root));
+        this.#against.addEventListener("change", () => this.#draw());
+    }
+
+    show(output) {
+        [this.#reading] = output.flux_duet_influence;
+        this.#finding.textContent = this.#reading.sentence;
+        this.#against.replaceChildren(...Object.keys(this.#reading.nulls).map(value =>
+            element("option", { value, textContent: TEXTS.compared(TEXTS.nulls[value] ?? value) })));
+        this.#draw();
+    }
+
+    start() {
+        this.#plot.start();
+    }
+
+    stop() {
+        this.#plot.stop();
+    }
 
     /** Shares have another scale than effects: they stand alone. */
-    function toggle(kind) {
-        const isOn = on.has(kind);
-        if (kind.alone !== [...on].some(each => each.alone)) on.forEach(each => each.alone !== kind.alone && on.delete(each));
-        isOn ? on.delete(kind) : on.add(kind);
-        if (!on.size) KINDS.filter(each => each.on).forEach(each => on.add(each));
-        list();
-        draw();
+    #toggle(kind) {
+        const isOn = this.#on.has(kind);
+        for (const each of [...this.#on]) if (each.alone !== kind.alone) this.#on.delete(each);
+        isOn ? this.#on.delete(kind) : this.#on.add(kind);
+        if (!this.#on.size) KINDS.filter(each => each.on).forEach(each => this.#on.add(each));
+        this.#draw();
     }
-    function list() {
-        const there = KINDS.filter(({ of }) => of[0][0] in reading.nulls[against.value]);
-        const roads = BOTH.map(road => element("span", {},
-            element("i", { style: { background: HUES[road] } }), ROADS[road].name));
-        kinds.replaceChildren(...roads, ...there.map(kind => {
-            const button = element("button", { title: kind.title, "aria-pressed": on.has(kind) },
-                sample({ colour: "currentColor", dash: kind.dash }), kind.name);
-            button.addEventListener("click", () => toggle(kind));
-            return button;
-        }));
-        if (against.options.length > 1) kinds.append(against);
-    }
-    function draw() {
-        const columns = reading.nulls[against.value];
-        const shown = KINDS.filter(kind => on.has(kind)).flatMap(kind => kind.of).filter(([column]) => column in columns);
-        plot.draw({
+
+    #draw() {
+        const { step, sigma, percent, nulls } = this.#reading, columns = nulls[this.#against.value];
+        this.#list(columns);
+        const shown = KINDS.filter(kind => this.#on.has(kind)).flatMap(kind => kind.of);
+        this.#plot.draw({
             axis: [TEXTS.step.toLowerCase(), TEXTS.sigma],
-            lines: shown.map(([column, name, colour, dash]) => ({ name, values: columns[column], colour, dash })),
-            ticks: reading.step.map((step, at) => [`${step}`, reading.sigma[at].toFixed(2)]),
-            heads: reading.step.map((step, at) => `${TEXTS.step} ${step}, ${TEXTS.sigma} ${reading.sigma[at].toFixed(3)}, `
-                + `${reading.percent[at].toFixed(0)} % ${TEXTS.time}`),
+            lines: shown.filter(([column]) => column in columns)
+                .map(([column, name, colour, dash]) => ({ name, values: columns[column], colour, dash })),
+            ticks: step.map((number, at) => [`${number}`, sigma[at].toFixed(2)]),
+            heads: step.map((number, at) => `${TEXTS.step} ${number}, ${TEXTS.sigma} ${sigma[at].toFixed(3)}, `
+                + `${percent[at].toFixed(0)} % ${TEXTS.time}`),
         });
     }
-    return {
-        show(output) {
-            [reading] = output.flux_duet_influence;
-            finding.textContent = reading.sentence;
-            against.replaceChildren(...Object.keys(reading.nulls).map(null_ =>
-                element("option", { value: null_, textContent: `${TEXTS.against.toLowerCase()} ${TEXTS.nulls[null_] ?? null_}` })));
-            list();
-            draw();
-        },
-        start: plot.start,
-        stop: plot.stop,
-    };
+
+    /** What the hues mean, and a button for each kind of lines that there are. */
+    #list(columns) {
+        const roads = BOTH.map(road => element("span", {},
+            element("i", { style: { background: HUES[road] } }), ROADS[road].name));
+        const there = KINDS.filter(({ of: [[column]] }) => column in columns);
+        const focused = this.#kinds.getRootNode().activeElement?.title;
+        const buttons = there.map(kind => this.#button(kind));
+        this.#kinds.replaceChildren(...roads, ...buttons, ...this.#against.options.length > 1 ? [this.#against] : []);
+        buttons.find(button => button.title === focused)?.focus({ preventScroll: true });
+    }
+
+    #button(kind) {
+        const button = element("button", { title: kind.title, "aria-pressed": this.#on.has(kind) },
+            sample({ colour: "currentColor", dash: kind.dash }), kind.name);
+        button.addEventListener("click", () => this.#toggle(kind));
+        return button;
+    }
 }

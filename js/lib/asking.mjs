@@ -4,8 +4,8 @@ import { api } from "../../../scripts/api.js";
 
 /** POSTs JSON to a route of ours; gives its JSON, and throws an Error with its words where it is refused. */
 export async function ask(route, body, signal) {
-    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
-    const answer = await api.fetchApi(route, request);
+    const headers = { "Content-Type": "application/json" };
+    const answer = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body), signal });
     const told = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(told.error ?? `The server answered ${answer.status}.`);
     return told;

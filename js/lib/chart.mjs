@@ -14,7 +14,8 @@ export const CHART_CSS = `
     .chart .line { fill: none; stroke-width: 1.75; stroke-linejoin: round; }
     .chart .mark { stroke-width: 1.5; stroke-dasharray: 4 4; }
     .chart .hair { stroke: var(--input-text, #ddd); stroke-width: 1; opacity: .7; }
-    .values { position: absolute; top: 4px; left: 0; width: max-content; padding: 4px 8px; border-radius: 6px; pointer-events: none; z-index: 1;
+    .values { position: absolute; top: 4px; left: 0; width: max-content; padding: 4px 8px; border-radius: 6px;
+        pointer-events: none; z-index: 1;
         background: var(--comfy-menu-bg, #222); border: 1px solid var(--border-color, #444); white-space: nowrap;
         font-size: 11px; display: grid; grid-template-columns: auto auto auto; gap: 0 6px; align-items: center; }
     .values[hidden] { display: none; }
@@ -32,78 +33,101 @@ export function percent(share) {
     return `${(100 * share).toFixed(size >= 0.0995 || size < 0.00005 ? 0 : size >= 0.00995 ? 1 : 2)} %`;
 }
 
-/**
- * A chart that is called `label`. `pointed(index)` is told which place of x is looked at, or null.
- *
- * Returns { root, draw, point, start, stop }: `draw({ axis, ticks, heads, lines, mark })` takes for each place of x
- * its `ticks` (two short texts, which `axis` names) and `heads` (a line above its values), and `lines` [{ name, values,
- * colour, dash }] with null where there is no value; `mark` is { at, text, colour }. `point(index)` puts the hairline
- * there.
- */
-export function chart(label, pointed = () => {}) {
-    const svg = drawn("svg", { tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": 0 });
-    const values = element("div", { className: "values", hidden: true, "aria-hidden": "true" });
-    const root = element("div", { className: "chart" }, svg, values);
-    const seen = new ResizeObserver(() => paint());
-    let data = null, at = null, places = null;
+/** A chart that is called `label`. `pointed(index)` is told which place of x is looked at, or null. */
+export class Chart {
+    #data = null;
+    #at = null;
+    #places = null;
+    #pointed;
+    #svg;
+    #values = element("div", { className: "values", hidden: true, "aria-hidden": "true" });
+    #seen = new ResizeObserver(() => this.#paint());
 
-    function paint() {
-        if (!data || !root.clientWidth) return;
-        places = placing(root.clientWidth, root.clientHeight, data);
-        svg.replaceChildren(...axes(places, data), ...marks(places, data.mark), ...data.lines.map(line => curve(places, line)),
-            drawn("line", { class: "hair", y1: TOP, y2: places.y(0), visibility: "hidden" }));
-        svg.setAttribute("aria-valuemax", data.ticks.length - 1);
-        point(at);
+    constructor(label, pointed = () => {}) {
+        this.#pointed = pointed;
+        this.#svg = drawn("svg", { tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": 0 });
+        this.root = element("div", { className: "chart" }, this.#svg, this.#values);
+        this.#svg.addEventListener("pointermove", event => this.#follow(event));
+        this.#svg.addEventListener("pointerleave", () => this.#go(null));
+        this.#svg.addEventListener("blur", () => this.#go(null));
+        this.#svg.addEventListener("keydown", event => this.#step(event));
     }
-    function point(index) {
-        at = index;
-        const hair = svg.querySelector(".hair");
-        if (!hair || !data) return;
-        values.hidden = index === null;
+
+    start() {
+        this.#seen.observe(this.root);
+    }
+
+    stop() {
+        this.#seen.disconnect();
+    }
+
+    /**
+     * Takes for each place of x its `ticks` (two short texts, which `axis` names) and `heads` (a line above its values)
+     * and `lines` [{ name, values, colour, dash }] with null where there is no value. `mark` is { at, text, colour }.
+     */
+    draw(given) {
+        this.#data = given;
+        if (this.#at !== null && this.#at >= given.ticks.length) this.#at = null;
+        this.#paint();
+    }
+
+    /** Puts the hairline at a place of x, or takes it away for null. */
+    point(index) {
+        this.#at = index;
+        const hair = this.#svg.querySelector(".hair");
+        if (!hair) return;
+        this.#values.hidden = index === null;
         hair.setAttribute("visibility", index === null ? "hidden" : "visible");
         if (index === null) return;
-        const x = places.x(index);
+        const x = this.#places.x(index);
         hair.setAttribute("x1", x);
         hair.setAttribute("x2", x);
-        const known = data.lines.filter(line => line.values[index] != null);
+        this.#tell(index, x);
+    }
+
+    /** Every value at a place, in words, beside the hairline where there is room, and never out of the chart. */
+    #tell(index, x) {
+        const { heads, lines } = this.#data, wide = this.root.clientWidth;
+        const known = lines.filter(line => line.values[index] != null);
         const rows = known.flatMap(line => [sample(line), element("span", { textContent: line.name }),
             element("span", { textContent: percent(line.values[index]) })]);
-        values.replaceChildren(element("b", { textContent: data.heads[index] }), ...rows);
-        // Beside the hairline where there is room, and never out of the chart.
-        const beside = x > root.clientWidth / 2 ? x - 8 - values.offsetWidth : x + 8;
-        values.style.left = `${Math.max(0, Math.min(beside, root.clientWidth - values.offsetWidth))}px`;
-        svg.setAttribute("aria-valuenow", index);
-        svg.setAttribute("aria-valuetext", [data.heads[index],
-            ...known.map(line => `${line.name} ${percent(line.values[index])}`)].join(", "));
+        this.#values.replaceChildren(element("b", { textContent: heads[index] }), ...rows);
+        const own = this.#values.offsetWidth, beside = x > wide / 2 ? x - 8 - own : x + 8;
+        this.#values.style.left = `${Math.max(0, Math.min(beside, wide - own))}px`;
+        const spoken = known.map(line => `${line.name} ${percent(line.values[index])}`);
+        this.#svg.setAttribute("aria-valuenow", index);
+        this.#svg.setAttribute("aria-valuetext", [heads[index], ...spoken].join(", "));
     }
-    function go(index) {
-        point(index);
-        pointed(index);
+
+    #paint() {
+        if (!this.#data || !this.root.clientWidth) return;
+        const data = this.#data;
+        const places = this.#places = placing(this.root.clientWidth, this.root.clientHeight, data);
+        const hair = drawn("line", { class: "hair", y1: TOP, y2: places.y(0), visibility: "hidden" });
+        const curves = data.lines.map(line => curve(places, line));
+        this.#svg.replaceChildren(...axes(places, data), ...marks(places, data.mark), ...curves, hair);
+        this.#svg.setAttribute("aria-valuemax", data.ticks.length - 1);
+        this.point(this.#at);
     }
-    svg.addEventListener("pointermove", event => {
-        if (!places) return;
-        const box = svg.getBoundingClientRect();
-        go(places.nearest((event.clientX - box.left) / box.width * root.clientWidth));
-    });
-    svg.addEventListener("pointerleave", () => go(null));
-    svg.addEventListener("blur", () => go(null));
-    svg.addEventListener("keydown", event => {
-        const last = data ? data.ticks.length - 1 : 0, here = at ?? -1;
+
+    #follow(event) {
+        if (!this.#places) return;
+        const box = this.#svg.getBoundingClientRect(); // on the screen, where the canvas may be zoomed
+        this.#go(this.#places.nearest((event.clientX - box.left) / box.width * this.root.clientWidth));
+    }
+
+    #step(event) {
+        const last = this.#data ? this.#data.ticks.length - 1 : 0, here = this.#at ?? -1;
         const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: last }[event.key];
         if (to === undefined) return;
         event.preventDefault();
-        go(Math.min(last, Math.max(0, to)));
-    });
-    return {
-        root, point,
-        draw(given) {
-            data = given;
-            if (at !== null && at >= data.ticks.length) at = null;
-            paint();
-        },
-        start: () => seen.observe(root),
-        stop: () => seen.disconnect(),
-    };
+        this.#go(Math.min(last, Math.max(0, to)));
+    }
+
+    #go(index) {
+        this.point(index);
+        this.#pointed(index);
+    }
 }
 
 function drawn(tag, properties = {}, ...children) {
@@ -138,7 +162,8 @@ function axes({ x, y, top, step, width, count }, { axis, ticks }) {
     const text = (words, x, y, anchor) => drawn("text", { x, y, "text-anchor": anchor }, words);
     const made = axis.map((name, line) => text(name, LEFT - 17, y(0) + 14 + 12 * line, "end"));
     for (let value = 0; value < top + step / 2; value += step) {
-        made.push(drawn("line", { class: "rule", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+        const ends = { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) };
+        made.push(drawn("line", { class: "rule", ...ends }),
             text(`${Number((100 * value).toPrecision(3))} %`, LEFT - 6, y(value) + 3, "end"));
     }
     const every = Math.max(1, Math.ceil(count * NEAR / (width - LEFT - RIGHT)));

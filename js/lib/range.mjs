@@ -8,8 +8,8 @@ export const RANGE_CSS = `
         pointer-events: none; }
     .range input::-webkit-slider-runnable-track { height: 18px; background: none; }
     .range input::-moz-range-track { background: none; }
-    .range input::-webkit-slider-thumb { appearance: none; pointer-events: auto; width: 12px; height: 16px; margin-top: 1px;
-        border: 0; border-radius: 4px; background: var(--input-text, #ddd); cursor: ew-resize; }
+    .range input::-webkit-slider-thumb { appearance: none; pointer-events: auto; width: 12px; height: 16px;
+        margin-top: 1px; border: 0; border-radius: 4px; background: var(--input-text, #ddd); cursor: ew-resize; }
     .range input::-moz-range-thumb { pointer-events: auto; width: 12px; height: 16px; border: 0; border-radius: 4px;
         background: var(--input-text, #ddd); cursor: ew-resize; }
     .range input:focus-visible { outline: none; }
@@ -21,8 +21,8 @@ export const RANGE_CSS = `
 
 /**
  * `names` are what the two thumbs are called. `moved()` is told while a thumb moves, `done()` after it.
- * Returns { root, set, values, touched, disable }: `set(most, [first, last])` gives it the values 0 to `most`, `touched()`
- * is whether a thumb was moved since, `disable(why)` says why it cannot be.
+ * Returns { root, set, values, touched, disable }: `set(most, [first, last])` gives it the values 0 to `most`,
+ * `touched()` is whether a thumb was moved since, `disable(why)` says why it cannot be.
  */
 export function range(names, moved, done) {
     const thumbs = names.map(name => element("input", { type: "range", min: 0, "aria-label": name }));

@@ -11,8 +11,9 @@ import { panel } from "./panel.mjs";
 
 const CSS = `
     :host { position: relative; }
-    .panel { position: absolute; inset: 0; display: flex; flex-direction: column; gap: 6px; padding: 8px; border-radius: 8px;
-        background: var(--comfy-menu-bg, #171718); } /* a ground of its own: nodes have all kinds of colours */
+    /* A ground of its own: nodes have all kinds of colours. */
+    .panel { position: absolute; inset: 0; display: flex; flex-direction: column; gap: 6px; padding: 8px;
+        border-radius: 8px; background: var(--comfy-menu-bg, #171718); }
     .panel > * { flex: none; }
     .panel > .fill { flex: 1; min-height: 0; }
     .quiet { color: var(--descrip-text, #999); }
@@ -28,16 +29,15 @@ const NATIVE = ["$$node-text-preview", "$$canvas-image-preview"]; // the front e
  * Registers the extension `name`: every node of the kind `kind` gets a panel of at least `size` = [width, height], and
  * shows there what its runs give.
  *
- * `view(root, node)` fills `root` and returns { show, start, stop }: `show(output)` is given the run's `ui`; `start`
- * and `stop`, if there are any, are called as the node comes into a graph and leaves it. Until there is a result the
- * panel says `empty`.
+ * `new View(root, node)` fills `root`. Its `show(output)` is given the run's `ui`; `start()` and `stop()`, if there are
+ * any, are called as the node comes into a graph and leaves it. Until there is a result the panel says `empty`.
  */
-export function results({ name, kind, size, css, empty, view }) {
+export function results({ name, kind, size, css, empty, View }) {
     const isOurs = node => node.comfyClass === kind && node.fluxDuetResult;
     app.registerExtension({
         name,
         nodeCreated(node) {
-            if (node.comfyClass === kind) hang(node, { name, size, css, empty, view });
+            if (node.comfyClass === kind) hang(node, { name, size, css, empty, View });
         },
         loadedGraphNode(node) {
             const output = isOurs(node) && (app.nodeOutputs?.[locator(node)] ?? remembered(node));
@@ -52,18 +52,18 @@ export function results({ name, kind, size, css, empty, view }) {
     });
 }
 
-function hang(node, { name, size, css, empty, view }) {
+function hang(node, { name, size, css, empty, View }) {
     const [width, height] = size;
     const { root, widget } = panel(node, name, { css: CSS + css, height });
     widget.options.getMaxHeight = undefined; // as much as the node has room for
-    widget.options.selectOn = ["focus"]; // a click in the panel leaves the selection as it is, in both renderers
+    widget.options.selectOn = []; // what is done in the panel leaves the selection as it is, in both renderers
     node.setSize([Math.max(width, node.size[0]), Math.max(node.computeSize()[1], node.size[1])]);
     keepToItself(root);
 
     const filled = element("div", { className: "fill", hidden: true });
     const message = element("div", { className: "message quiet", role: "status", textContent: empty });
     root.append(message, filled);
-    const shown = view(filled, node);
+    const shown = new View(filled, node);
     node.hideOutputImages = true; // Vue nodes
     node.fluxDuetResult = output => {
         hideNative(node, output);

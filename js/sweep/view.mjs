@@ -2,10 +2,10 @@
 // One cursor runs through all three: a place among the switches.
 
 import { fileUrl } from "../lib/asking.mjs";
-import { CHART_CSS, chart, lineColour, percent } from "../lib/chart.mjs";
+import { CHART_CSS, Chart, lineColour, percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { ROADS } from "../lib/palette.mjs";
-import { STRIP_CSS, filmStrip } from "./strip.mjs";
+import { FilmStrip, STRIP_CSS } from "./strip.mjs";
 
 export const SIZE = [460, 390];
 export const TEXTS = {
@@ -25,7 +25,8 @@ const HUES = {
 export const CSS = `
     .view { display: flex; flex-direction: column; gap: 6px; height: 100%; }
     .finding { max-height: 4.3em; overflow: auto; }
-    .middle { flex: 1; min-height: 0; display: grid; grid-template: minmax(0, 1fr) / minmax(0, 2fr) minmax(0, 3fr); gap: 8px; }
+    .middle { flex: 1; min-height: 0; display: grid; gap: 8px;
+        grid-template: minmax(0, 1fr) / minmax(0, 2fr) minmax(0, 3fr); }
     .middle.bare { grid-template-columns: 1fr; }
     .large { margin: 0; min-height: 0; display: flex; flex-direction: column; gap: 3px; }
     .large .frame { flex: 1; min-height: 0; position: relative; }
@@ -37,61 +38,80 @@ export const CSS = `
     ${STRIP_CSS} ${CHART_CSS}
 `;
 
-export function sweepView(root) {
-    const finding = element("div", { className: "finding scrolls" });
-    const told = element("div", { className: "told", role: "status" });
-    const image = element("img", { alt: TEXTS.large });
-    const caption = element("figcaption", { className: "quiet" });
-    const large = element("figure", { className: "large" }, element("div", { className: "frame" }, image), caption);
-    const plot = chart(TEXTS.chart, look);
-    const strip = filmStrip({ looked: look, chosen: at => look(chosen = at), missing: () => told.textContent = TEXTS.gone });
-    const middle = element("div", { className: "middle" }, large, plot.root);
-    root.append(element("div", { className: "view" }, finding, strip.root, middle, told));
-    let swept = null, chosen = 0;
+export class SweepView {
+    #swept = null;
+    #chosen = 0;
+    #finding = element("div", { className: "finding scrolls" });
+    #told = element("div", { className: "told", role: "status" });
+    #image = element("img", { alt: TEXTS.large });
+    #caption = element("figcaption", { className: "quiet" });
+    #large = element("figure", { className: "large" },
+        element("div", { className: "frame" }, this.#image), this.#caption);
+    #plot = new Chart(TEXTS.chart, at => this.#look(at));
+    #strip = new FilmStrip(at => this.#look(at), at => this.#choose(at), () => this.#told.textContent = TEXTS.gone);
+    #middle = element("div", { className: "middle" }, this.#large, this.#plot.root);
+
+    constructor(root) {
+        root.append(element("div", { className: "view" }, this.#finding, this.#strip.root, this.#middle, this.#told));
+    }
+
+    show(output) {
+        const swept = this.#swept = output.flux_duet_sweep[0];
+        this.#finding.textContent = [swept.sentence, swept.kind].filter(Boolean).join(" ");
+        this.#told.textContent = "";
+        this.#large.hidden = !swept.frames.length;
+        this.#middle.classList.toggle("bare", this.#large.hidden);
+        const names = swept.step.map((_, at) => `${this.#head(at)}, ${this.#when(at)}`);
+        this.#strip.show(swept.frames.map(fileUrl), swept, names, HUES[swept.road]);
+        this.#draw(names);
+        this.#chosen = Math.round(swept.decided ?? 0);
+        this.#look(null);
+    }
+
+    start() {
+        this.#plot.start();
+    }
+
+    stop() {
+        this.#plot.stop();
+    }
+
+    #choose(at) {
+        this.#chosen = at;
+        this.#look(at);
+    }
 
     /** At a place among the switches, or back at the chosen one. */
-    function look(place) {
-        if (!swept) return;
-        const at = place ?? chosen;
-        strip.mark(at);
-        plot.point(place);
-        if (swept.frames.length) image.src = fileUrl(swept.frames[at]);
-        const lines = [`${head(at)}: ${when(at)}`];
-        if (swept.way[at] !== null) lines.push(TEXTS.went(swept.way[at]));
-        caption.replaceChildren(...lines.map(line => element("div", { textContent: line })));
+    #look(place) {
+        if (!this.#swept) return;
+        const at = place ?? this.#chosen, { frames, way } = this.#swept;
+        this.#strip.mark(at);
+        this.#plot.point(place);
+        if (frames.length) this.#image.src = fileUrl(frames[at]);
+        const lines = [`${this.#head(at)}: ${this.#when(at)}`, ...way[at] === null ? [] : [TEXTS.went(way[at])]];
+        this.#caption.replaceChildren(...lines.map(line => element("div", { textContent: line })));
     }
-    function head(at) {
+
+    #head(at) {
+        const { step } = this.#swept;
         if (at === 0) return TEXTS.first;
-        return at === swept.step.length - 1 ? TEXTS.last : TEXTS.from(swept.step[at]);
+        return at === step.length - 1 ? TEXTS.last : TEXTS.from(step[at]);
     }
-    function when(at) {
-        return `${TEXTS.sigma} ${swept.sigma[at].toFixed(2)}, ${swept.percent[at].toFixed(0)} % ${TEXTS.time}`;
+
+    #when(at) {
+        const { sigma, percent } = this.#swept;
+        return `${TEXTS.sigma} ${sigma[at].toFixed(2)}, ${percent[at].toFixed(0)} % ${TEXTS.time}`;
     }
-    function draw() {
-        const hue = HUES[swept.road];
-        plot.draw({
+
+    #draw(heads) {
+        const { step, sigma, road, decided, to_a, to_b } = this.#swept, hue = HUES[road];
+        this.#plot.draw({
             axis: [TEXTS.step, TEXTS.sigma],
-            ticks: swept.step.map((step, at) => [`${step}`, swept.sigma[at].toFixed(2)]),
-            heads: swept.step.map((_, at) => `${head(at)}, ${when(at)}`),
-            lines: [{ name: TEXTS.toA, values: swept.to_a, colour: hue },
-                { name: TEXTS.toB, values: swept.to_b, colour: "var(--descrip-text, #999)", dash: "7 4" }],
-            mark: swept.decided === null ? null : { at: swept.decided, text: TEXTS.decided, colour: hue },
+            ticks: step.map((number, at) => [`${number}`, sigma[at].toFixed(2)]),
+            heads,
+            lines: [{ name: TEXTS.toA, values: to_a, colour: hue },
+                { name: TEXTS.toB, values: to_b, colour: "var(--descrip-text, #999)", dash: "7 4" }],
+            mark: decided === null ? null : { at: decided, text: TEXTS.decided, colour: hue },
         });
     }
-    return {
-        show(output) {
-            [swept] = output.flux_duet_sweep;
-            finding.textContent = [swept.sentence, swept.kind].filter(Boolean).join(" ");
-            told.textContent = "";
-            large.hidden = !swept.frames.length;
-            middle.classList.toggle("bare", large.hidden);
-            chosen = Math.round(swept.decided ?? 0);
-            const names = swept.step.map((_, at) => `${head(at)}, ${when(at)}`);
-            strip.show(swept.frames.map(fileUrl), swept, names, HUES[swept.road]);
-            draw();
-            look(null);
-        },
-        start: plot.start,
-        stop: plot.stop,
-    };
 }

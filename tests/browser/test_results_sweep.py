@@ -19,6 +19,7 @@ def shown(front):
         for (const node of app.graph.nodes.filter(node => node.comfyClass === '{KIND}' && node !== {NODE}))
             app.graph.remove(node);
         {NODE}.widgets.find(widget => widget.name === 'steps').value = 5;
+        app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState();
     }}""")
     kind, detail = front.queue()
     assert kind == "execution_success", detail
@@ -87,6 +88,6 @@ def test_pictures_that_are_gone_are_told_after_a_reload(shown):
     shown.page.reload()
     shown.page.wait_for_function(f"() => window.app?.graph && {NODE}")
     in_view(shown)
-    assert shown.page.locator(".finding").inner_text() == before
+    assert shown.page.locator(".finding").first.inner_text() == before
     shown.page.get_by_text("The pictures are no longer on the server. Run the workflow again").wait_for()
     shown.errors.clear()  # the browser's own lines about the 404s
