@@ -117,8 +117,9 @@ SNAP = """async ([sigmas, shift]) => {
 
 
 @pytest.mark.parametrize("plan", [
-    {"steps": 20}, {"steps": 28, "scheduler": "official", "width": 768, "height": 512},
-    {"steps": 13, "scheduler": "beta"}, {"steps": 150}, {"steps": 4, "shift": None}, {"steps": 12, "denoise": 0.45}], ids=str)  # fmt: skip
+    {"steps": 20}, {"steps": 150}, {"steps": 4, "shift": None}, {"steps": 12, "denoise": 0.45},
+    {"steps": 28, "scheduler": "official", "width": 768, "height": 512}, {"steps": 13, "scheduler": "beta"},
+], ids=str)  # fmt: skip
 def test_a_border_that_snaps_to_a_step_acts_from_this_step_on(front, plan):
     shift = plan.get("shift", 1.15)
     sigmas = front.server.post("/flux_duet/sigmas", plan)["sigmas"]
