@@ -75,11 +75,14 @@ function sizeOf(maker, latent) {
     return width > 0 && height > 0 ? { width, height } : null;
 }
 
+// ComfyUI's nodes that change a model's shift.
+const PATCHES = { ModelSamplingFlux: patchedShift };
+
 /** The shift of the model that runs, as its files and the nodes on its way say: { shift, told }. */
 function modelOf(node, maker) {
     const { model } = TEXTS.run;
     for (const at of modelsOf([node, maker, ...samplers(node)])) {
-        const shift = at.comfyClass === "ModelSamplingFlux" ? patchedShift(at) : NaN;
+        const shift = PATCHES[at.comfyClass]?.(at);
         if (Number.isFinite(shift)) return { shift, told: model.patched(Number(shift.toFixed(3))) };
         if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, told: model.schnell };
     }
