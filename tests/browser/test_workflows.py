@@ -27,7 +27,7 @@ def parsed(path: Path) -> dict:
 
 
 def pictured(prompt: dict) -> list[str]:
-    """The nodes that show the pictures."""
+    """The native nodes that show pictures; ours show them in panels, which have tests of their own."""
     return [node for node, data in prompt.items() if data["class_type"] in ("SaveImage", "PreviewImage")]
 
 
@@ -67,7 +67,7 @@ def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path
     assert kind == "execution_success", detail
     front.fit()  # the picture of a node that is out of sight is not loaded
     outputs = front.server.get(f"/history/{detail['prompt_id']}")[detail["prompt_id"]]["outputs"]
-    assert nodes
+    assert any(output.get("images") for output in outputs.values())
     for node in nodes:
         front.page.wait_for_function(f"id => ({PICTURES})(id)?.length", arg=node)
         (file,) = outputs[node]["images"]
