@@ -1,0 +1,32 @@
+"""The nodes' help pages: each has its node's picture, and none a picture that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "js" / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+LINK = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_its_node(page):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert f"images/nodes/{page.stem}.jpg" in [target for _, target in links], "dev.py run devtools.portraits"
+    for alternative, target in links:
+        assert (DOCS / target).is_file(), target
+        assert alternative.strip(), f"{target} has no text for those who do not see it"
+
+
+def test_every_picture_is_on_a_page_and_none_is_large():
+    linked = {DOCS / target for page in PAGES for _, target in LINK.findall(page.read_text(encoding="utf-8"))}
+    pictures = {path for path in (DOCS / "images").rglob("*") if path.is_file()}
+    assert pictures == linked
+    assert max(path.stat().st_size for path in pictures) < 150_000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_says_when_not_to_use_the_node(page):
+    text = page.read_text(encoding="utf-8")
+    assert "not for" in text.lower()
