@@ -20,9 +20,20 @@ def _page(_browser, comfy_server, request):
     page.close()
 
 
+# The front end keeps widgets' values by graph and node, and a cleared graph's id is always the same.
+EMPTY = """() => {
+    app.graph.clear();
+    app.graph.id = crypto.randomUUID();
+    sessionStorage.clear();
+}"""
+
+
 @pytest.fixture
 def front(_page):
-    """The page with an empty graph and no complaint."""
-    _page.page.evaluate("() => app.graph.clear()")
+    """The page as a user opens it: an empty graph and no panel beside it, no other test's results
+    or pointer and no complaint."""
+    _page.page.evaluate(EMPTY)
+    _page.set("Comfy.RightSidePanel.IsOpen", False)
+    _page.page.mouse.move(0, 0)
     _page.errors.clear()
     return _page
