@@ -1,8 +1,7 @@
 // The picker on a node: a strip for each of its lists of blocks, with the presets beside it.
 
-import { api } from "../../../scripts/api.js";
 import { element, styles } from "../lib/dom.mjs";
-import { chain, isPlaced, lives } from "../lib/life.mjs";
+import { chain, keepUp } from "../lib/life.mjs";
 import { MENU_CSS, menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
@@ -126,17 +125,10 @@ export class Picker {
         watch(node, this.lists.map(list => list.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(() => node.graph && refresh()));
-        const stop = () => {
-            api.removeEventListener("graphChanged", heard);
+        keepUp(node, refresh, () => {
             this.tip.hide();
             this.menu.close();
-        };
-        const heard = () => isPlaced(node) ? refresh() : stop();
-        const start = () => {
-            api.addEventListener("graphChanged", heard);
-            refresh();
-        };
-        lives(node, start, stop);
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 // A node's life, as features take part in it.
 
+import { api } from "../../../scripts/api.js";
+
 /** Calls `then` with the same arguments after what the node does already when `name` happens to it. */
 export function chain(node, name, then) {
     const before = node[name];
@@ -25,6 +27,20 @@ export function lives(node, start, stop) {
         if (isAlive) stop();
         isAlive = false;
     });
+}
+
+/** Calls `refresh` when the node comes into a graph and whenever that changes, and `end` when it has left. */
+export function keepUp(node, refresh, end) {
+    const stop = () => {
+        api.removeEventListener("graphChanged", heard);
+        end();
+    };
+    const heard = () => isPlaced(node) ? refresh() : stop();
+    const start = () => {
+        api.addEventListener("graphChanged", heard);
+        refresh();
+    };
+    lives(node, start, stop);
 }
 
 /** Whether the node is in the open workflow. What is in a subgraph is not told when the workflow is closed. */

@@ -1,9 +1,8 @@
 // The timeline on a node: two tracks, a ruler, and a line that says which run it is drawn for.
 
-import { api } from "../../../scripts/api.js";
 import { ask, asker } from "../lib/asking.mjs";
 import { element } from "../lib/dom.mjs";
-import { chain, isPlaced, lives } from "../lib/life.mjs";
+import { chain, keepUp } from "../lib/life.mjs";
 import { menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
@@ -133,19 +132,12 @@ export class Timeline {
         watch(node, this.roads.map(road => road.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(refresh)); // the link is not there yet
-        const stop = () => {
-            api.removeEventListener("graphChanged", heard);
+        keepUp(node, refresh, () => {
             this.asking.stop();
             this.#asked = "";
             this.tip.hide();
             this.menu.close();
-        };
-        const heard = () => isPlaced(node) ? refresh() : stop();
-        const start = () => {
-            api.addEventListener("graphChanged", heard);
-            refresh();
-        };
-        lives(node, start, stop);
+        });
     }
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import comfy.model_sampling
@@ -12,8 +13,8 @@ import torch
 from aiohttp import web
 
 from ..request import Refused, answered
-from .sampling import OFFICIAL, SCHEDULERS
-from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
+from .sampling import OFFICIAL, SCHEDULERS, noise_levels
+from .schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 LONGEST = 10_000  # steps of the whole schedule, of which denoise takes the last
@@ -61,19 +62,8 @@ def checked(asked: Any) -> dict[str, Any]:
 
 
 def _answer(plan: dict[str, Any]) -> str:
-    return json.dumps({"sigmas": [round(sigma, 9) for sigma in noise_levels(plan)]})
-
-
-def noise_levels(plan: dict[str, Any]) -> list[float]:
-    """sigma [steps + 1] of a sampler's run, as MMDiT Sampler and KSampler make it."""
-    # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
-    extra = plan["sampler"] in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
-
-    def sigmas_of(steps: int) -> torch.Tensor:
-        found = _schedule(plan, steps + extra)
-        return torch.cat([found[:-2], found[-1:]]) if extra else found
-
-    return denoised(sigmas_of, plan["steps"], plan["denoise"]).tolist()
+    found = noise_levels(partial(_schedule, plan), plan["sampler"], plan["steps"], plan["denoise"])
+    return json.dumps({"sigmas": [round(sigma, 9) for sigma in found.tolist()]})
 
 
 def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import comfy.sample
@@ -95,15 +96,20 @@ def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
         )
     params = flux_params(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
-    steps = plan.steps
+    found = noise_levels(lambda steps: flux_sigmas(steps, mu), plan.sampler, plan.steps, plan.denoise)
+    return found.to(model.load_device)
+
+
+def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, denoise: float) -> Tensor:
+    """sigma [steps + 1] of a sampler's run, as KSampler makes it of a schedule: steps -> sigma [steps + 1]."""
     # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
-    extra = plan.sampler in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
+    extra = sampler in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
 
     def sigmas_of(steps: int) -> Tensor:
-        sigmas = flux_sigmas(steps + extra, mu)
+        sigmas = schedule(steps + extra)
         return torch.cat([sigmas[:-2], sigmas[-1:]]) if extra else sigmas
 
-    return denoised(sigmas_of, steps, plan.denoise).to(model.load_device)
+    return denoised(sigmas_of, steps, denoise)
 
 
 def check_widths(model, conditioning: list, name: str) -> None:

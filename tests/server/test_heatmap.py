@@ -2,25 +2,19 @@
 
 import base64
 import json
-import urllib.error
-import urllib.request
 
 import numpy
 import pytest
 from safetensors.numpy import load_file
+
+from flux_duet.tests.server import asking
 
 URL = "/flux_duet/heatmap"
 NAME = "0" * 32
 
 
 def ask(server, body, kind="application/json") -> tuple[int, dict]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(server.url + URL, data, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    return asking.ask(server, URL, body, kind)
 
 
 def shown(workflow, **inputs) -> str:

@@ -1,22 +1,15 @@
 """POST /flux_duet/sigmas: a run's noise levels, as the samplers make them, and nothing else that a request may ask."""
 
-import json
-import urllib.error
-import urllib.request
 
 import pytest
+
+from flux_duet.tests.server import asking
 
 URL = "/flux_duet/sigmas"
 
 
 def ask(server, body, kind="application/json") -> tuple[int, dict]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(server.url + URL, data, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    return asking.ask(server, URL, body, kind)
 
 
 def sigmas(server, **plan) -> list[float]:

@@ -1,10 +1,10 @@
 """POST /flux_duet/tokens: Inspector's answer while a prompt is typed, and nothing else that a request may ask."""
 
 import json
-import urllib.error
-import urllib.request
 
 import pytest
+
+from flux_duet.tests.server import asking
 
 URL = "/flux_duet/tokens"
 JSON = "application/json"
@@ -12,13 +12,7 @@ TEXT = "a (red:1.5) circle, \U0001f98a \u6771\u4eac (at night) \\(plain\\), " + 
 
 
 def ask(server, body, kind=JSON) -> tuple[int, dict]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(server.url + URL, data, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    return asking.ask(server, URL, body, kind)
 
 
 def utf16(text: str, at: int) -> int:
