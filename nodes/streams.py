@@ -15,12 +15,34 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
+class AttnMask:
+    """ComfyUI's `attention_mask` of a CONDITIONING: what is added to the logits between all of its tokens.
+
+    `values` [B, L + h * w, L + h * w], the L rows of `txt` first; `size` is (h, w), the picture as the mask has it
+    (ComfyUI stretches that part over the real picture). StyleModelApply (Redux) makes one with `attn_bias`.
+    """
+
+    values: Tensor
+    size: tuple[int, int]
+
+    @property
+    def image(self) -> int:
+        return self.size[0] * self.size[1]
+
+    @property
+    def rows(self) -> int:
+        """How many rows of `txt` it is for."""
+        return self.values.shape[-1] - self.image
+
+
+@dataclass(frozen=True, eq=False)
 class Span:
     """One encoding, and what ComfyUI keeps beside it in a CONDITIONING.
 
     `extras` are CONDITIONING keys other than `pooled_output` and `guidance`: hooks, time ranges, masks, ControlNets.
     They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
     `bias` [B, L] is T5's alone: what the attention adds to the logits of each row, where weights act there.
+    `attn_mask` is T5's alone too, because it is for its rows: another text has another mask, or none.
     `controls` are what else this road asks of the model (regions, routes, timelines): see condition/controls.py.
     """
 
@@ -28,6 +50,7 @@ class Span:
     extras: Mapping[str, Any] = field(default_factory=dict)
     bias: Tensor | None = None
     controls: tuple[Any, ...] = ()
+    attn_mask: AttnMask | None = None
 
 
 @dataclass(frozen=True)

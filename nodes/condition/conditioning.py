@@ -12,7 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
-from .controls import TXT, VEC, Bias, of, put, take
+from . import attn_masks
+from .controls import TXT, VEC, Bias, Made, of, put
+from .following import followed
 
 # ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
 START, END = "clip_start_percent", "clip_end_percent"
@@ -33,7 +35,8 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     """
     entries = []
     for vec_span, txt_span, extras in paired(vec.spans, txt.spans, merges or {}):
-        extras = put(extras, (*of(txt_span), *of(vec_span)))
+        extras = {**extras, **attn_masks.as_extras(txt_span.attn_mask)}
+        extras = put(extras, (*of(txt_span), *of(vec_span)), Made(txt_span.tensor, vec_span.tensor))
         guided = {"guidance": None if guidance < 0 else guidance}
         entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
     return entries
@@ -62,14 +65,15 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
-        extras, controls = take(rest)
+        extras, controls = followed(tensor, entry["pooled_output"], rest)
+        extras, attn_mask = attn_masks.taken(extras, tensor.shape[1])
         bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
         roads = {
             road: tuple(each for each in controls if each.road == road and not isinstance(each, Bias))
             for road in (VEC, TXT)
         }
         vecs.append(Span(entry["pooled_output"], extras, controls=roads[VEC]))
-        txts.append(Span(tensor, extras, bias, roads[TXT]))
+        txts.append(Span(tensor, extras, bias, roads[TXT], attn_mask))
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 
@@ -123,7 +127,7 @@ def _untimed(span: Span) -> dict[str, Any]:
 def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge]) -> dict[str, Any]:
     out = {**a, **b}
     for key in a.keys() & b.keys():
-        if _same(a[key], b[key]):
+        if same(a[key], b[key]):
             continue
         if key not in merges:
             raise ValueError(
@@ -134,7 +138,8 @@ def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Mer
     return out
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether two extras are the same."""
     # Tensors and ComfyUI's objects count as the same only when they are one object: comparing them costs, or raises.
     plain = (int, float, str, bool, type(None))
     return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)

@@ -8,7 +8,7 @@ from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import AFTER, BEFORE, ClipNegative
-from flux_duet.nodes.condition.controls import Shift, asked_for, take
+from flux_duet.nodes.condition.controls import Shift, asked_for, controls_of
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
@@ -243,7 +243,7 @@ def test_guidance_after_the_mlp_is_the_published_sum(model):
     """vec + w (vector_in(c+) - vector_in(c-)) in the named blocks, nothing in the last layer."""
     flux = model.model.diffusion_model
     out = ClipNegative.execute(CLIP_A, CLIP_B, 3.0, blocks="1-", positive=vec(9))[0]
-    (shift,) = take(prompt(A, out)[0][1])[1]
+    (shift,) = controls_of(prompt(A, out)[0][1])
     assert isinstance(shift, Shift)
     from flux_duet.nodes.sample.modulation import difference
 
@@ -251,7 +251,7 @@ def test_guidance_after_the_mlp_is_the_published_sum(model):
     expected = 3.0 * (parts[0] - parts[1])
     assert torch.allclose(difference(shift, CLIP_A.spans[0].tensor, flux.vector_in), expected, atol=1e-5)
     own = ClipNegative.execute(CLIP_A, CLIP_B, 3.0, blocks="1-")[0]
-    (shift,) = take(prompt(A, own)[0][1])[1]
+    (shift,) = controls_of(prompt(A, own)[0][1])
     parts = [flux.vector_in(each.spans[0].tensor) for each in (CLIP_A, CLIP_B)]
     moved = difference(shift, CLIP_A.spans[0].tensor, flux.vector_in)
     assert torch.allclose(moved, 3.0 * (parts[0] - parts[1]), atol=1e-5)

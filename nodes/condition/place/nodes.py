@@ -69,7 +69,7 @@ class Region(io.ComfyNode):
     def execute(
         cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
-        kind = Text(0, strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
+        kind = Text(strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
         return io.NodeOutput(placing.region(base, region, mask, kind))
 
 
@@ -144,7 +144,7 @@ class NegativeTxt(io.ComfyNode):
         cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
         limits = {"blocks": Blocks.parse(blocks), "when": Range.parse(start, end)}
-        return io.NodeOutput(placing.against(txt, negative, Against(0, scale=scale, tau=tau, alpha=alpha, **limits)))
+        return io.NodeOutput(placing.against(txt, negative, Against(scale=scale, tau=tau, alpha=alpha, **limits)))
 
 
 NODES = [Region, Route, NegativeTxt]

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...streams import ClipVec, Span, Stream, T5Text
+from .. import attn_masks
 from ..blend.rows import rows_of
-from ..conditioning import SIGMA_END, SIGMA_START, START, during
-from ..controls import ClipTimeline, Cue, Only, T5Timeline, put, take
+from ..conditioning import SIGMA_END, SIGMA_START, START, during, same
+from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, put, take
+from ..following import followed
 from .clock import END as END_POINT
 from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
 from .clock import START as START_POINT
@@ -44,7 +46,26 @@ def scheduled(entries: Sequence[Entry], streams: Sequence[Stream], clock: Clock,
             "Prompt Schedule: a prompt with regions, routes or negatives of its own cannot fade. Switch to it with a "
             "single time, such as @8."
         )
+    _check_extras(spans)
     return type(streams[0])((replace(spans[0], controls=(kind(tuple(cues)),), bias=None),))
+
+
+def _check_extras(spans: Sequence[Span]) -> None:
+    """Raises ValueError for what prompts of one timeline carry each for itself: a CONDITIONING has one of each."""
+    if any(span.attn_mask is not None for span in spans):
+        raise ValueError(
+            "Prompt Schedule: a T5 prompt carries an attention mask (Redux with attn_bias), which is for its rows "
+            "alone. Schedule the prompts without it and apply Redux to what comes out, or set the times in percent."
+        )
+    first, *others = spans
+    for other in others:
+        for key in first.extras.keys() | other.extras.keys():
+            if not same(first.extras.get(key), other.extras.get(key)):
+                raise ValueError(
+                    f"Prompt Schedule: the prompts of a timeline differ in '{key}', which other nodes have set. A "
+                    "timeline in steps, or with fades, carries one for all of its prompts: set it after Prompt "
+                    "Schedule, or use percent without fades."
+                )
 
 
 def _around_fades(entries: Sequence[Entry], spans: Sequence[Span]):
@@ -87,7 +108,13 @@ def only(conditioning: list, when: Range) -> list:
     """A CONDITIONING that counts in a part of the run alone."""
     if when.is_all:
         return conditioning
-    return [[txt, put(entry, (*take(entry)[1], Only(when)))] for txt, entry in conditioning]
+    out = []
+    for txt, entry in conditioning:
+        _, cond = take(entry)
+        vec = entry.get("pooled_output")
+        made = cond.made if cond else Made(txt, vec)
+        out.append([txt, put(entry, (*controls_of(entry), Only(when)), made)])
+    return out
 
 
 # ---- the prompt at one point
@@ -102,13 +129,16 @@ def at(conditioning: list, point: Point, clock: Clock) -> list:
     moment = Moment(1.0 if isinstance(clock, _Edge) else min(clock.sigma(point), 1e8), clock)
     found = []
     for txt, entry in conditioning:
-        rest, controls = take(entry)
+        rest, controls = followed(txt, entry.get("pooled_output"), entry)
         if not _holds(rest, moment) or any(not each.when.holds(moment) for each in controls if isinstance(each, Only)):
             continue
         lasting = tuple(each for each in controls if not isinstance(each, Only))
-        vec, txt, lasting = resolve(rest.get("pooled_output"), txt, lasting, moment)
-        rest = {key: value for key, value in rest.items() if key not in _RANGES}
-        found.append([txt, put({**rest, "pooled_output": vec}, lasting)])
+        now = resolve(rest.get("pooled_output"), txt, lasting, moment)
+        rest, mask = attn_masks.taken({key: value for key, value in rest.items() if key not in _RANGES}, txt.shape[1])
+        if mask is not None and now.played is not None:
+            mask = replace(mask, values=attn_masks.replaced(mask.values, *now.played))
+        rest = {**rest, **attn_masks.as_extras(mask), "pooled_output": now.vec}
+        found.append([now.txt, put(rest, now.controls, Made(now.txt, now.vec))])
     if not found:
         raise ValueError(f"Prompt at Step: no prompt of this CONDITIONING is on at {point}.")
     return found

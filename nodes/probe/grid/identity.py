@@ -20,7 +20,6 @@ import comfy.sd
 import comfy.weight_adapter
 import comfyui_version
 import torch
-from comfy.patcher_extension import WrappersMP
 
 from ...condition.controls import KEY
 from ...encode.keep.remember import Untold, file_at, told
@@ -32,7 +31,6 @@ _LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config
 _OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
 _SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
 _FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic")
-_DUET = (WrappersMP.CALC_COND_BATCH, KEY)
 
 
 def of_model(model) -> str | None:
@@ -102,8 +100,8 @@ def _settings(model) -> list:
 
 
 def _acting(kinds: Mapping[str, Mapping[str, list]]) -> bool:
-    """Whether there is any wrapper; Apply Duet's does nothing to what has no controls, and MMDiT Sampler's is its."""
-    return any(each for kind, keyed in kinds.items() for key, each in keyed.items() if (kind, key) != _DUET)
+    """Whether there is any wrapper; Apply Duet's do nothing to what has no controls, and MMDiT Sampler's are its."""
+    return any(each for keyed in kinds.values() for key, each in keyed.items() if key != KEY)
 
 
 def _sampling(sampling) -> list:

@@ -13,9 +13,9 @@ from uuid import uuid5
 import torch
 from torch import Tensor
 
-from ...condition.controls import MODEL_CONDS, TXT, VEC, Bias, Controls, Shift, Text, of, ready, take
+from ...condition.controls import MODEL_CONDS, TXT, VEC, Bias, Controls, Shift, Text, controls_of, of, ready
 from ...condition.place.blocks import Blocks
-from ...condition.place.placing import stacked
+from ...condition.place.placing import with_text
 from ...streams import Span, Stream
 
 Entry = Mapping[str, Any]
@@ -70,7 +70,7 @@ def is_null(entry: Entry, road: str, null: Null) -> bool:
     """Whether a prompt says exactly what the null says, so that there is nothing to ask."""
     said = own(entry, road)
     text = null.like(said, road)
-    if text.shape[1:] != said.shape[1:] or any(each.road == road for each in take(entry)[1]):
+    if text.shape[1:] != said.shape[1:] or any(each.road == road for each in controls_of(entry)):
         return False
     return torch.equal(text.expand_as(said) if text.shape[0] == 1 else text, said)
 
@@ -82,12 +82,12 @@ def without(entry: Entry, road: str, null: Null) -> Entry:
 
 def said(entry: Entry, road: str, text: Tensor) -> Entry:
     """An entry that says `text` on a road, and nothing beside."""
-    return _with(entry, road, text, tuple(each for each in take(entry)[1] if each.road != road))
+    return _with(entry, road, text, tuple(each for each in controls_of(entry) if each.road != road))
 
 
 def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
     """An entry of which some blocks see the null on a road, and all others what it says."""
-    controls, text = take(entry)[1], own(entry, road)
+    controls, text = controls_of(entry), own(entry, road)
     other = null.like(text, road)
     here, beside = ([each for each in controls if (each.road == road) is same] for same in (True, False))
     if road == VEC:
@@ -103,7 +103,7 @@ def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
         return _with(entry, road, base, (*controls, shift))
     bias = next((each.columns for each in here if isinstance(each, Bias)), None)
     span = Span(text, bias=bias, controls=tuple(each for each in here if not isinstance(each, Bias)))
-    over = stacked(span, Span(other), Text(other.shape[1], blocks=blocks))
+    over = with_text(span, Span(other), Text(blocks=blocks))
     return _with(entry, road, over.tensor, (*of(over), *beside))
 
 
