@@ -81,7 +81,7 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         return entry
     rest, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
     attn_masks.taken(rest, entry["cross_attn"].shape[1])  # raises for a mask that is not for these rows
-    return put({MODEL_CONDS: {}, **rest}, controls)
+    return {MODEL_CONDS: {}, **put(rest, controls)}
 
 
 # ---- at a moment of the run

@@ -44,7 +44,7 @@ def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weig
     """
     spans = []
     for own, others in _together("Blend CLIP", mode, VEC_MODES, vec, given):
-        tensors = {name: other.tensor for name, other in others.items()}
+        tensors = {name: rows.same_batch(own.tensor, other.tensor)[1] for name, other in others.items()}
         mixed = VEC_MODES[mode].mix(own.tensor, tensors.get(OTHER), tensors.get(EMPTY), weight)
         spans.append(replace(own, tensor=mixed))
     return ClipVec(tuple(spans))

@@ -75,6 +75,7 @@ def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: fl
             tensor = towards(*_alike(own.tensor, wanted, away.tensor), weight)
             spans.append(replace(own, tensor=tensor, extras=extras))
             continue
+        same_batch(own.tensor, away.tensor)  # raises for batches of two sizes
         others = [away.tensor] if positive is None else [away.tensor, wanted]
         weights = (-weight,) if positive is None else (-weight, weight)
         moved = replace(
@@ -164,6 +165,6 @@ def _texts(span: Span) -> list[Text]:
 def _no_timeline(span: Span) -> None:
     if any(isinstance(each, Timeline) for each in span.controls):
         raise ValueError(
-            "Got a stream with a timeline in steps or with fades, which is only played while the picture is sampled. "
+            "Got a prompt with a timeline in steps or with fades, which is only played while the picture is sampled. "
             "Set regions, routes, negatives and blends on the prompts first, then schedule what comes out."
         )
