@@ -116,7 +116,9 @@ def write(path, tensors, **changes):
 
 
 GOOD = torch.zeros(1, 768)
-NAN = torch.full((1, 768), float("nan"))
+NAN_, SIGMAS = float("nan"), {"timestep_start": 1.0, "timestep_end": -float("inf")}
+NAN = torch.full((1, 768), NAN_)
+METHOD = {"reference_latents_method": "eval"}
 
 
 def one_road(**said):
@@ -142,8 +144,15 @@ HOSTILE = {
     "not a number": ({"vec/0": NAN}, {}, "not finite"),
     "infinity": ({"vec/0": NAN.nan_to_num(float("inf"))}, {}, "not finite"),
     "weights of a vec": ({"vec/0": GOOD, "vec/0/bias": torch.zeros(1, 768)}, {}, "expected one for each token"),
-    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "carries more than"),
-    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "not a number from"),
+    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "'control' .str., which"),
+    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "expected a number"),
+    "half a time": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"timestep_start": 1.0}])}, "expected both"),
+    "an infinite sigma": ({"vec/0": GOOD}, {"vec": one_road(extras=[SIGMAS])}, "'timestep_end' with -inf"),
+    "a strength that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": NAN_}])}, "'strength' with nan"),
+    "a number too long": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": 10**400}])}, "'strength' with 1000"),
+    "a switch that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"default": 1}])}, "'default' with 1"),
+    "a word that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[METHOD])}, "expected one of offset, index"),
+    "extras that are none": ({"vec/0": GOOD}, {"vec": one_road(extras=[[1]])}, "list in place of named values"),
     "a thousand spans": ({"vec/0": GOOD}, {"vec": one_road(extras=[{}] * 1000)}, "1 to 64 encodings"),
     "depth": ({"vec/0": GOOD}, {"vec": "[" * 100_000}, "RecursionError|recursion"),
     "no JSON": ({"vec/0": GOOD}, {"vec": "{"}, "cannot be used"),
@@ -151,7 +160,8 @@ HOSTILE = {
     "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not text"),
     "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not text"),
     "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
-    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, float("nan")]]])}, "is no token"),
+    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, NAN_]]])}, "is no token"),
+    "a weight too long": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, 10**400]]])}, "is no token"),
 }  # fmt: skip
 
 
