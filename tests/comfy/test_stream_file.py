@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import struct
 
 import folder_paths
@@ -60,6 +61,23 @@ def test_the_same_file_again_is_written_beside(streams, tmp_path):
     for _ in range(2):
         SaveStream.execute("same", vec=streams[0])
     assert len(list((tmp_path / "output").glob("same_*_.safetensors"))) == 2
+
+
+def test_a_name_is_filled_in_as_comfyui_s_own_savers_do(streams, tmp_path):
+    SaveStream.execute("%year%-%month%/at_%hour%", vec=streams[0])
+    (path,) = tmp_path.glob("output/*/*.safetensors")
+    year, month = path.parent.name.split("-")
+    assert year.isdigit() and len(month) == 2 and re.fullmatch(r"at_\d\d_00001_\.safetensors", path.name)
+
+
+@pytest.mark.parametrize("name", ["%width%", "a/%width%x%height%", "%height%_b"])
+def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tmp_path):
+    assert "an embedding is of no picture" in SaveStream.validate_inputs(name)
+    with pytest.raises(ValueError, match=r"Save Embedding: .* asks for %\w+%.*%EmptySD3LatentImage\.(width|height)%"):
+        SaveStream.execute(name, vec=streams[0])
+    assert list((tmp_path / "output").rglob("*")) == []
+    for fine in ("a", "%year%", "width", None):
+        assert SaveStream.validate_inputs(fine) is True
 
 
 def test_one_road_stops_only_those_who_ask_for_the_other(streams, tmp_path):
