@@ -97,6 +97,20 @@ def test_a_lora_hook_finds_them_too(dual, singles):
     assert torch.equal(txt, their_txt) and torch.equal(extras["pooled_output"], their_extras["pooled_output"])
 
 
+@pytest.mark.parametrize("name", ["lora_te1_{flat}", "lora_te3_{flat}", "text_encoders.{encoder}.transformer.{dotted}"])
+def test_a_bypass_lora_finds_them_too(dual, singles, tiny, name):
+    """Load LoRA (Bypass) adds to what the layers give, and leaves the weights as they are."""
+    given = lora(dual, name)
+
+    def bypassed(clip):
+        return comfy.sd.load_bypass_lora_for_models(None, clip, given, 0.0, 1.0)[1]
+
+    expected = theirs(bypassed(dual))
+    assert differs(expected, theirs(dual)) == NAMES[name]
+    for t5 in (singles[1], load_t5(str(tiny["t5xxl"]))):  # read, and not read yet
+        native.assert_same(ours(bypassed(singles[0]), bypassed(t5)), expected)
+
+
 def test_a_lora_reads_no_file(dual, tiny, monkeypatch):
     path = str(tiny["t5xxl"])
     load_t5(path)  # its first load, at which the header is read
