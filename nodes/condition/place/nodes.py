@@ -6,10 +6,12 @@ import comfy.hooks
 from comfy_api.latest import io
 
 from ...sockets import FluxTxt
+from ..conditioning import check_pair
 from ..controls import Against, Text
+from ..extras import OF_TXT, title, without
 from ..time.clock import Range
 from . import placing
-from .blocks import PRESETS, Blocks, painted
+from .blocks import FINAL, PRESETS, Blocks, painted
 
 CATEGORY = "Flux Duet/place"
 BLOCKS = "Which blocks: numbers (0 to 18 are FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, "
@@ -104,7 +106,23 @@ class Route(io.ComfyNode):
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
         merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
-        return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
+        clip, t5 = Blocks.parse(clip_blocks), Blocks.parse(t5_blocks)
+        # What weights the attention between a T5 prompt's rows goes with the prompt that is shown.
+        a = without(a, OF_TXT) if t5.is_all else a
+        b = b if _shows_text(t5) else without(b, OF_TXT)
+        check_pair(a, b, "Block Routing", merges)
+        weighted = [any(OF_TXT[0] in entry for _, entry in each) for each in (a, b)]
+        if weighted == [False, True] and not t5.is_all:
+            raise ValueError(
+                f"Block Routing: `b` carries {title(OF_TXT[0])} and `a` does not, so that a's own rows would be "
+                "weighted. Apply the style model to both alike, or name all of T5's blocks."
+            )
+        return io.NodeOutput(placing.routed(a, b, clip, t5, merges))
+
+
+def _shows_text(blocks: Blocks) -> bool:
+    """Whether any block shows its picture another text; the last layer sees none."""
+    return not Blocks(tuple(word for word in blocks.words if word != FINAL), blocks.without).is_none
 
 
 class NegativeTxt(io.ComfyNode):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import comfy.model_base
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
@@ -16,6 +15,7 @@ from ...condition.controls import TXT, VEC
 from ...condition.place.blocks import PRESETS, Blocks, painted
 from ...notice import show
 from ...sample.apply import attach
+from ...sample.family import require_flux1
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
 from ..attach import probed
 from ..record import Probe
@@ -76,13 +76,12 @@ class Influence(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, null=EMPTY, every=1, empty_vec=None, empty_txt=None, blocks="") -> io.NodeOutput:
-        if not isinstance(model.model, comfy.model_base.Flux):
-            raise ValueError(f"{NAME}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+        require_flux1(model, NAME, wrapped=True)
         where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
         where = None if not where.words or where.is_none else where
         plan = Plan(_nulls(null, empty_vec, empty_txt), every, where)
         probe = Probe(NAME)
-        model = model if where is None else attach(model)
+        model = model if where is None else attach(model, node=NAME)
         out = probed(model, probe, KEY, lambda guider, sigmas: Recorder(plan, guider, sigmas))
         return io.NodeOutput(out, probe)
 
