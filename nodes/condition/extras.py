@@ -25,24 +25,24 @@ _OF_PROMPT = ("pooled_output", "guidance", *OF_TXT)
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
 _DEPTH = 16  # how deep objects are looked into
 TITLES = {
-    "control": "ControlNets",
+    "control": "ControlNets (Apply ControlNet)",
     "reference_latents": "reference pictures (ReferenceLatent)",
-    "concat_latent_image": "pictures to inpaint or to follow",
-    "concat_mask": "masks to inpaint",
-    "attention_mask": "weights of a Redux picture (attn_bias)",
+    "concat_latent_image": "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
+    "concat_mask": "masks to inpaint (InpaintModelConditioning)",
+    "attention_mask": "weights of a Redux picture (Apply Style Model with attn_bias)",
     "mask": "masks (Conditioning Set Mask)",
     "area": "areas (Conditioning Set Area)",
     "strength": "strengths (Conditioning Set Area)",
     "mask_strength": "strengths (Conditioning Set Mask)",
-    "start_percent": "time ranges",
-    "end_percent": "time ranges",
+    "start_percent": "time ranges (Conditioning Set Timestep Range)",
+    "end_percent": "time ranges (Conditioning Set Timestep Range)",
     "hooks": "hooks",
 }  # fmt: skip
 
 
 def title(key: str) -> str:
-    """What people call an extra, with its key."""
-    return f"{TITLES[key]} ('{key}')" if key in TITLES else f"'{key}'"
+    """What people call an extra; one of another pack by its key."""
+    return TITLES.get(key, f"'{key}'")
 
 
 def same(a: Any, b: Any, depth: int = _DEPTH) -> bool:

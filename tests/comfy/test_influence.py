@@ -7,7 +7,6 @@ import comfy.samplers
 import comfy.sd
 import pytest
 import torch
-from comfy.ldm.flux.redux import ReduxImageEncoder
 from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
@@ -23,6 +22,7 @@ from flux_duet.nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence,
 from flux_duet.nodes.probe.influence.retelling import Null, followed
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
+from flux_duet.tests.comfy.extras import redux
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -289,15 +289,6 @@ def test_a_prompt_that_rests_has_no_part(model):
 
 
 # ---- rows that are not the prompt's
-
-def redux(conditioning: list, kind: str = "multiply", strength: float = 1.0) -> list:
-    """StyleModelApply with a small Redux; its six rows come from the picture alone."""
-    encoder = ReduxImageEncoder(32, 64)
-    for number, value in enumerate(encoder.parameters()):
-        value.copy_(randn(20 + number, *value.shape) / value.shape[-1] ** 0.5)
-    seen = type("Seen", (), {"last_hidden_state": randn(30, 1, 6, 32)})
-    return nodes.StyleModelApply().apply_stylemodel(conditioning, comfy.sd.StyleModel(encoder), seen, strength, kind)[0]
-
 
 KINDS = {"multiply": ("multiply", 1.0), "stronger": ("multiply", 1.5), "attn_bias": ("attn_bias", 0.4)}
 
