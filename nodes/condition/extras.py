@@ -22,6 +22,7 @@ AnyStream = TypeVar("AnyStream", bound=Stream)
 # What weights the attention between the very rows of a T5 prompt (Redux with attn_bias): it goes where they go.
 OF_TXT = ("attention_mask", "attention_mask_img_shape")
 _OF_PROMPT = ("pooled_output", "guidance", *OF_TXT)
+_TIMES = (("start_percent", "end_percent"), ("clip_start_percent", "clip_end_percent"))
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
 _DEPTH = 16  # how deep objects are looked into
 TITLES = {
@@ -95,7 +96,7 @@ def merged(
 def extras_of(like: list | None, node: str) -> dict[str, Any]:
     """The extras of a CONDITIONING whose prompt is not used: all but its prompt, guidance and controls.
 
-    Raises ValueError where it holds several prompts, each with extras of its own.
+    Raises ValueError where it holds several prompts, each with extras of its own, or is for a part of the run.
     """
     if like is None:
         return {}
@@ -105,6 +106,11 @@ def extras_of(like: list | None, node: str) -> dict[str, Any]:
             "Connect the CONDITIONING of one prompt, before Conditioning Combine."
         )
     rest, _ = take(like[0][1])
+    if any(rest.get(start, 0.0) > 0 or rest.get(end, 1.0) < 1 for start, end in _TIMES):
+        raise ValueError(
+            f"{node}: `like` is limited to a part of the run, so that no prompt would be left for the rest. Connect it "
+            "before Conditioning Set Timestep Range, and from a CLIP whose hooks last throughout."
+        )
     return {key: value for key, value in rest.items() if key not in _OF_PROMPT}
 
 

@@ -304,6 +304,9 @@ def test_several_prompts_in_like_are_told(model, draw):
     one = [torch.zeros(1, 9, 64), {"pooled_output": torch.zeros(1, 64)}]
     with pytest.raises(ValueError, match="Prompt Grid: `like` holds 2 prompts"):
         draw(model, like=[one, one])
+    with pytest.raises(ValueError, match="Prompt Grid: `like` is limited to a part of the run"):
+        draw(model, like=nodes.ConditioningSetTimestepRange().set_range([one], 0.0, 0.5)[0])
+    draw(model, like=nodes.ConditioningSetTimestepRange().set_range([one], 0.0, 1.0)[0], clips=CLIPS[:1], steps=1)
 
 
 def test_extras_are_part_of_a_cells_key(model, vae, draw, pictures, caplog):

@@ -191,7 +191,7 @@ def test_comparing_never_raises_nor_goes_on_for_ever():
 
 def test_errors_name_the_node_that_runs_and_its_inputs():
     a, b = [entry(control=1)], [entry(control=2)]
-    with pytest.raises(ValueError, match="Block Routing: `a` and `b` carry different ControlNets .Apply ControlNet.*Give"):
+    with pytest.raises(ValueError, match="Block Routing: `a` and `b` carry different ControlNets .Apply.*Give"):
         check_pair(a, b, "Block Routing")
     with pytest.raises(ValueError, match="Block Routing, `b`: got a CONDITIONING .*pooled_output"):
         check_pair(a, [[torch.zeros(1, 7, 16), {}]], "Block Routing")

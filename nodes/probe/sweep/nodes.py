@@ -39,8 +39,8 @@ class SwitchSweep(io.ComfyNode):
                 io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
                 io.Combo.Input(
                     "switch", options=[T5, CLIP, BOTH], default=T5,
-                    tooltip="Which road switches. The other one, and the guidance, stay A's; for both, all of B takes "
-                    "over.",
+                    tooltip="Which road switches. All else stays A's: the other one, guidance, pictures, ControlNets, "
+                    "masks; for both, all of B takes over.",
                 ),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
