@@ -13,7 +13,6 @@ import folder_paths
 import pytest
 import torch
 from comfy_extras import nodes_model_advanced
-from comfy_extras.nodes_edit_model import ReferenceLatent
 from comfy_extras.nodes_ip2p import InstructPixToPixConditioning
 
 import nodes
@@ -27,6 +26,7 @@ from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
 from flux_duet.nodes.sample.family import needs_picture
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.sample.sampling import Plan
+from flux_duet.tests.comfy import extras
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -134,22 +134,22 @@ CHANGES = {
     "size": {"latent": {"samples": torch.zeros(1, 16, 8, 10)}},
     "picture": {"latent": {"samples": torch.ones(1, 16, 8, 8)}},
     "mask": {"latent": {**LATENT, "noise_mask": torch.ones(1, 64, 64)}},
-    "picture beside it": {"extras": {"concat_latent_image": torch.ones(1, 16, 8, 8)}},
-    "another picture beside it": {"extras": {"concat_latent_image": torch.zeros(1, 16, 8, 8)}},
-    "reference": {"extras": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}}}
+    "picture beside it": {"beside": {"concat_latent_image": torch.ones(1, 16, 8, 8)}},
+    "another picture beside it": {"beside": {"concat_latent_image": torch.zeros(1, 16, 8, 8)}},
+    "reference": {"beside": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}}}
 
 
 def test_whatever_changes_a_picture_changes_its_key(singles):
-    def key(guidance=3.5, vec="at night", txt=("a star", "ComfyUI"), latent=LATENT, extras=None, **plan):
+    def key(guidance=3.5, vec="at night", txt=("a star", "ComfyUI"), latent=LATENT, beside=None, **plan):
         streams = encode_clip_prompt(singles[0], vec, "first")[0], encode_t5(singles[1], *txt)[0]
-        streams = streams[0], with_extras(streams[1], extras or {}, {}, "Prompt Grid")
+        streams = streams[0], with_extras(streams[1], beside or {}, {}, "Prompt Grid")
         return identity.of_cell("the model", *streams, guidance, latent, replace(Plan(7, 2, "euler", "simple"), **plan))
 
     keys = {name: key(**change) for name, change in {"nothing": {}, **CHANGES}.items()}
     assert None not in keys.values() and len(set(keys.values())) == len(keys)
     assert keys["nothing"] == key()
     assert key(latent={**LATENT, "something": object()}) is None, "what cannot be told is never kept"
-    assert key(extras={"control": object()}) is None, "a ControlNet has no content to compare"
+    assert key(beside={"control": object()}) is None, "a ControlNet has no content to compare"
 
 
 def lora(model, strength: float, seed: int = 0):
@@ -244,24 +244,24 @@ def test_cells_are_bounded_and_forgotten(model, draw, pictures, monkeypatch):
 
 # ---- what stands beside the prompts
 
-def fill_like(positive: list, vae) -> list:
+def fill_like(positive: list, vae, model) -> list:
     """InpaintModelConditioning's positive: a picture and a mask."""
     pixels, mask = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 64, 64)
     mask[:, 16:48, 16:48] = 1
     return nodes.InpaintModelConditioning().encode(positive, positive, pixels, vae, mask, False)[0]
 
 
-def canny_like(positive: list, vae) -> list:
+def canny_like(positive: list, vae, model) -> list:
     pixels = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(2))
     return InstructPixToPixConditioning.execute(positive, positive, pixels, vae)[0]
 
 
-def kontext_like(positive: list, vae) -> list:
-    reference = torch.randn(1, 16, 6, 10, generator=torch.Generator().manual_seed(3))
-    return ReferenceLatent.execute(positive, {"samples": reference})[0]
-
-
-LIKES = {"Fill": (96, fill_like), "Canny": (32, canny_like), "Kontext": (16, kontext_like)}
+LIKES = {
+    "Fill": (96, fill_like), "Canny": (32, canny_like),
+    "Kontext": (16, lambda positive, vae, model: extras.referred(positive)),
+    "ControlNet": (16, lambda positive, vae, model: extras.controlled(positive, extras.control_net(model))),
+    "hooks": (16, lambda positive, vae, model: extras.hooked(positive)),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", LIKES)
@@ -271,13 +271,13 @@ def test_a_cell_is_the_users_run_with_its_picture(tiny, singles, vae, draw, layo
     model = layouts_of(tiny, channels)
     vec, txt = encode_clip_prompt(singles[0], "at night", "first")[0], encode_t5(singles[1], "a star")[0]
     other = join(encode_clip_prompt(singles[0], "?", "first")[0], encode_t5(singles[1], "another")[0], 1.0)
-    found = draw(model, clips=["at night"], t5s=["a star"], seeds=1, like=like(other, vae))[1]["samples"]
+    found = draw(model, clips=["at night"], t5s=["a star"], seeds=1, like=like(other, vae, model))[1]["samples"]
 
     def run(positive):
         return MMDiTSampler.execute(model, positive, LATENT, None, seed=7, steps=2, sampler="euler",
                                     scheduler="simple", denoise=1.0)[0]["samples"]
 
-    assert torch.equal(found, run(like(join(vec, txt, 3.5), vae)))
+    assert torch.equal(found, run(like(join(vec, txt, 3.5), vae, model)))
     assert ((found - run(join(vec, txt, 3.5))).norm() / found.norm()) > 1e-3, "the picture counts"
 
 
@@ -309,11 +309,11 @@ def test_several_prompts_in_like_are_told(model, draw):
     draw(model, like=nodes.ConditioningSetTimestepRange().set_range([one], 0.0, 1.0)[0], clips=CLIPS[:1], steps=1)
 
 
-def test_extras_are_part_of_a_cells_key(model, vae, draw, pictures, caplog):
+def test_extras_are_part_of_a_cells_key(model, draw, pictures, caplog):
     small = {"clips": CLIPS[:1], "t5s": T5S[:1], "seeds": 1, "steps": 1}
     prompt = [[torch.zeros(1, 9, 64), {"pooled_output": torch.zeros(1, 64)}]]
-    like = kontext_like(prompt, vae)
-    for given, count in ((None, 1), (like, 2), (kontext_like(prompt, vae), 2), (None, 2), (kontext_like(like, vae), 3)):
+    like = extras.referred(prompt)
+    for given, count in ((None, 1), (like, 2), (extras.referred(prompt), 2), (None, 2), (extras.referred(like), 3)):
         draw(model, **small, like=given)
         assert pictures.count == count
     assert "cells are not kept" not in caplog.text

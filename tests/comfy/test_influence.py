@@ -322,6 +322,14 @@ def test_zeros_stand_in_the_prompts_rows_alone(model):
     check(probe.reading(sampled(out, told["v11"])), by_hand(model, LATENT, told), ZEROS)
 
 
+def test_against_zeros_too_the_empty_prompts_rows_alone_are_taken_away(model):
+    out, probe = measured(model, BOTH)
+    reading = probe.reading(sampled(out, redux(prompt(NO_VEC, NO_TXT))))
+    assert reading.numbers("whole run", EMPTY)["whole"] == 0
+    told = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
+    check(reading, by_hand(model, LATENT, told), ZEROS)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_conditioning_concats_other_prompt_stays_wherever_it_stands(model, first):
     def beside(conditioning):

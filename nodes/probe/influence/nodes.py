@@ -87,8 +87,10 @@ class Influence(io.ComfyNode):
         require_flux1(model, NAME, wrapped=True)
         where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
         where = None if not where.words or where.is_none else where
-        nulls = [replace(each, sampled=prompts_of(txt)) for each in _nulls(null, empty_vec, empty_txt)]
-        plan = Plan(nulls, every, where, T5_LEAST if empty_txt is None else empty_txt.spans[0].tensor.shape[1])
+        empty = None if empty_txt is None else empty_txt.spans[0].tensor
+        told = {"sampled": prompts_of(txt), "empty": empty}
+        nulls = [replace(each, **told) for each in _nulls(null, empty_vec, empty_txt)]
+        plan = Plan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
         probe = Probe(NAME)
         model = model if where is None else attach(model, node=NAME)
         out = probed(model, probe, KEY, lambda guider, sigmas: Recorder(plan, guider, sigmas))

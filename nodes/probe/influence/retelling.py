@@ -30,13 +30,14 @@ class Null:
     """What stands for "no prompt" on each road: tensors with one row of a batch, or None for zeros.
 
     `sampled` are the T5 prompts that are sampled, each [1, L, C], where the user has told them: only their rows are
-    replaced. Without, a text that begins with the empty prompt's rows and goes on is that prompt and something else
-    (Redux, Conditioning Concat); any other counts as the prompt, all of it.
+    replaced. Without, a text that begins with the rows of `empty`, T5's empty prompt, and goes on is that prompt and
+    something else (Redux, Conditioning Concat); any other counts as the prompt, all of it.
     """
 
     name: str
     texts: Mapping[str, Tensor | None]
     sampled: Sequence[Tensor] = ()
+    empty: Tensor | None = None
 
     def like(self, own: Tensor, road: str) -> Tensor:
         """What a prompt says on this road once the null stands in it; rows that are not the prompt's stay.
@@ -63,7 +64,7 @@ class Null:
                 f"the {own.shape[1]} rows that came. Connect the very T5 prompt that Dual Prompt got, or leave `txt` "
                 "empty."
             )
-        empty = self.texts[TXT]
+        empty = self.empty
         is_empty = empty is not None and empty.shape[1] < own.shape[1] and _place(empty, own) == 0
         return slice(0, empty.shape[1] if is_empty else own.shape[1])
 
