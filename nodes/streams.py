@@ -74,6 +74,7 @@ class Stream:
     spans: tuple[Span, ...]
     source: Source | None = None
 
+    name: ClassVar[str]
     ndim: ClassVar[int]
     shape: ClassVar[str]
 
@@ -93,6 +94,7 @@ class Stream:
 class ClipVec(Stream):
     """The CLIP road: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
 
+    name: ClassVar[str] = "vec"
     ndim: ClassVar[int] = 2
     shape: ClassVar[str] = "[B, 768]"
 
@@ -101,5 +103,6 @@ class ClipVec(Stream):
 class T5Text(Stream):
     """The T5 road: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
 
+    name: ClassVar[str] = "txt"
     ndim: ClassVar[int] = 3
     shape: ClassVar[str] = "[B, L, 4096]"

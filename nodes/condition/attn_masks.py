@@ -52,22 +52,22 @@ def reindexed(values: Tensor, index: Tensor) -> Tensor:
     return padded[:, index][:, :, index]
 
 
-def replaced(values: Tensor, old: int, new: int) -> Tensor:
-    """The first `old` rows of txt are another text of `new` rows; all other tokens stay.
+def replaced(values: Tensor, old: slice, new: int) -> Tensor:
+    """The rows `old` of txt are another text of `new` rows; all other tokens stay.
 
     Raises ValueError where the mask tells those rows apart, so that it says nothing of other ones.
     """
-    if not _alike(values, old):
+    count = old.stop - old.start
+    if new == count:
+        return values
+    if not all(bool((part[:, :1] == part).all()) for part in (values[:, old], values[:, :, old].transpose(1, 2))):
         raise ValueError(
-            "This CONDITIONING's attention mask treats single rows of its T5 prompt in different ways, so it cannot go "
-            "over to another prompt of a timeline. Set the timeline up without the mask, or in percent."
+            "This CONDITIONING's attention mask treats the T5 prompt's tokens differently, so there is none for a "
+            f"text of {new} rows in their place. Give that text {count} rows as well, or leave out the node that set "
+            "the mask."
         )
-    rest = torch.arange(old, values.shape[-1])
-    return reindexed(values, torch.cat([torch.zeros(new, dtype=torch.long), rest]))
-
-
-def _alike(values: Tensor, rows: int) -> bool:
-    return all(bool((part[:, :1] == part).all()) for part in (values[:, :rows], values[:, :, :rows].transpose(1, 2)))
+    tokens = torch.arange(values.shape[-1])
+    return reindexed(values, torch.cat([tokens[: old.start], torch.full((new,), old.start), tokens[old.stop :]]))
 
 
 def inserted(values: Tensor, at: int, rows: int) -> Tensor:

@@ -6,7 +6,7 @@ Flux's forward takes `txt`, and `vec` as `y` (in a CONDITIONING: `pooled_output`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
 from .controls import TXT, VEC, Bias, Made, of, put
+from .extras import Merge, merged
 from .following import followed
 
 # ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
@@ -23,8 +24,6 @@ DEFAULT_GUIDANCE = (
     3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
 )
 GUIDANCE_OFF = -1.0  # this pack's number for "no guidance embedding", ComfyUI's None
-
-Merge = Callable[[Any, Any], Any]
 
 
 def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge] | None = None) -> list:
@@ -42,24 +41,25 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     return entries
 
 
-def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
+def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec, T5Text, float]:
     """A CONDITIONING -> its two streams and its guidance; `join` puts them together again.
 
-    Raises ValueError for a CONDITIONING without a CLIP vector, or whose entries differ in guidance.
+    Raises ValueError, in the name of `node`, for a CONDITIONING without a CLIP vector, or whose entries differ in
+    guidance.
     """
     if not conditioning:
-        raise ValueError("Split Conditioning: got an empty CONDITIONING, expected one made for FLUX.1.")
+        raise ValueError(f"{node}: got an empty CONDITIONING, expected one made for FLUX.1.")
     missing = [list(txt.shape) for txt, entry in conditioning if entry.get("pooled_output") is None]
     if missing:
         raise ValueError(
-            f"Split Conditioning: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
+            f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
             "it. Expected one made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
         )
     guidances = {entry.get("guidance", DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:
         raise ValueError(
-            f"Split Conditioning: its {len(conditioning)} entries differ in guidance ({guidances}), expected one. "
-            "Split them before they are combined, or give all the same with FluxGuidance."
+            f"{node}: the {len(conditioning)} prompts in this CONDITIONING differ in guidance ({guidances}), expected "
+            "one. Give all the same with FluxGuidance, or take them before they are combined."
         )
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
@@ -77,21 +77,25 @@ def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 
-def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None):
+def paired(
+    vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None,
+    names: Sequence[str] = ("vec", "txt"), node: str = "",
+):  # fmt: skip
     """(vec, txt, extras of both): one to one where their times agree, else wherever their times overlap.
 
-    Any two streams' encodings go together so; `merges` is as in `join`.
+    Any two streams' encodings go together so; `merges` is as in `join`, `names` are the two inputs of the `node` that
+    asks. Raises ValueError, in their words, where the two cannot go together.
     """
-    merges = merges or {}
+    merges, said = merges or {}, (names, node)
     if [_time(span) for span in vecs] == [_time(span) for span in txts]:
         for vec, txt in zip(vecs, txts, strict=True):
-            yield vec, txt, _merged(vec.extras, txt.extras, merges)
+            yield vec, txt, merged(vec.extras, txt.extras, merges, *said)
         return
     if min(len(vecs), len(txts)) > 1 and len({_unit(span) for span in vecs + txts} - {None}) != 1:
         raise ValueError(
-            f"`vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which belongs to which, or "
-            "not in the same unit of time. Expected as many on both, or one of them single: join each pair, then "
-            "combine them."
+            f"{node}{': ' if node else ''}`{names[0]}` holds {len(vecs)} encodings and `{names[1]}` {len(txts)}, and "
+            "they do not say which belongs to which, or not in the same unit of time. Expected as many on both, or one "
+            "of them single: take each pair by itself, then combine what comes out."
         )
     for vec in vecs:
         for txt in txts:
@@ -100,7 +104,7 @@ def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, 
                 # The ranges differ by design here, so they are intersected instead of merged.
                 unit = _unit(vec) or _unit(txt)
                 timed = {} if unit is None else during(unit, start, end)
-                yield vec, txt, {**_merged(_untimed(vec), _untimed(txt), merges), **timed}
+                yield vec, txt, {**merged(_untimed(vec), _untimed(txt), merges, *said), **timed}
 
 
 def during(unit: str, start: float, end: float) -> dict[str, float]:
@@ -124,27 +128,6 @@ def _untimed(span: Span) -> dict[str, Any]:
     return {key: value for key, value in span.extras.items() if key not in (START, END, SIGMA_START, SIGMA_END)}
 
 
-def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge]) -> dict[str, Any]:
-    out = {**a, **b}
-    for key in a.keys() & b.keys():
-        if same(a[key], b[key]):
-            continue
-        if key not in merges:
-            raise ValueError(
-                f"`vec` and `txt` both carry '{key}' with different values, expected one. It comes from "
-                "the CONDITIONINGs they were split from: set it after Dual Prompt instead."
-            )
-        out[key] = merges[key](a[key], b[key])
-    return out
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two extras are the same."""
-    # Tensors and ComfyUI's objects count as the same only when they are one object: comparing them costs, or raises.
-    plain = (int, float, str, bool, type(None))
-    return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
-
-
 def widths(conditioning: list) -> list[tuple[int, int]]:
     """The widths (vec, txt) of every entry, for checking against a model; vec is 0 where an entry has none."""
 
@@ -152,3 +135,11 @@ def widths(conditioning: list) -> list[tuple[int, int]]:
         return 0 if tensor is None else tensor.shape[-1]
 
     return [(width(entry.get("pooled_output")), width(txt)) for txt, entry in conditioning]
+
+
+def check_pair(a: list, b: list, node: str, merges: Mapping[str, Merge] | None = None) -> None:
+    """Raises ValueError, in the words of a node whose inputs are `a` and `b`, where those two cannot go together."""
+    (vec_a, txt_a, _), (vec_b, txt_b, _) = (split(each, f"{node}, `{name}`") for name, each in (("a", a), ("b", b)))
+    for one, other in ((vec_a, vec_b), (txt_a, txt_b)):
+        for _ in paired(one.spans, other.spans, merges, ("a", "b"), node):
+            pass

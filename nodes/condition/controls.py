@@ -61,8 +61,8 @@ class Text(Control):
     The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
     `ratio` is how much is left there of the texts before it, over which it lies like paint. `inside` is the number of
     the text in whose place and blocks alone it counts; 0 is the first of `txt`, which is everywhere.
-    `bias` [B, L] is of its own tokens' weights. `attn_mask` is ComfyUI's for these rows, [B, L + h * w, L + h * w] with
-    the picture's size in it, (h, w).
+    `bias` [B, L] is of its own tokens' weights. `attn_mask` is ComfyUI's for these rows, [B, L + h * w, L + h * w], and
+    `attn_size` the picture's size in it, (h, w), to be stretched; None where it is as large as the picture is.
     """
 
     rows: Tensor = field(default_factory=_no_rows)
@@ -74,7 +74,7 @@ class Text(Control):
     blocks: Blocks = ALL
     when: Range = ALWAYS
     attn_mask: Tensor | None = None
-    attn_size: tuple[int, int] = (1, 1)
+    attn_size: tuple[int, int] | None = None
     road: ClassVar[str] = TXT
 
     @property

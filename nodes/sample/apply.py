@@ -26,6 +26,7 @@ from ..condition.time.clock import Clock, Moment
 from ..condition.time.resolving import resolve
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
+from .family import require_flux1
 from .modulation import Shifts
 from .step_notes import step_notes
 
@@ -33,23 +34,13 @@ OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its att
 TXT, VEC, MASK = "c_crossattn", "y", attn_masks.MASK  # ComfyUI's names for what Flux is given
 
 
-def flux_params(model):
-    """The sizes of a FLUX.1 transformer, or None for another model or an opaque wrapper."""
-    params = getattr(model.get_model_object("diffusion_model"), "params", None)
-    return params if getattr(params, "vec_in_dim", None) is not None else None
-
-
-def attach(model, first_step: int = 0):
+def attach(model, first_step: int = 0, node: str = "Apply Duet"):
     """A clone of a MODEL that carries out the controls in its CONDITIONING. Twice is as once.
 
-    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError for a
-    model whose text is not FLUX.1's.
+    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError, in
+    the name of `node`, for a model that is not FLUX.1, or shows no blocks to act on.
     """
-    if flux_params(model) is None:
-        raise ValueError(
-            f"Apply Duet: got a model of {type(model.model).__name__}, expected FLUX.1, whose T5 tokens stand first "
-            "among those that its blocks attend to. Wrapped models (nunchaku and others) show no attention to act on."
-        )
+    require_flux1(model, node)
     model = model.clone()
     for kind, wrapper in ((WrappersMP.OUTER_SAMPLE, _begin), (WrappersMP.CALC_COND_BATCH, _settle)):
         model.remove_wrappers_with_key(kind, KEY)
@@ -193,8 +184,8 @@ def _with_masks(kwargs: dict[str, Any], texts: list[Text], context: Tensor, layo
     size = layout.height, layout.width
 
     def of(text: Text) -> Tensor | None:
-        if text.attn_mask is None:
-            return None
+        if text.attn_mask is None or text.attn_size is None:
+            return text.attn_mask
         return comfy.utils.upscale_dit_mask(text.attn_mask, text.attn_size, size).to(context)
 
     rows = layout.txt - sum(text.length for text in texts)

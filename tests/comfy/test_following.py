@@ -275,7 +275,7 @@ def test_a_timeline_of_prompts_with_attention_masks_is_told():
 
 def test_a_timeline_of_prompts_with_other_extras_is_told():
     other = T5Text((Span(B[1].spans[0].tensor, {"reference_latents": [torch.zeros(1, 16, 4, 4)]}),))
-    with pytest.raises(ValueError, match="differ in 'reference_latents'.*set it after Prompt Schedule"):
+    with pytest.raises(ValueError, match="differ in reference pictures .ReferenceLatent.*set it after Prompt Schedule"):
         Schedule.execute({"vec1": A[0]}, {"txt1": A[1], "txt2": other}, "1", "1\n@2 2")
 
 

@@ -74,7 +74,8 @@ def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, give
             raise ValueError(f"{node}: mode '{mode}' needs `{name}`, which is not connected.{_CURES[name]}")
     together = [(span, {}) for span in own.spans]
     for name in modes[mode].needs:
-        pairs = list(paired(tuple(span for span, _ in together), given[name].spans))
+        inputs = own.name, name
+        pairs = list(paired(tuple(span for span, _ in together), given[name].spans, names=inputs, node=node))
         earlier = {id(span): others for span, others in together}
         together = [(replace(a, extras=extras), {**earlier[id(a)], name: b}) for a, b, extras in pairs]
     for span, others in together:

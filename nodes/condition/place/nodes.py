@@ -6,6 +6,7 @@ import comfy.hooks
 from comfy_api.latest import io
 
 from ...sockets import FluxTxt
+from ..conditioning import check_pair
 from ..controls import Against, Text
 from ..time.clock import Range
 from . import placing
@@ -104,6 +105,7 @@ class Route(io.ComfyNode):
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
         merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
+        check_pair(a, b, "Block Routing", merges)
         return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 
 

@@ -19,6 +19,8 @@ from ..conditioning import Merge, join, paired, split
 from ..controls import Against, Shift, Text, Timeline
 from .blocks import FINAL, Blocks
 
+NAG = "T5 Negative (NAG)"
+
 
 def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
     """`text` where `mask` [B, H, W] or [H, W] is, over `base`; all else of the region is as in `kind`.
@@ -27,7 +29,7 @@ def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
     """
     mask = checked_mask(mask)
     spans = []
-    for under, over, extras in paired(base.spans, text.spans):
+    for under, over, extras in paired(base.spans, text.spans, names=("base", "region"), node="T5 Region"):
         everywhere = bool((mask == 1).all()) and kind.ratio == 0 and kind.strength == 1
         if not mask.any() or (kind.strength == 0 and kind.ratio == 1) or kind.blocks.is_none:
             spans.append(replace(under, extras=extras))
@@ -52,9 +54,9 @@ def against(base: T5Text, negative: T5Text, kind: Against) -> T5Text:
     if kind.scale == 1 or kind.alpha == 0 or kind.blocks.is_none:
         return base
     spans = []
-    for text, away, extras in paired(base.spans, negative.spans):
+    for text, away, extras in paired(base.spans, negative.spans, names=("txt", "negative"), node=NAG):
         if _texts(away):
-            raise ValueError("NAG: `negative` holds regions or routes of its own, expected a plain text.")
+            raise ValueError(f"{NAG}: `negative` holds regions or routes of its own, expected a plain text.")
         spans.append(replace(with_text(text, away, kind), extras=extras))
     return T5Text(tuple(spans))
 
@@ -68,7 +70,7 @@ def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: fl
     if weight == 0 or (shift is not None and shift.blocks.is_none):
         return vec
     spans = []
-    for own, away, extras in paired(vec.spans, negative.spans):
+    for own, away, extras in paired(vec.spans, negative.spans, names=("vec", "negative"), node="CLIP Negative"):
         wanted = own.tensor if positive is None else _only(positive)
         if shift is None:
             _no_timeline(own)

@@ -18,13 +18,14 @@ from .timeline import playing
 class Resolved:
     """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; nothing of it changes any more.
 
-    `played` is (rows before, rows now) of the T5 prompt that a timeline has put in another's place; None without one.
+    `played` is where the T5 prompt stood in whose place a timeline has put another one, and how many rows that one
+    has; None without a timeline.
     """
 
     vec: Tensor | None
     txt: Tensor
     controls: Controls
-    played: tuple[int, int] | None = None
+    played: tuple[slice, int] | None = None
 
 
 def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment) -> Resolved:
@@ -39,7 +40,7 @@ def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment)
         lasting += of(span)
         if control.road == TXT:
             more = _more(control, txt)
-            played = txt.shape[1] - more.shape[1], span.tensor.shape[1]
+            played = slice(0, txt.shape[1] - more.shape[1]), span.tensor.shape[1]
             txt = torch.cat(same_batch(span.tensor.to(txt), more), 1)
         else:
             vec = span.tensor.to(vec)

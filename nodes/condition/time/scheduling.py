@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
 from ..blend.rows import rows_of
-from ..conditioning import SIGMA_END, SIGMA_START, START, during, same
+from ..conditioning import SIGMA_END, SIGMA_START, START, during
 from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, put, take
+from ..extras import same, title
 from ..following import followed
 from .clock import END as END_POINT
 from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
@@ -62,7 +63,7 @@ def _check_extras(spans: Sequence[Span]) -> None:
         for key in first.extras.keys() | other.extras.keys():
             if not same(first.extras.get(key), other.extras.get(key)):
                 raise ValueError(
-                    f"Prompt Schedule: the prompts of a timeline differ in '{key}', which other nodes have set. A "
+                    f"Prompt Schedule: the prompts of a timeline differ in {title(key)}, which other nodes set. A "
                     "timeline in steps, or with fades, carries one for all of its prompts: set it after Prompt "
                     "Schedule, or use percent without fades."
                 )

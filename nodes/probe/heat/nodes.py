@@ -14,7 +14,7 @@ from comfy_api.latest import io, ui
 
 from ...condition.place.blocks import Blocks
 from ...encode.keep.atomic import write_whole
-from ...sample.apply import flux_params
+from ...sample.family import require_flux1
 from ...sockets import FluxHeatmap, FluxTxt
 from ..attach import probed
 from ..record import Probe
@@ -71,8 +71,7 @@ class Heatmap(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
-        if flux_params(model) is None:
-            raise ValueError(f"{TITLE}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+        require_flux1(model, TITLE)
         found, probe = wanted(txt, words), Probe(TITLE)
 
         def begin(guider, sigmas):
