@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from PIL import Image, ImageDraw, ImageFont
 
 from .inspection import Reading
+from .short import shorten
 from .spans import Piece
 
 # Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.
@@ -48,7 +47,7 @@ def _block(pen: ImageDraw.ImageDraw, reading: Reading, y: int, width: int) -> in
         x += wide + GAP
     more = len(reading.pieces) - MOST
     tail = [f"and {more} more tokens"] if more > 0 else []
-    for line in tail + [textwrap.shorten(_drawable(note), 120) for note in reading.notes()]:
+    for line in tail + [shorten(_drawable(note), 120) for note in reading.notes()]:
         y += ROW
         pen.text((MARGIN, y + GAP), line, fill=MUTED, font=_font(SMALL + 2))
     return y + ROW + MARGIN
