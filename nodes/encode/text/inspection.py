@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 
@@ -114,6 +115,22 @@ def notes(readings: list[Reading]) -> list[str]:
     """What there is to say of a prompt, that of its weights included; once, where it is true for both roads."""
     told = [note for reading in readings for note in reading.notes()]
     return list(dict.fromkeys(told + [note for reading in readings for note in reading.of_weights()]))
+
+
+def named_among(files: Iterable[str]) -> Exists:
+    """Whether ComfyUI finds a textual inversion by a name, in folders that hold these files (paths from the folder).
+
+    It looks in every folder below them too, with and without an ending (sd1_clip.py, `load_embed`).
+    """
+    paths = [file.replace("\\", "/") for file in files]
+    known = {stem for path in paths for stem in (path, _without_ending(path))}
+    known |= {"/".join(parts[at:]) for parts in (name.split("/") for name in known) for at in range(1, len(parts))}
+    return lambda name: posixpath.normpath(name.replace("\\", "/")) in known
+
+
+def _without_ending(path: str) -> str:
+    stem, ending = posixpath.splitext(path)
+    return stem if ending in (".safetensors", ".pt", ".bin") else path
 
 
 def has_inversion(tokenizer, text: str) -> bool:
