@@ -15,12 +15,12 @@ import comfy.sd
 import comfy.sd1_clip
 from torch import Tensor
 
+from ..short import shorten
 from ..streams import ClipVec, Source, Span, T5Text
 from .keep.remember import fingerprint, remembered
 from .text import weights
 from .text.inspection import Reading, has_inversion, read_by_clip, read_by_t5
 from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
-from .text.short import shorten
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
@@ -176,8 +176,8 @@ def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[Readi
 def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
     try:
         tokens = clip.tokenize(text, **options)
-    except IndexError as error:  # how ComfyUI ends at an `embedding:` that ends the text
-        if not text.rstrip().endswith("embedding:") and "embedding:)" not in text:
+    except IndexError as error:  # how ComfyUI ends at an `embedding:` with nothing behind it
+        if not has_inversion(tokenizer_of(clip, name), text):
             raise
         raise ValueError("Got `embedding:` without a name, expected one, such as embedding:style.") from error
     if _TOKENS[name] not in tokens:

@@ -79,8 +79,9 @@ def test_no_name_at_all_is_an_error_that_says_so(clips, text):
 
 # ---- without a folder, as the route for the front end has it
 
-NAMES = st.sampled_from(["style", "style.safetensors", "nan", "people/nan.pt", "nan.pt", "an.elder", "of", "typo", "x<y>",
-                         "style,", ",style", "../style", "people/../style", "of old/an.elder", "", "style\n", "./style"])
+NAMES = st.sampled_from([
+    "style", "style.safetensors", "nan", "people/nan.pt", "nan.pt", "an.elder", "of", "typo", "x<y>", "style,",
+    ",style", "../style", "people/../style", "of old/an.elder", "", "style\n", "./style"])
 PROMPTS = st.lists(st.one_of(NAMES.map(lambda name: f" embedding:{name}"), st.sampled_from(
     [" a", ", ", "<b>", "(", ":1.3)", "  ", "\n", "(12", r"\("])), max_size=8).map("".join)
 

@@ -30,7 +30,8 @@ def native(clip, text: str) -> torch.Tensor:
 
 
 TEXTS = st.lists(st.one_of(
-    st.sampled_from("ab (((()))):::.-15\\,e"), st.sampled_from([":nan)", ":-inf)", ":9)", ":99)", ":1e9)", "(", "(12"])),
+    st.sampled_from("ab (((()))):::.-15\\,e"),
+    st.sampled_from([":nan)", ":-inf)", ":9)", ":99)", ":1e9)", "(", "(12"])),
     max_size=24).map("".join)
 
 
@@ -124,7 +125,8 @@ def test_a_number_that_is_no_weight_is_text_for_t5(singles, mode, number):
     assert f"T5 reads as text, not as a weight: (grandmother:{number})" in out.ui["text"][0]
 
 
-@pytest.mark.parametrize("text", ["a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"])
+@pytest.mark.parametrize("text", [
+    "a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"])
 def test_t5_in_mode_embedding_is_native_and_doubts_are_told(dual, singles, text):
     out = T5Encode.execute(singles[1], text)
     theirs = dual.encode_from_tokens_scheduled(dual.tokenize(text))[0][0]

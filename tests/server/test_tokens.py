@@ -107,7 +107,7 @@ def test_numbers_that_are_no_weights_are_text_and_told(nano_server):
 
 
 def test_no_request_opens_a_file(make_server, tmp_path):
-    """A textual inversion is a file that a text can name: if a folder lists it, it is text here, else it is left out."""
+    """A textual inversion is a file that a text can name: if a folder lists it, it is text here, else left out."""
     secret = tmp_path / "secret.safetensors"
     (tmp_path / "embeddings").mkdir()
     for file in (secret, tmp_path / "embeddings" / "style.safetensors"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_duet.nodes.encode.text import weights
-from flux_duet.nodes.encode.text.short import TOGETHER, shorten
+from flux_duet.nodes.short import TOGETHER, shorten
 
 # What makes a parser stumble, and words around it.
 TEXTS = st.lists(st.one_of(
@@ -46,13 +46,14 @@ def test_what_is_no_weight_is_text_on_both_roads(number):
         (note,) = weights.doubts(weights.parse(text, strict), "T5")
         assert "reads as text" in note and f"(grandmother:{number.strip()})" in note.replace(": ", ":")
     nested = f"(a (red:1.5) dog:{number}) asleep"
-    assert told(nested) == [("(a ", 1.0), ("red", 1.5), (f" dog:{number}) asleep", 1.0)], "what is in it keeps its weight"
+    inside = [("(a ", 1.0), ("red", 1.5), (f" dog:{number}) asleep", 1.0)]
+    assert told(nested) == inside, "what is in it keeps its weight"
     assert told(f"(a (dog:{number}):0.5)") == [(f"a (dog:{number})", 0.5)]
 
 
 @pytest.mark.parametrize("text", [
-    "(12:30)", "(16:9)", "(1:1)", "(aspect ratio 2.39:1)", "(John 3:16)", "(at 12:30:45)", "(16 : 9)", "(age: 25)", "(x:-11)",
-    "(x:1_0)", "(x:1e0)"])
+    "(12:30)", "(16:9)", "(1:1)", "(aspect ratio 2.39:1)", "(John 3:16)", "(at 12:30:45)", "(16 : 9)", "(age: 25)",
+    "(x:-11)", "(x:1_0)", "(x:1e0)"])
 def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
     assert told(f"a {text} b", strict=True) == [(f"a {text} b", 1.0)]
     (for_clip,) = weights.clip_notes(weights.parse(text, True), [])
@@ -64,7 +65,8 @@ def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
 
 @pytest.mark.parametrize("text, words, weight", [
     ("(red:1.3)", "red", 1.3), ("(time 12:30:1.2)", "time 12:30", 1.2), ("(12:1.5)", "12", 1.5), ("(x: .5 )", "x", 0.5),
-    ("(x:2)", "x", 2), ("(x:-1)", "x", -1), ("(x:+10)", "x", 10), ("(16:9.)", "16", 9), ("(model 5:0.0)", "model 5", 0)])
+    ("(x:2)", "x", 2), ("(x:-1)", "x", -1), ("(x:+10)", "x", 10), ("(16:9.)", "16", 9),
+    ("(model 5:0.0)", "model 5", 0)])
 def test_what_is_a_weight_is_told_by_nobody(text, words, weight):
     for strict in (False, True):
         assert told(text, strict) == [(words, weight)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ...short import shorten
 from .inspection import Reading
-from .short import shorten
 from .spans import Piece
 
 # Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 
+from ...short import shorten
 from .lengths import LENGTHS
-from .short import shorten
 from .spans import Exists, Piece, Pieces, pieces
 from .weights import Weighted, doubts, implied, parse
 

@@ -207,7 +207,7 @@ class _Named(NamedTuple):
 
 
 def _with_inversion(tokenizer, named: _Named) -> Iterator[Group]:
-    """The rows of `embedding:name`, if there is such a file, and the tokens of what follows, both as ComfyUI has them."""
+    """The rows of `embedding:name`, if there is such a file, and what follows, both as ComfyUI has them."""
     native = _native(tokenizer, named.name.text + named.rest.text)
     rows = native[0] if native and not isinstance(native[0][0], int) else None
     if rows is not None:

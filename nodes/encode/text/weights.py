@@ -15,8 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from ...short import quoted, shorten
 from .number import DOUBTFUL, MOST, SURE, TEXT, WEIGHT, judged, number
-from .short import quoted, shorten
 
 PARENTHESIS = re.compile("[()]")
 IMPLIED = 1.1  # what parentheses without a number multiply by

@@ -16,7 +16,7 @@ from operator import sub
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from .short import TOGETHER
+from ...short import TOGETHER
 
 BETWEEN = re.compile("(?<=[!-~]) (?=[!-~])")
 MOST = 200_000  # characters of words that are remembered: all of the longest text that the front end may send, twice
