@@ -130,14 +130,17 @@ def t5_rows(txt: T5Text) -> str:
     return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
 
 
-def t5_told(clip: comfy.sd.CLIP, txt: T5Text) -> list[str]:
-    """What T5 has no token for in a freshly encoded prompt, and textual inversions without an effect, in sentences."""
-    tokenizer, text = tokenizer_of(clip, T5XXL), txt.source.text
+def t5_told(clip: comfy.sd.CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
+    """All there is to tell of a freshly encoded T5 prompt, in sentences.
+
+    What `encode_t5` cut away, what T5 has no token for, textual inversions without an effect, and weights.
+    """
+    text, mode = txt.source.text, txt.source.settings["weights"]
+    tokenizer, told = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
     is_known = all(token != T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk)
-    if is_known and not has_inversion(tokenizer, text):
-        return []
-    weighted = txt.source.settings["weights"] != weights.OFF
-    return list(read_by_t5(tokenizer, text, COMFYUI, weighted).notes())
+    if not is_known or has_inversion(tokenizer, text):
+        told += read_by_t5(tokenizer, text, COMFYUI, mode != weights.OFF).notes()
+    return told + weights.t5_notes(weights.parse(text), mode)
 
 
 def clip_told(clip: comfy.sd.CLIP, text: str, weighted: bool) -> list[str]:
