@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...short import shorten
 from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
 from ..blend.rows import rows_of
@@ -197,10 +198,45 @@ def _comparing(point: Point, clock: Clock) -> Clock:
 
 # ---- to tell
 
+_MOST_SAID = 60  # characters of a prompt
 
-def told(name: str, entries: Sequence[Entry], clock: Clock) -> list[str]:
-    """A timeline in words, each time in all the units that this clock knows."""
-    return [f"{name} {_units(entry, clock)}: {entry.text}" for entry in entries]
+
+def told(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str] | None = None) -> list[str]:
+    """A timeline in words, each time in all the units that this clock knows. `texts` stand for the entries' own."""
+    texts = [entry.text for entry in entries] if texts is None else texts
+    return [f"{name} {_units(entry, clock)}: {text}" for entry, text in zip(entries, texts, strict=True)]
+
+
+def said(entries: Sequence[Entry], streams: Sequence[Stream]) -> list[str]:
+    """What each entry's prompt says, as far as its stream knows, else its number."""
+    texts = [stream.source.text if stream.source is not None else None for stream in streams]
+    return [
+        f"prompt {entry.text.strip()}" if text is None else shorten(text, _MOST_SAID) or "(empty)"
+        for entry, text in zip(entries, texts, strict=True)
+    ]
+
+
+def never(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str]) -> list[str]:
+    """Which prompts of a timeline act in no step of this clock's run; nothing where it does not know enough."""
+    if clock.sigmas is None or len(entries) == 1:
+        return []
+    moments = [Moment(float(sigma), clock) for sigma in clock.sigmas[:-1]]
+    try:
+        acting = [_acts(entries[at : at + 2], moments) for at in range(len(entries))]
+    except ValueError:  # percent, and no model
+        return []
+    steps = f"{len(moments)} {'step' if len(moments) == 1 else 'steps'}"
+    return [
+        f"{name}, {_units(entry, clock)}: this prompt acts in none of the run's {steps}: {text}"
+        for entry, acts, text in zip(entries, acting, texts, strict=True) if not acts
+    ]  # fmt: skip
+
+
+def _acts(entries: Sequence[Entry], moments: Sequence[Moment]) -> bool:
+    """Whether the first of two neighbours acts at some moment: it has come, and the second is not yet all there."""
+    entry, *later = entries
+    return any(moment.reached(entry.start) and not any(moment.reached(other.fade) for other in later)
+               for moment in moments)  # fmt: skip
 
 
 def _units(entry: Entry, clock: Clock) -> str:
