@@ -19,7 +19,7 @@ from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, p
 from ..extras import same, title
 from ..following import followed
 from .clock import END as END_POINT
-from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
+from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start
 from .clock import START as START_POINT
 from .resolving import resolve
 from .timeline import Entry
@@ -177,18 +177,14 @@ class _Edge(Clock):
 
     def sigma(self, point: Point) -> float:
         at_end = point == END_POINT or (point.unit == SIGMA and point.value <= 0)
-        past = _is_start(point) or (self.last and not at_end)
+        past = at_start(point) or (self.last and not at_end)
         return math.inf if past else 0.0
-
-
-def _is_start(point: Point) -> bool:
-    return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 def _comparing(point: Point, clock: Clock) -> Clock:
     """The clock itself, or where it does not know the point's unit, one that knows this unit's order, or run's ends."""
-    if _is_start(point) or point == END_POINT or (point.unit == SIGMA and point.value <= 0):
-        return _Edge(last=not _is_start(point))
+    if at_start(point) or point == END_POINT or (point.unit == SIGMA and point.value <= 0):
+        return _Edge(last=not at_start(point))
     if point.unit == STEP and clock.sigmas is None:
         return _Ordering(sigmas=[1 - step / 100_000 for step in range(100_001)])
     if point.unit == PERCENT and clock.sigma_at is None:

@@ -15,7 +15,7 @@ from ...condition.extras import extras_of, with_extras
 from ...condition.merging import MERGES
 from ...decode.decoding import decode
 from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
-from ...encode.encoding import encode_t5
+from ...encode.encoding import encode_t5, t5_told
 from ...encode.keep.files import stat_of
 from ...encode.text.lengths import COMFYUI, LENGTHS
 from ...encode.text.weights import EMBEDDING, MODES
@@ -171,7 +171,7 @@ def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(txt)
-        notes += [str(cut)] if cut else []
+        notes += t5_told(t5, txt, cut)
     return vecs, txts, notes
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...sample.family import family, flux1
 from ...sample.schedule import image_tokens
+from ...short import shorten
 from ...streams import ClipVec, Stream, T5Text
 
 MOST_SIGMAS = 6  # shown of a schedule
@@ -97,8 +98,7 @@ def _vae(vae: comfy.sd.VAE) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}..."
+    return shorten(repr(value), 300)
 
 
 KINDS = (
