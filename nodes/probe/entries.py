@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -32,14 +33,16 @@ def roles(conds: Sequence[Sequence[Entry] | None], known: Mapping[str, Sequence[
     By the list itself, else by the ids in it, else by ids that are all from one role (entries may rest for a while).
     """
     ordered = sorted(known, key=rank)
+    return [_role(cond, ordered, known) if cond else UNKNOWN for cond in conds]
+
+
+def _role(cond: Sequence[Entry], ordered: Sequence[str], known: Mapping[str, Sequence[Entry]]) -> str:
+    own = {entry["uuid"] for entry in cond}
     ids = {role: {entry["uuid"] for entry in known[role] or ()} for role in ordered}
-    found = []
-    for cond in conds:
-        own = {entry["uuid"] for entry in cond or ()}
-        tests = (lambda role: cond is known[role], lambda role: own == ids[role], lambda role: own <= ids[role])
-        fits = (role for test in tests for role in ordered if own and test(role))
-        found.append(next(fits, UNKNOWN))
-    return found
+    the_list = (role for role in ordered if cond is known[role])
+    the_same = (role for role in ordered if own == ids[role])
+    a_part = (role for role in ordered if own <= ids[role])
+    return next(chain(the_list, the_same, a_part), UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False)

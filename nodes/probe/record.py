@@ -75,8 +75,8 @@ class Probe:
         for digests, why in self.gone:
             if digest in digests:
                 raise ValueError(
-                    f"{self.name}: the reading of this LATENT was let go to keep {why}. Change the seed, or any setting "
-                    "of the probe, and run again."
+                    f"{self.name}: the reading of this LATENT was let go to keep {why}. Change the seed, or any "
+                    "setting of the probe, and run again."
                 )
         raise ValueError(
             f"{self.name}: the LATENT does not come from a run that this probe has seen ({len(self.runs)} so far). "

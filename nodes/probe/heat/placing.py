@@ -2,8 +2,8 @@
 
 An entry with an area is evaluated on a crop, whose tokens are 2 x 2 of the crop's latent pixels: with an odd corner
 they lie across the picture's own. So a map goes by way of pixels: each shows what its token in the crop has, weighted
-by how much of the picture there is the entry's (its mask, its strength, other entries), and each of the picture's tokens
-has the mean of its pixels.
+by how much of the picture there is the entry's (its mask, its strength, other entries), and each of the picture's
+tokens has the mean of its pixels.
 """
 
 from __future__ import annotations

@@ -106,7 +106,8 @@ def _heads(reading: Reading, head: int | None) -> Sequence[int]:
 def masses(reading: Reading, choice: Choice, picture: int | None = None) -> dict[str, float]:
     """The share of the picture's attention that each word and each other kind of text row takes; the rest is image.
 
-    Of one picture of a batch, or of all. Words may overlap ("red", "red circle"), so it is "all text" that leaves the rest to the image.
+    Of one picture of a batch, or of all. Words may overlap ("red", "red circle"), so it is "all text" that leaves the
+    rest to the image.
     """
     steps, blocks = chosen(reading, choice)
     pictures = slice(None) if picture is None else slice(picture, picture + 1)

@@ -43,7 +43,7 @@ def check_room(plan: Planned, room: int) -> None:
     average = ", switch `heads` to averaged" if plan.heads > 1 else ""
     raise ValueError(
         f"Token Heatmap: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
-        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), and they may take {room / 1e9:.1f} GB, "
-        f"a quarter of the memory that is free. Name fewer words, watch every n-th step only (`every`){average}, or "
+        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), and may take {room / 1e9:.1f} GB, a "
+        f"quarter of the memory that is free. Name fewer words, watch every n-th step only (`every`){average}, or "
         "make a smaller picture."
     )
