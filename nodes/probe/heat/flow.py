@@ -65,10 +65,10 @@ class Flow:
         return (module.img_attn.proj, 0) if block < self.double else (module.linear2, module.mlp_hidden_dim)
 
     def _gate(self, block: int) -> Tensor:
-        """[B, 1, hidden]: the picture's own, the first where reference images have another (timestep zero)."""
+        """[B, 1, hidden]"""
         module, vec = self.blocks[block], self.vecs[block]
         modulation = module.img_mod if block < self.double else module.modulation
-        return modulation(vec)[0].gate[:, :1]
+        return modulation(vec)[0].gate
 
 
 def watching(options: dict, blocks: int, double: int, see: Callable[[int, dict], None]) -> dict:
