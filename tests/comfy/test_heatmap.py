@@ -397,6 +397,32 @@ def test_words_that_are_not_there_are_told(model, streams):
         Heatmap.execute(model, streams["txt"], "edde")
 
 
+@pytest.mark.parametrize("text", [
+    "a red circle", "a (red:1.3) circle", "a ((red) circle:0.7)", "a  red\n circle", "A Red CIRCLE"])
+def test_words_are_found_as_they_read(singles, text):
+    """However they are written, they are the rows of these tokens."""
+    from flux_duet.nodes.probe.heat.tokens import wanted
+
+    txt = T5Encode.execute(singles[1], text)[0]
+    ids = [token for chunk in txt.source.tokens for token, _ in chunk]
+    found = wanted(txt, "red circle, circle")
+    spelled = T5Encode.execute(singles[1], "red circle" if "A R" not in text else "Red CIRCLE")[0]
+    expected = [token for chunk in spelled.source.tokens for token, _ in chunk]
+    expected = expected[: expected.index(1)]
+    assert [ids[row] for row in found.rows(0).tolist()] == expected
+    assert set(found.rows(1).tolist()) < set(found.rows(0).tolist())
+
+
+@pytest.mark.parametrize("text, word", [
+    (r"a \(red\) circle", "(red) circle"), ("un cafe\u0301 noir", "caf\u00e9"), ("un caf\u00e9 noir", "cafe\u0301 noir")])
+def test_escapes_and_accents_are_as_they_read(singles, text, word):
+    from flux_duet.nodes.probe.heat.tokens import wanted
+
+    txt = T5Encode.execute(singles[1], text)[0]
+    rows = wanted(txt, word).rows(0)
+    assert 1 <= len(rows) < 12 and wanted(txt, "").words
+
+
 def test_otsu_parts_two_levels():
     found = torch.tensor([[0.1, 0.2, 0.15], [0.8, 0.9, 0.12]])
     assert otsu(found).tolist() == [[False, False, False], [True, True, False]]

@@ -110,6 +110,31 @@ def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
     torch.testing.assert_close(seen.maps.flatten(1), expected.mean((0, 1)), rtol=1e-3, atol=0)
 
 
+# ---- a ControlNet, whose numbers stand before the options among the forward's arguments
+
+def test_a_control_net_is_no_set_of_options(model, txt, positive):
+    from flux_duet.nodes.probe.influence.nodes import Influence
+    from flux_duet.tests.comfy.test_sampler import control_net, randn
+
+    applied = nodes.ControlNetApplyAdvanced().apply_controlnet(
+        positive, positive, control_net(model), randn(9, 1, 80, 48, 3), 0.8, 0.0, 1.0)[0]
+    ready, probe = Influence.execute(model, "zeros", 1).result
+    alone = probe.reading(sampled(ready, positive))
+    latent = sampled(ready, applied)
+    assert torch.equal(latent["samples"], sampled(model, applied)["samples"])
+    reading = probe.reading(latent)
+    assert reading.modulation() == alone.modulation() is not None, "it knows neither picture nor ControlNet"
+    assert reading.rows == alone.rows == (STEPS, 3 * STEPS)
+    ready, probe = Heatmap.execute(model, txt, "red, circle").result
+    clone, calls = dense.watching(model)
+    plain, latent = sampled(clone, applied), sampled(ready, applied)
+    assert torch.equal(latent["samples"], plain["samples"])
+    rows = wanted(txt, "red").rows(0)
+    flux_s = [call for call in calls if call.share.shape[1] == 256 + IMAGE][-BLOCKS:]
+    expected = torch.stack([call.share[0, -IMAGE:, rows].sum(-1) for call in flux_s])
+    assert (probe.reading(latent).maps[-1, :, 0, 0] - expected).abs().max() < 1e-6
+
+
 # ---- a batch
 
 def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, monkeypatch):
