@@ -414,7 +414,8 @@ def test_words_are_found_as_they_read(singles, text):
 
 
 @pytest.mark.parametrize("text, word", [
-    (r"a \(red\) circle", "(red) circle"), ("un cafe\u0301 noir", "caf\u00e9"), ("un caf\u00e9 noir", "cafe\u0301 noir")])
+    (r"a \(red\) circle", "(red) circle"), ("un cafe\u0301 noir", "caf\u00e9"),
+    ("un caf\u00e9 noir", "cafe\u0301 noir")])
 def test_escapes_and_accents_are_as_they_read(singles, text, word):
     from flux_duet.nodes.probe.heat.tokens import wanted
 

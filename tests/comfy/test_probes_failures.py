@@ -1,4 +1,5 @@
-"""No probe harms a run: what it could not read becomes its reading. Memory: what fits is told before, what goes after."""
+"""No probe harms a run: what it could not read becomes its reading. What fits into memory is told before a run, and what
+had to go, after it."""
 
 import contextlib
 

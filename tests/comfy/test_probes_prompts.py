@@ -108,7 +108,7 @@ def test_perp_neg(model, txts, prompts):
         ready, probe = Heatmap.execute(model, txts[watched], word).result
         latent = guided(perpneg.PerpNegGuider.execute(ready, positive, negative, empty, 2.0, 1.0)[0])
         assert torch.equal(latent["samples"], plain["samples"])
-        expected = of_calls(calls, lambda call: call.index == watched, wanted(txts[watched], word).rows(0))
+        expected = of_calls(calls, lambda call, at=watched: call.index == at, wanted(txts[watched], word).rows(0))
         assert probe.reading(latent).role == role
         assert (probe.reading(latent).maps[:, :, 0, 0] - expected).abs().max() < 1e-6
 

@@ -66,7 +66,7 @@ def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch
     """The oldest go for a new one; one that is too large is not written, and says so."""
     free = 10**9
     size = sum(tensor[:, :, :1].numel() * 4 for tensor in (reading.maps, reading.groups))
-    monkeypatch.setattr(stored, "free_disk", lambda folder: free - sum(each.stat().st_size for each in folder.iterdir()))
+    monkeypatch.setattr(stored, "free_disk", lambda at: free - sum(each.stat().st_size for each in at.iterdir()))
     for number in range(4):
         name = store(replace(reading, name=f"{number:032x}"), tmp_path)
         os.utime(tmp_path / f"{name}{SUFFIX}", (1000 + number, 1000 + number))
