@@ -70,17 +70,20 @@ def probed(
 ):  # fmt: skip
     """A clone of a MODEL whose runs `probe` keeps a reading of. `begin(guider, sigmas)` gives the recorder of a run.
 
-    `check(guider, sigmas, shape)` may refuse a run of this latent before it begins: the only thing of a probe that
-    stops one. A run that fails or is interrupted leaves no reading.
+    `check(guider, sigmas, shape)` may refuse a run of this latent before it begins, by a ValueError: the only thing of
+    a probe that stops one. A run that fails or is interrupted leaves no reading.
     """
     model = model.clone()
 
     def around(executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
         guider = executor.class_obj
         given = guider.model_options
-        if check is not None:
-            check(guider, sigmas, noise.shape)
         guard, recorder = Guard(probe.name), None
+        with guard:
+            if check is not None:
+                check(guider, sigmas, noise.shape)
+        if isinstance(guard.error, ValueError):
+            raise guard.error
         with guard:
             recorder = begin(guider, sigmas)
             options = comfy.model_patcher.create_model_options_clone(given)

@@ -1,5 +1,5 @@
-"""No probe harms a run: what it could not read becomes its reading. What fits into memory is told before a run, and what
-had to go, after it."""
+"""No probe harms a run: what it could not read becomes its reading. What fits into memory is told before a run, and
+what had to go, after it."""
 
 import contextlib
 
@@ -64,6 +64,7 @@ def influence(model, txt):
 
 
 HOOKS = {  # whatever a probe does of its own, anywhere in a run
+    "the check": (heatmap, heat_nodes, "planned"),
     "the begin": (heatmap, Recorder, "__init__"),
     "the options": (heatmap, Recorder, "options"),
     "an evaluation": (heatmap, recorder, "places"),

@@ -2,6 +2,7 @@
 
 import json
 
+import comfy.samplers
 import comfy.sd
 import comfy_extras.nodes_custom_sampler as custom
 import comfy_extras.nodes_perpneg as perpneg
@@ -16,6 +17,7 @@ from flux_duet.nodes.condition.time.nodes import Schedule
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.tokens import wanted
+from flux_duet.nodes.probe.influence.nodes import Influence
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.tests.comfy import dense
 
@@ -123,6 +125,39 @@ def test_of_two_that_say_the_same_the_positive_is_read(model, txts, prompts):
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     reading = probe.reading(sampled(ready, prompts[1], prompts[0], 2.0))
     assert reading.role == "negative" and len(reading.numbers) == STEPS
+
+
+def test_influence_asks_for_the_positive_whoever_guides(model, prompts):
+    """Its first step is from the same noise, so it measures the same there."""
+    ready, probe = Influence.execute(model, "zeros", STEPS).result
+    expected = probe.reading(guided(custom.BasicGuider.execute(ready, prompts[0])[0])).moments[0]
+    guiders = (custom.DualCFGGuider.execute(ready, *prompts, 2.0, 1.5, "nested")[0],
+               perpneg.PerpNegGuider.execute(ready, *prompts, 2.0, 1.0)[0],
+               custom.CFGGuider.execute(ready, prompts[0], prompts[1], 3.0)[0])
+    for guider in guiders:
+        moment = probe.reading(guided(guider)).moments[0]
+        torch.testing.assert_close(moment.effects["zeros"].norms, expected.effects["zeros"].norms, rtol=1e-4, atol=1e-6)
+        assert torch.equal(moment.modulation, expected.modulation)
+
+
+@pytest.mark.parametrize("has_area", [False, True])
+def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
+    """A node that has taken its place, but hands on ComfyUI's options."""
+    def own(given):
+        return comfy.samplers._calc_cond_batch(given["model"], given["conds"], given["input"], given["sigma"],
+                                               given["model_options"])
+
+    positive = nodes.ConditioningSetArea().append(prompts[0], 32, 48, 16, 24, 1.0)[0] if has_area else prompts[0]
+    ready, probe = Heatmap.execute(model, txts[0], "red").result
+    direct = ready.clone()
+    direct.set_model_sampler_calc_cond_batch_function(own)
+    latent, expected = sampled(direct, positive), sampled(ready, positive)
+    assert torch.equal(latent["samples"], expected["samples"])
+    runs = [reading for _, reading in probe.runs.values()]
+    if has_area:
+        assert "not known where a prompt with an area stands" in runs[0].why
+    else:
+        assert torch.equal(runs[0].maps, runs[1].maps) and runs[0].role == "positive"
 
 
 # ---- where its rows stand

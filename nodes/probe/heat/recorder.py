@@ -108,6 +108,11 @@ class Recorder:
 
     def _alone(self, given: Given) -> Moment | None:
         """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""
+        if not {"uuids", "sigmas", "cond_or_uncond"} <= given.options.keys():
+            raise ValueError(
+                f"{NAME}: another node asks the model past ComfyUI's evaluation of prompts and does not say for which "
+                "of them, so there is nothing to show. Watch without that node."
+            )
         step = step_at(self.levels, float(given.options["sigmas"][0]))
         if step % self.every or given.options.get(AGAIN):
             return None
