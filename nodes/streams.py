@@ -59,12 +59,15 @@ class Source:
 
     `tokens` are the encoder's chunks of (id, weight), with "embedding" for each row of a textual inversion. `encoder`
     tells the file, its content and its patches; it is a function because it may have to read the encoder's file.
+    `parts` are the prompts that a mix was made of, each with the row that its tokens begin at; () for a prompt of its
+    own.
     """
 
     text: str
     tokens: list[list[tuple[int | str, float]]]
     settings: Mapping[str, str]
     encoder: Callable[[], Mapping[str, str | None]]
+    parts: tuple[tuple[int, Source], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -436,23 +436,26 @@ def test_a_latent_of_another_run_is_refused(model):
 
 
 def test_a_prompt_without_a_clip_vector_is_refused(model):
-    out, _ = measured(model)
+    out, probe = measured(model)
     positive = [[TXT.spans[0].tensor, {"guidance": 3.5}]]
+    latent = natively(out, positive)
+    assert torch.equal(latent["samples"], natively(model, positive)["samples"]), "the picture is whole"
     with pytest.raises(ValueError, match="nothing for CLIP.*Dual Prompt"):
-        natively(out, positive)
+        probe.reading(latent)
 
 
 def test_empty_prompts_of_other_encoders_are_refused(model):
-    out, _ = measured(model, empty_vec=ClipVec((Span(torch.zeros(1, 32)),)))
+    out, probe = measured(model, empty_vec=ClipVec((Span(torch.zeros(1, 32)),)))
+    latent = sampled(out, prompt())
     with pytest.raises(ValueError, match="empty CLIP prompt is 32 wide and the sampled one 64"):
-        sampled(out, prompt())
+        probe.reading(latent)
     with pytest.raises(ValueError, match="`empty_txt` is scheduled, weighted"):
         measured(model, empty_txt=txt(4, 9, bias=torch.zeros(1, 9)))
 
 
 def test_a_run_that_passes_it_by_is_told(model):
     """As a guider of another pack, which asks the model in a way of its own."""
-    out, _ = measured(model)
+    out, probe = measured(model)
 
     class Own(comfy.samplers.CFGGuider):
         def predict_noise(self, x, timestep, model_options=None, seed=None):
@@ -460,9 +463,10 @@ def test_a_run_that_passes_it_by_is_told(model):
 
     guider = Own(out)
     guider.set_conds(prompt(), prompt())
+    samples = guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
+                            torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True)
     with pytest.raises(ValueError, match="never asked its MODEL.*nothing to measure"):
-        guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
-                      torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True)
+        probe.reading({"samples": samples})
 
 
 def test_a_wrapped_model_is_measured_without_its_modulation(tiny):

@@ -103,7 +103,11 @@ def _source(txt: T5Text, other: T5Text | None, made: Span, how: str) -> Source |
         return None
     a, b = (rows_of(each)[0] for each in (txt, other))
     length = made.tensor.shape[1]
-    ids = a.ids if length == txt.spans[0].tensor.shape[1] and made.bias is txt.spans[0].bias else (*a.ids, *b.ids)
+    row_by_row = length == txt.spans[0].tensor.shape[1] and made.bias is txt.spans[0].bias
+    ids = a.ids if row_by_row else (*a.ids, *b.ids)
     tokens = [[(token, 1.0) for token in (*ids, *[rows.PAD] * (length - len(ids)))]]
     text = f"{txt.source.text} / {other.source.text}"
-    return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder)
+    # In 'add' and 'subtract' the other prompt is a direction, and none of its words has a row.
+    beside = () if how.split()[0] in ("add", "subtract") else ((0 if row_by_row else len(a.ids), other.source),)
+    parts = ((0, txt.source), *beside)
+    return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder, parts)
