@@ -45,11 +45,13 @@ class Neighbour:
     """`scale` is what becomes of all of a prompt's rows and vectors, those of a control's own texts too.
 
     `rows_alone` is for a node that takes a prompt's rows and leaves all else behind: the base prompt's, as natively.
+    `caches` what it computed for a prompt, so that two prompts one after the other are not one that changes.
     """
 
     place: Callable[[World, Graph], Graph]
     scale: float = 1.0
     rows_alone: bool = False
+    caches: bool = False
 
 
 NEIGHBOURS: dict[str, Neighbour] = {}
@@ -273,7 +275,7 @@ def perp_neg(world, graph):
 
 # ---- the model, the latent, the sampler
 
-@neighbour("EasyCache")
+@neighbour("EasyCache", caches=True)
 def easy_cache(world, graph):
     return replace(graph, model=nodes_easycache.EasyCacheNode.execute(graph.model, 1.0, 0.0, 1.0, False)[0])
 

@@ -61,14 +61,14 @@ CFGGuider                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 MMDiT Sampler twice         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
 from flux_duet.tests.comfy.matrix.dense import told, withheld
-from flux_duet.tests.comfy.matrix.graph import Graph, chained, natively, ours, prompt, relative
+from flux_duet.tests.comfy.matrix.graph import STEPS, Graph, chained, natively, ours, prompt, relative
 from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -38,7 +38,9 @@ def plain(flux, world):
 
 def native_graphs(world, flux, neighbour, control) -> list[Graph]:
     """What native nodes alone would be given, step by step; one graph where that is one prompt."""
-    played = [control.base] * 4 if neighbour.rows_alone else control.played
+    played = [control.base] * STEPS if neighbour.rows_alone else control.played
+    if control.in_ranges and neighbour.caches:
+        played = [control.made] * STEPS
     graphs = {}
     for each in played:
         base = each if control.in_ranges else control.base
