@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,10 +61,14 @@ class Truth:
                        vecs=tuple((weight, vec * scale) for weight, vec in self.vecs))
 
 
-def told(graph: Graph, length: int, truth: Callable[[int], Truth | None]):
+Seen = Callable[[int, Tensor], None]  # (step, shares [B, image tokens, own rows] of all logits' softmax, mean of heads)
+
+
+def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: Seen | None = None):
     """The graph's model, to which its positive's first prompt, of `length` rows, is told as `truth` has it by step.
 
-    Rows beyond `length` are those that native nodes appended; None is the base prompt as it is.
+    Rows beyond `length` are those that native nodes appended; None is the base prompt as it is. `seen` is given what
+    the picture has of that prompt's rows in each block.
     """
     (rows, entry), *_ = graph.positive
     model = graph.model.clone()
@@ -83,7 +88,8 @@ def told(graph: Graph, length: int, truth: Callable[[int], Truth | None]):
                 picked = {name: _rows(value, part) for name, value in given.items()}
                 if is_it:
                     area = entry.get("area")
-                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, x))
+                    tell = None if seen is None else partial(seen, _step(options))
+                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, x), tell)
                     out[part] = executor(transformer_options=forward.options(options), **picked)
                 else:
                     out[part] = executor(transformer_options=options, **picked)
@@ -123,8 +129,8 @@ def _crop(area, x: Tensor) -> tuple[int, int] | None:
 class _Forward:
     """One forward of the prompt's rows alone."""
 
-    def __init__(self, flux, truth: Truth, given: dict, length: int, crop: tuple[int, int] | None):
-        self.flux, self.truth, self.crop = flux, truth, crop
+    def __init__(self, flux, truth: Truth, given: dict, length: int, crop: tuple[int, int] | None, seen=None):
+        self.flux, self.truth, self.crop, self.seen = flux, truth, crop, seen
         self.height, self.width = (-(-side // 2) for side in given["x"].shape[2:])
         base = given["context"]
         own, more = base[:, :length], base[:, length:]
@@ -168,7 +174,12 @@ class _Forward:
         seen = self._mask(block, k.shape[2])
         if self.native is not None:
             seen = seen + pad(self.native, (0, k.shape[2] - self.native.shape[2]) * 2)
-        out = attention(q, k, v, *args, mask=seen[:, None, : q.shape[2]].to(q.dtype), **kwargs)
+        seen = seen[:, None, : q.shape[2]].to(q.dtype)
+        if self.seen is not None:
+            txt = self.first + sum(over.rows.shape[1] for over in self.truth.overs)
+            shares = (q @ k.mT * q.shape[-1] ** -0.5 + seen).softmax(-1).mean(1)
+            self.seen(shares[:, txt : txt + self.height * self.width, : self.own])
+        out = attention(q, k, v, *args, mask=seen, **kwargs)
         start = self.first
         for over in self.truth.overs:
             end = start + over.rows.shape[1]

@@ -72,6 +72,54 @@ KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 """
 
 
+PROBES = """
+                            mass
+                            |  flow
+                            |  |  output
+                            |  |  |  influence
+                            |  |  |  |  sweep
+alone                       =  =  =  =  =
+Combine                     =  =  =  =  =
+Concat (to)                 =  =  =  =  =
+Concat (from)               =  =  =  ?  =
+Average (to)                ?  ?  ?  ?  =
+Average (from)              ?  ?  ?  ?  =
+ZeroOut (negative)          =  =  =  =  -
+Multiply                    ?  ?  ?  ?  =
+SetArea                     =  =  =  =  =
+SetAreaPercentage           =  =  =  =  =
+SetMask                     =  =  =  =  =
+SetMask (bounds)            =  =  =  =  =
+SetTimestepRange            =  =  =  =  =
+Redux, multiply             =  =  =  =  =
+Redux, attn_bias            =  =  =  =  =
+ReferenceLatent             =  =  =  =  =
+ReferenceLatent twice       =  =  =  =  =
+FluxGuidance                =  =  =  =  =
+FluxDisableGuidance         =  =  =  =  =
+ControlNet (XLabs)          =  =  =  =  =
+ControlNet (InstantX)       =  =  =  =  =
+InpaintModelConditioning    =  =  =  =  -
+hook LoRA                   =  =  =  =  =
+hook LoRA, keyframes        =  =  =  =  =
+model LoRA                  =  =  =  =  =
+negative, cfg               =  =  =  =  -
+BasicGuider                 =  =  =  =  -
+CFGGuider                   =  =  =  =  -
+DualCFGGuider               =  =  =  =  -
+DualCFGGuider, nested       =  =  =  =  -
+PerpNegGuider               =  =  =  =  -
+EasyCache                   =  =  =  =  -
+FluxKVCache                 =  =  =  =  -
+ModelSamplingFlux           =  =  =  =  =
+batch of 2                  =  =  =  =  !
+noise mask                  =  =  =  =  -
+DifferentialDiffusion       =  =  =  =  -
+MMDiT Sampler twice         =  =  =  =  -
+KSamplerAdvanced twice      =  =  =  =  -
+"""
+
+
 def table(text: str) -> dict[str, dict[str, str]]:
     """{row: {column: outcome}} of such a drawing."""
     lines = text.strip("\n").split("\n")
@@ -103,4 +151,4 @@ def markdown(*tables: dict[str, dict[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(table(CONTROLS)))
+    print(markdown(table(CONTROLS), table(PROBES)))

@@ -1,0 +1,149 @@
+"""Every probe beside every native neighbour: the picture is the same to the last bit, the reading that made by hand."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from flux_duet.nodes.encode.nodes import T5Encode
+from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
+from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
+from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
+from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.graph import (
+    CLIP_A, CLIP_B, CLIP_C, LATENT, SEED, STEPS, A, B, C, Graph, chained, prompt, relative, txt, vec)
+from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
+from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
+
+TABLE = outcomes.table(outcomes.PROBES)
+PROBES = ["mass", "flow", "output", "influence", "sweep"]
+TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [1], "redder": [6, 7]}
+NO_VEC, NO_TXT = vec(11), txt(12, 9)
+REFUSALS = {"batch of 2": "2 pictures"}
+
+
+def test_every_pair_is_declared():
+    assert list(TABLE) == list(NEIGHBOURS)
+    assert all(list(row) == PROBES for row in TABLE.values())
+
+
+@pytest.fixture(scope="module")
+def text(singles):
+    with torch.inference_mode():
+        return T5Encode.execute(singles[1], TEXT)[0]
+
+
+@pytest.fixture(scope="module")
+def plain(flux, world, text):
+    """A neighbour's graph of the plain prompt, and its picture."""
+    made = {}
+
+    def of(row):
+        if row not in made:
+            graph = NEIGHBOURS[row].place(world, Graph(flux, prompt(text), prompt(text)))
+            made[row] = graph, drawn(graph)
+        return made[row]
+
+    return of
+
+
+# ---- Token Heatmap
+
+@pytest.mark.parametrize("measure", ["mass", "flow", "output"])
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_heatmap(plain, text, row, measure):
+    graph, picture = plain(row)
+    ready, probe = Heatmap.execute(graph.model, text, ",".join(WORDS), measure).result
+    out = drawn(replace(graph, model=ready))
+    assert torch.equal(out, picture), "a probe never changes the picture"
+    if TABLE[row][measure] == outcomes.TOLD:
+        with pytest.raises(ValueError, match="not among what the model was given"):
+            ShowHeatmap.execute(probe, {"samples": out})
+        return
+    shown = ShowHeatmap.execute(probe, {"samples": out})
+    masks, told = shown[1], json.loads(shown[3])
+    before = graph.positive[0][0].shape[1] - 256 if row == "Concat (from)" else 0
+    expected = Shares(graph, [[before + at for at in rows] for rows in WORDS.values()])
+    # Whatever the measure, the shares are of the attention.
+    assert [told["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
+    if measure == "mass":
+        low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
+        wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
+        assert (masks[: len(WORDS)] - wide).abs().max() < 2e-3
+
+
+# ---- Encoder Influence
+
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_influence(flux, world, row):
+    neighbour = NEIGHBOURS[row]
+
+    def graph(clip=CLIP_A, t5=A, model=flux) -> Graph:
+        return Graph(model, prompt(t5, clip), prompt(t5, clip))
+
+    placed = neighbour.place(world, graph())
+    model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=A).result
+    out = drawn(replace(placed, model=model))
+    assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
+    if TABLE[row]["influence"] == outcomes.TOLD:
+        with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled"):
+            ShowInfluence.execute(probe, {"samples": out})
+        return
+    rows = json.loads(ShowInfluence.execute(probe, {"samples": out})[6])["per_step"]
+    expected = influence_by_hand(world, neighbour, graph)
+    if not neighbour.caches:
+        assert [each["step"] for each in rows] == list(expected)
+    for each in rows:
+        for name, number in expected[each["step"]].items():
+            assert each[name] == pytest.approx(number, rel=5e-4, abs=2e-5), (each["step"], name)
+
+
+def influence_by_hand(world, neighbour, graph):
+    """Each way is the neighbour's graph of that prompt; the neighbour's own prompt, where it stands beside, likewise."""
+    ways = {"v11": (CLIP_A, A, CLIP_C, C), "v10": (NO_VEC, A, NO_VEC, C),
+            "v01": (CLIP_A, NO_TXT, CLIP_C, NO_TXT), "v00": (NO_VEC, NO_TXT, NO_VEC, NO_TXT)}
+    others = {}
+
+    def place(told: Graph) -> Graph:
+        return neighbour.place(others.get(id(told.positive), world), told)
+
+    graphs = {way: graph(clip, t5) for way, (clip, t5, *_) in ways.items()}
+    for way, (*_, clip, t5) in ways.items():
+        others[id(graphs[way].positive)] = replace(world, other=prompt(t5, clip))
+    return effects(place, graphs["v11"], graphs)
+
+
+# ---- Switch Sweep
+
+@pytest.mark.parametrize("switch", ["both", "T5", "CLIP"])
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_sweep(flux, world, row, switch):
+    """Every picture is that of two chained native samplers, each of whose prompts passed the neighbour by itself."""
+    outcome = TABLE[row]["sweep"]
+    if outcome == outcomes.APART:
+        return
+    place = NEIGHBOURS[row].place
+    a, b = (place(world, Graph(flux, each, each)) for each in (prompt(), prompt(B, CLIP_B)))
+    if outcome == outcomes.REFUSES:
+        with pytest.raises(ValueError, match=REFUSALS[row]):
+            swept(a, b, switch)
+        return
+    samples = swept(a, b, switch)
+    mixed = prompt(B if switch != "CLIP" else A, CLIP_B if switch != "T5" else CLIP_A)
+    after = place(world, Graph(flux, mixed, mixed))
+    a, after = (replace(each, negative=None, cfg=1.0) for each in (a, after))
+    for step in range(STEPS + 1):
+        expected = chained([a] * step + [after] * (STEPS - step))
+        assert relative(samples[step : step + 1], expected) < 5e-6, f"switched at {step}"
+
+
+def swept(a: Graph, b: Graph, switch: str):
+    return SwitchSweep.execute(a.model, a.positive, b.positive, switch, a.latent, SEED, STEPS, "euler", "simple")[1][
+        "samples"]
+
+
+assert LATENT
