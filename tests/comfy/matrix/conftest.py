@@ -1,9 +1,9 @@
 """The models and files that neighbours bring, small and random, made once by ComfyUI's own classes and loaders."""
 
 import math
-from dataclasses import replace
 
 import comfy.controlnet
+import comfy.hooks
 import comfy.sd
 import comfy.utils
 import pytest
@@ -28,7 +28,8 @@ def world(tiny):
     with torch.inference_mode():
         return World(
             fill=_fill(), vae=comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"]))), xlabs=_xlabs(),
-            instantx=_instantx(), style=_style(), lora=_lora(), other=prompt(C, CLIP_C))
+            instantx=_instantx(), style=_style(), lora=_lora(), hooks=comfy.hooks.create_hook_lora(_lora(), 0.8, 0.0),
+            other=prompt(C, CLIP_C))
 
 
 def _fill():
@@ -82,13 +83,3 @@ def _lora() -> dict[str, torch.Tensor]:
     return {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
             for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
             for seed, side, shape in ((33, "lora_up", (128, 2)), (34, "lora_down", (2, width)))}
-
-
-@pytest.fixture
-def nulled(world):
-    """The world whose own prompt says other things: `nulled(vec=..., txt=...)`."""
-
-    def change(text=C, clip=CLIP_C):
-        return replace(world, other=prompt(text, clip))
-
-    return change

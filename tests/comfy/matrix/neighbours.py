@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import comfy.hooks
@@ -33,7 +34,16 @@ class World:
     instantx: Any
     style: Any
     lora: dict[str, Tensor]
+    hooks: comfy.hooks.HookGroup
     other: list
+
+    @cached_property
+    def keyframed(self) -> comfy.hooks.HookGroup:
+        """The LoRA at a fifth, and whole from the middle of time on."""
+        frames = None
+        for strength, start in ((0.2, 0.0), (1.0, 0.5)):
+            frames = nodes_hooks.CreateHookKeyframe().create_hook_keyframe(strength, start, frames)[0]
+        return nodes_hooks.SetHookKeyframes().set_hook_keyframes(self.hooks, frames)[0]
 
     @property
     def picture(self) -> Tensor:
@@ -45,13 +55,16 @@ class Neighbour:
     """`scale` is what becomes of all of a prompt's rows and vectors, those of a control's own texts too.
 
     `rows_alone` is for a node that takes a prompt's rows and leaves all else behind: the base prompt's, as natively.
-    `caches` what it computed for a prompt, so that two prompts one after the other are not one that changes.
+    `caches` what it computed for a prompt, so that two prompts one after the other are not one that changes; `keeps`
+    what the run's first forward has made of references. `beside` is one whose own prompt is an entry of its own.
     """
 
     place: Callable[[World, Graph], Graph]
     scale: float = 1.0
     rows_alone: bool = False
     caches: bool = False
+    keeps: bool = False
+    beside: bool = False
 
 
 NEIGHBOURS: dict[str, Neighbour] = {}
@@ -83,7 +96,7 @@ def alone(world, graph):
 
 # ---- CONDITIONING
 
-@on_positive("Combine")
+@on_positive("Combine", beside=True)
 def combine(world, positive):
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
 
@@ -123,28 +136,28 @@ def _elsewhere(world, positive):
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
 
 
-@on_positive("SetArea")
+@on_positive("SetArea", beside=True)
 def set_area(world, positive):
     return _elsewhere(world, nodes.ConditioningSetArea().append(positive, 64, 64, 32, 16, 1.0)[0])
 
 
-@on_positive("SetAreaPercentage")
+@on_positive("SetAreaPercentage", beside=True)
 def set_area_percentage(world, positive):
     area = nodes.ConditioningSetAreaPercentage().append(positive, 0.67, 1.0, 0.33, 0.0, 1.0)[0]
     return _elsewhere(world, area)
 
 
-@on_positive("SetMask")
+@on_positive("SetMask", beside=True)
 def set_mask(world, positive):
     return _elsewhere(world, nodes.ConditioningSetMask().append(positive, HALF, "default", 1.0)[0])
 
 
-@on_positive("SetMask (bounds)")
+@on_positive("SetMask (bounds)", beside=True)
 def set_mask_bounds(world, positive):
     return _elsewhere(world, nodes.ConditioningSetMask().append(positive, HALF, "mask bounds", 1.0)[0])
 
 
-@on_positive("SetTimestepRange")
+@on_positive("SetTimestepRange", beside=True)
 def timestep_range(world, positive):
     first = nodes.ConditioningSetTimestepRange().set_range(positive, 0.0, 0.7)[0]
     last = nodes.ConditioningSetTimestepRange().set_range(world.other, 0.7, 1.0)[0]
@@ -214,22 +227,15 @@ def fill(world, graph):
 
 # ---- LoRAs
 
-def _hooks(world, strength=0.8):
-    return comfy.hooks.create_hook_lora(world.lora, strength, 0.0)
-
-
 @on_positive("hook LoRA")
 def hook(world, positive):
-    return nodes_hooks.ConditioningSetProperties().set_properties(positive, 1.0, "default", hooks=_hooks(world))[0]
+    return nodes_hooks.ConditioningSetProperties().set_properties(positive, 1.0, "default", hooks=world.hooks)[0]
 
 
 @on_positive("hook LoRA, keyframes")
 def keyframes(world, positive):
-    frames = None
-    for strength, start in ((0.2, 0.0), (1.0, 0.5)):
-        frames = nodes_hooks.CreateHookKeyframe().create_hook_keyframe(strength, start, frames)[0]
-    hooks = nodes_hooks.SetHookKeyframes().set_hook_keyframes(_hooks(world), frames)[0]
-    return nodes_hooks.ConditioningSetProperties().set_properties(positive, 1.0, "default", hooks=hooks)[0]
+    return nodes_hooks.ConditioningSetProperties().set_properties(
+        positive, 1.0, "default", hooks=world.keyframed)[0]
 
 
 @neighbour("model LoRA")
@@ -280,7 +286,7 @@ def easy_cache(world, graph):
     return replace(graph, model=nodes_easycache.EasyCacheNode.execute(graph.model, 1.0, 0.0, 1.0, False)[0])
 
 
-@neighbour("FluxKVCache")
+@neighbour("FluxKVCache", keeps=True)
 def kv_cache(world, graph):
     """With the method of FLUX.1 Kontext: the node's own, index_timestep_zero, raises on FLUX.1 natively."""
     positive = nodes_flux.FluxKontextMultiReferenceLatentMethod.execute(references(world, graph.positive), "offset")[0]

@@ -81,7 +81,7 @@ PROBES = """
 alone                       =  =  =  =  =
 Combine                     =  =  =  =  =
 Concat (to)                 =  =  =  =  =
-Concat (from)               =  =  =  ?  =
+Concat (from)               =  =  =  =  =
 Average (to)                ?  ?  ?  ?  =
 Average (from)              ?  ?  ?  ?  =
 ZeroOut (negative)          =  =  =  =  -
@@ -99,9 +99,9 @@ FluxGuidance                =  =  =  =  =
 FluxDisableGuidance         =  =  =  =  =
 ControlNet (XLabs)          =  =  =  =  =
 ControlNet (InstantX)       =  =  =  =  =
-InpaintModelConditioning    =  =  =  =  -
+InpaintModelConditioning    =  =  =  =  ~
 hook LoRA                   =  =  =  =  =
-hook LoRA, keyframes        =  =  =  =  =
+hook LoRA, keyframes        =  =  =  =  ~
 model LoRA                  =  =  =  =  =
 negative, cfg               =  =  =  =  -
 BasicGuider                 =  =  =  =  -
@@ -110,18 +110,18 @@ DualCFGGuider               =  =  =  =  -
 DualCFGGuider, nested       =  =  =  =  -
 PerpNegGuider               =  =  =  =  -
 EasyCache                   =  =  =  =  -
-FluxKVCache                 =  =  =  =  -
+FluxKVCache                 =  =  =  =  ~
 ModelSamplingFlux           =  =  =  =  =
 batch of 2                  =  =  =  =  !
-noise mask                  =  =  =  =  -
-DifferentialDiffusion       =  =  =  =  -
+noise mask                  =  =  =  =  ~
+DifferentialDiffusion       =  =  =  =  ~
 MMDiT Sampler twice         =  =  =  =  -
 KSamplerAdvanced twice      =  =  =  =  -
 """
 
 
 def table(text: str) -> dict[str, dict[str, str]]:
-    """{row: {column: outcome}} of such a drawing."""
+"""{row: {column: outcom    e}}  of  such  a  drawing."""
     lines = text.strip("\n").split("\n")
     columns = [line.replace("|", " ").strip() for line in lines if not _cells(line, [])]
     out = {}
@@ -139,7 +139,7 @@ def _cells(line: str, columns: list[str]) -> tuple[str, list[str]] | None:
     return (" ".join(words[: -len(cells)]), cells) if cells else None
 
 
-def markdown(*tables: dict[str, dict[str, str]]) -> str:
+def markdown(*tables: dict[str,  dict[str,  str]])  ->  str:
     """All tables side by side: a row for each neighbour."""
     rows = list(dict.fromkeys(row for each in tables for row in each))
     columns = [(each, column) for each in tables for column in next(iter(each.values()))]

@@ -94,30 +94,41 @@ class Shares:
 
 # ---- velocities
 
-def effects(place: Callable[[Graph], Graph], run: Graph, ways: dict[str, Graph]) -> dict[int, dict[str, float]]:
-    """{step: D_clip, D_t5, ...} of the run's last sampler, from native runs of each of the ways on that run's x_t."""
+def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int, dict[str, float]]:
+    """{step: D_clip, D_t5, ...} of the run's last sampler, from native runs of each of the ways on that run's x_t.
+
+    With `keeps`, what the run's first forward leaves behind is there for the ways too.
+    """
     seen: list[tuple[Tensor, Tensor]] = []
 
     def keep(executor, model, conds, x, timestep, options):
         seen.append((x.clone(), timestep.clone()))
         return executor(model, conds, x, timestep, options)
 
-    drawn(watched(place(run), WrappersMP.CALC_COND_BATCH, keep, seen.clear))
-    velocities = {way: _velocities(place(graph), seen) for way, graph in ways.items()}
+    drawn(watched(run, WrappersMP.CALC_COND_BATCH, keep, seen.clear))
+    first = ways["v11"] if keeps else None
+    velocities = {way: _velocities(graph, seen, first) for way, graph in ways.items()}
     return {step: _numbers(**{way: each[step] for way, each in velocities.items()}) for step in range(len(seen))}
 
 
-def _velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+def _velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
     """Of the positive alone, asked in a run whose x_t are exchanged for those seen."""
     found: list[Tensor] = []
+    if first is not None:  # the run's own prompt is asked before, as a positive, and the way is the negative
+        graph = replace(graph, positive=first.positive, negative=graph.positive, cfg=3.0)
+    else:
+        graph = replace(graph, negative=None, cfg=1.0)
 
     def ask(executor, model, conds, x, timestep, options):
-        for other, at in seen if not found else ():
-            (out,) = executor(model, conds[:1], other, at, options)
-            found.append((other - out) / at[0])
+        if not found:
+            if first is not None:
+                executor(model, conds[:1], *seen[0], options)
+            for other, at in seen:
+                (out,) = executor(model, conds[first is not None :][:1], other, at, options)
+                found.append((other - out) / at[0])
         return [torch.zeros_like(x) for _ in conds]
 
-    natively(watched(replace(graph, guider=None, native=None, negative=None, cfg=1.0), WrappersMP.CALC_COND_BATCH, ask))
+    natively(watched(replace(graph, guider=None, native=None), WrappersMP.CALC_COND_BATCH, ask))
     return found
 
 

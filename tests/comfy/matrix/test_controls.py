@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 TABLE = outcomes.table(outcomes.CONTROLS)
 NEAR = 5e-6  # float32 in another order
 # What a sentence that refuses must name, beside the control.
-REFUSALS = {"Average (to)": "ConditioningAverage"}
+REFUSALS = {"Average (to)": "Conditioning Average"}
 
 
 def test_every_pair_is_declared():

@@ -12,8 +12,9 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.dense import Truth, told
 from flux_duet.tests.comfy.matrix.graph import (
-    CLIP_A, CLIP_B, CLIP_C, LATENT, SEED, STEPS, A, B, C, Graph, chained, prompt, relative, txt, vec)
+    CLIP_A, CLIP_B, CLIP_C, SEED, STEPS, A, B, C, Graph, chained, natively, prompt, relative, txt, vec)
 from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
 from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
 
@@ -65,11 +66,11 @@ def test_heatmap(plain, text, row, measure):
             ShowHeatmap.execute(probe, {"samples": out})
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
-    masks, told = shown[1], json.loads(shown[3])
+    masks, said = shown[1], json.loads(shown[3])
     before = graph.positive[0][0].shape[1] - 256 if row == "Concat (from)" else 0
     expected = Shares(graph, [[before + at for at in rows] for rows in WORDS.values()])
     # Whatever the measure, the shares are of the attention.
-    assert [told["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
+    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
         low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
         wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
@@ -81,12 +82,10 @@ def test_heatmap(plain, text, row, measure):
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_influence(flux, world, row):
     neighbour = NEIGHBOURS[row]
-
-    def graph(clip=CLIP_A, t5=A, model=flux) -> Graph:
-        return Graph(model, prompt(t5, clip), prompt(t5, clip))
-
-    placed = neighbour.place(world, graph())
-    model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=A).result
+    placed = neighbour.place(world, graph_of(flux))
+    # Of several prompts beside each other, each is all T5's.
+    model, probe = Influence.execute(
+        placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
     out = drawn(replace(placed, model=model))
     assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
     if TABLE[row]["influence"] == outcomes.TOLD:
@@ -94,27 +93,32 @@ def test_influence(flux, world, row):
             ShowInfluence.execute(probe, {"samples": out})
         return
     rows = json.loads(ShowInfluence.execute(probe, {"samples": out})[6])["per_step"]
-    expected = influence_by_hand(world, neighbour, graph)
-    if not neighbour.caches:
-        assert [each["step"] for each in rows] == list(expected)
+    expected = influence_by_hand(flux, world, neighbour)
+    assert rows[0]["step"] == 0 and (neighbour.caches or [each["step"] for each in rows] == list(expected))
     for each in rows:
         for name, number in expected[each["step"]].items():
             assert each[name] == pytest.approx(number, rel=5e-4, abs=2e-5), (each["step"], name)
 
 
-def influence_by_hand(world, neighbour, graph):
-    """Each way is the neighbour's graph of that prompt; the neighbour's own prompt, where it stands beside, likewise."""
-    ways = {"v11": (CLIP_A, A, CLIP_C, C), "v10": (NO_VEC, A, NO_VEC, C),
-            "v01": (CLIP_A, NO_TXT, CLIP_C, NO_TXT), "v00": (NO_VEC, NO_TXT, NO_VEC, NO_TXT)}
-    others = {}
+def graph_of(flux, text=A, clip=CLIP_A) -> Graph:
+    return Graph(flux, prompt(text, clip), prompt(text, clip))
 
-    def place(told: Graph) -> Graph:
-        return neighbour.place(others.get(id(told.positive), world), told)
 
-    graphs = {way: graph(clip, t5) for way, (clip, t5, *_) in ways.items()}
-    for way, (*_, clip, t5) in ways.items():
-        others[id(graphs[way].positive)] = replace(world, other=prompt(t5, clip))
-    return effects(place, graphs["v11"], graphs)
+def influence_by_hand(flux, world, neighbour):
+    """Each way is the neighbour's graph of that prompt; a prompt beside it says as little.
+
+    Rows that a neighbour appended stay.
+    """
+    def placed(clip, text) -> Graph:
+        says = C if text is A or not neighbour.beside else NO_TXT
+        beside = replace(world, other=prompt(says, CLIP_C if clip is CLIP_A else NO_VEC))
+        graph = neighbour.place(beside, graph_of(flux, text, clip))
+        # A cache would leave out what is asked by hand.
+        return replace(graph, model=flux) if neighbour.caches else graph
+
+    ways = {"v11": (CLIP_A, A), "v10": (NO_VEC, A), "v01": (CLIP_A, NO_TXT), "v00": (NO_VEC, NO_TXT)}
+    run = neighbour.place(world, graph_of(flux))
+    return effects(run, {way: placed(*told) for way, told in ways.items()}, neighbour.keeps)
 
 
 # ---- Switch Sweep
@@ -122,28 +126,32 @@ def influence_by_hand(world, neighbour, graph):
 @pytest.mark.parametrize("switch", ["both", "T5", "CLIP"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_sweep(flux, world, row, switch):
-    """Every picture is that of two chained native samplers, each of whose prompts passed the neighbour by itself."""
-    outcome = TABLE[row]["sweep"]
+    """Each prompt passed the neighbour by itself; the picture is that of two chained native samplers, or by hand."""
+    outcome, place = TABLE[row]["sweep"], NEIGHBOURS[row].place
     if outcome == outcomes.APART:
         return
-    place = NEIGHBOURS[row].place
-    a, b = (place(world, Graph(flux, each, each)) for each in (prompt(), prompt(B, CLIP_B)))
+    a, b = (place(world, graph_of(flux, *each)) for each in ((A, CLIP_A), (B, CLIP_B)))
     if outcome == outcomes.REFUSES:
         with pytest.raises(ValueError, match=REFUSALS[row]):
             swept(a, b, switch)
         return
     samples = swept(a, b, switch)
-    mixed = prompt(B if switch != "CLIP" else A, CLIP_B if switch != "T5" else CLIP_A)
-    after = place(world, Graph(flux, mixed, mixed))
+    later = (B if switch != "CLIP" else A, CLIP_B if switch != "T5" else CLIP_A)
+    after = place(world, graph_of(flux, *later))
     a, after = (replace(each, negative=None, cfg=1.0) for each in (a, after))
     for step in range(STEPS + 1):
-        expected = chained([a] * step + [after] * (STEPS - step))
+        if outcome == outcomes.EQUAL:
+            expected = chained([a] * step + [after] * (STEPS - step))
+        else:
+            expected = natively(a, told(a, A.spans[0].tensor.shape[1], switching(step, *later)))
         assert relative(samples[step : step + 1], expected) < 5e-6, f"switched at {step}"
+
+
+def switching(step: int, text, clip):
+    truth = Truth(text.spans[0].tensor, clip.spans[0].tensor)
+    return lambda now: truth if now >= step else None
 
 
 def swept(a: Graph, b: Graph, switch: str):
     return SwitchSweep.execute(a.model, a.positive, b.positive, switch, a.latent, SEED, STEPS, "euler", "simple")[1][
         "samples"]
-
-
-assert LATENT
