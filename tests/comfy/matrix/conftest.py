@@ -13,7 +13,7 @@ from comfy.ldm.flux.controlnet import ControlNetFlux
 from comfy.ldm.flux.redux import ReduxImageEncoder
 
 from flux_duet.nano import layouts
-from flux_duet.tests.comfy.matrix.graph import C, CLIP_C, prompt, randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, C, prompt, randn
 from flux_duet.tests.comfy.matrix.neighbours import World
 
 

@@ -42,7 +42,7 @@ class Over:
 class Truth:
     """A prompt at one step. `txt` and `vec` take the place of the base's own; `bias` [L] is on its rows' columns.
 
-    `vecs` are (weight, vector) that move vec after the MLP in `blocks`, `own` the weight of the prompt's own among them.
+    `vecs` are (weight, vector) that move vec after the MLP in `blocks`, `own` is the weight of the prompt's own.
     """
 
     txt: Tensor | None = None

@@ -11,13 +11,20 @@ import comfy.hooks
 import comfy.sd
 import torch
 from comfy_extras import nodes_custom_sampler as custom
-from comfy_extras import nodes_differential_diffusion, nodes_easycache, nodes_edit_model, nodes_flux, nodes_hooks
-from comfy_extras import nodes_model_advanced, nodes_perpneg
+from comfy_extras import (
+    nodes_differential_diffusion,
+    nodes_easycache,
+    nodes_edit_model,
+    nodes_flux,
+    nodes_hooks,
+    nodes_model_advanced,
+    nodes_perpneg,
+)
 from torch import Tensor
 
 import nodes
 from flux_duet.nodes.sample.nodes import ApplyDuet
-from flux_duet.tests.comfy.matrix.graph import C, CLIP_C, SIDE, STEPS, Graph, by_ksampler, by_mmdit, prompt, randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, SIDE, STEPS, C, Graph, by_ksampler, by_mmdit, prompt, randn
 
 SPLIT = 1  # the step at which a second sampler goes on
 HALF = torch.zeros(1, 8 * SIDE, 8 * SIDE)

@@ -121,7 +121,7 @@ KSamplerAdvanced twice      =  =  =  =  -
 
 
 def table(text: str) -> dict[str, dict[str, str]]:
-"""{row: {column: outcom    e}}  of  such  a  drawing."""
+    """{row: {column: outcome}} of such a drawing."""
     lines = text.strip("\n").split("\n")
     columns = [line.replace("|", " ").strip() for line in lines if not _cells(line, [])]
     out = {}

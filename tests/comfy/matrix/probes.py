@@ -38,8 +38,8 @@ def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda
 class Shares:
     """What the picture has of each word of the positive's first prompt, in the last run.
 
-    `words` are the words' rows. `masses` [words] are the means over all steps, blocks and pictures; `maps` [words, h, w]
-    over steps and blocks, of the first picture, by its tokens, as much as its pixels are this prompt's.
+    `words` are the words' rows. `masses` [words] are the means over all steps, blocks and pictures; `maps` [words, h,
+    w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are this prompt's.
     """
 
     def __init__(self, graph: Graph, words: Sequence[Sequence[int]]):

@@ -14,7 +14,22 @@ from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.dense import Truth, told
 from flux_duet.tests.comfy.matrix.graph import (
-    CLIP_A, CLIP_B, CLIP_C, SEED, STEPS, A, B, C, Graph, chained, natively, prompt, relative, txt, vec)
+    CLIP_A,
+    CLIP_B,
+    CLIP_C,
+    SEED,
+    STEPS,
+    A,
+    B,
+    C,
+    Graph,
+    chained,
+    natively,
+    prompt,
+    relative,
+    txt,
+    vec,
+)
 from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
 from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
 
