@@ -139,7 +139,7 @@ def _cells(line: str, columns: list[str]) -> tuple[str, list[str]] | None:
     return (" ".join(words[: -len(cells)]), cells) if cells else None
 
 
-def markdown(*tables: dict[str,  dict[str,  str]])  ->  str:
+def markdown(*tables: dict[str, dict[str, str]]) -> str:
     """All tables side by side: a row for each neighbour."""
     rows = list(dict.fromkeys(row for each in tables for row in each))
     columns = [(each, column) for each in tables for column in next(iter(each.values()))]

@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 TABLE = outcomes.table(outcomes.PROBES)
 PROBES = ["mass", "flow", "output", "influence", "sweep"]
-TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [1], "redder": [6, 7]}
+TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [2], "redder": [8, 9]}
 NO_VEC, NO_TXT = vec(11), txt(12, 9)
 REFUSALS = {"batch of 2": "2 pictures"}
 
