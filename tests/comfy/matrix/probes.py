@@ -1,0 +1,139 @@
+"""What the probes should read, by hand: shares of a dense softmax, and velocities of native runs on the same x_t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import comfy.samplers
+import torch
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from flux_duet.tests.comfy.matrix.dense import BLOCKS, Truth, told
+from flux_duet.tests.comfy.matrix.graph import Graph, natively
+
+
+def drawn(graph: Graph) -> Tensor:
+    """The picture of a graph without controls, by the sampler that it brings."""
+    return graph.sampler(graph) if graph.sampler is not None else natively(graph)
+
+
+def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda: None) -> Graph:
+    """The graph, to whose model `wrapper` is added; `begin` is called when a run starts."""
+    model = graph.model.clone()
+
+    def around(executor, *args, **kwargs):
+        begin()
+        return executor(*args, **kwargs)
+
+    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "watched", around)
+    model.add_wrapper_with_key(kind, "watched", wrapper)
+    return replace(graph, model=model)
+
+
+# ---- shares of the attention
+
+class Shares:
+    """What the picture has of each word of the positive's first prompt, in the last run.
+
+    `words` are the words' rows. `masses` [words] are the means over all steps, blocks and pictures; `maps` [words, h,
+    w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are this prompt's.
+    """
+
+    def __init__(self, graph: Graph, words: Sequence[Sequence[int]]):
+        self.words, self.prompt = words, graph.positive[0][0]
+        model = told(graph, self.prompt.shape[1], lambda step: Truth(), lambda step, shares: self.now.append(shares))
+        self._begin()
+        drawn(watched(replace(graph, model=model), WrappersMP.CALC_COND_BATCH, self._evaluate, self._begin))
+        self.masses, self.maps = (torch.stack(each).mean(0) for each in (self.found, self.placed))
+
+    def _begin(self) -> None:
+        self.now, self.found, self.placed = [], [], []
+
+    def _evaluate(self, executor, model, conds, x, timestep, options):
+        out = executor(model, conds, x, timestep, options)
+        if self.now:
+            assert len(self.now) == len(BLOCKS), "each block once"
+            shares = torch.stack(self.now).mean(0)  # of all blocks
+            words = torch.stack([shares[..., list(rows)].sum(-1) for rows in self.words], 1)  # [B, words, tokens]
+            self._place(words, *self._part(conds, x, timestep))
+            self.now = []
+        return out
+
+    def _part(self, conds, x: Tensor, timestep: Tensor) -> tuple[Tensor, tuple]:
+        """([H, W]: how much of each latent pixel is this prompt's, its area), by ComfyUI's own account."""
+        for cond in filter(None, conds):
+            places = [comfy.samplers.get_area_and_mult(entry, x, timestep) for entry in cond]
+            weights = [self._spread(each, x) for each in places]
+            for place, weight in zip(places, weights, strict=True):
+                if place is not None and self._says(place.conditioning["c_crossattn"].cond):
+                    return weight / sum(weights), tuple(place.area or (*x.shape[2:], 0, 0))
+        raise AssertionError("the prompt is in none of the evaluation's")
+
+    def _says(self, rows: Tensor) -> bool:
+        return rows.shape[1:] == self.prompt.shape[1:] and torch.equal(rows[:1], self.prompt.to(rows))
+
+    def _spread(self, place, x: Tensor) -> Tensor:
+        weight = torch.full(x.shape[2:], 1e-37)
+        if place is not None:
+            height, width, top, left = place.area or (*x.shape[2:], 0, 0)
+            weight[top : top + height, left : left + width] += place.mult[0, 0]
+        return weight
+
+    def _place(self, words: Tensor, weight: Tensor, area: tuple) -> None:
+        height, width, top, left = area
+        tokens = avg_pool2d(weight[None, None, top : top + height, left : left + width], 2).flatten()
+        self.found.append((words * tokens / tokens.sum()).sum(-1).mean(0))
+        wide = words[0].unflatten(-1, (height // 2, width // 2)).repeat_interleave(2, 1).repeat_interleave(2, 2)
+        whole = torch.zeros(len(wide), *weight.shape)
+        whole[:, top : top + height, left : left + width] = wide
+        self.placed.append(avg_pool2d(whole * weight, 2))
+
+
+# ---- velocities
+
+def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int, dict[str, float]]:
+    """{step: D_clip, D_t5, ...} of the run's last sampler, from native runs of each of the ways on that run's x_t.
+
+    With `keeps`, what the run's first forward leaves behind is there for the ways too.
+    """
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def keep(executor, model, conds, x, timestep, options):
+        seen.append((x.clone(), timestep.clone()))
+        return executor(model, conds, x, timestep, options)
+
+    drawn(watched(run, WrappersMP.CALC_COND_BATCH, keep, seen.clear))
+    first = ways["v11"] if keeps else None
+    velocities = {way: _velocities(graph, seen, first) for way, graph in ways.items()}
+    return {step: _numbers(**{way: each[step] for way, each in velocities.items()}) for step in range(len(seen))}
+
+
+def _velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
+    """Of the positive alone, asked in a run whose x_t are exchanged for those seen."""
+    found: list[Tensor] = []
+    if first is not None:  # the run's own prompt is asked before, as a positive, and the way is the negative
+        graph = replace(graph, positive=first.positive, negative=graph.positive, cfg=3.0)
+    else:
+        graph = replace(graph, negative=None, cfg=1.0)
+
+    def ask(executor, model, conds, x, timestep, options):
+        if not found:
+            if first is not None:
+                executor(model, conds[:1], *seen[0], options)
+            for other, at in seen:
+                (out,) = executor(model, conds[first is not None :][:1], other, at, options)
+                found.append((other - out) / at[0])
+        return [torch.zeros_like(x) for _ in conds]
+
+    natively(watched(replace(graph, guider=None, native=None), WrappersMP.CALC_COND_BATCH, ask))
+    return found
+
+
+def _numbers(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor) -> dict[str, float]:
+    """facts: E1. All relative to |v11|."""
+    parts = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00,
+             "interaction": v11 - v10 - v01 + v00, "whole": v11 - v00}
+    return {name: float(each.norm() / v11.norm()) for name, each in parts.items()}

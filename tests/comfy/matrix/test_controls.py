@@ -1,0 +1,94 @@
+"""Every control beside every native neighbour: the native graph's picture, or one made by hand, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.controls import CONTROLS
+from flux_duet.tests.comfy.matrix.dense import told, withheld
+from flux_duet.tests.comfy.matrix.graph import STEPS, Graph, chained, natively, ours, prompt, relative
+from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
+
+TABLE = outcomes.table(outcomes.CONTROLS)
+NEAR = 5e-6  # float32 in another order
+# What a sentence that refuses must name, beside the control.
+REFUSALS = {"Average (to)": "Conditioning Average"}
+
+
+def test_every_pair_is_declared():
+    assert list(TABLE) == list(NEIGHBOURS)
+    assert all(list(row) == list(CONTROLS) for row in TABLE.values())
+
+
+@pytest.fixture(scope="module")
+def plain(flux, world):
+    """The picture of a neighbour with the plain prompt, made once."""
+    made = {}
+
+    def of(row):
+        if row not in made:
+            made[row] = natively(NEIGHBOURS[row].place(world, Graph(flux, prompt(), prompt())))
+        return made[row]
+
+    return of
+
+
+def native_graphs(world, flux, neighbour, control) -> list[Graph]:
+    """What native nodes alone would be given, step by step; one graph where that is one prompt."""
+    played = [control.base] * STEPS if neighbour.rows_alone else control.played
+    if control.in_ranges and neighbour.caches:
+        played = [control.made] * STEPS
+    graphs = {}
+    for each in played:
+        base = each if control.in_ranges else control.base
+        graphs.setdefault(id(each), neighbour.place(world, Graph(flux, each, base)))
+    return [graphs[id(each)] for each in played]
+
+
+def by_hand(world, flux, neighbour, control) -> Graph:
+    """One native graph of the base prompt, to whose model the control is told by brute force."""
+    graph = neighbour.place(world, Graph(flux, control.base, control.base))
+    if control.guest is not None:
+        return replace(graph, model=withheld(graph, control.guest))
+
+    def truth(step):
+        now = control.truth(step)
+        return None if now is None else now.scaled(neighbour.scale)
+
+    return replace(graph, model=told(graph, control.base[0][0].shape[1], truth))
+
+
+@pytest.mark.parametrize("column", CONTROLS)
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_cell(flux, world, plain, row, column):
+    neighbour, control, outcome = NEIGHBOURS[row], CONTROLS[column](), TABLE[row][column]
+    graph = neighbour.place(world, Graph(flux, control.made, control.made))
+    if outcome == outcomes.REFUSES:
+        assert_refused(graph, REFUSALS[row])
+        return
+    if outcome == outcomes.EQUAL:
+        graphs = native_graphs(world, flux, neighbour, control)
+        expected = natively(graphs[0]) if len(set(map(id, graphs))) == 1 else chained(graphs)
+    else:
+        expected = natively(by_hand(world, flux, neighbour, control))
+    assert relative(ours(graph), expected) < NEAR
+    if not neighbour.rows_alone:
+        assert relative(expected, plain(row)) > 1e-4, "the control acts"
+
+
+def assert_refused(graph: Graph, words: str) -> None:
+    """Before the model is evaluated for the first time."""
+    asked = []
+
+    def count(apply_model, args):
+        asked.append(1)
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    model = graph.model.clone()
+    model.set_model_unet_function_wrapper(count)
+    with pytest.raises(ValueError, match=words) as caught:
+        ours(replace(graph, model=model))
+    assert not asked and len(str(caught.value)) < 500

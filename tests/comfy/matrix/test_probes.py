@@ -1,0 +1,172 @@
+"""Every probe beside every native neighbour: the picture is the same to the last bit, the reading that made by hand."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from flux_duet.nodes.encode.nodes import T5Encode
+from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
+from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
+from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
+from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.dense import Truth, told
+from flux_duet.tests.comfy.matrix.graph import (
+    CLIP_A,
+    CLIP_B,
+    CLIP_C,
+    SEED,
+    STEPS,
+    A,
+    B,
+    C,
+    Graph,
+    chained,
+    natively,
+    prompt,
+    relative,
+    txt,
+    vec,
+)
+from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
+from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
+
+TABLE = outcomes.table(outcomes.PROBES)
+PROBES = ["mass", "flow", "output", "influence", "sweep"]
+TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [2], "redder": [8, 9]}
+NO_VEC, NO_TXT = vec(11), txt(12, 9)
+REFUSALS = {"batch of 2": "2 pictures"}
+
+
+def test_every_pair_is_declared():
+    assert list(TABLE) == list(NEIGHBOURS)
+    assert all(list(row) == PROBES for row in TABLE.values())
+
+
+@pytest.fixture(scope="module")
+def text(singles):
+    with torch.inference_mode():
+        return T5Encode.execute(singles[1], TEXT)[0]
+
+
+@pytest.fixture(scope="module")
+def plain(flux, world, text):
+    """A neighbour's graph of the plain prompt, and its picture."""
+    made = {}
+
+    def of(row):
+        if row not in made:
+            graph = NEIGHBOURS[row].place(world, Graph(flux, prompt(text), prompt(text)))
+            made[row] = graph, drawn(graph)
+        return made[row]
+
+    return of
+
+
+# ---- Token Heatmap
+
+@pytest.mark.parametrize("measure", ["mass", "flow", "output"])
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_heatmap(plain, text, row, measure):
+    graph, picture = plain(row)
+    ready, probe = Heatmap.execute(graph.model, text, ",".join(WORDS), measure).result
+    out = drawn(replace(graph, model=ready))
+    assert torch.equal(out, picture), "a probe never changes the picture"
+    if TABLE[row][measure] == outcomes.TOLD:
+        with pytest.raises(ValueError, match="not among what the model was given"):
+            ShowHeatmap.execute(probe, {"samples": out})
+        return
+    shown = ShowHeatmap.execute(probe, {"samples": out})
+    masks, said = shown[1], json.loads(shown[3])
+    before = graph.positive[0][0].shape[1] - 256 if row == "Concat (from)" else 0
+    expected = Shares(graph, [[before + at for at in rows] for rows in WORDS.values()])
+    # Whatever the measure, the shares are of the attention.
+    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
+    if measure == "mass":
+        low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
+        wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
+        assert (masks[: len(WORDS)] - wide).abs().max() < 2e-3
+
+
+# ---- Encoder Influence
+
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_influence(flux, world, row):
+    neighbour = NEIGHBOURS[row]
+    placed = neighbour.place(world, graph_of(flux))
+    # Of several prompts beside each other, each is all T5's.
+    model, probe = Influence.execute(
+        placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
+    out = drawn(replace(placed, model=model))
+    assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
+    if TABLE[row]["influence"] == outcomes.TOLD:
+        with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled"):
+            ShowInfluence.execute(probe, {"samples": out})
+        return
+    rows = json.loads(ShowInfluence.execute(probe, {"samples": out})[6])["per_step"]
+    expected = influence_by_hand(flux, world, neighbour)
+    assert rows[0]["step"] == 0 and (neighbour.caches or [each["step"] for each in rows] == list(expected))
+    for each in rows:
+        for name, number in expected[each["step"]].items():
+            assert each[name] == pytest.approx(number, rel=5e-4, abs=2e-5), (each["step"], name)
+
+
+def graph_of(flux, text=A, clip=CLIP_A) -> Graph:
+    return Graph(flux, prompt(text, clip), prompt(text, clip))
+
+
+def influence_by_hand(flux, world, neighbour):
+    """Each way is the neighbour's graph of that prompt; a prompt beside it says as little.
+
+    Rows that a neighbour appended stay.
+    """
+    def placed(clip, text) -> Graph:
+        says = C if text is A or not neighbour.beside else NO_TXT
+        beside = replace(world, other=prompt(says, CLIP_C if clip is CLIP_A else NO_VEC))
+        graph = neighbour.place(beside, graph_of(flux, text, clip))
+        # A cache would leave out what is asked by hand.
+        return replace(graph, model=flux) if neighbour.caches else graph
+
+    ways = {"v11": (CLIP_A, A), "v10": (NO_VEC, A), "v01": (CLIP_A, NO_TXT), "v00": (NO_VEC, NO_TXT)}
+    run = neighbour.place(world, graph_of(flux))
+    return effects(run, {way: placed(*told) for way, told in ways.items()}, neighbour.keeps)
+
+
+# ---- Switch Sweep
+
+@pytest.mark.parametrize("switch", ["both", "T5", "CLIP"])
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_sweep(flux, world, row, switch):
+    """Each prompt passed the neighbour by itself; the picture is that of two chained native samplers, or by hand."""
+    outcome, place = TABLE[row]["sweep"], NEIGHBOURS[row].place
+    if outcome == outcomes.APART:
+        return
+    a, b = (place(world, graph_of(flux, *each)) for each in ((A, CLIP_A), (B, CLIP_B)))
+    if outcome == outcomes.REFUSES:
+        with pytest.raises(ValueError, match=REFUSALS[row]):
+            swept(a, b, switch)
+        return
+    samples = swept(a, b, switch)
+    later = (B if switch != "CLIP" else A, CLIP_B if switch != "T5" else CLIP_A)
+    after = place(world, graph_of(flux, *later))
+    a, after = (replace(each, negative=None, cfg=1.0) for each in (a, after))
+    for step in range(STEPS + 1):
+        if outcome == outcomes.EQUAL:
+            expected = chained([a] * step + [after] * (STEPS - step))
+        else:
+            expected = natively(a, told(a, A.spans[0].tensor.shape[1], switching(step, *later)))
+        assert relative(samples[step : step + 1], expected) < 5e-6, f"switched at {step}"
+
+
+def switching(step: int, text, clip):
+    truth = Truth(text.spans[0].tensor, clip.spans[0].tensor)
+    return lambda now: truth if now >= step else None
+
+
+def swept(a: Graph, b: Graph, switch: str):
+    return SwitchSweep.execute(a.model, a.positive, b.positive, switch, a.latent, SEED, STEPS, "euler", "simple")[1][
+        "samples"]
