@@ -364,7 +364,9 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
 def test_a_txt_that_is_not_sampled_is_told():
     null = Null(EMPTY, {VEC_ROAD: None, TXT_ROAD: None}, [TXT.spans[0].tensor])
     with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows do not stand among"):
-        null.like(randn(8, 1, 15, 64), TXT_ROAD)
+        null.check([randn(8, 1, 15, 64)])
+    null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is swapped whole
+    assert null.rows(randn(8, 1, 15, 64)) == slice(0, 15)
 
 
 def test_a_mask_that_tells_tokens_apart_is_told():

@@ -7,12 +7,14 @@ import comfy.model_management
 import comfy.sd
 import pytest
 import torch
+from comfy_extras.nodes_flux import FluxKVCache
 
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.condition.time.nodes import Schedule
 from flux_duet.nodes.probe.sweep.deciding import between, decided, distances
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
+from flux_duet.nodes.probe.sweep.turning import left_behind, switched
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import extras
@@ -265,13 +267,11 @@ def test_several_prompts_with_masks_go_one_by_one(model):
     assert not rows, "before sampling begins"
 
 
-def test_hooks_of_both_prompts_act(model):
-    """A's, as all that is A's, and with B's prompt B's."""
+def test_hooks_stay_as_as_all_that_is_as(model):
     a, b = extras.hooked(native(0, 0), 1), extras.hooked(native(1, 1), 3)
-    both = comfy.hooks.HookGroup.combine_all_hooks([b[0][1]["hooks"], a[0][1]["hooks"]])
-    after = comfy.hooks.set_hooks_for_conditioning(native(0, 1), both)
+    after = comfy.hooks.set_hooks_for_conditioning(native(0, 1), a[0][1]["hooks"])
     check_sweep(model, a, b, "T5", after)
-    assert relative(sampled(model, after), sampled(model, native(0, 1))) > 1e-4, "the LoRAs count"
+    assert relative(sampled(model, after), sampled(model, native(0, 1))) > 1e-4, "the LoRA counts"
 
 
 # ---- what is refused
@@ -338,3 +338,21 @@ def test_the_crossing_of_the_distances_is_half_of_the_way():
     assert decided([0, 2, 4, 6, 8, 10], found.way) == pytest.approx(6 + 2 / 3, abs=1e-4)
     assert decided([0, 1], [None, None]) is None and decided([0, 4], [1.0, 0.0]) == 2.0
     assert between([1.0, 0.5, 0.0], 1.5) == 0.25 and between([1.0, 0.0], 1.0) == 0.0
+
+
+def test_where_both_have_hooks_a_sweep_keeps_as():
+    """Two prompts, each with a LoRA of its own by a hook: after the switch B's T5 prompt plays under A's LoRA."""
+    plain = [join(VECS[number], STREAMS["plain"][number], 3.5) for number in range(2)]
+    a, b = (extras.hooked(each, seed) for each, seed in zip(plain, (1, 2), strict=True))
+    for road in ("T5", "CLIP"):
+        assert switched(a, b, road)[0][1]["hooks"] is a[0][1]["hooks"]
+        assert "B's own hooks did not count" in left_behind(a, b, road)
+        assert switched(plain[0], b, road)[0][1]["hooks"] is b[0][1]["hooks"], "which came with its encoder"
+        assert not left_behind(plain[0], b, road)
+
+
+def test_flux_kv_cache_is_refused_before_anything_is_drawn(model, monkeypatch):
+    a, b = (extras.referred(join(VECS[number], STREAMS["plain"][number], 3.5)) for number in range(2))
+    monkeypatch.setattr(model.model.diffusion_model, "_forward", lambda *_, **__: pytest.fail("it was drawn"))
+    with pytest.raises(ValueError, match="Flux KV Cache keeps.*Sweep without"):
+        swept(FluxKVCache.execute(model)[0], a, b)

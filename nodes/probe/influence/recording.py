@@ -64,6 +64,8 @@ class Recorder:
         return Reading(moments, len(self.sigmas) - 1, self.plan.every, rows, tuple(self.kinds), self.counted)
 
     def _measure(self, asking: Asking) -> None:
+        for null in self.plan.nulls:
+            null.check([own(entry, TXT) for entry in asking.entries])
         self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
         variants = {}
         for null in self.plan.nulls:

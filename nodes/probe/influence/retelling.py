@@ -43,7 +43,7 @@ class Null:
     def like(self, own: Tensor, road: str) -> Tensor:
         """What a prompt says on this road once the null stands in it; rows that are not the prompt's stay.
 
-        Raises ValueError where the two are of different encoders, or `sampled` is not in it.
+        Raises ValueError where the two are of different encoders.
         """
         if road == VEC:
             return self._text(own, road)
@@ -53,18 +53,26 @@ class Null:
             return text
         return torch.cat([before, text.expand(len(own), -1, -1), after], 1)
 
-    def rows(self, own: Tensor) -> slice:
-        """Which rows of txt [B, L, C] are the T5 prompt's."""
-        for prompt in self.sampled:
-            if (start := _place(prompt, own)) is not None:
-                return slice(start, start + prompt.shape[1])
-        if self.sampled:
-            counts = " or ".join(f"{prompt.shape[1]}" for prompt in self.sampled)
+    def check(self, texts: Sequence[Tensor]) -> None:
+        """Raises ValueError where the user has told of a T5 prompt that stands in none of these texts [B, L, C].
+
+        A prompt that native nodes combine with another one need not stand in both.
+        """
+        if self.sampled and all(self._sampled_in(text) is None for text in texts):
+            counts, came = (" or ".join(str(each.shape[1]) for each in several) for several in (self.sampled, texts))
             raise ValueError(
                 f"Encoder Influence: `txt` is not the T5 prompt that is sampled: its {counts} rows do not stand among "
-                f"the {own.shape[1]} rows that came. Connect the very T5 prompt that Dual Prompt got, or leave `txt` "
-                "empty."
+                f"the {came} rows that came. Connect the very T5 prompt that Dual Prompt got, or leave `txt` empty."
             )
+
+    def _sampled_in(self, own: Tensor) -> slice | None:
+        places = ((_place(prompt, own), prompt.shape[1]) for prompt in self.sampled)
+        return next((slice(start, start + length) for start, length in places if start is not None), None)
+
+    def rows(self, own: Tensor) -> slice:
+        """Which rows of txt [B, L, C] are the T5 prompt's."""
+        if (found := self._sampled_in(own)) is not None:
+            return found
         empty = self.empty
         is_empty = empty is not None and empty.shape[1] < own.shape[1] and _place(empty, own) == 0
         return slice(0, empty.shape[1] if is_empty else own.shape[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import comfy.samplers
 from comfy_api.latest import io, ui
 
-from ...condition.merging import MERGES
 from ...decode.decoding import decode
 from ...notice import show
 from ...sample.family import require_flux1
@@ -78,7 +77,7 @@ class SwitchSweep(io.ComfyNode):
     ) -> io.NodeOutput:
         plan = Plan(seed, steps, sampler, scheduler)
         require_flux1(model, NAME, wrapped=True)
-        swept = sweep(model, a, switched(a, b, switch, MERGES), latent, plan, every, batch)
+        swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
         measured, pictures, kind = {"latents": distances(swept.samples)}, None, ""
         if vae is not None:
             pixels = decode(vae, {"samples": swept.samples})[0]

@@ -104,11 +104,22 @@ def _check(model, a: list, b: list, latent: dict, plan: Plan) -> None:
             f"Switch Sweep: got a LATENT with {len(latent['samples'])} pictures, expected one: it is drawn once for "
             "every step. Use LatentFromBatch to pick one."
         )
+    if _keeps_references(model) and any("reference_latents" in entry for _, entry in (*a, *b)):
+        raise ValueError(
+            f"{NAME}: Flux KV Cache keeps what a run's first step makes of its reference pictures, and the runs of a "
+            "sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
+        )
     for name, prompt in (("a", a), ("b", b)):
         check_widths(model, prompt, name, NAME)
         counts = {len(txt) for txt, _ in prompt}
         if counts != {1}:
             raise ValueError(f"Switch Sweep: `{name}` holds {max(counts, default=0)} prompts in a batch, expected one.")
+
+
+def _keeps_references(model) -> bool:
+    """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
+    patches = model.model_options["transformer_options"].get("patches", {}).get("attn1_patch", ())
+    return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 
 def _sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
