@@ -8,6 +8,7 @@ import comfy_extras.nodes_custom_sampler as custom
 import comfy_extras.nodes_perpneg as perpneg
 import pytest
 import torch
+from comfy_extras.nodes_slg import SkipLayerGuidanceDiT
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import BlendTxt
@@ -264,3 +265,14 @@ def test_a_schedule_s_prompts_are_read_where_they_act(model, txts, vec, when, fi
             assert (found - share[list(alone)]).abs().max() < 1e-6
     if ".." not in when:
         assert sorted(steps[0] + steps[1]) == list(range(STEPS))
+
+
+def test_what_a_node_asks_beside_the_picture_does_not_count(model, txts, prompts):
+    """Skip Layer Guidance asks for the positive once more on the same x, with blocks left out, to be steered away."""
+    ready, probe = Heatmap.execute(model, txts[0], "red").result
+    plain = probe.reading(sampled(ready, prompts[0], prompts[1], cfg=2.0))
+    steered, probe = Heatmap.execute(SkipLayerGuidanceDiT.execute(model, 2.0, 0.0, 1.0, "0", "1")[0], txts[0],
+                                     "red").result
+    reading = probe.reading(sampled(steered, prompts[0], prompts[1], cfg=2.0))
+    assert torch.equal(reading.maps[0], plain.maps[0]), "at the first step, where both runs have one x"
+    assert not torch.equal(reading.maps[1], plain.maps[1]) and reading.maps[1].flatten(1).any(1).all()

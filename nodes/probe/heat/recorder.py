@@ -6,10 +6,12 @@ say which of all tokens a call is about. Which prompt that is, is told by the ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
+import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
@@ -32,14 +34,18 @@ NAME = "Token Heatmap"
 
 
 class Moment:
-    """One evaluation of all prompts, at `step`, and what its forwards gave.
+    """One evaluation of all prompts, at `step`, on x [B, C, h, w] at `sigma`, and what its forwards gave.
 
     `who(index, uuid)` gives an entry's role and place, by which prompt of the evaluation it is of and its id.
     """
 
-    def __init__(self, step: int, latent: tuple[int, int], who: Callable[[int, Any], tuple[str, Place]]):
-        self.step, self.latent, self.who = step, latent, who
+    def __init__(self, step: int, sigma: float, x: Tensor, who: Callable[[int, Any], tuple[str, Place]]):
+        self.step, self.sigma, self.x, self.who = step, sigma, x, who
         self.results: list[Result] = []
+
+    def repeats(self, other: Moment) -> bool:
+        """Whether it is of the very same x: a node's own question beside the picture's (Skip Layer Guidance)."""
+        return self.sigma == other.sigma and (self.x is other.x or torch.equal(self.x, other.x))
 
 
 class Recorder:
@@ -54,6 +60,7 @@ class Recorder:
         self.attention, self.guard = Attention(), Guard(NAME)
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
+        self.last: tuple[Moment, str] | None = None  # what was kept, and for which role
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
@@ -94,7 +101,7 @@ class Recorder:
             if step % self.every == 0 and not given.get(AGAIN) and self.guard.error is None:
                 names = roles(conds, self._known())
                 where = [places(cond, x, timestep) if cond else {} for cond in conds]
-                moment = Moment(step, x.shape[-2:], lambda index, uuid: (names[index], where[index][uuid]))
+                moment = Moment(step, float(timestep[0]), x, lambda index, uuid: (names[index], where[index][uuid]))
         options = {**options, "transformer_options": {**given, MOMENT: moment}}
         out = executor(model, conds, x, timestep, options)
         if moment is not None:
@@ -112,7 +119,8 @@ class Recorder:
                 f"{NAME}: another node asks the model past ComfyUI's evaluation of prompts and does not say for which "
                 "of them, so there is nothing to show. Watch without that node."
             )
-        step = step_at(self.levels, float(given.options["sigmas"][0]))
+        sigma = float(given.options["sigmas"][0])
+        step = step_at(self.levels, sigma)
         if step % self.every or given.options.get(AGAIN):
             return None
         own = {entry["uuid"]: (role, entry) for role in sorted(self._known(), key=rank, reverse=True)
@@ -122,7 +130,8 @@ class Recorder:
                 f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so that it is not known where a "
                 "prompt with an area stands. Watch without that node, or without areas."
             )
-        return Moment(step, given.x.shape[-2:], lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
+        # Several forwards may make up what would be one evaluation, so none of them repeats another.
+        return Moment(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
 
     def _keep(self, moment: Moment) -> None:
         """One result for the evaluation, of the prompt that is to be read; a better one takes all others' place."""
@@ -132,11 +141,14 @@ class Recorder:
         if not by_role:
             return
         role = min(by_role, key=rank)
+        if self.last is not None and self.last[1] == role and moment.repeats(self.last[0]):
+            return
         if role != self.role and self.steps.means:
             if rank(role) > rank(self.role):
                 return
             self.steps = Means()
-        self.role, self.size = role, Grid(moment.latent, self.patch, Place()).whole
+        self.last = moment, role
+        self.role, self.size = role, Grid(moment.x.shape[-2:], self.patch, Place()).whole
         self.steps.add(moment.step, reduce(Result.plus, by_role[role]))
 
     # ---- around a forward
@@ -164,7 +176,7 @@ class Recorder:
         each, chunks = given.x.shape[0] // len(indices), []
         for number, (index, uuid) in enumerate(zip(indices, given.options["uuids"], strict=True)):
             role, place = moment.who(index, uuid)
-            grid = Grid(moment.latent, self.patch, place)
+            grid = Grid(moment.x.shape[-2:], self.patch, place)
             rows = slice(number * each, (number + 1) * each)
             chunks.append(Chunk(role, rows, grid, sum(self.depth), self.heads, self.wanted))
         flow = Flow(given.flux) if self.measure == FLOW else None
