@@ -32,6 +32,7 @@ CONTROLS = """
                             |  |  |  |  |  |  |  |  |  |  |  |  |  |  part
 alone                       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Combine                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Combine, both controlled    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Concat (to)                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Concat (from)               =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
 Average (to)                ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  !  =  !  ~
@@ -40,8 +41,10 @@ ZeroOut (negative)          =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Multiply                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 SetArea                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 SetAreaPercentage           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetArea, negative           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 SetMask                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 SetMask (bounds)            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetDefaultCombine           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 SetTimestepRange            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Redux, multiply             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
 Redux, attn_bias            =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
@@ -51,6 +54,7 @@ FluxGuidance                =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 FluxDisableGuidance         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 ControlNet (XLabs)          ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
 ControlNet (InstantX)       ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+two ControlNets, for a part ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
 InpaintModelConditioning    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 hook LoRA                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 hook LoRA, keyframes        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
@@ -62,8 +66,11 @@ DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+LazyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SkipLayerGuidanceDiT        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
+odd size                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
 noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
 DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
@@ -80,6 +87,7 @@ PROBES = """
                             |  |  |  |  sweep
 alone                       =  =  =  =  =
 Combine                     =  =  =  =  =
+Combine, both controlled    =  =  =  =  =
 Concat (to)                 =  =  =  =  =
 Concat (from)               =  =  =  =  =
 Average (to)                ?  ?  ?  ?  =
@@ -88,8 +96,10 @@ ZeroOut (negative)          =  =  =  =  -
 Multiply                    ?  ?  ?  ?  =
 SetArea                     =  =  =  =  =
 SetAreaPercentage           =  =  =  =  =
+SetArea, negative           =  =  =  =  -
 SetMask                     =  =  =  =  =
 SetMask (bounds)            =  =  =  =  =
+SetDefaultCombine           =  =  =  =  =
 SetTimestepRange            =  =  =  =  =
 Redux, multiply             =  =  =  =  =
 Redux, attn_bias            =  =  =  =  =
@@ -99,6 +109,7 @@ FluxGuidance                =  =  =  =  =
 FluxDisableGuidance         =  =  =  =  =
 ControlNet (XLabs)          =  =  =  =  =
 ControlNet (InstantX)       =  =  =  =  =
+two ControlNets, for a part =  =  =  =  =
 InpaintModelConditioning    =  =  =  =  ~
 hook LoRA                   =  =  =  =  =
 hook LoRA, keyframes        =  =  =  =  ~
@@ -110,8 +121,11 @@ DualCFGGuider               =  =  =  =  -
 DualCFGGuider, nested       =  =  =  =  -
 PerpNegGuider               =  =  =  =  -
 EasyCache                   =  =  =  =  -
+LazyCache                   =  =  =  =  -
 FluxKVCache                 =  =  =  =  ~
 ModelSamplingFlux           =  =  =  =  =
+SkipLayerGuidanceDiT        =  =  =  =  -
+odd size                    =  =  =  =  =
 batch of 2                  =  =  =  =  !
 noise mask                  =  =  =  =  ~
 DifferentialDiffusion       =  =  =  =  ~

@@ -30,13 +30,14 @@ from flux_duet.tests.comfy.matrix.graph import (
     txt,
     vec,
 )
-from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
 from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
+from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 TABLE = outcomes.table(outcomes.PROBES)
 PROBES = ["mass", "flow", "output", "influence", "sweep"]
+ROWS = 256  # of a T5 prompt
 TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [2], "redder": [8, 9]}
 NO_VEC, NO_TXT = vec(11), txt(12, 9)
 REFUSALS = {"batch of 2": "2 pictures"}
@@ -82,8 +83,8 @@ def test_heatmap(plain, text, row, measure):
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
     masks, said = shown[1], json.loads(shown[3])
-    before = graph.positive[0][0].shape[1] - 256 if row == "Concat (from)" else 0
-    expected = Shares(graph, [[before + at for at in rows] for rows in WORDS.values()])
+    before = graph.positive[0][0].shape[1] - ROWS if row == "Concat (from)" else 0
+    expected = Shares(graph, before + ROWS, [[before + at for at in rows] for rows in WORDS.values()])
     # Whatever the measure, the shares are of the attention.
     assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
