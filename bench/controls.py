@@ -22,7 +22,7 @@ from ..devtools import say
 from ..nano import layouts
 from ..nodes.condition.blend.nodes import ClipNegative
 from ..nodes.condition.conditioning import join
-from ..nodes.condition.controls import take
+from ..nodes.condition.controls import Text, controls_of
 from ..nodes.condition.place.nodes import NegativeTxt, Region, Route
 from ..nodes.condition.place.texts import Layout
 from ..nodes.condition.time.clock import Clock, Moment
@@ -136,9 +136,15 @@ def work(rows: int, pairs: float, hidden: int) -> float:
     return 12 * hidden**2 * rows + 2 * hidden * pairs
 
 
-def attended(shape: layouts.Shape, txt: int, controls: Sequence, tokens: int) -> float:
+def text_rows(base: int, controls: Sequence) -> int:
+    """How many rows of text a forward has, where the first text has `base`."""
+    return base + sum(each.length for each in controls if isinstance(each, Text))
+
+
+def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -> float:
     """Pairs of a query and a key, the mean of the blocks: counted, as DuetAttention asks for them."""
-    side, total, pairs = math.isqrt(tokens), txt + tokens, 0
+    txt, pairs = text_rows(base, controls), 0
+    side, total = math.isqrt(tokens), txt + tokens
 
     def counted(q, k, v, *args, **kwargs):
         nonlocal pairs
@@ -158,10 +164,10 @@ def attended(shape: layouts.Shape, txt: int, controls: Sequence, tokens: int) ->
 def computed(positive: list, shape: layouts.Shape, tokens: int, steps: int) -> float:
     """The multiplications of a block, the mean of the blocks and of a run's steps."""
     ((txt, extras),) = positive
-    controls, clock = take(extras)[1], Clock([1 - number / steps for number in range(steps + 1)])
+    controls, clock = controls_of(extras), Clock([1 - number / steps for number in range(steps + 1)])
     moments = [resolve(extras["pooled_output"], txt, controls, Moment(sigma, clock)) for sigma in clock.sigmas[:-1]]
-    return mean(work(rows.shape[1] + tokens, attended(shape, rows.shape[1], acting, tokens), shape.hidden)
-                for _, rows, acting in moments)
+    return mean(work(text_rows(now.txt.shape[1], now.controls) + tokens,
+                     attended(shape, now.txt.shape[1], now.controls, tokens), shape.hidden) for now in moments)
 
 
 # ---- measuring

@@ -35,7 +35,7 @@ from ..nodes.probe.attach import probed
 from ..nodes.probe.heat.nodes import Heatmap, drawn
 from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, Reading, maps, masks, otsu
 from ..nodes.probe.heat.recorder import KEY, Recorder
-from ..nodes.probe.heat.tokens import Wanted
+from ..nodes.probe.heat.wanted import Wanted
 from ..nodes.probe.record import Probe
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
@@ -164,11 +164,11 @@ def true(chosen: argparse.Namespace) -> None:
 
 # ---- cost
 
-def every_word(words: int) -> Wanted:
-    """One word for each of the first rows."""
+def every_word(words: int, positive: list) -> Wanted:
+    """One word for each of the first rows of the prompt."""
     member = torch.zeros(step.TXT_TOKENS, words + len(GROUPS), dtype=torch.bool)
     member[range(words), range(words)] = True
-    return Wanted(tuple(f"word {number}" for number in range(words)), member)
+    return Wanted(tuple(f"word {number}" for number in range(words)), member, texts=(positive[0][0][0],))
 
 
 class Dense:
@@ -195,12 +195,13 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     """A step with the probe against a step without."""
     side = PATCH * math.isqrt(chosen.tokens)
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
-    positive, wanted = step.prompt(shape), every_word(chosen.words)
+    positive = step.prompt(shape)
+    wanted = every_word(chosen.words, positive)
 
     def begin(guider, sigmas):
         if measure == DENSE:
             return Dense(wanted)
-        return Recorder(wanted, measure, 1, sigmas, guider.model_patcher.get_model_object("diffusion_model"))
+        return Recorder(wanted, measure, 1, sigmas, guider)
 
     def sampled(model):
         return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,
@@ -221,8 +222,8 @@ def cost(chosen: argparse.Namespace) -> None:
     results = [watched(flux, measure, shape, chosen) for measure in (*MEASURES, DENSE)]
     print(f"\n{chosen.rounds} rounds of {chosen.steps} steps, {shape.double} double and {shape.single} single blocks, "
           f"{chosen.words} words; the probe's latents are equal\n\n{compared(results)}\n")
-    kept = 20 * 57 * chosen.words * 4096 * 2
-    print(f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in half precision (computed): "
+    kept = 20 * 57 * chosen.words * 4096 * 4
+    print(f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in float32 (computed): "
           f"{kept / 1e6:.0f} MB")
 
 

@@ -23,7 +23,8 @@ from ..nano import layouts, scenes
 from ..nano.pipeline import MODELS, SIDE, Pipeline, Prompt
 from ..nano.scenes.reading import read_background
 from ..nodes.probe.sweep.deciding import between, decided, distances
-from ..nodes.probe.sweep.switching import CLIP, SAMPLER, T5, sweep, switched
+from ..nodes.probe.sweep.switching import SAMPLER, sweep
+from ..nodes.probe.sweep.turning import CLIP, T5, switched
 from ..nodes.sample.sampling import Plan
 from .measure import machine, table
 

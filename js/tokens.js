@@ -8,7 +8,7 @@ import { chain, isPlaced, lives } from "./lib/life.mjs";
 import { tells } from "./lib/tip.mjs";
 import { watch } from "./lib/widgets.mjs";
 import { chips } from "./tokens/chips.mjs";
-import { explainCount, explainItem, headline, strength } from "./tokens/explain.mjs";
+import { explainCount, explainItem, headline, strength, warnings } from "./tokens/explain.mjs";
 import { flow } from "./tokens/flow.mjs";
 import { promptPanel } from "./tokens/panel.mjs";
 import { KINDS, promptOf, widgetsOf } from "./tokens/prompt.mjs";
@@ -97,7 +97,7 @@ function tokenView({ count, meter, body, tip }) {
     function show(asked, answer) {
         [prompt, reading, notes] = [asked, answer.readings[0], answer.notes];
         unknown = new Set(reading.unknown);
-        showCount(count, meter, headline(reading, prompt.past));
+        showCount(count, meter, headline(reading, prompt.past), warnings(prompt, reading, notes).length > 0);
         message.hidden = true;
         list.list.hidden = false;
         delete list.list.dataset.old;
@@ -121,10 +121,11 @@ function tokenView({ count, meter, body, tip }) {
     return { show, say, wait, start: list.start, stop: list.stop };
 }
 
-function showCount(count, meter, { count: counted, pads, cut, share }) {
+function showCount(count, meter, { count: counted, pads, cut, share }, isWarned) {
     const said = [element("b", { textContent: counted })];
     if (cut) said.push(element("span", { className: "cut", textContent: cut }));
     else if (pads) said.push(element("span", { textContent: pads }));
+    if (isWarned) said.push(element("span", { className: "warned", textContent: TEXTS.warned }));
     count.replaceChildren(...said);
     meter.hidden = share === null;
     meter.firstChild.style.width = `${100 * (share ?? 0)}%`;

@@ -1,7 +1,8 @@
 """What the front end asks while a prompt is typed: POST /flux_duet/tokens gives its tokens. Imports ComfyUI.
 
 The answer is Prompt Inspector's, by tokenizers of the route's own, which know FLUX.1's vocabularies and no folder: no
-request can load a model or open a file. `embedding:name` is therefore read as text here.
+request can load a model or open a file. `embedding:name` is therefore read as text here, if the embeddings folders list
+a file of that name; if they do not, it is left out, as in the run, and told.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from typing import Any
 
 import comfy.sd1_clip
 import comfy.text_encoders.flux
+import folder_paths
 from aiohttp import web
 
-from .encode.text.inspection import notes, read_by_clip, read_by_t5
+from .encode.text.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from .encode.text.lengths import COMFYUI, LENGTHS
 from .encode.text.weights import EMBEDDING, MODES, OFF
 from .request import Refused, answered
 
 MOST_CHARACTERS = 100_000
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
-BOTH, CLIP, T5 = "both", "CLIP", "T5"  # which readings are wanted: a prompt box shows one
+BOTH = "both"  # which readings are wanted, or CLIP or T5: a prompt box shows one
 DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0],
             "roads": BOTH}  # fmt: skip
 CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, False),
@@ -72,18 +74,20 @@ def checked(asked: Any) -> dict[str, Any]:
 def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int, roads: str = BOTH) -> dict:
     """Prompt Inspector's JSON for the roads, and its notes. Places count UTF-16 units, as JavaScript does."""
     clip_l, t5 = _tokenizers(clip_positions)
+    exists = named_among(folder_paths.get_filename_list("embeddings")) if has_inversion(clip_l, text) else None
     if roads == CLIP:
-        readings = [read_by_clip(clip_l, text, clip_weights)]
+        readings = [read_by_clip(clip_l, text, clip_weights, exists)]
     elif roads == T5:
-        readings = [read_by_t5(t5, text, length, t5_weights != OFF)]
-    else:
-        by_t5 = _second_road.submit(read_by_t5, t5, text, length, t5_weights != OFF)  # new words tokenize on two cores
-        readings = [read_by_clip(clip_l, text, clip_weights), by_t5.result()]
+        readings = [read_by_t5(t5, text, length, t5_weights != OFF, exists)]
+    else:  # new words tokenize on two cores
+        by_t5 = _second_road.submit(read_by_t5, t5, text, length, t5_weights != OFF, exists)
+        readings = [read_by_clip(clip_l, text, clip_weights, exists), by_t5.result()]
     told = [reading.as_json() for reading in readings]
     at = utf16(text)
     if at:
         for road in told:
             road["starts"], road["ends"] = [at[x] for x in road["starts"]], [at[x] for x in road["ends"]]
+            road["ignored"] = [[at[start], at[end]] for start, end in road["ignored"]]
     return {"readings": told, "notes": notes(readings)}
 
 

@@ -15,12 +15,34 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
+class AttnMask:
+    """ComfyUI's `attention_mask` of a CONDITIONING: what is added to the logits between all of its tokens.
+
+    `values` [B, L + h * w, L + h * w], the L rows of `txt` first; `size` is (h, w), the picture as the mask has it
+    (ComfyUI stretches that part over the real picture). StyleModelApply (Redux) makes one with `attn_bias`.
+    """
+
+    values: Tensor
+    size: tuple[int, int]
+
+    @property
+    def image(self) -> int:
+        return self.size[0] * self.size[1]
+
+    @property
+    def rows(self) -> int:
+        """How many rows of `txt` it is for."""
+        return self.values.shape[-1] - self.image
+
+
+@dataclass(frozen=True, eq=False)
 class Span:
     """One encoding, and what ComfyUI keeps beside it in a CONDITIONING.
 
     `extras` are CONDITIONING keys other than `pooled_output` and `guidance`: hooks, time ranges, masks, ControlNets.
     They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
     `bias` [B, L] is T5's alone: what the attention adds to the logits of each row, where weights act there.
+    `attn_mask` is T5's alone too, because it is for its rows: another text has another mask, or none.
     `controls` are what else this road asks of the model (regions, routes, timelines): see condition/controls.py.
     """
 
@@ -28,6 +50,7 @@ class Span:
     extras: Mapping[str, Any] = field(default_factory=dict)
     bias: Tensor | None = None
     controls: tuple[Any, ...] = ()
+    attn_mask: AttnMask | None = None
 
 
 @dataclass(frozen=True)
@@ -36,12 +59,15 @@ class Source:
 
     `tokens` are the encoder's chunks of (id, weight), with "embedding" for each row of a textual inversion. `encoder`
     tells the file, its content and its patches; it is a function because it may have to read the encoder's file.
+    `parts` are the prompts that a mix was made of, each with the row that its tokens begin at; () for a prompt of its
+    own.
     """
 
     text: str
     tokens: list[list[tuple[int | str, float]]]
     settings: Mapping[str, str]
     encoder: Callable[[], Mapping[str, str | None]]
+    parts: tuple[tuple[int, Source], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +77,7 @@ class Stream:
     spans: tuple[Span, ...]
     source: Source | None = None
 
+    name: ClassVar[str]
     ndim: ClassVar[int]
     shape: ClassVar[str]
 
@@ -70,6 +97,7 @@ class Stream:
 class ClipVec(Stream):
     """The CLIP road: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
 
+    name: ClassVar[str] = "vec"
     ndim: ClassVar[int] = 2
     shape: ClassVar[str] = "[B, 768]"
 
@@ -78,5 +106,6 @@ class ClipVec(Stream):
 class T5Text(Stream):
     """The T5 road: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
 
+    name: ClassVar[str] = "txt"
     ndim: ClassVar[int] = 3
     shape: ClassVar[str] = "[B, L, 4096]"

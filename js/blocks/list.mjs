@@ -2,7 +2,7 @@
 
 import { TEXTS } from "./texts.mjs";
 
-const NUMBERS = /^(\d+)(?:-(\d*))?$/;
+const NUMBERS = /^([0-9]+)(?:-([0-9]*))?$/;
 const WORDS = ["double", "single", "final", "all", "none"];
 
 /**
@@ -15,8 +15,8 @@ export function read(text, { double, single }, presets, hasFinal = true) {
     const list = presets[text.trim()] ?? text;
     const words = list.split(/[,\s]+/).filter(Boolean).map(word => word.toLowerCase());
     const depth = double + single, blocks = new Set(), beyond = [];
-    const bad = words.find(word => !WORDS.includes(word) && !NUMBERS.test(word));
-    if (bad) return { blocks, final: false, beyond, wrong: TEXTS.badWord(bad) };
+    const wrong = words.map(problem).find(Boolean);
+    if (wrong) return { blocks, final: false, beyond, wrong };
     for (const word of words) {
         const [first, last] = ends(word, double, depth);
         for (let number = first; number <= Math.min(last, depth - 1); number++) blocks.add(number);
@@ -24,6 +24,14 @@ export function read(text, { double, single }, presets, hasFinal = true) {
     }
     const final = words.includes("final") || (hasFinal && words.includes("all"));
     return { blocks, final, beyond, wrong: "" };
+}
+
+/** What is wrong with a word; "" for none of it. */
+function problem(word) {
+    if (WORDS.includes(word)) return "";
+    const [all, first, last] = word.match(NUMBERS) ?? [];
+    if (!all) return TEXTS.badWord(word);
+    return last && Number(last) < Number(first) ? TEXTS.backwards(first, last) : "";
 }
 
 /** The first and last number that a word names; the last is less than the first where it names none. */

@@ -15,6 +15,7 @@ export const TEXTS = {
     empty: "Run the workflow to see where in the picture each word acts.",
     noPicture: "The picture is no longer on the server. Run the workflow again to see it.",
     inPicture: "Share of the attention",
+    pictures: count => `Picture 1 of ${count}; the node's outputs hold all of them.`,
     measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place" },
 };
 
@@ -62,7 +63,8 @@ export class HeatmapView {
     }
 
     show(output) {
-        [this.#run] = output.flux_duet_heatmap;
+        [this.#run] = output.flux_duet_heatmap ?? [];
+        if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty)); // no room for its maps
         this.#picture.load(this.#run.picture && fileUrl(this.#run.picture), this.#run.size);
         this.start();
     }
@@ -78,7 +80,7 @@ export class HeatmapView {
 
     #answered(answer) {
         this.#maps = decoded(answer);
-        this.#say("");
+        this.#say(this.#run.pictures > 1 ? TEXTS.pictures(this.#run.pictures) : "");
         const entries = answer.words.map(word => ({ word, value: answer.shares[word] }));
         this.#words.show(entries, TEXTS.inPicture);
         this.#words.choose(valueOf(this.node, "word"));

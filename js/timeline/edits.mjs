@@ -1,6 +1,6 @@
 // Edits of a timeline's text. Each changes the part that is meant, and leaves every other character as it was written.
 
-import { escaped, timeText } from "./grammar.mjs";
+import { between, escaped, timeText } from "./grammar.mjs";
 
 /** The entry starts at another time, and is all there at `fade`. */
 export function retimed(text, entry, start, fade) {
@@ -10,15 +10,17 @@ export function retimed(text, entry, start, fade) {
 /** The entry plays other words. */
 export function reworded(text, entry, words) {
     const [from] = entry.words;
-    // A mark without words: a space apart from its time, which would be read on otherwise.
-    const isStuck = entry.isMarked && from === entry.time[1];
-    return replaced(text, entry.words, (isStuck ? " " : "") + words);
+    if (!entry.isMarked) return replaced(text, entry.words, words);
+    // Apart from the time, which would be read on otherwise: a mark may stand alone.
+    const before = text.slice(entry.time[1], from), apart = between(words);
+    const isApart = apart === " " ? before : before.includes(apart);
+    return replaced(text, entry.words, (isApart ? "" : apart) + words);
 }
 
 /** A new entry after this one, from `start` on. */
 export function split(text, entry, start, words) {
     const end = Math.max(entry.words[1], entry.mark[1]);
-    return replaced(text, [end, end], `\n@${timeText(start, start)} ${escaped(words)}`);
+    return replaced(text, [end, end], `\n@${timeText(start, start)}${between(words)}${escaped(words)}`);
 }
 
 /** Without one entry; the one before it plays on. If it is the first, the next one starts with the run. */

@@ -4,14 +4,17 @@
 import { TEXTS } from "./texts.mjs";
 
 export const [STEP, PERCENT, SIGMA] = ["step", "percent", "sigma"];
-const MARK = /^([ \t]*@[ \t]*)(\S+)([ \t]*)(.*)$/s;
-const TIME = /^\s*(s?)(\d+(?:\.\d+)?)(%?)\s*$/;
+const MARK = /^([ \t]*@[ \t]*)(\S.*)$/s;
+const POINT = "(s[0-9]+(?:\\.[0-9]+)?|[0-9]+(?:\\.[0-9]+)?(?:[ \\t]*%)?)";
+const TIMES = new RegExp(`^(${POINT}(?:[ \\t]*\\.\\.[ \\t]*${POINT})?)(?!\\S)([ \\t]*)(.*)$`, "s");
+const DOTS = /^\.\.(?!\.)[ \t]*\S*/;
+const TIME = /^\s*(s?)([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*$/;
 const START = { value: 0, unit: PERCENT };
 
 /** What is wrong with a timeline, in words. */
 export class TimelineError extends Error {}
 
-/** `8`, `40%` or `s0.7` as { value, unit }. */
+/** `8`, `40%`, `40 %` or `s0.7` as { value, unit }. */
 export function parsePoint(text) {
     const [, sigma, number, percent] = text.match(TIME) ?? [];
     if (number === undefined || (sigma && percent)) throw new TimelineError(TEXTS.badTime(text));
@@ -46,9 +49,10 @@ export function parse(text) {
         const found = line.match(MARK);
         if (found) {
             if (entry.isMarked || entry.said.join("").trim()) entries.push(closed(entry, text, at - 1));
-            const [, before, time, after, rest] = found;
+            const [, before, behind] = found;
+            const { time, after, rest, start, fade } = parseTimes(behind);
             const from = at + before.length, to = from + time.length;
-            entry = opened(at, ...parseTimes(time));
+            entry = opened(at, start, fade);
             const mark = [at, to + after.length];
             Object.assign(entry, { isMarked: true, mark, time: [from, to], said: [plain(rest)] });
         } else {
@@ -79,10 +83,20 @@ const plain = line => line.replace(/^([ \t]*)\\(\\*@)/, "$1$2");
 /** The reverse: words that are read back as they are. */
 export const escaped = words => words.replace(/^([ \t]*)(\\*@)/gm, "$1\\$2");
 
+/** The space between a time and words behind it: a line's end where they would be read as parts of the time. */
+export const between = words => /^(%|\.\.)/.test(words) ? "\n" : " ";
+
+/** What stands behind an @: { time, after, rest } as it is written, and when the prompt starts and is all there. */
 function parseTimes(text) {
-    const dots = text.indexOf("..");
-    const start = parsePoint(dots < 0 ? text : text.slice(0, dots));
-    return [start, dots < 0 ? start : parsePoint(text.slice(dots + 2))];
+    const found = text.match(TIMES);
+    if (!found) {
+        const [word] = text.match(/^\S+/);
+        throw new TimelineError(TEXTS.badTime(word) + (/^s?[0-9]/.test(word) ? "" : ` ${TEXTS.plainAt(word)}`));
+    }
+    const [, time, first, last, after, rest] = found, start = parsePoint(first);
+    const dots = rest.match(DOTS);
+    if (dots) throw new TimelineError(TEXTS.badDots(time + after + dots[0]));
+    return { time, after, rest, start, fade: last === undefined ? start : parsePoint(last) };
 }
 
 function checked(entries) {

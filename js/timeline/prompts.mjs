@@ -2,9 +2,11 @@
 
 import { setting } from "../lib/runs.mjs";
 import { source } from "../lib/walk.mjs";
+import { pointText } from "./grammar.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const FAR = 20;
+const NEARLY_THERE = 1e-3; // of a step: a point in percent or sigma that is meant to be on it
 
 /** The prompts connected to a road's sockets, { number: words }; null for a node whose timeline holds the texts. */
 export function prompts(node, road) {
@@ -45,6 +47,17 @@ export function problems(road, entries, connected) {
         if (!named.includes(number)) told.push(TEXTS.unused(road.name, number));
     }
     return told;
+}
+
+/** Which prompts act in no step of the run with this clock, in words. */
+export function idle(road, entries, clock) {
+    const stepOf = point => Math.max(0, Math.ceil(clock.place(point) - NEARLY_THERE));
+    const starts = entries.map((entry, at) => at ? stepOf(entry.start) : 0);
+    return entries.flatMap((entry, at) => {
+        const until = at + 1 < entries.length ? stepOf(entries[at + 1].fade) : clock.steps;
+        const time = at ? pointText(entry.start) : TEXTS.start;
+        return starts[at] < Math.min(until, clock.steps) ? [] : [TEXTS.idle(road.name, time, clock.steps)];
+    });
 }
 
 /** What a new segment after this one plays: a prompt that is not played yet, or the next one; or the same text. */

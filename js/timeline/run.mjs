@@ -19,15 +19,15 @@ const PLANS = {
 };
 
 /**
- * { plan, told, title }: what to ask the server for, what to say of it in words, and the name of the node that it was
- * read from, null where there is none and the plan is assumed.
+ * { plan, told, title, isKnown }: what to ask the server for, what to say of it in words, and the name of the node that
+ * it was read from, null where there is none and the plan is assumed; `isKnown` if nothing of it is.
  */
 export function runOf(node) {
     const given = source(node, "sigmas")?.node;
     const maker = given ?? [...samplers(node)].map(schedulerOf).find(Boolean);
-    if (!maker) return { plan: ASSUMED, told: [TEXTS.run.none], title: null };
+    if (!maker) return { plan: ASSUMED, told: [TEXTS.run.none], title: null, isKnown: false };
     const names = PLANS[maker.comfyClass];
-    if (!names) return { plan: ASSUMED, told: [TEXTS.run.opaque(maker.title)], title: null };
+    if (!names) return { plan: ASSUMED, told: [TEXTS.run.opaque(maker.title)], title: null, isKnown: false };
     const { values, unknown } = read(maker, names);
     const model = modelOf(node, maker);
     const size = sizeOf(maker, names.latent);
@@ -38,7 +38,7 @@ export function runOf(node) {
     told.push(model.told);
     if (plan.scheduler === "official") Object.assign(plan, official(maker, size, told));
     if (unknown.length) told.push(TEXTS.run.guessed(unknown.join(", ")));
-    return { plan, told, title: maker.title };
+    return { plan, told, title: maker.title, isKnown: !unknown.length };
 }
 
 /** The sampler itself, or what makes its sigmas; null for a node that does not sample. */

@@ -23,6 +23,8 @@ export const TEXTS = {
     notNumber: (road, text) => text ? `${road}: ${JSON.stringify(text)} is not the number of a prompt.`
         : `${road}: a prompt's number is missing.`,
     unused: (road, number) => `${road} prompt ${number} is connected, but never plays.`,
+    idle: (road, time, steps) => `${road}: the prompt from ${time} acts in none of the run's `
+        + `${steps} ${steps === 1 ? "step" : "steps"}.`,
     run: {
         steps: count => `${count} ${count === 1 ? "step" : "steps"}`,
         denoise: denoise => `denoise ${denoise}`,
@@ -36,6 +38,9 @@ export const TEXTS = {
     },
     // The grammar, as nodes/condition/time reads it
     badTime: text => `Got "${text}" for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7).`,
+    plainAt: word => `For a line that begins with an @ of its own write \\@${word}.`,
+    badDots: text => `Got "${text}" for a time, expected one such as 8, or two such as 8..12. A prompt that begins with `
+        + ".. goes on the line below its mark.",
     pastAll: text => `Got "${text}" for a time, expected at most 100%.`,
     partStep: text => `Got "${text}" for a time, expected a whole step, or a percent (40%), or a sigma (s0.7).`,
     lateStart: mark => `The first prompt starts with the run, not at @${mark}: nothing would be drawn before.`,

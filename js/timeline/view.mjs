@@ -11,7 +11,7 @@ import { isLinked, setValues, valueOf, watch } from "../lib/widgets.mjs";
 import { clock, even } from "./clock.mjs";
 import { PERCENT, SIGMA, STEP, TimelineError, parse } from "./grammar.mjs";
 import { moves } from "./moves.mjs";
-import { problems, prompts } from "./prompts.mjs";
+import { idle, problems, prompts } from "./prompts.mjs";
 import { marks, told } from "./ruler.mjs";
 import { ASSUMED, runOf } from "./run.mjs";
 import { HEIGHT, STYLE } from "./style.mjs";
@@ -24,7 +24,7 @@ const UNIT = "flux_duet_unit"; // in the node's properties
 
 /** Hangs on a node the timelines of `roads`, each { name, hue, type, widget, socket }, with no `socket` for texts. */
 export class Timeline {
-    #run = { plan: ASSUMED, told: [], title: null };
+    #run = { plan: ASSUMED, told: [], title: null, isKnown: false };
     #clock = clock(even(ASSUMED.steps, ASSUMED.shift), ASSUMED.shift);
     #asked = ""; // the plan whose schedule is wanted
     #offline = "";
@@ -104,13 +104,19 @@ export class Timeline {
 
     #paint() {
         const explain = place => this.explain(place);
-        this.#states = this.roads.map(road => ({ ...read(this.node, road, this.#clock, this.#unit), explain }));
+        this.#states = this.roads.map(road => ({ ...this.#read(road), explain }));
         this.#states.forEach((state, at) => this.tracks[at].show(state));
         drawRuler(this.parts, this.#clock, this.#unit);
         const wrong = this.#states.flatMap(state => state.problems);
         const run = [...this.#run.told, this.#offline].filter(Boolean).join(" \u00b7 ");
         this.parts.foot.textContent = wrong.length ? wrong.join(" ") : run;
         this.parts.foot.toggleAttribute("data-wrong", wrong.length > 0);
+    }
+
+    #read(road) {
+        const state = read(this.node, road, this.#clock, this.#unit);
+        if (state.entries && this.#run.isKnown) state.problems.push(...idle(road, state.entries, this.#clock));
+        return state;
     }
 
     // ---- when

@@ -19,8 +19,7 @@ export function explainItem(item, reading) {
     if (item.kind === "part") lines.push(TEXTS.part);
     if (unknown.includes(item.at)) lines.push(TEXTS.unknown);
     const weight = weights[item.at];
-    if (weight === null) lines.push(TEXTS.noWeight);
-    else if (weight !== 1) lines.push(TEXTS.weight(short(weight)));
+    if (weight !== 1) lines.push(TEXTS.weight(short(weight)));
     return lines;
 }
 
@@ -28,7 +27,7 @@ const shownAs = item => (item.kind === "weight" ? "" : item.text).trim();
 
 /** A chip's tint in percent: 34 at weight 1, more above, none at 0. */
 export function strength(item, reading) {
-    const weight = reading.weights[item.at] ?? 1;
+    const weight = reading.weights[item.at] ?? 1; // marks have none
     const away = weight < 1 ? 34 * Math.max(0, weight) : 34 + 60 * (weight - 1);
     return Math.round(Math.min(85, away));
 }
@@ -66,7 +65,18 @@ export function explainCount(prompt, reading, notes) {
     }
     if (prompt.unknown.length) lines.push(TEXTS.fromLink(prompt.unknown.join(", ")));
     if (/[{}]|\/\/|\/\*/.test(prompt.request.text)) lines.push(TEXTS.dynamic);
-    if (prompt.request.text.includes("embedding:")) lines.push(TEXTS.embedding);
+    if (prompt.request.text.split("embedding:").length - 1 > reading.ignored.length) lines.push(TEXTS.embedding);
+    return [...lines, ...warnings(prompt, reading, notes)].filter(Boolean);
+}
+
+/** What may not be meant as it is read: weights, and textual inversions that are not there. */
+export function warnings(prompt, reading, notes) {
+    const names = new Set(reading.ignored.map(([from, to]) => prompt.request.text.slice(from, to)));
     const more = notes.filter(note => !reading.notes.includes(note)); // the chips show what is cut and unknown
-    return [...lines, ...more.map(note => (note.length > MOST ? `${note.slice(0, MOST)} ...` : note))].filter(Boolean);
+    return [...[...names].map(TEXTS.ignored), ...more].map(shortened);
+}
+
+function shortened(note) {
+    const signs = [...note];
+    return signs.length > MOST ? `${signs.slice(0, MOST).join("")} ...` : note;
 }

@@ -12,19 +12,21 @@ const GAP = 4; // between words
  */
 export function flow(text, reading, past) {
     const isClip = reading.road === "CLIP";
-    const items = [];
-    for (const [index, [from, to]] of stretches(reading, past).entries()) {
+    const items = [], parts = stretches(reading, past), read = lostFrom(reading, past);
+    const ignored = [...reading.ignored]; // those still to come
+    for (const [index, [from, to]] of parts.entries()) {
         if (index) items.push(mark("chunk", TEXTS.chunk(index + 1)));
         if (isClip) items.push(mark("start", TEXTS.start));
-        addTokens(items, text, reading, from, to, false);
+        addTokens(items, text, reading, from, to, false, ignored);
+        if (index + 1 === parts.length && read === reading.count) addIgnored(items, text, ignored);
         items.push(mark("end", TEXTS.end));
         const pads = isClip ? reading.limit - (to - from) : reading.pads;
         if (pads) items.push(mark("pads", TEXTS.pads(pads)));
     }
-    const read = lostFrom(reading, past);
     if (read < reading.count) {
         items.push(mark("cut", TEXTS.cutHere));
-        addTokens(items, text, reading, read, reading.count, true);
+        addTokens(items, text, reading, read, reading.count, true, ignored);
+        addIgnored(items, text, ignored);
     }
     return items;
 }
@@ -47,8 +49,17 @@ function mark(kind, text) {
     return { kind, text, at: -1, glued: false, cut: false };
 }
 
-function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, cut) {
+/** Textual inversions that are not there, up to a place in the text. */
+function addIgnored(items, text, ignored, place = Infinity) {
+    while (ignored.length && ignored[0][0] <= place) {
+        const [start, end] = ignored.shift();
+        items.push({ ...mark("ignored", text.slice(start, end)), cut: true });
+    }
+}
+
+function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, cut, ignored) {
     for (let at = from; at < to; at++) {
+        addIgnored(items, text, ignored, starts[at]);
         const glued = at > from && starts[at] <= ends[at - 1];
         let said = text.slice(starts[at], ends[at]);
         let kind = "token";
@@ -64,12 +75,10 @@ function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, 
     }
 }
 
-const isSpace = items => items.at(-1).kind === "space";
+const isSpace = items => items.at(-1)?.kind === "space";
 
-/** A weight with two decimals at most; "?" for what is no number. */
-export function short(weight) {
-    return weight === null ? "?" : String(Math.round(weight * 100) / 100);
-}
+/** A weight with two decimals at most. */
+export const short = weight => String(Math.round(weight * 100) / 100);
 
 /**
  * The index of each row's first item, for a row `room` wide. `widthOf(item)` is its width.

@@ -25,6 +25,7 @@ const CSS = `
     .count b { font-weight: 600; color: var(--input-text, #ddd); }
     .count .cut { font-weight: 600; color: var(--error-text, #ff5a5a); }
     .count .cut::before { content: "\\25b2"; font-size: 8px; margin-right: 3px; vertical-align: 1px; }
+    .count .warned { font-weight: 700; padding: 0 5px; border-radius: 7px; color: #222; background: #e6b422; }
     .meter { flex: 1; min-width: 12px; height: 3px; border-radius: 2px; overflow: hidden;
         background: color-mix(in srgb, var(--input-text, #ddd) 14%, transparent); }
     .meter div { height: 100%; border-radius: 2px; background: var(--road); transition: width .12s; }

@@ -31,6 +31,8 @@ export const TEXTS = {
     fromLink: names => `From a link, and not known before it runs: ${names}. The value on the node is assumed.`,
     dynamic: "{a|b} and // comments are settled when it is queued; here they count as they stand.",
     embedding: "embedding:name counts as text here.",
+    ignored: name => `There is no ${name}: nothing is read there.`,
+    warned: "!",
 
     // marks between the tokens
     start: "start",
@@ -48,6 +50,7 @@ export const TEXTS = {
             t5: "Pads fill the rest of T5's rows. FLUX.1 reads them too.",
         },
         chunk: "A new chunk, which CLIP-L reads on its own.",
+        ignored: "There is no such embedding: nothing is read here.",
         cut: { clip: "CLIP-L reads no further.", t5: "T5 reads no further at this length." },
     },
 
@@ -57,7 +60,6 @@ export const TEXTS = {
     part: "A further token of the same sign.",
     unknown: "T5 has no token for this and reads <unk>.",
     weight: weight => `weight ${weight}`,
-    noWeight: "This weight is no number.",
     lost: {
         clip: limit => `Cut: it is past the ${limit} tokens that CLIP-L reads, and has no effect.`,
         t5: limit => `Cut: it is past the ${limit} rows of this length, and has no effect.`,

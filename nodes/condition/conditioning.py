@@ -6,13 +6,16 @@ Flux's forward takes `txt`, and `vec` as `y` (in a CONDITIONING: `pooled_output`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
-from .controls import TXT, VEC, Bias, of, put, take
+from . import attn_masks
+from .controls import TXT, VEC, Bias, Made, of, put
+from .extras import Merge, merged
+from .following import followed
 
 # ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
 START, END = "clip_start_percent", "clip_end_percent"
@@ -21,8 +24,6 @@ DEFAULT_GUIDANCE = (
     3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
 )
 GUIDANCE_OFF = -1.0  # this pack's number for "no guidance embedding", ComfyUI's None
-
-Merge = Callable[[Any, Any], Any]
 
 
 def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge] | None = None) -> list:
@@ -33,61 +34,68 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     """
     entries = []
     for vec_span, txt_span, extras in paired(vec.spans, txt.spans, merges or {}):
-        extras = put(extras, (*of(txt_span), *of(vec_span)))
+        extras = {**extras, **attn_masks.as_extras(txt_span.attn_mask)}
+        extras = put(extras, (*of(txt_span), *of(vec_span)), Made(txt_span.tensor, vec_span.tensor))
         guided = {"guidance": None if guidance < 0 else guidance}
         entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
     return entries
 
 
-def split(conditioning: list) -> tuple[ClipVec, T5Text, float]:
+def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec, T5Text, float]:
     """A CONDITIONING -> its two streams and its guidance; `join` puts them together again.
 
-    Raises ValueError for a CONDITIONING without a CLIP vector, or whose entries differ in guidance.
+    Raises ValueError, in the name of `node`, for a CONDITIONING without a CLIP vector, or whose entries differ in
+    guidance.
     """
     if not conditioning:
-        raise ValueError("Split Conditioning: got an empty CONDITIONING, expected one made for FLUX.1.")
+        raise ValueError(f"{node}: got an empty CONDITIONING, expected one made for FLUX.1.")
     missing = [list(txt.shape) for txt, entry in conditioning if entry.get("pooled_output") is None]
     if missing:
         raise ValueError(
-            f"Split Conditioning: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
+            f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
             "it. Expected one made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
         )
     guidances = {entry.get("guidance", DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:
         raise ValueError(
-            f"Split Conditioning: its {len(conditioning)} entries differ in guidance ({guidances}), expected one. "
-            "Split them before they are combined, or give all the same with FluxGuidance."
+            f"{node}: the {len(conditioning)} prompts in this CONDITIONING differ in guidance ({guidances}), expected "
+            "one. Give all the same with FluxGuidance, or take them before they are combined."
         )
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
-        extras, controls = take(rest)
+        extras, controls = followed(tensor, entry["pooled_output"], rest)
+        extras, attn_mask = attn_masks.taken(extras, tensor.shape[1])
         bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
         roads = {
             road: tuple(each for each in controls if each.road == road and not isinstance(each, Bias))
             for road in (VEC, TXT)
         }
         vecs.append(Span(entry["pooled_output"], extras, controls=roads[VEC]))
-        txts.append(Span(tensor, extras, bias, roads[TXT]))
+        txts.append(Span(tensor, extras, bias, roads[TXT], attn_mask))
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 
-def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None):
+def paired(
+    vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None,
+    names: Sequence[str] = ("vec", "txt"), node: str = "",
+):  # fmt: skip
     """(vec, txt, extras of both): one to one where their times agree, else wherever their times overlap.
 
-    Any two streams' encodings go together so; `merges` is as in `join`.
+    Any two streams' encodings go together so; `merges` is as in `join`, `names` are the two inputs of the `node` that
+    asks. Raises ValueError, in their words, where the two cannot go together.
     """
-    merges = merges or {}
+    merges, said = merges or {}, (names, node)
     if [_time(span) for span in vecs] == [_time(span) for span in txts]:
         for vec, txt in zip(vecs, txts, strict=True):
-            yield vec, txt, _merged(vec.extras, txt.extras, merges)
+            yield vec, txt, merged(vec.extras, txt.extras, merges, *said)
         return
     if min(len(vecs), len(txts)) > 1 and len({_unit(span) for span in vecs + txts} - {None}) != 1:
         raise ValueError(
-            f"`vec` holds {len(vecs)} encodings and `txt` {len(txts)}, and they do not say which belongs to which, or "
-            "not in the same unit of time. Expected as many on both, or one of them single: join each pair, then "
-            "combine them."
+            f"{node}{': ' if node else ''}`{names[0]}` holds {len(vecs)} encodings and `{names[1]}` {len(txts)}, and "
+            "they do not say which belongs to which, or not in the same unit of time. Expected as many on both, or one "
+            "of them single: take each pair by itself, then combine what comes out."
         )
     for vec in vecs:
         for txt in txts:
@@ -96,7 +104,7 @@ def paired(vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, 
                 # The ranges differ by design here, so they are intersected instead of merged.
                 unit = _unit(vec) or _unit(txt)
                 timed = {} if unit is None else during(unit, start, end)
-                yield vec, txt, {**_merged(_untimed(vec), _untimed(txt), merges), **timed}
+                yield vec, txt, {**merged(_untimed(vec), _untimed(txt), merges, *said), **timed}
 
 
 def during(unit: str, start: float, end: float) -> dict[str, float]:
@@ -120,26 +128,6 @@ def _untimed(span: Span) -> dict[str, Any]:
     return {key: value for key, value in span.extras.items() if key not in (START, END, SIGMA_START, SIGMA_END)}
 
 
-def _merged(a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge]) -> dict[str, Any]:
-    out = {**a, **b}
-    for key in a.keys() & b.keys():
-        if _same(a[key], b[key]):
-            continue
-        if key not in merges:
-            raise ValueError(
-                f"`vec` and `txt` both carry '{key}' with different values, expected one. It comes from "
-                "the CONDITIONINGs they were split from: set it after Dual Prompt instead."
-            )
-        out[key] = merges[key](a[key], b[key])
-    return out
-
-
-def _same(a: Any, b: Any) -> bool:
-    # Tensors and ComfyUI's objects count as the same only when they are one object: comparing them costs, or raises.
-    plain = (int, float, str, bool, type(None))
-    return a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b)
-
-
 def widths(conditioning: list) -> list[tuple[int, int]]:
     """The widths (vec, txt) of every entry, for checking against a model; vec is 0 where an entry has none."""
 
@@ -147,3 +135,11 @@ def widths(conditioning: list) -> list[tuple[int, int]]:
         return 0 if tensor is None else tensor.shape[-1]
 
     return [(width(entry.get("pooled_output")), width(txt)) for txt, entry in conditioning]
+
+
+def check_pair(a: list, b: list, node: str, merges: Mapping[str, Merge] | None = None) -> None:
+    """Raises ValueError, in the words of a node whose inputs are `a` and `b`, where those two cannot go together."""
+    (vec_a, txt_a, _), (vec_b, txt_b, _) = (split(each, f"{node}, `{name}`") for name, each in (("a", a), ("b", b)))
+    for one, other in ((vec_a, vec_b), (txt_a, txt_b)):
+        for _ in paired(one.spans, other.spans, merges, ("a", "b"), node):
+            pass

@@ -5,6 +5,9 @@ row for each picture. Ours is one of them, so it belongs to its prompt alone and
 does not carry controls out would take it in silence; so it refuses to be handed over until sample/apply.py, the one
 place where controls are carried out, has made it `ready` for a moment of a run.
 
+What a control was made for, the entry's `txt` and `vec`, is remembered beside it: native nodes between there and the
+sampler may have changed them, and following.py says what becomes of the control then.
+
 A new control is a frozen dataclass here. Its tensors have a row for each prompt of a batch, all else is plain data;
 batching goes by that alone. What it does is a pure function, and a row in sample/apply.py.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -46,26 +49,37 @@ class Bias(Control):
     road: ClassVar[str] = TXT
 
 
+def _no_rows() -> Tensor:
+    return torch.empty(1, 0, 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Text(Control):
-    """A text of its own among the rows of `txt`: `length` of them from `start` on, which no other text reads.
-
-    All rows that belong to no such text are the first text's, those among them that native nodes add at the end.
+    """A text of its own, `rows` [B, L, 4096], which no other text reads. It stands behind `txt` in a forward alone:
+    in a CONDITIONING `txt` is the first text, and whoever else reads that (ControlNets, native nodes) sees no other.
 
     The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
     `ratio` is how much is left there of the texts before it, over which it lies like paint. `inside` is the number of
     the text in whose place and blocks alone it counts; 0 is the first of `txt`, which is everywhere.
+    `bias` [B, L] is of its own tokens' weights. `attn_mask` is ComfyUI's for these rows, [B, L + h * w, L + h * w], and
+    `attn_size` the picture's size in it, (h, w), to be stretched; None where it is as large as the picture is.
     """
 
-    length: int
-    start: int = 0
+    rows: Tensor = field(default_factory=_no_rows)
+    bias: Tensor | None = None
     mask: Tensor | None = None
     strength: float = 1.0
     ratio: float = 0.0
     inside: int = 0
     blocks: Blocks = ALL
     when: Range = ALWAYS
+    attn_mask: Tensor | None = None
+    attn_size: tuple[int, int] | None = None
     road: ClassVar[str] = TXT
+
+    @property
+    def length(self) -> int:
+        return self.rows.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +133,9 @@ class ClipTimeline(Timeline):
 
 @dataclass(frozen=True, eq=False)
 class T5Timeline(Timeline):
+    """`more` [B, R, 4096] are rows that native nodes have put behind the prompt: they stay, whichever cue plays."""
+
+    more: Tensor | None = None
     road: ClassVar[str] = TXT
 
 
@@ -184,10 +201,22 @@ def _plain(control: Control) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
+class Made:
+    """What an entry's controls were made for: its txt [B, L, 4096] and its vec [B, 768], if it had one."""
+
+    txt: Tensor
+    vec: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
 class ControlCond:
-    """Controls in the form in which ComfyUI batches what a model is given; see comfy/conds.py, CONDRegular."""
+    """Controls in the form in which ComfyUI batches what a model is given; see comfy/conds.py, CONDRegular.
+
+    `made` is None once they follow what the entry holds (following.py); `is_ready` once they are of one moment.
+    """
 
     controls: Controls
+    made: Made | None = None
     is_ready: bool = False
 
     def process_cond(self, batch_size: int, **_) -> ControlCond:
@@ -220,30 +249,38 @@ TITLES = {
 }
 
 
-def put(extras: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
-    """The extras of a CONDITIONING's entry, with these controls, if there are any, as its controls."""
-    rest, _ = take(extras)
-    if not controls:
-        return rest
-    return {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: ControlCond(tuple(controls))}}
+def put(extras: Mapping[str, Any], controls: Controls, made: Made | None = None) -> dict[str, Any]:
+    """The extras of a CONDITIONING's entry, with these controls, if there are any, as its controls.
 
-
-def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls]:
-    """The extras without controls, and the controls."""
-    conds = dict(extras.get(MODEL_CONDS, {}))
-    cond = conds.pop(KEY, None)
-    rest = {key: value for key, value in extras.items() if key != MODEL_CONDS}
-    return {**rest, MODEL_CONDS: conds} if conds else rest, cond.controls if cond else ()
+    `made` is what they were made for; None where they are known to follow what the entry holds.
+    """
+    return _with(extras, ControlCond(tuple(controls), made) if controls else None)
 
 
 def ready(entry: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
     """An entry whose controls are these, and may be handed to a model."""
-    rest, _ = take(entry)
-    if not controls:
-        return rest
-    return {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: ControlCond(controls, is_ready=True)}}
+    return _with(entry, ControlCond(tuple(controls), is_ready=True) if controls else None)
+
+
+def _with(extras: Mapping[str, Any], cond: ControlCond | None) -> dict[str, Any]:
+    rest, _ = take(extras)
+    return rest if cond is None else {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: cond}}
+
+
+def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], ControlCond | None]:
+    """The extras without controls, and the controls with what they were made for, if there are any."""
+    conds = dict(extras.get(MODEL_CONDS, {}))
+    cond = conds.pop(KEY, None)
+    rest = {key: value for key, value in extras.items() if key != MODEL_CONDS}
+    return {**rest, MODEL_CONDS: conds} if conds else rest, cond
+
+
+def controls_of(extras: Mapping[str, Any]) -> Controls:
+    """Those of an entry, or of a prompt that is being sampled."""
+    cond = extras.get(MODEL_CONDS, {}).get(KEY)
+    return cond.controls if cond else ()
 
 
 def asked_for(conditioning: Sequence) -> bool:
     """Whether any entry of a CONDITIONING has controls."""
-    return any(KEY in entry.get(MODEL_CONDS, {}) for _, entry in conditioning)
+    return any(controls_of(entry) for _, entry in conditioning)

@@ -9,7 +9,7 @@ import comfy.sd
 import torch
 
 from ..streams import ClipVec, Span
-from .encoding import CLIP_L, Cut, clip_chunks, encode_clip, encode_clip_chunks, said, source_of
+from .encoding import CLIP_L, Cut, clip_chunks, clip_told, encode_clip, encode_clip_chunks, said, source_of
 from .text import weights
 from .text.lengths import Tokens, unweighted, words
 
@@ -20,16 +20,17 @@ def encode_clip_prompt(clip: comfy.sd.CLIP, text: str, past: str, weighted: bool
     """`text` -> vec [1, 768], and what to tell of it: what CLIP-L did not read, and weights that do nothing.
 
     `past` is a key of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
-    without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit.
+    without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit. What may be no weight is text, see
+    number.py.
     """
     read = PAST[past]
-    prompt = weights.parse(text if weighted else weights.escape(text))
-    chunks = clip_chunks(clip, prompt.source)
+    prompt = weights.parse(text if weighted else weights.escape(text), strict=True)
+    chunks = clip_chunks(clip, prompt.native)
     plain, cut = read(clip, unweighted(chunks))
     acting = [group for group in prompt.groups if group.change]
     without = [read(clip, clip_chunks(clip, prompt.plain(without=group)))[0] for group in acting]
     idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
-    notes = [*([str(cut)] if cut else []), *weights.clip_notes(prompt, idle)]
+    notes = [*([str(cut)] if cut else []), *clip_told(clip, text, weighted), *weights.clip_notes(prompt, idle)]
     vec = _moved(plain, without, [group.change for group in acting])
     settings = {"past_75": past, "weights": "act" if weighted else "are text"}
     return replace(vec, source=source_of(clip, CLIP_L, text, chunks, settings)), notes

@@ -7,7 +7,6 @@ through ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and l
 from __future__ import annotations
 
 import copy
-import textwrap
 from dataclasses import dataclass, replace
 
 import comfy.model_management
@@ -16,10 +15,11 @@ import comfy.sd
 import comfy.sd1_clip
 from torch import Tensor
 
+from ..short import shorten
 from ..streams import ClipVec, Source, Span, T5Text
 from .keep.remember import fingerprint, remembered
 from .text import weights
-from .text.inspection import Reading, read_by_clip, read_by_t5
+from .text.inspection import Reading, has_inversion, read_by_clip, read_by_t5
 from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
@@ -39,7 +39,7 @@ class Cut:
     text: str
 
     def __str__(self):
-        return f"{self.reader} reads {self.kept} of {self.total} tokens. Not read: {textwrap.shorten(self.text, 300)}"
+        return f"{self.reader} reads {self.kept} of {self.total} tokens. Not read: {shorten(self.text, 300)}"
 
 
 def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
@@ -72,14 +72,15 @@ def encode_t5(
 ) -> tuple[T5Text, Cut | None]:
     """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
 
-    `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act.
+    `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act. Text without
+    parentheses that number.py refuses goes to ComfyUI's tokenizer as it is.
     """
     half, given = _half(clip, T5XXL), text
     rule = LENGTHS[length]
     padding = {**_FLUX_PADDING, **clip.tokenizer_options}
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
-    text = weights.escape(text) if mode == weights.OFF else text
+    text = weights.escape(text) if mode == weights.OFF else weights.parse(text).native
     chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
     kept = [cut(chunk, rule.limit) for chunk in chunks]
     read, bias = [chunk for chunk, _ in kept], None
@@ -129,12 +130,23 @@ def t5_rows(txt: T5Text) -> str:
     return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
 
 
-def t5_unknown(clip: comfy.sd.CLIP, txt: T5Text) -> list[str]:
-    """What of a freshly encoded prompt T5 has no token for, as a sentence; nothing where it knows all."""
-    tokenizer = tokenizer_of(clip, T5XXL)
-    if not any(token == T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk):
-        return []
-    return list(read_by_t5(tokenizer, txt.source.text, COMFYUI).notes())
+def t5_told(clip: comfy.sd.CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
+    """All there is to tell of a freshly encoded T5 prompt, in sentences.
+
+    What `encode_t5` cut away, what T5 has no token for, textual inversions without an effect, and weights.
+    """
+    text, mode = txt.source.text, txt.source.settings["weights"]
+    tokenizer, told = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
+    is_known = all(token != T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk)
+    if not is_known or has_inversion(tokenizer, text):
+        told += read_by_t5(tokenizer, text, COMFYUI, mode != weights.OFF).notes()
+    return told + weights.t5_notes(weights.parse(text), mode)
+
+
+def clip_told(clip: comfy.sd.CLIP, text: str, weighted: bool) -> list[str]:
+    """Which textual inversions in a CLIP prompt have no effect, in sentences."""
+    tokenizer = tokenizer_of(clip, CLIP_L)
+    return list(read_by_clip(tokenizer, text, weighted).ignored()) if has_inversion(tokenizer, text) else []
 
 
 def said(clip: comfy.sd.CLIP, ids: list, name: str) -> str:
@@ -165,7 +177,12 @@ def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[Readi
 
 
 def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
-    tokens = clip.tokenize(text, **options)
+    try:
+        tokens = clip.tokenize(text, **options)
+    except IndexError as error:  # how ComfyUI ends at an `embedding:` with nothing behind it
+        if not has_inversion(tokenizer_of(clip, name), text):
+            raise
+        raise ValueError("Got `embedding:` without a name, expected one, such as embedding:style.") from error
     if _TOKENS[name] not in tokens:
         raise ValueError(f"This CLIP tokenizes for {sorted(tokens)}, expected '{_TOKENS[name]}' for {_TITLES[name]}.")
     return tokens[_TOKENS[name]]

@@ -11,11 +11,11 @@ from comfy_api.latest import io, ui
 from ..notice import show, tell
 from ..sockets import FluxTxt, FluxVec
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
-from .encoding import encode_t5, inspect, t5_rows, t5_unknown
+from .encoding import encode_t5, inspect, t5_rows, t5_told
 from .text.chips import draw
 from .text.inspection import notes
 from .text.lengths import COMFYUI, LENGTHS
-from .text.weights import EMBEDDING, MODES, parse, t5_notes
+from .text.weights import EMBEDDING, MODES
 
 CATEGORY = "Flux Duet/encode"
 
@@ -112,8 +112,7 @@ class T5Encode(io.ComfyNode):
     @classmethod
     def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
         txt, cut = encode_t5(clip, text, length, weights)
-        notes = [*([str(cut)] if cut else []), *t5_unknown(clip, txt), *t5_notes(parse(text), weights)]
-        rows = t5_rows(txt)
+        notes, rows = t5_told(clip, txt, cut), t5_rows(txt)
         return io.NodeOutput(txt, ui=tell("\n".join(notes), beside=rows) if notes else show(rows))
 
 

@@ -1,50 +1,78 @@
 """Carries controls out: the one set of wrappers around FLUX.1's forward. Imports ComfyUI.
 
-The wrappers sit on a clone of the MODEL and do nothing to a prompt that has no controls. One of them stands around the
-evaluation of all prompts at a moment: there, what changes with time is settled. The other stands right around the
-forward of a batch, inside of whatever may leave it out (EasyCache): there, attention and modulation are changed.
+The wrappers sit on a clone of the MODEL and do nothing to a prompt that has no controls. The first stands around a
+whole run: there, controls follow what native nodes have done to their prompts, and what cannot be right is refused.
+The next stands around the evaluation of all prompts at a moment: there, what changes with time is settled. The last
+stands right around the forward of a batch, inside of whatever may leave it out (EasyCache): there, attention and
+modulation are changed, and texts of their own are put behind the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import comfy.utils
 from comfy.patcher_extension import WrappersMP
+from torch import Tensor
 
-from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, ready, take
-from ..condition.place.texts import Layout
+from ..condition import attn_masks
+from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, Text, controls_of, put, ready, take
+from ..condition.following import followed
+from ..condition.place.texts import Layout, cropped, stacked
 from ..condition.time.clock import Clock, Moment
 from ..condition.time.resolving import resolve
-from .attention import DuetAttention
+from ..notice import tell
+from .attention import CONTEXT, DuetAttention
+from .family import require_flux1
 from .modulation import Shifts
+from .step_notes import step_notes
 
 OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
-TXT, VEC = "c_crossattn", "y"  # ComfyUI's names for what Flux is given
+TXT, VEC, MASK = "c_crossattn", "y", attn_masks.MASK  # ComfyUI's names for what Flux is given
 
 
-def flux_params(model):
-    """The sizes of a FLUX.1 transformer, or None for another model or an opaque wrapper."""
-    params = getattr(model.get_model_object("diffusion_model"), "params", None)
-    return params if getattr(params, "vec_in_dim", None) is not None else None
-
-
-def attach(model, first_step: int = 0):
+def attach(model, first_step: int = 0, node: str = "Apply Duet"):
     """A clone of a MODEL that carries out the controls in its CONDITIONING. Twice is as once.
 
-    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError for a
-    model whose text is not FLUX.1's.
+    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError, in
+    the name of `node`, for a model that is not FLUX.1, or shows no blocks to act on.
     """
-    if flux_params(model) is None:
-        raise ValueError(
-            f"Apply Duet: got a model of {type(model.model).__name__}, expected FLUX.1, whose T5 tokens stand first "
-            "among those that its blocks attend to. Wrapped models (nunchaku and others) show no attention to act on."
-        )
+    require_flux1(model, node)
     model = model.clone()
-    model.remove_wrappers_with_key(WrappersMP.CALC_COND_BATCH, KEY)
-    model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, partial(_settle, first_step))
+    for kind, wrapper in ((WrappersMP.OUTER_SAMPLE, _begin), (WrappersMP.CALC_COND_BATCH, _settle)):
+        model.remove_wrappers_with_key(kind, KEY)
+        model.add_wrapper_with_key(kind, KEY, partial(wrapper, first_step))
     return model
+
+
+# ---- before a run
+
+
+def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
+    """Around a whole run, whose guider has copies of its prompts for that run alone."""
+    guider = executor.class_obj
+    found = {name: [_followed(entry) for entry in cond] for name, cond in guider.conds.items() if cond is not None}
+    controls = [each for cond in found.values() for entry in cond for each in controls_of(entry)]
+    sigma_max = float(guider.model_patcher.get_model_object("model_sampling").sigma_max)
+    if notes := step_notes(controls, sigmas, first_step, sigma_max):
+        tell("\n".join(notes))
+    guider.conds.update(found)
+    return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+
+
+def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry as ComfyUI's samplers have it before a run, whose controls fit what it holds.
+
+    Raises ValueError where they cannot.
+    """
+    if not controls_of(entry):
+        return entry
+    rest, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
+    attn_masks.taken(rest, entry["cross_attn"].shape[1])  # raises for a mask that is not for these rows
+    return {MODEL_CONDS: {}, **put(rest, controls)}
 
 
 # ---- at a moment of the run
@@ -52,14 +80,15 @@ def attach(model, first_step: int = 0):
 
 def _settle(first_step: int, executor, model, conds, x_in, timestep, model_options):
     """Around the evaluation of all prompts: each becomes what it is at this moment."""
-    if not any(_controls(entry) for cond in conds if cond is not None for entry in cond):
+    if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
         return executor(model, conds, x_in, timestep, model_options)
     options = model_options.get("transformer_options", {})
     sigmas = options.get("sample_sigmas")
     clock = Clock(None if sigmas is None else sigmas.tolist(), model.model_sampling.percent_to_sigma, first_step)
     moment = Moment(float(timestep[0]), clock)
     settled = [
-        None if cond is None else [_at(moment, entry) for entry in cond if _counts(moment, entry)] for cond in conds
+        None if cond is None else [_at(moment, entry, x_in) for entry in cond if _counts(moment, entry)]
+        for cond in conds
     ]
     resting = [number for number, cond in enumerate(conds) if cond and not settled[number]]
     wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
@@ -67,26 +96,38 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
 
 
-def _controls(entry: Mapping[str, Any]) -> tuple:
-    return take(entry)[1]
-
-
 def _counts(moment: Moment, entry: Mapping[str, Any]) -> bool:
-    return all(each.when.holds(moment) for each in _controls(entry) if isinstance(each, Only))
+    return all(each.when.holds(moment) for each in controls_of(entry) if isinstance(each, Only))
 
 
-def _at(moment: Moment, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry as ComfyUI has prepared it for sampling, with vec, txt and controls of this moment."""
-    controls = tuple(each for each in _controls(entry) if not isinstance(each, Only))
-    if not _controls(entry):
+def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any]:
+    """An entry as ComfyUI has prepared it for sampling, with vec, txt and controls of this moment.
+
+    `x` [B, C, H, W] is the whole latent, of which the entry may be for a part.
+    """
+    cond = take(entry)[1]
+    if cond is None or cond.is_ready:
         return entry
+    _, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
     given = entry[MODEL_CONDS]
-    old_vec = given[VEC].cond if VEC in given else None
-    vec, txt, controls = resolve(old_vec, given[TXT].cond, controls, moment)
-    changed = {**given, TXT: type(given[TXT])(txt)}
-    if vec is not None:
-        changed[VEC] = type(given[VEC])(vec)
+    lasting = tuple(each for each in controls if not isinstance(each, Only))
+    now = resolve(given[VEC].cond if VEC in given else None, given[TXT].cond, lasting, moment)
+    changed = {**given, TXT: type(given[TXT])(now.txt)}
+    if now.vec is not None:
+        changed[VEC] = type(given[VEC])(now.vec)
+    if MASK in given and now.played is not None:
+        changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.played))
+    controls = tuple(_within(each, entry.get("area"), x) for each in now.controls)
     return ready({**entry, MODEL_CONDS: changed}, controls)
+
+
+def _within(control, area, x: Tensor):
+    """A control of a prompt that is for an area (h, w, y, x) of the latent: masks are over the whole picture."""
+    if area is None or not isinstance(control, Text) or control.mask is None:
+        return control
+    height, width, top, left = area
+    size = tuple(x.shape[2:])
+    return replace(control, mask=cropped(control.mask, size, (height, width, top, left)))
 
 
 def _filled(out: list, resting: list[int], asked: list[int]) -> list:
@@ -118,8 +159,14 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     if controls:
         flux = executor.class_obj
         depth = len(flux.double_blocks), len(flux.single_blocks)
-        attention = DuetAttention(controls, _layout(x, context, flux.patch_size), depth, options.get(OVERRIDE))
+        texts = [each for each in controls if isinstance(each, Text)]
+        if texts:
+            context = stacked(context, texts)
+            options = {**options, CONTEXT: context}
+        layout = _layout(x, context, flux.patch_size)
+        attention = DuetAttention(controls, layout, depth, options.get(OVERRIDE))
         shifts = Shifts([each for each in controls if isinstance(each, Shift)], y, flux.vector_in, depth)
+        kwargs = _with_masks(kwargs, texts, context, layout)
         acting = [each for each in (attention, shifts) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}
         options = options if shifts.idle else shifts.patched(options)
@@ -130,6 +177,20 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
             "hooks. Another node has replaced them; remove it, or the controls."
         )
     return velocity
+
+
+def _with_masks(kwargs: dict[str, Any], texts: list[Text], context: Tensor, layout: Layout) -> dict[str, Any]:
+    """A forward's arguments, whose attention mask is also for the texts that stand last in the context."""
+    size = layout.height, layout.width
+
+    def of(text: Text) -> Tensor | None:
+        if text.attn_mask is None or text.attn_size is None:
+            return text.attn_mask
+        return comfy.utils.upscale_dit_mask(text.attn_mask, text.attn_size, size).to(context)
+
+    rows = layout.txt - sum(text.length for text in texts)
+    mask = attn_masks.with_texts(kwargs.get(MASK), rows, layout.image, [(text.length, of(text)) for text in texts])
+    return kwargs if mask is None else {**kwargs, MASK: mask}
 
 
 def _layout(x, context, patch: int) -> Layout:

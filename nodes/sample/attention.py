@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from ..condition.controls import Against, Bias, Controls, Text
-from ..condition.place.texts import Group, Layout, Texts
+from ..condition.place.texts import Group, Layout, Texts, columns_of, weighted_columns
 
-GROUP = "flux_duet_group"  # among the transformer_options of an attention that is asked for a part of the tokens
+# In the transformer_options, for those who watch the attention (probe/heat): GROUP of an attention that is asked for a
+# part of the tokens, CONTEXT [B, txt, C] of a forward in which texts of their own stand behind the first.
+GROUP, CONTEXT = "flux_duet_group", "flux_duet_context"
 
 
 class DuetAttention:
@@ -23,13 +25,16 @@ class DuetAttention:
     (comfy/ldm/flux/layers.py). `inner` is another pack's attention that was there before."""
 
     def __init__(self, controls: Controls, layout: Layout, depth: tuple[int, int], inner=None):
-        self.bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
         self.texts: Sequence[Text] = [each for each in controls if isinstance(each, Text)]
+        self.base = layout.txt - sum(text.length for text in self.texts)
+        own = next((each.columns for each in controls if isinstance(each, Bias)), None)
+        batch = max((len(each) for each in (own, *(text.rows for text in self.texts)) if each is not None), default=1)
+        self.bias = weighted_columns(self.base, own, self.texts, batch)
         self.blocks = [text.blocks.within(*depth) for text in self.texts]
         self.layout, self.double, self.inner, self.called = layout, depth[0], inner, False
         self._row: Tensor | None = None
         self._over: Texts | None = None
-        self._plans: dict[tuple[bool, ...], list[Group]] = {}
+        self._plans: dict[tuple, list[Group]] = {}
 
     @property
     def idle(self) -> bool:
@@ -44,15 +49,15 @@ class DuetAttention:
             return ask(q, k, v, *args, mask=row if mask is None else with_heads(mask, q.dtype) + row, **kwargs)
         active = self._active(kwargs["transformer_options"])
         out = None
-        for group in self._plan(active, k):
+        for group in self._plan(active, q, k):
             part = _attended(ask, group, q, k, v, args, mask, kwargs)
             if out is None:
-                out = part.new_empty(part.shape[0], k.shape[2], part.shape[2])
+                out = part.new_empty(part.shape[0], q.shape[2], part.shape[2])
             out[:, group.rows] = part
         for number, (text, acts) in enumerate(zip(self.texts, active, strict=True)):
             if acts and isinstance(text, Against):
                 image = slice(self.layout.txt, None)
-                against = _attended(ask, self._negative(number, k), q, k, v, args, mask, kwargs, seen=False)
+                against = _attended(ask, self._negative(number, q, k), q, k, v, args, mask, kwargs, seen=False)
                 out[:, image] = steered(out[:, image], against, text)
         return out
 
@@ -60,21 +65,26 @@ class DuetAttention:
         block = options["block_index"] + (self.double if options["block_type"] == "single" else 0)
         return tuple(block in blocks for blocks in self.blocks)
 
-    def _plan(self, active: tuple[bool, ...], k: Tensor) -> list[Group]:
-        if active not in self._plans:
+    def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[Group]:
+        # Fewer queries than keys: FluxKVCache keeps the keys of reference images and leaves their queries out.
+        case = active, q.shape[2], k.shape[2]
+        if case not in self._plans:
             # Whatever other nodes append to the image's tokens counts as a reference image.
-            if self._over is None:
-                layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
+            layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
+            if self._over is None or self._over.layout != layout:
                 self._over = Texts(self.texts, layout, k.shape[0])
-            self._plans[active] = [group.on(k) for group in self._over.groups(active, self.bias)]
-        return self._plans[active]
+            groups = self._over.groups(active, self.bias)
+            if q.shape[2] < layout.total:
+                groups = [group.first(q.shape[2]) for group in groups]
+            self._plans[case] = [group.on(k) for group in groups if len(group.rows)]
+        return self._plans[case]
 
-    def _negative(self, number: int, k: Tensor) -> Group:
+    def _negative(self, number: int, q: Tensor, k: Tensor) -> Group:
         """All image tokens, looking at themselves and a negative text alone."""
-        text, rows = self.texts[number], torch.arange(self.layout.txt, k.shape[2])
-        columns = torch.cat([torch.arange(text.start, text.start + text.length), rows])
+        own = columns_of(self.base, self.texts, number)
+        columns = torch.cat([own, torch.arange(self.layout.txt, k.shape[2])])
         row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
-        return Group(rows, columns, row).on(k)
+        return Group(torch.arange(self.layout.txt, q.shape[2]), columns, row).on(k)
 
     def _row_for(self, k: Tensor) -> Tensor:
         columns = k.shape[2]

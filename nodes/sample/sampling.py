@@ -14,9 +14,11 @@ from torch import Tensor
 
 from ..condition.conditioning import widths
 from ..condition.controls import asked_for
-from .apply import attach, flux_params
+from .apply import attach
+from .family import flux1
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
+NAME = "MMDiT Sampler"
 OFFICIAL = "official"
 SCHEDULERS = [*comfy.samplers.KSampler.SCHEDULERS, OFFICIAL]
 
@@ -50,7 +52,7 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
             "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
     if asked_for(positive) or asked_for(negative or []):
-        model = attach(model, plan.start_step)
+        model = attach(model, plan.start_step, NAME)
     # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
@@ -94,7 +96,7 @@ def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
             f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise "
             f"goes up to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
         )
-    params = flux_params(model)
+    params = flux1(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
     found = noise_levels(lambda steps: flux_sigmas(steps, mu), plan.sampler, plan.steps, plan.denoise)
     return found.to(model.load_device)
@@ -112,15 +114,15 @@ def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, de
     return denoised(sigmas_of, steps, denoise)
 
 
-def check_widths(model, conditioning: list, name: str) -> None:
+def check_widths(model, conditioning: list, name: str, node: str = NAME) -> None:
     """Raises ValueError where a CONDITIONING was made by encoders of other sizes than this FLUX.1 model's."""
-    params = flux_params(model)
+    params = flux1(model)
     if params is None:
         return
     for vec, txt in widths(conditioning):
         if vec not in (0, params.vec_in_dim) or txt != params.context_in_dim:
             raise ValueError(
-                f"MMDiT Sampler: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model "
+                f"{node}: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model "
                 f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model "
                 "belong to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
             )

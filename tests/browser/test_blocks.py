@@ -28,6 +28,7 @@ ADD = """([type, texts]) => {
     return String(node.id);
 }"""
 FLUX = (19, 38)
+BACK = "ends before it begins"
 
 
 class Picker:
@@ -133,6 +134,8 @@ def test_what_is_typed_is_shown_and_errors_are_said(front):
         widget.value = text;
         widget.callback?.(text);
     }"""
+    front.page.evaluate(set_text, [shown.node, "0, 4-1"])
+    shown.strip().get_by_text("4-1 ends before it begins and names no block; expected 1-4.").wait_for(timeout=5000)
     front.page.evaluate(set_text, [shown.node, "7-9"])
     assert shown.painted()[0] == {7, 8, 9}
     front.page.evaluate(set_text, [shown.node, "7, 60"])
@@ -209,9 +212,9 @@ BOTH = """async ([lists, depths, presets]) => {
 
 def random_lists(count):
     pick = random.Random(0)
-    words = ["double", "single", "final", "all", "none", "0", "5", "18", "19", "0-18", "3-7", "40-", "56-", "57", "9-2",
-             "0-", "Double", "x", "5--", "-3"]
-    return [pick.choice([", ", " ", ",,"]).join(pick.choices(words[: pick.choice([17, 20])], k=pick.randint(0, 4)))
+    words = ["double", "single", "final", "all", "none", "0", "5", "18", "19", "0-18", "3-7", "40-", "56-", "57", "2-9",
+             "0-", "Double", "x", "5--", "-3", "9-2", "\u0663"]
+    return [pick.choice([", ", " ", ",,"]).join(pick.choices(words[: pick.choice([17, 22])], k=pick.randint(0, 4)))
             for _ in range(count)]  # fmt: skip
 
 
@@ -222,8 +225,9 @@ def test_both_sides_read_a_list_alike_and_what_is_written_means_the_same(front):
     for text, answer in zip(lists, answers, strict=True):
         try:
             blocks = Blocks.parse(text)
-        except ValueError:
+        except ValueError as error:
             assert all(wrong for wrong, *_ in answer), text
+            assert {BACK in wrong for wrong, *_ in answer} == {BACK in str(error)}, text
             continue
         for depth, (wrong, beyond, numbers, final, with_final, without) in zip(depths, answer, strict=True):
             assert not wrong

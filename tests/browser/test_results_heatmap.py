@@ -236,3 +236,17 @@ def test_results_outlive_a_reload_but_not_the_server_s_files(shown):
     ran(shown)
     assert words(shown) == before
     shown.page.locator(".told.wrong").wait_for(state="hidden")
+
+
+def test_a_batch_s_first_picture_is_said_to_be_that(shown):
+    shown.page.evaluate("""() => {
+        const node = app.graph.nodes.find(node => node.widgets?.some(widget => widget.name === "batch_size"));
+        node.widgets.find(widget => widget.name === "batch_size").value = 2;
+    }""")
+    ran(shown)
+    shown.page.get_by_text("Picture 1 of 2; the node's outputs hold all of them.").wait_for()
+
+
+def test_maps_that_had_no_room_are_told(shown):
+    shown.page.evaluate(f"() => {NODE}.fluxDuetResult({{ text: ['These maps take 9 GB.'], images: [] }})")
+    shown.page.locator(".told.wrong").get_by_text("These maps take 9 GB.").wait_for()

@@ -97,6 +97,45 @@ def test_it_is_found_out_of_a_subgraph(front):
     assert front.errors == []
 
 
+IDLE = """([steps, timeline]) => {
+    const add = type => {
+        const node = LiteGraph.createNode(type);
+        app.graph.add(node);
+        return node;
+    };
+    const node = app.graph.nodes.find(node => node.comfyClass === "FluxDuetSchedule") ?? add("FluxDuetSchedule");
+    const set = (node, name, value) => {
+        const widget = node.widgets.find(widget => widget.name === name);
+        widget.value = value;
+        widget.callback?.(value);
+    };
+    if (steps) {
+        const sampler = app.graph.nodes.find(node => node.comfyClass === "KSampler") ?? add("KSampler");
+        if (!sampler.inputs[1].link) node.connect(0, sampler, 1);
+        set(sampler, "steps", steps);
+    }
+    set(node, "t5_timeline", timeline);
+    app.api.dispatchCustomEvent("graphChanged", null);
+}"""
+
+
+@pytest.mark.parametrize("timeline, said", [
+    ("1\n@90 2", "T5: the prompt from 90 acts in none of the run's 10 steps."),
+    ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 acts in none of the run's 10 steps."),
+    ("1\n@99.9% 2", "T5: the prompt from 99.9% acts in none of the run's 10 steps."),
+    ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps.")])
+def test_a_prompt_that_never_acts_is_told(front, timeline, said):
+    front.page.evaluate(IDLE, [0, timeline])
+    front.page.locator(".foot", has_text="assumed").wait_for(timeout=5000)  # no run is known that it could miss
+    front.page.evaluate(IDLE, [10, timeline])
+    front.page.locator(".foot[data-wrong]", has_text=said).wait_for(timeout=5000)
+    front.page.evaluate(IDLE, [10, "1\n@9 2"])
+    front.page.locator(".foot:not([data-wrong])", has_text="10 steps").wait_for(timeout=5000)
+    front.page.evaluate(IDLE, [200, timeline if "90 " in timeline else "1\n@90 2"])
+    front.page.locator(".foot:not([data-wrong])", has_text="200 steps").wait_for(timeout=5000)
+    assert front.errors == []
+
+
 def test_without_the_server_it_goes_on_and_says_so(front):
     front.page.route("**/flux_duet/sigmas", lambda route: route.abort())
     front.page.evaluate("""() => {

@@ -34,6 +34,8 @@ EDIT = """async texts => {
             reworded: entries.map(entry => reworded(text, entry, "7")),
             retimed: last.isMarked && entries.length > 1 ? retimed(text, last, last.start, late) : null,
             split: entries.length > 1 ? split(text, last, late, "@8 odd\\nwords") : null,
+            oddly: entries.flatMap(entry => ["% b", ".. 6"].map(words => reworded(text, entry, words))),
+            apart: entries.length > 1 ? ["% b", ".. 6"].map(words => split(text, last, late, words)) : [],
         };
     });
 }"""
@@ -48,14 +50,14 @@ def random_texts(count: int) -> list[str]:
     """Most of them nearly right."""
     pick = random.Random(0)
     pieces = ["1", "a red cat", "@8", "@ 9", "@12..16", "@s0.7", "@s0.5..s0.3", "@40%", "@62.5%..80%", "@0", "@100%",
-              "\\@8", "\\\\@", "@@", "..", "\t", " ", "", "é", "\r", "@8.5", "@s1", "-"]
+              "\\@8", "\\\\@", "@@", "..", "...", "%", "% b", ".. 6", "\t", " ", "", "é", "\r", "@8.5", "@s1", "-"]
     texts = []
     for _ in range(count):
         marks = sorted(pick.sample(range(20), pick.randint(0, 3)))
         lines = ["".join(pick.choices(pieces[:2] + pieces[-8:], k=2))]
         for mark in marks:
-            time = pick.choice([mark, f"{mark}..{mark + 1}"])
-            lines.append(f"{pick.choice(['', ' '])}@{time} {pick.choice(pieces)}")
+            time = pick.choice([mark, f"{mark}..{mark + 1}", f"{mark} .. {mark + 1}", f"{mark}.. {mark + 1}"])
+            lines.append(f"{pick.choice(['', ' '])}@{time}{pick.choice(['', ' '])}{pick.choice(pieces)}")
         if pick.random() < 0.6:
             lines.insert(pick.randint(0, len(lines)), " ".join(pick.choices(pieces, k=2)))
         texts.append("\n".join(lines))
@@ -96,6 +98,12 @@ def test_an_edit_changes_what_is_meant_and_nothing_else(front):
         for index, other in enumerate(edited["reworded"]):
             expected = [*before[:index], ["7", *before[index][1:]], *before[index + 1 :]]
             assert trimmed(written(parsed(other))) == expected, (text, index, other)
+        for index, other in enumerate(edited["oddly"]):
+            expected = [*before[: index // 2], [("% b", ".. 6")[index % 2], *before[index // 2][1:]]]
+            assert trimmed(written(parsed(other))) == [*expected, *before[index // 2 + 1 :]], (text, index, other)
+        for words, other in zip(("% b", ".. 6"), edited["apart"], strict=False):
+            if more := parsed(other):
+                assert trimmed(written(more))[:-1] == before and more[-1].text == words
         if edited["retimed"] and (late := parsed(edited["retimed"])):
             assert trimmed(written(late))[:-1] == before[:-1] and late[-1].text == before[-1][0]
         if edited["split"] and (more := parsed(edited["split"])):

@@ -146,6 +146,43 @@ def test_ctrl_up_changes_a_weight_as_in_native_boxes(front):
     assert front.errors == []
 
 
+@pytest.mark.parametrize("kind, said, note", [
+    (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads as text, not as a weight: (12:30)"),
+    (T5, ["12"], "T5 reads as a weight, as in ComfyUI, what may be meant as text: (12:30)")])
+def test_a_doubtful_number_is_marked_and_told(front, kind, said, note):
+    add(front, kind)
+    box(front).fill("(12:30)")
+    front.page.locator(".warned").wait_for()
+    assert "".join(chips(front)).replace(" ", "") == "".join(said)
+    assert chips(front, "weight") == ([] if kind == CLIP else ["30"])
+    count(front).hover()
+    assert note in tip(front)
+    box(front).fill("(dog:1.2)")
+    front.page.wait_for_function(f"() => !({PANELS})[0].querySelector('.warned')")
+    assert front.errors == []
+
+
+def test_an_embedding_that_is_not_there_is_struck(front):
+    add(front, CLIP)
+    box(front).fill("a \U0001f98a embedding:typo, at night")
+    expect = "a \U0001f98a [embedding:typo] , at night"
+    front.page.wait_for_function(f"() => ({PANELS})[0].querySelector('.chip[data-kind=ignored]')")
+    shown = [each for each in chips(front, "token ignored part") if each != "\u00b7"]
+    assert " ".join(shown) == expect
+    front.page.locator(".chip[data-kind=ignored]").hover()
+    assert "There is no such embedding" in tip(front)
+    front.page.mouse.move(0, 0)
+    count(front).hover()
+    assert "There is no embedding:typo: nothing is read there." in tip(front)
+    assert "counts as text" not in tip(front)
+    box(front).fill("embedding:typo")
+    expect_count(front, "0 / 75 75 pads !")
+    assert chips(front, "token ignored") == ["[embedding:typo]"]
+    box(front).fill("word " * 76 + "embedding:typo")
+    expect_count(front, "76 / 75 1 cut !")
+    assert front.errors == []
+
+
 def test_the_keyboard_reaches_each_token(front):
     add(front, CLIP)
     box(front).fill("word " * 80)

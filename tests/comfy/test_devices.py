@@ -17,10 +17,11 @@ from comfy.ldm.modules.attention import attention_pytorch
 from comfy_extras.nodes_hooks import SetClipHooks
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
+from flux_duet.nodes.condition.attn_masks import with_texts
 from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.condition.controls import Against, Bias, Shift, Text
-from flux_duet.nodes.condition.place.texts import Layout, Texts
+from flux_duet.nodes.condition.place.texts import Layout, Texts, stacked, weighted_columns
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.text.lengths import LENGTHS
 from flux_duet.nodes.sample.attention import DuetAttention
@@ -96,15 +97,21 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
     """Masks, weights and vectors stay in main memory, whatever the tensors are on that they act on."""
     with unset_fake_temporarily():  # which tokens go together is found in main memory, by numbers
         mask = torch.linspace(0, 1, 64).reshape(1, 8, 8)
-        texts, layout = [Text(5, 6, mask), Against(4, 11)], Layout(15, 8, 8)
-        columns = torch.linspace(-1, 1, 15)[None]
-        found = Texts(texts, layout, 1).groups((True, True), columns if bias else None)
+        texts, layout = [Text(torch.zeros(1, 5, 8), mask=mask), Against(torch.zeros(1, 4, 8))], Layout(15, 8, 8)
+        columns = torch.linspace(-1, 1, 6)[None]
+        weights = weighted_columns(6, columns, texts, 1) if bias else None
+        found = Texts(texts, layout, 1).groups((True, True), weights)
+        attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, (1, 1))
     monkeypatch.setattr(Texts, "groups", lambda *_: found)
-    attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, (1, 1))
     q, k, v = (torch.empty(1, 2, layout.total, 16, device=CUDA, dtype=torch.bfloat16) for _ in range(3))
     out = attention(attention_pytorch, q, k, v, 2, skip_reshape=True,
                     transformer_options={"block_type": "double", "block_index": 0})
     assert (out.device, out.dtype, out.shape) == (CUDA, torch.bfloat16, (1, layout.total, 32))
+    context = stacked(torch.empty(1, 6, 8, device=CUDA, dtype=torch.bfloat16), texts)
+    assert (context.device, context.dtype, context.shape) == (CUDA, torch.bfloat16, (1, 15, 8))
+    values = torch.empty(1, 6 + 64, 6 + 64, device=CUDA, dtype=torch.bfloat16)
+    mask = with_texts(values, 6, 64, [(5, torch.zeros(1, 69, 69)), (4, None)])
+    assert (mask.device, mask.dtype, mask.shape) == (CUDA, torch.bfloat16, (1, layout.total, layout.total))
     vector_in = torch.nn.Linear(64, 128, device=CUDA, dtype=torch.bfloat16)
     y = torch.empty(1, 64, device=CUDA, dtype=torch.bfloat16)
     delta = difference(Shift(torch.empty(1, 2, 64), (1.0, -1.0), own=0.5), y, vector_in)

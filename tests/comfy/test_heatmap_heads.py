@@ -71,7 +71,7 @@ def test_each_head_s_maps_are_the_dense_softmax_s(model, prompts):
     reading, expected = probe.reading(latent), dense(model, prompts)
     assert heads_of(model) > 1 and reading.heads == heads_of(model) and reading.blocks == BLOCKS
     assert reading.maps.shape == expected.shape
-    assert (reading.maps.float() - expected).abs().max() < 3e-4, "kept in half precision"
+    assert (reading.maps - expected).abs().max() < 1e-6
     assert (reading.groups[..., :2] - expected.mean(-1)).abs().max() < 1e-6
     assert (expected[:, 0] - expected[:, 1]).abs().max() > 1e-3, "the heads differ"
 

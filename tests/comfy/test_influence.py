@@ -11,14 +11,19 @@ from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
+from flux_duet.nodes.condition.attn_masks import replaced
 from flux_duet.nodes.condition.blend.nodes import ClipNegative
+from flux_duet.nodes.condition.controls import TXT as TXT_ROAD
+from flux_duet.nodes.condition.controls import VEC as VEC_ROAD
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import PartOfRun, Schedule
 from flux_duet.nodes.probe.influence.effects import effects, pooled
 from flux_duet.nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence, ShowInfluence
+from flux_duet.nodes.probe.influence.retelling import Null
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
+from flux_duet.tests.comfy.extras import redux
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -73,8 +78,8 @@ def advanced(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS
         custom.BasicScheduler.execute(model, "simple", steps, 1.0)[0], latent)[0]
 
 
-def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blocks=""):
-    return Influence.execute(model, null, every, empty_vec, empty_txt, blocks).result
+def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blocks="", txt=None):
+    return Influence.execute(model, null, every, empty_vec, empty_txt, blocks, txt).result
 
 
 def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, torch.Tensor]:
@@ -284,6 +289,109 @@ def test_a_prompt_that_rests_has_no_part(model):
     assert [moment.step for moment in probe.reading(on).moments] == [0, 1]
 
 
+# ---- rows that are not the prompt's
+
+KINDS = {"multiply": ("multiply", 1.0), "stronger": ("multiply", 1.5), "attn_bias": ("attn_bias", 0.4)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
+    """It blamed T5's prompt for the picture: "T5 decides everything"."""
+    out, probe = measured(model)
+    latent = sampled(out, redux(prompt(NO_VEC, NO_TXT), *KINDS[kind]))
+    told = ShowInfluence.execute(probe, latent)[4]
+    assert "both change exactly nothing" in told and "count as" not in told
+    assert probe.reading(latent).rows == (STEPS, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [9, 7, 21], ids=["equal lengths", "shorter", "longer"])
+def test_reduxs_rows_stay_and_their_weights_with_them(model, kind, length):
+    """Each velocity is that of StyleModelApply on the prompt's, or the empty prompt's, CONDITIONING."""
+    nothing = txt(4, length)
+    told = {way: redux(each, *KINDS[kind]) for way, each in ways(no_txt=nothing).items()}
+    out, probe = measured(model, empty_txt=nothing, txt=TXT)
+    on, off = (sampled(each, told["v11"]) for each in (out, model))
+    assert torch.equal(on["samples"], off["samples"])
+    check(probe.reading(on), by_hand(model, LATENT, told))
+    assert probe.reading(on).counted == 0
+
+
+def test_zeros_stand_in_the_prompts_rows_alone(model):
+    out, probe = measured(model, ZEROS, txt=TXT)
+    told = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT).items()}
+    check(probe.reading(sampled(out, told["v11"])), by_hand(model, LATENT, told), ZEROS)
+
+
+def test_against_zeros_too_the_empty_prompts_rows_alone_are_taken_away(model):
+    out, probe = measured(model, BOTH)
+    reading = probe.reading(sampled(out, redux(prompt(NO_VEC, NO_TXT))))
+    assert reading.numbers("whole run", EMPTY)["whole"] == 0
+    told = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
+    check(reading, by_hand(model, LATENT, told), ZEROS)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_conditioning_concats_other_prompt_stays_wherever_it_stands(model, first):
+    def beside(conditioning):
+        pair = (conditioning, prompt(t5=txt(7, 5)))
+        to, more = pair if first else pair[::-1]
+        joined = nodes.ConditioningConcat().concat(to, more)[0]
+        return [[joined[0][0], conditioning[0][1]]]
+
+    told = {way: beside(each) for way, each in ways(no_txt=txt(4, 11)).items()}
+    out, probe = measured(model, empty_txt=txt(4, 11), txt=TXT)
+    check(probe.reading(sampled(out, told["v11"])), by_hand(model, LATENT, told))
+
+
+def test_without_txt_nothing_is_guessed_and_that_is_said(model):
+    """All rows count as the prompt's: they stand against the empty prompt alone."""
+    out, probe = measured(model)
+    positive = redux(prompt())
+    latent = sampled(out, positive)
+    nulls = ways()
+    check(probe.reading(latent), by_hand(model, LATENT, {
+        "v11": positive, "v10": redux(prompt(NO_VEC)), "v01": nulls["v01"], "v00": nulls["v00"]}))  # fmt: skip
+    told, *_, data = ShowInfluence.execute(probe, latent).result[4:]
+    assert "All 15 rows of the text count as T5's prompt: connect `txt` if Redux" in told
+    assert json.loads(data)["t5_rows"] == 15
+    plain, probe = measured(model)
+    latent = sampled(plain, prompt())
+    told, *_, data = ShowInfluence.execute(probe, latent).result[4:]
+    assert "count as" not in told and json.loads(data)["t5_rows"] is None
+
+
+def test_a_txt_that_is_not_sampled_is_told():
+    null = Null(EMPTY, {VEC_ROAD: None, TXT_ROAD: None}, [TXT.spans[0].tensor])
+    with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows do not stand among"):
+        null.check([randn(8, 1, 15, 64)])
+    null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is swapped whole
+    assert null.rows(randn(8, 1, 15, 64)) == slice(0, 15)
+
+
+def test_a_mask_that_tells_tokens_apart_is_told():
+    mask = torch.zeros(1, 20, 20)
+    mask[:, :, 3] = -1
+    assert torch.equal(replaced(mask, slice(0, 9), 9), mask)
+    with pytest.raises(ValueError, match="T5 prompt's tokens differently.*of 11 rows.*Give that text 9 rows"):
+        replaced(mask, slice(0, 9), 11)
+
+
+@pytest.mark.parametrize("how", [("multiply",), ("attn_bias", 0.4)], ids=["multiply", "attn_bias"])
+@pytest.mark.parametrize("length", [9, 13])
+def test_redux_in_chosen_blocks(model, how, length):
+    """As Block Routing to the empty prompt with the same Redux."""
+    nothing = txt(4, length)
+    out, probe = measured(model, blocks="1-3", txt=TXT, empty_txt=nothing)
+    reading = probe.reading(sampled(out, redux(prompt(), *how)))
+    a, b = redux(prompt(), *how), redux(prompt(t5=nothing), *how)
+    routed = {"v11": a, "v01": Route.execute(a, b, "none", "1-3")[0]}
+    expected = by_hand(ApplyDuet.execute(model)[0], LATENT, routed)
+    for moment, by in zip(reading.moments, expected, strict=True):
+        change = float((by["v11"] - by["v01"]).norm() / by["v11"].norm())
+        assert pooled([moment.effects[EMPTY]])["blocks_t5"] == pytest.approx(change, rel=1e-3, abs=2e-5)
+
+
 # ---- some blocks alone
 
 @pytest.mark.parametrize("blocks", ["1-3", "single, final", "0-4, final"])
@@ -330,23 +438,26 @@ def test_a_latent_of_another_run_is_refused(model):
 
 
 def test_a_prompt_without_a_clip_vector_is_refused(model):
-    out, _ = measured(model)
+    out, probe = measured(model)
     positive = [[TXT.spans[0].tensor, {"guidance": 3.5}]]
+    latent = natively(out, positive)
+    assert torch.equal(latent["samples"], natively(model, positive)["samples"]), "the picture is whole"
     with pytest.raises(ValueError, match="nothing for CLIP.*Dual Prompt"):
-        natively(out, positive)
+        probe.reading(latent)
 
 
 def test_empty_prompts_of_other_encoders_are_refused(model):
-    out, _ = measured(model, empty_vec=ClipVec((Span(torch.zeros(1, 32)),)))
+    out, probe = measured(model, empty_vec=ClipVec((Span(torch.zeros(1, 32)),)))
+    latent = sampled(out, prompt())
     with pytest.raises(ValueError, match="empty CLIP prompt is 32 wide and the sampled one 64"):
-        sampled(out, prompt())
+        probe.reading(latent)
     with pytest.raises(ValueError, match="`empty_txt` is scheduled, weighted"):
         measured(model, empty_txt=txt(4, 9, bias=torch.zeros(1, 9)))
 
 
 def test_a_run_that_passes_it_by_is_told(model):
     """As a guider of another pack, which asks the model in a way of its own."""
-    out, _ = measured(model)
+    out, probe = measured(model)
 
     class Own(comfy.samplers.CFGGuider):
         def predict_noise(self, x, timestep, model_options=None, seed=None):
@@ -354,9 +465,10 @@ def test_a_run_that_passes_it_by_is_told(model):
 
     guider = Own(out)
     guider.set_conds(prompt(), prompt())
+    samples = guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
+                            torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True)
     with pytest.raises(ValueError, match="never asked its MODEL.*nothing to measure"):
-        guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
-                      torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True)
+        probe.reading({"samples": samples})
 
 
 def test_a_wrapped_model_is_measured_without_its_modulation(tiny):

@@ -72,3 +72,13 @@ def test_picture_grows_with_the_prompt(dual):
     short, long = (Inspect.execute(dual, text)[0] for text in ("a red circle", LONG * 9))
     assert long.shape[1] > 2 * short.shape[1] and long.shape[2] == short.shape[2]
     assert not torch.equal(short[..., 0], short[..., 2])  # the roads' hues
+
+
+def test_long_words_without_spaces_are_shown_where_a_note_is_cut(dual):
+    """As those of Chinese and Japanese are."""
+    text, latin = "\u6771\u4eac\u5854" * 200, "xyzzy" * 400
+    notes = {str(encode_t5(dual, latin, "official 256")[1]): "xyzzyxyzzy",
+             ClipEncode.execute(dual, text).ui["text"][0]: "\u6771\u4eac\u5854",
+             Inspect.execute(dual, text)[1]: "\u6771\u4eac\u5854", Inspect.execute(dual, latin)[1]: "xyzzyxyzzy"}
+    for note, words in notes.items():
+        assert words in note and "[...]" not in note and " ..." in note

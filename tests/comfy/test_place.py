@@ -8,11 +8,12 @@ from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import AFTER, BEFORE, ClipNegative
-from flux_duet.nodes.condition.controls import Shift, asked_for, take
+from flux_duet.nodes.condition.controls import Shift, asked_for, controls_of
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
+from flux_duet.tests.comfy import extras
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -165,6 +166,48 @@ def test_every_block_by_name_is_b(model, clip, t5):
     assert relative(sampled(model, Route.execute(a, b, clip, t5)[0]), sampled(model, b)) < 5e-6
 
 
+@pytest.mark.parametrize("name", ["reference", "ControlNet", "mask", "area"])
+def test_each_prompt_may_come_through_its_own_node(model, name):
+    """They hold the same, though not as the same objects; it is as if the node stood behind the route."""
+    net = extras.control_net(model)
+    put = {"reference": extras.referred, "ControlNet": lambda each: extras.controlled(each, net),
+           "mask": lambda each: extras.masked(each, "left"), "area": extras.placed}[name]
+    a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
+    for blocks in (("1, 3", "2-3"), ("all", "none"), ("none", "all")):
+        expected = sampled(model, put(Route.execute(a, b, *blocks)[0]))
+        assert torch.equal(sampled(model, Route.execute(put(a), put(b), *blocks)[0]), expected)
+    assert relative(expected, sampled(model, Route.execute(a, b, *blocks)[0])) > 1e-4, "the node counts"
+
+
+def test_redux_weights_go_with_the_t5_prompt_that_is_shown(model):
+    def weighted(each):
+        return extras.redux(each, "attn_bias", 0.4)
+
+    a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
+    for given in ((weighted(a), b), (weighted(a), weighted(b))):
+        out = Route.execute(*given, "1, 3", "none")[0]
+        assert torch.equal(sampled(model, out), sampled(model, weighted(Route.execute(a, b, "1, 3")[0])))
+    out = sampled(model, Route.execute(a, weighted(b), "1, 3", "final")[0])
+    assert torch.equal(out, sampled(model, Route.execute(a, b, "1, 3")[0]))
+    for one in (a, weighted(a)):
+        out = sampled(model, Route.execute(one, weighted(b), "none", "all")[0])
+        assert torch.equal(out, sampled(model, weighted(prompt(B, CLIP_A))))
+        assert relative(sampled(model, Route.execute(one, weighted(b), "none", "0-4")[0]), out) < 5e-6
+
+
+def test_prompts_that_cannot_be_routed_are_told_in_the_nodes_words(model):
+    a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
+    conflict = r"Block Routing: `a` and `b` carry different reference pictures \(ReferenceLatent\).*Give both the same"
+    for one, other, words in (
+        (extras.referred(a, 3), extras.referred(b, 4), conflict),
+        (extras.combined(a, a), extras.combined(extras.combined(b, b), b), "Block Routing: `a` holds 2 encodings"),
+        (a, [[b[0][0], {"guidance": 3.5}]], "Block Routing, `b`: got a CONDITIONING .* without pooled_output"),
+        ([], b, "Block Routing, `a`: got an empty CONDITIONING"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            Route.execute(one, other, "1, 3", "2-3")
+
+
 def test_a_route_of_the_clip_road_is_what_the_blocks_are_given(model):
     """vec of a block is that of A or of B, bit by bit as near as a difference can be."""
     a, b = prompt(A, CLIP_A), prompt(A, CLIP_B)
@@ -243,7 +286,7 @@ def test_guidance_after_the_mlp_is_the_published_sum(model):
     """vec + w (vector_in(c+) - vector_in(c-)) in the named blocks, nothing in the last layer."""
     flux = model.model.diffusion_model
     out = ClipNegative.execute(CLIP_A, CLIP_B, 3.0, blocks="1-", positive=vec(9))[0]
-    (shift,) = take(prompt(A, out)[0][1])[1]
+    (shift,) = controls_of(prompt(A, out)[0][1])
     assert isinstance(shift, Shift)
     from flux_duet.nodes.sample.modulation import difference
 
@@ -251,7 +294,7 @@ def test_guidance_after_the_mlp_is_the_published_sum(model):
     expected = 3.0 * (parts[0] - parts[1])
     assert torch.allclose(difference(shift, CLIP_A.spans[0].tensor, flux.vector_in), expected, atol=1e-5)
     own = ClipNegative.execute(CLIP_A, CLIP_B, 3.0, blocks="1-")[0]
-    (shift,) = take(prompt(A, own)[0][1])[1]
+    (shift,) = controls_of(prompt(A, own)[0][1])
     parts = [flux.vector_in(each.spans[0].tensor) for each in (CLIP_A, CLIP_B)]
     moved = difference(shift, CLIP_A.spans[0].tensor, flux.vector_in)
     assert torch.allclose(moved, 3.0 * (parts[0] - parts[1]), atol=1e-5)

@@ -1,14 +1,11 @@
 """MMDiT Sampler against KSampler, KSampler (Advanced) and SamplerCustomAdvanced on a small FLUX.1, bit for bit."""
 
-import comfy.controlnet
 import comfy.model_management
 import comfy.model_sampling
-import comfy.ops
 import comfy.samplers
 import comfy.sd
 import pytest
 import torch
-from comfy.ldm.flux.controlnet import ControlNetFlux
 from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
@@ -16,6 +13,7 @@ from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.sample.nodes import FluxSigmas, MMDiTSampler
 from flux_duet.nodes.sample.sampling import OFFICIAL, SCHEDULERS, Plan, official_sigmas
 from flux_duet.nodes.sample.schedule import denoised, flux_sigmas, image_tokens, official_mu
+from flux_duet.tests.comfy.extras import control_net
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 
@@ -136,15 +134,6 @@ def test_lora(model):
     assert_same(result, theirs(patched, EMPTY))
     assert not torch.equal(result["samples"], before["samples"])
     assert_same(ours(model, EMPTY), before)
-
-
-def control_net(model) -> comfy.controlnet.ControlNet:
-    params = vars(model.model.diffusion_model.params)
-    network = ControlNetFlux(**params, dtype=torch.float32, operations=comfy.ops.manual_cast)
-    for index, value in enumerate(network.parameters()):
-        value.data.copy_(0.1 * randn(index, *value.shape))
-    device = comfy.model_management.get_torch_device()
-    return comfy.controlnet.ControlNet(network, load_device=device, extra_conds=["y", "guidance"])
 
 
 def test_control_net(model):

@@ -66,7 +66,8 @@ SOCKETS = {
         "IMAGE, MASK, STRING, STRING, MASK",
     ),
     "FluxDuetInfluence": (
-        "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?",
+        "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?, "
+        "txt FLUX_TXT?",
         "MODEL, FLUX_INFLUENCE",
     ),
     "FluxDuetInfluenceShow": (
@@ -75,7 +76,7 @@ SOCKETS = {
     ),
     "FluxDuetWords": (
         "model MODEL, clip CLIP, t5 CLIP, clip_text STRING, t5_text STRING, latent LATENT, guidance FLOAT, seed INT, "
-        "steps INT, sampler COMBO, scheduler COMBO, at STRING, words STRING?",
+        "steps INT, sampler COMBO, scheduler COMBO, at STRING, words STRING?, like CONDITIONING?",
         "IMAGE, STRING, STRING",
     ),
     "FluxDuetSweep": (
@@ -86,7 +87,8 @@ SOCKETS = {
     "FluxDuetGrid": (
         "model MODEL, clip CLIP, t5 CLIP, vae VAE, clip_prompts STRING, t5_prompts STRING, latent LATENT, seed INT, "
         "seeds INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, length COMBO?, weights COMBO?, "
-        "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?",
+        "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?, "
+        "like CONDITIONING?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
     ),
     "FluxDuetShape": ("value COMFY_MATCHTYPE_V3", "COMFY_MATCHTYPE_V3, STRING"),

@@ -9,7 +9,7 @@ import weakref
 import pytest
 import torch
 from comfy.text_encoders.flux import FluxTokenizer
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -73,6 +73,7 @@ def test_words_are_the_whole_text_s(tokenizer, road, text):
     But where T5's tokenizer drops a control character: from there on the whole text's places are too low.
     """
     one = getattr(tokenizer, road)
+    assume(one.embedding_identifier not in text)
     whole = one.tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
     ((ids, starts, ends),) = Words(one).tokens([text], [0])
     assert ids == whole["input_ids"] == [token for token, *_ in native(one, escape(text))]

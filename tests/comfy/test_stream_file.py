@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import struct
 
 import folder_paths
@@ -62,6 +63,23 @@ def test_the_same_file_again_is_written_beside(streams, tmp_path):
     assert len(list((tmp_path / "output").glob("same_*_.safetensors"))) == 2
 
 
+def test_a_name_is_filled_in_as_comfyui_s_own_savers_do(streams, tmp_path):
+    SaveStream.execute("%year%-%month%/at_%hour%", vec=streams[0])
+    (path,) = tmp_path.glob("output/*/*.safetensors")
+    year, month = path.parent.name.split("-")
+    assert year.isdigit() and len(month) == 2 and re.fullmatch(r"at_\d\d_00001_\.safetensors", path.name)
+
+
+@pytest.mark.parametrize("name", ["%width%", "a/%width%x%height%", "%height%_b"])
+def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tmp_path):
+    assert "an embedding is of no picture" in SaveStream.validate_inputs(name)
+    with pytest.raises(ValueError, match=r"Save Embedding: .* asks for %\w+%.*%EmptySD3LatentImage\.(width|height)%"):
+        SaveStream.execute(name, vec=streams[0])
+    assert list((tmp_path / "output").rglob("*")) == []
+    for fine in ("a", "%year%", "width", None):
+        assert SaveStream.validate_inputs(fine) is True
+
+
 def test_one_road_stops_only_those_who_ask_for_the_other(streams, tmp_path):
     saved(tmp_path, "only", txt=streams[1])
     vec, txt, _ = LoadStream.execute("only_00001_.safetensors [output]").args
@@ -116,7 +134,9 @@ def write(path, tensors, **changes):
 
 
 GOOD = torch.zeros(1, 768)
-NAN = torch.full((1, 768), float("nan"))
+NAN_, SIGMAS = float("nan"), {"timestep_start": 1.0, "timestep_end": -float("inf")}
+NAN = torch.full((1, 768), NAN_)
+METHOD = {"reference_latents_method": "eval"}
 
 
 def one_road(**said):
@@ -142,8 +162,15 @@ HOSTILE = {
     "not a number": ({"vec/0": NAN}, {}, "not finite"),
     "infinity": ({"vec/0": NAN.nan_to_num(float("inf"))}, {}, "not finite"),
     "weights of a vec": ({"vec/0": GOOD, "vec/0/bias": torch.zeros(1, 768)}, {}, "expected one for each token"),
-    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "carries more than"),
-    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "not a number from"),
+    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "'control' .str., which"),
+    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "expected a number"),
+    "half a time": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"timestep_start": 1.0}])}, "expected both"),
+    "an infinite sigma": ({"vec/0": GOOD}, {"vec": one_road(extras=[SIGMAS])}, "'timestep_end' with -inf"),
+    "a strength that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": NAN_}])}, "'strength' with nan"),
+    "a number too long": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": 10**400}])}, "'strength' with 1000"),
+    "a switch that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"default": 1}])}, "'default' with 1"),
+    "a word that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[METHOD])}, "expected one of offset, index"),
+    "extras that are none": ({"vec/0": GOOD}, {"vec": one_road(extras=[[1]])}, "list in place of named values"),
     "a thousand spans": ({"vec/0": GOOD}, {"vec": one_road(extras=[{}] * 1000)}, "1 to 64 encodings"),
     "depth": ({"vec/0": GOOD}, {"vec": "[" * 100_000}, "RecursionError|recursion"),
     "no JSON": ({"vec/0": GOOD}, {"vec": "{"}, "cannot be used"),
@@ -151,7 +178,8 @@ HOSTILE = {
     "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not text"),
     "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not text"),
     "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
-    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, float("nan")]]])}, "is no token"),
+    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, NAN_]]])}, "is no token"),
+    "a weight too long": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, 10**400]]])}, "is no token"),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flux_duet.nodes.encode.encoding import encode_clip
 from flux_duet.nodes.encode.load.loading import load_clip_l
-from flux_duet.nodes.encode.nodes import ClipEncode
+from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.encode.text import weights
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -29,12 +29,27 @@ def native(clip, text: str) -> torch.Tensor:
     return encode_clip(clip, text).spans[0].tensor
 
 
-@given(st.text(st.sampled_from("ab (((()))):::.-15\\,e"), max_size=24))
-def test_words_and_weights_are_comfyuis(text):
-    theirs = [(unescape_important(said), weight) for said, weight in token_weights(escape_important(text), 1.0)]
-    ours = [(each.text, each.weight) for each in weights.parse(text).segments]
+TEXTS = st.lists(st.one_of(
+    st.sampled_from("ab (((()))):::.-15\\,e"),
+    st.sampled_from([":nan)", ":-inf)", ":9)", ":99)", ":1e9)", "(", "(12"])),
+    max_size=24).map("".join)
+
+
+def comfyuis(text: str) -> list[tuple[str, float]]:
+    return [(unescape_important(said), weight) for said, weight in token_weights(escape_important(text), 1.0)]
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["T5", "CLIP"])
+@given(TEXTS)
+def test_words_and_weights_are_comfyuis(strict, text):
+    """Of the text that it gets, which is the user's unless a number in it is no weight; and that is said."""
+    prompt = weights.parse(text, strict)
+    ours, theirs = [(each.text, each.weight) for each in prompt.segments], comfyuis(prompt.native)
     assert [said for said, _ in ours] == [said for said, _ in theirs]
-    assert [weight for _, weight in ours] == pytest.approx([weight for _, weight in theirs], nan_ok=True)
+    assert [weight for _, weight in ours] == pytest.approx([weight for _, weight in theirs])
+    assert (prompt.native == text) == (weights.doubts(prompt, "CLIP") == [] or not prompt.refused)
+    if not strict:
+        assert prompt.native == text or not all(abs(weight) <= 1000 for _, weight in comfyuis(text)) or "()" in text
 
 
 @pytest.mark.parametrize("text", [
@@ -86,3 +101,35 @@ def test_a_weight_that_cannot_act_says_so(clip, caplog):
 def test_parentheses_without_a_number_are_named(clip):
     (said,) = ClipEncode.execute(clip, "a circle (in brackets)").ui["text"]
     assert "(in brackets)" in said and "1.1" in said
+
+
+# ---- numbers that are no weights
+
+@pytest.mark.parametrize("said", ["(12:30)", "(16:9)", "(grandmother: Nan)", "(x:infinity)", "(Paris: 1920)"])
+def test_a_number_that_is_no_weight_is_text_for_clip(clip, said):
+    out = ClipEncode.execute(clip, f"a clock {said} at night")
+    written = said.replace("(", r"\(").replace(")", r"\)")
+    assert torch.equal(out[0].spans[0].tensor, native(clip, f"a clock {written} at night"))
+    assert f"CLIP reads as text, not as a weight: {said}" in out.ui["text"][0]
+    beside = vec(clip, f"a {said} (red:1.5) circle")
+    assert torch.equal(beside, vec(clip, f"a {written} (red:1.5) circle")), "and others act beside it"
+
+
+@pytest.mark.parametrize("mode", ["embedding", "attention"])
+@pytest.mark.parametrize("number", [" Nan", "infinity", "-inf", "1e400", "1920"])
+def test_a_number_that_is_no_weight_is_text_for_t5(singles, mode, number):
+    out = T5Encode.execute(singles[1], f"a (grandmother:{number}) asleep", weights=mode)
+    plain = T5Encode.execute(singles[1], rf"a \(grandmother:{number}\) asleep", weights=mode)
+    assert torch.equal(out[0].spans[0].tensor, plain[0].spans[0].tensor) and out[0].spans[0].bias is None
+    assert out[0].spans[0].tensor.isfinite().all()
+    assert f"T5 reads as text, not as a weight: (grandmother:{number})" in out.ui["text"][0]
+
+
+@pytest.mark.parametrize("text", [
+    "a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"])
+def test_t5_in_mode_embedding_is_native_and_doubts_are_told(dual, singles, text):
+    out = T5Encode.execute(singles[1], text)
+    theirs = dual.encode_from_tokens_scheduled(dual.tokenize(text))[0][0]
+    assert torch.equal(out[0].spans[0].tensor, theirs)
+    doubtful = any(said in text for said in ("(12:30)", "(16:9)", "(x:25)", ":999)"))
+    assert ("T5 reads as a weight, as in ComfyUI, what may be meant as text" in out.ui["text"][0]) == doubtful

@@ -3,8 +3,10 @@
 import json
 
 import comfy.sd
+import comfy.utils
 import pytest
 import torch
+from comfy_extras.nodes_edit_model import ReferenceLatent
 
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.encode.clip_prompt import FIRST, encode_clip_prompt
@@ -105,3 +107,38 @@ def test_a_clip_without_the_encoder_is_told(model, singles):
     clip, t5 = singles
     with pytest.raises(ValueError, match="holds no T5"):
         Words.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
+
+
+# ---- what stands beside the prompts
+
+def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
+    """Kontext: numbers are those of Encoder Influence on the CONDITIONING with its reference."""
+    clip, t5 = singles
+    reference = {"samples": torch.randn(1, 16, 6, 10, generator=torch.Generator().manual_seed(3))}
+    vec, txt = encode_clip_prompt(clip, CLIP_TEXT, FIRST, False)[0], encode_t5(t5, T5_TEXT, COMFYUI, OFF)[0]
+    other = join(encode_clip_prompt(clip, "?", FIRST, False)[0], encode_t5(t5, "another", COMFYUI, OFF)[0], 1.0)
+    like = ReferenceLatent.execute(other, reference)[0]
+
+    def words(**options):
+        return json.loads(Words.execute(model, clip, t5, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 5, STEPS, "euler", "simple",
+                                        "1", "night", **options).result[2])["words"][0]["encoded again"][0]
+
+    dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
+    out, probe = Influence.execute(model, EMPTY, 100, dark, T5Text((Span(txt.spans[0].tensor * 0),))).result
+    positive = ReferenceLatent.execute(join(vec, txt, 3.5), reference)[0]
+    latent = MMDiTSampler.execute(out, positive, LATENT, None, seed=5, steps=STEPS, sampler="euler",
+                                  scheduler="simple")[0]
+    found = words(like=like)
+    assert found == pytest.approx(probe.reading(latent).numbers("whole run", EMPTY)["D_clip"], rel=1e-3)
+    assert found != pytest.approx(words(), rel=1e-2), "the picture counts"
+
+
+def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
+    weights = comfy.utils.load_torch_file(str(tiny["flux"]))
+    weights["img_in.weight"] = torch.cat([weights["img_in.weight"], torch.zeros(128, 64)], 1)
+    canny = comfy.sd.load_diffusion_model_state_dict(weights)
+    with pytest.raises(ValueError, match="Word Ablation: this model reads a picture beside its latent.*to `like`"):
+        Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple")
+    like = join(encode_clip_prompt(singles[0], "?", FIRST, False)[0], encode_t5(singles[1], "?", COMFYUI, OFF)[0], 1.0)
+    like[0][1]["concat_latent_image"] = torch.ones(1, 16, 8, 8)
+    Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple", "1", "night", like)

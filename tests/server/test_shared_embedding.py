@@ -55,3 +55,11 @@ def test_an_exchanged_file_is_read_anew_and_a_damaged_one_named(comfy_server, wo
 def test_a_file_that_is_not_there_is_named_before_anything_runs(comfy_server, workflow, shared):
     result = comfy_server.run(without_encoders(workflow, "../shared.safetensors"), check=False)
     assert result.status == "rejected" and "there is no '../shared.safetensors'" in str(result.node_errors)
+
+
+def test_a_name_that_asks_for_a_picture_s_size_is_named_before_anything_runs(comfy_server, workflow):
+    roads = workflow.inputs("FluxDuetDualPrompt")
+    workflow.add("FluxDuetSaveStream", filename_prefix="%width%", vec=roads["vec"])
+    del workflow[workflow.node("SaveImage")]
+    result = comfy_server.run(workflow, check=False)
+    assert result.status == "rejected" and "an embedding is of no picture" in str(result.node_errors)

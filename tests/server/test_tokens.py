@@ -93,15 +93,33 @@ def test_a_wrong_request_is_told_what_to_change(nano_server, case):
     assert words in answer["error"] and len(answer["error"]) < 300
 
 
-def test_weights_that_are_no_numbers_are_null(nano_server):
-    clip, _ = ask(nano_server, {"text": "(a:nan) (b:inf) (c:1.5) d"})[1]["readings"]
-    assert clip["weights"] == [None, None, 1.5, 1.0]
+def test_numbers_that_are_no_weights_are_text_and_told(nano_server):
+    text = "(a:nan) (b:inf) (16:9) (c:1.5)"
+    answer = ask(nano_server, {"text": text})[1]
+    clip, t5 = answer["readings"]
+    said = [[text[start:end] for start, end in zip(road["starts"], road["ends"], strict=True)] for road in (clip, t5)]
+    assert set(clip["weights"]) == {1.0, 1.5} and set(t5["weights"]) == {1.0, 9.0, 1.5}
+    assert "nan" in said[0] and "9" in said[0] and "9" not in "".join(said[1])
+    assert [note.split(".")[0] for note in answer["notes"]] == [
+        "CLIP reads as text, not as a weight: (a:nan), (b:inf), (16:9)",
+        "T5 reads as text, not as a weight: (a:nan), (b:inf)",
+        "T5 reads as a weight, as in ComfyUI, what may be meant as text: (16:9)"]
 
 
-def test_no_request_opens_a_file(nano_server):
-    """A textual inversion is a file that a text can name: here it is text."""
-    clip, _ = ask(nano_server, {"text": "embedding:../../secret"})[1]["readings"]
-    assert None not in clip["ids"] and len(clip["ids"]) > 1
+def test_no_request_opens_a_file(make_server, tmp_path):
+    """A textual inversion is a file that a text can name: if a folder lists it, it is text here, else left out."""
+    secret = tmp_path / "secret.safetensors"
+    (tmp_path / "embeddings").mkdir()
+    for file in (secret, tmp_path / "embeddings" / "style.safetensors"):
+        file.write_bytes(b"no such file can be read")
+    with make_server(model_folders={"embeddings": tmp_path / "embeddings"}) as server:
+        for name in ("../secret", "../secret.safetensors", str(secret), "nowhere"):
+            answer = ask(server, {"text": f"\U0001f98a embedding:{name}"})[1]
+            for reading in answer["readings"]:
+                assert reading["ignored"] == [[3, 3 + len(f"embedding:{name}")]] and None not in reading["ids"]
+                assert f"There is no embedding:{name}: {reading['road']} reads nothing there." in reading["notes"]
+        clip, _ = ask(server, {"text": "embedding:style"})[1]["readings"]
+        assert clip["ignored"] == [] and None not in clip["ids"] and len(clip["ids"]) > 1
 
 
 def test_the_longest_text_is_answered(nano_server):

@@ -200,7 +200,7 @@ def test_work_counts_the_pairs_that_are_attended():
     # 256 rows and 64 image tokens, all to all; NAG: a second text for itself, and the image once more against it
     assert controls.attended(MADE.shape, 256, (), 64) == 320 * 320
     ((txt, extras),) = controls.t5_negative(MADE)
-    acting = controls.take(extras)[1]
+    acting = controls.controls_of(extras)
     assert controls.attended(MADE.shape, txt.shape[1], acting, 64) == 320 * 320 + 256 * 320 + 64 * 320
 
 

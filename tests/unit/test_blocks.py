@@ -31,10 +31,16 @@ def test_others_are_all_others(text):
     assert not blocks.is_all or (blocks.within(*FLUX) == set(range(57)) and blocks.final)
 
 
-@pytest.mark.parametrize("word", ["-3", "a", "5--7", "1.5", "d3", "5:7"])
+@pytest.mark.parametrize("word", ["-3", "a", "5--7", "1.5", "d3", "5:7", "\u0663"])
 def test_other_words_are_refused(word):
     with pytest.raises(ValueError, match="in the list of blocks"):
         Blocks.parse(f"0, {word}")
+
+
+@pytest.mark.parametrize("word, meant", [("4-1", "1-4"), ("56-0", "0-56"), ("10-9", "9-10")])
+def test_a_range_that_ends_before_it_begins_says_so(word, meant):
+    with pytest.raises(ValueError, match=f"'{word}' in the list of blocks.*names no block; expected {meant}"):
+        Blocks.parse(f"double, {word}")
 
 
 @pytest.mark.parametrize("text, named", [("57", 57), ("60-", 60), ("3, 50-60", 60)])

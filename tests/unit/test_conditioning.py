@@ -3,12 +3,16 @@
 import pytest
 import torch
 
-from flux_duet.nodes.condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join, split, widths
+from flux_duet.nodes.condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, check_pair, join, split, widths
+from flux_duet.nodes.condition.extras import same
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
 
 class Opaque:
-    """Stands for a ControlNet or a hook group: comparing two of them is never asked for."""
+    """Stands for a ControlNet or a hook group: what it holds may be compared, but never the objects themselves."""
+
+    def __init__(self, **held):
+        self.__dict__.update(held)
 
     def __eq__(self, other):
         raise AssertionError("compared by value")
@@ -143,18 +147,61 @@ def test_extras_of_both_roads_come_together():
     assert extras["control"] is control and extras["mask"] is mask and extras["strength"] == 1.0
 
 
-@pytest.mark.parametrize("pair", [(1.0, 2.0), (Opaque(), Opaque()), (torch.ones(1), torch.ones(1))])
+@pytest.mark.parametrize("pair", [
+    (1.0, 2.0), (Opaque(), Opaque()), (Opaque(strength=1.0), Opaque(strength=0.5)), (torch.ones(1), torch.zeros(1)),
+    (torch.ones(1), torch.ones(2)), ([torch.ones(1)], [torch.ones(1)] * 2), ({"a": 1}, {"b": 1}), ("a", None),
+    (Opaque(model=torch.nn.Linear(1, 1)), Opaque(model=torch.nn.Linear(1, 1))), (lambda: 1, lambda: 1)])  # fmt: skip
 def test_a_conflict_raises_and_names_its_key(pair):
     vec, txt = vec_span(control=pair[0]), txt_span(control=pair[1])
-    with pytest.raises(ValueError, match="'control'"):
+    with pytest.raises(ValueError, match="ControlNets"):
         join(ClipVec((vec,)), T5Text((txt,)), 3.5)
     merged = join(ClipVec((vec,)), T5Text((txt,)), 3.5, merges={"control": lambda a, b: ("vec", a, "txt", b)})
     assert merged[0][1]["control"] == ("vec", pair[0], "txt", pair[1])
 
 
+NET = torch.nn.Linear(1, 1)
+
+
+def applied(strength: float = 0.5, **other) -> Opaque:
+    """As ComfyUI copies a ControlNet each time it is applied."""
+    return Opaque(model=NET, hint=torch.ones(1, 3, 8, 8), strength=strength, range=(0.0, 1.0), previous=None, **other)
+
+
+@pytest.mark.parametrize("pair", [
+    (torch.ones(2), torch.ones(2)), ([torch.ones(1)], [torch.ones(1)]), ({"a": [1, "b"]}, {"a": [1, "b"]}),
+    (applied(), applied()), (applied(before=applied()), applied(before=applied()))])  # fmt: skip
+def test_equal_extras_are_one(pair):
+    """Two prompts that each came through their own ReferenceLatent or Apply ControlNet."""
+    vec, txt = vec_span(control=pair[0]), txt_span(control=pair[1])
+    found = join(ClipVec((vec,)), T5Text((txt,)), 3.5)[0][1]["control"]
+    assert found is pair[0] or found is pair[1]
+    if isinstance(pair[0], Opaque):
+        for other in (applied(0.6), applied(before=applied(0.1)), applied(before=None)):
+            with pytest.raises(ValueError, match="ControlNets"):
+                join(ClipVec((vec,)), T5Text((txt_span(control=other),)), 3.5)
+
+
+def test_comparing_never_raises_nor_goes_on_for_ever():
+    one, other = Opaque(name="a"), Opaque(name="a")
+    one.itself, other.itself = one, other
+    assert not same(one, other), "what is too deep to tell counts as different"
+    meta = torch.ones(2, device="meta"), torch.ones(2, device="meta")
+    assert not same(*meta) and not same(torch.eye(2).to_sparse(), torch.eye(2).to_sparse())
+
+
+def test_errors_name_the_node_that_runs_and_its_inputs():
+    a, b = [entry(control=1)], [entry(control=2)]
+    with pytest.raises(ValueError, match="Block Routing: `a` and `b` carry different ControlNets .Apply.*Give"):
+        check_pair(a, b, "Block Routing")
+    with pytest.raises(ValueError, match="Block Routing, `b`: got a CONDITIONING .*pooled_output"):
+        check_pair(a, [[torch.zeros(1, 7, 16), {}]], "Block Routing")
+    with pytest.raises(ValueError, match="Block Routing: `a` holds 2 encodings and `b` 3"):
+        check_pair([entry()] * 2, [entry()] * 3, "Block Routing")
+
+
 def test_a_conflict_is_found_between_schedules_too():
     vec, txt = vec_span(control=1), txt_span(control=2, **timed(0.0, 0.5))
-    with pytest.raises(ValueError, match="'control'"):
+    with pytest.raises(ValueError, match="ControlNets"):
         join(ClipVec((vec,)), T5Text((txt,)), 3.5)
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from flux_duet.nodes.condition.place.blocks import Blocks
+from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, Reading, maps, masses
-from flux_duet.nodes.probe.heat.stored import MOST, SUFFIX, look, store
+from flux_duet.nodes.probe.heat.stored import MOST, PART, SUFFIX, NoRoom, look, store
 
 STEPS, BLOCKS, DOUBLE, PICTURES, SIZE = (0, 2, 4), 6, 2, 2, (3, 4)
 WORDS = ("a", "ring")
@@ -17,7 +18,7 @@ WORDS = ("a", "ring")
 @pytest.fixture
 def reading() -> Reading:
     generator = torch.Generator().manual_seed(3)
-    found = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS), 12, generator=generator).half()
+    found = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS), 12, generator=generator)
     groups = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS) + len(GROUPS), generator=generator)
     return Reading(MASS, WORDS, found, groups, (1.0, 0.6, 0.2), STEPS, DOUBLE, SIZE)
 
@@ -59,3 +60,22 @@ def test_the_oldest_goes_first(reading, tmp_path):
         names.append(store(replace(reading, name=f"{number:032x}"), tmp_path))
         os.utime(tmp_path / f"{names[-1]}{SUFFIX}", (1000 + number, 1000 + number))
     assert {path.stem for path in tmp_path.iterdir()} == set(names[-MOST:])
+
+
+def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch):
+    """The oldest go for a new one; one that is too large is not written, and says so."""
+    free = 10**9
+    size = sum(tensor[:, :, :1].numel() * 4 for tensor in (reading.maps, reading.groups))
+    monkeypatch.setattr(stored, "free_disk", lambda at: free - sum(each.stat().st_size for each in at.iterdir()))
+    for number in range(4):
+        name = store(replace(reading, name=f"{number:032x}"), tmp_path)
+        os.utime(tmp_path / f"{name}{SUFFIX}", (1000 + number, 1000 + number))
+        one = (tmp_path / f"{name}{SUFFIX}").stat().st_size
+    assert len(list(tmp_path.iterdir())) == 4 and one >= size
+    free = PART * (2 * one + size)  # two stay beside a new one
+    store(replace(reading, name="f" * 32), tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {f"{2:032x}", f"{3:032x}", "f" * 32}
+    free = PART * size - PART
+    with pytest.raises(NoRoom, match="a quarter of the free disk.*outputs are whole"):
+        store(replace(reading, name="e" * 32), tmp_path)
+    assert not (tmp_path / f"{'e' * 32}{SUFFIX}").exists()

@@ -1,13 +1,24 @@
 """Texts of their own: all groups of queries together are one dense attention with an L x L bias that is never made."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 
 from flux_duet.nodes.condition.controls import Against, Bias, Text
 from flux_duet.nodes.condition.place.blocks import Blocks
-from flux_duet.nodes.condition.place.texts import CHUNK, SHARED, Layout, Texts, on_tokens, owners
+from flux_duet.nodes.condition.place.texts import (
+    CHUNK,
+    SHARED,
+    Layout,
+    Texts,
+    columns_of,
+    cropped,
+    on_tokens,
+    owners,
+    weighted_columns,
+)
 from flux_duet.nodes.sample.attention import DuetAttention, steered
 
 HEADS, WIDTH = 2, 16
@@ -27,22 +38,34 @@ def sdpa(q, k, v, heads, mask=None, **_):
 BASE = 6  # rows of the first text
 
 
-def stood(texts: list[Text], base: int = BASE) -> list[Text]:
-    """The texts one behind another, behind the first."""
-    starts = [base]
-    for text in texts:
-        starts.append(starts[-1] + text.length)
-    return [replace(text, start=start) for text, start in zip(texts, starts, strict=False)]
+def text(length: int, **fields) -> Text:
+    return Text(torch.zeros(1, length, 1), **fields)
+
+
+def against(length: int, **fields) -> Against:
+    return Against(torch.zeros(1, length, 1), **fields)
+
+
+def starts_of(texts: list[Text], base: int = BASE) -> list[int]:
+    """Where each text stands, one behind another, behind the first; and where the last ends."""
+    return [base + sum(each.length for each in texts[:at]) for at in range(len(texts) + 1)]
+
+
+def weighed(texts: list[Text], bias: torch.Tensor | None, base: int = BASE) -> list[Text]:
+    """Each with its own part of a bias of all columns."""
+    starts = starts_of(texts, base)
+    return texts if bias is None else [
+        replace(each, bias=bias[:, start:end]) for each, (start, end) in zip(texts, pairwise(starts), strict=True)]
 
 
 def layout_of(texts: list[Text], height: int = H, width: int = W, references: int = 0, base: int = BASE) -> Layout:
-    return Layout(base + sum(text.length for text in texts), height, width, references)
+    return Layout(base + sum(each.length for each in texts), height, width, references)
 
 
 def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
     """[B, L, L], by the definition in the docstrings, token by token."""
     table = torch.full((batch, layout.total, layout.total), -torch.inf)
-    starts = [0, *(text.start for text in texts), layout.txt]
+    starts = [0, *starts_of(texts)]
     over = Texts(texts, layout, batch)
     seen, views = over.shares(active), over.gaze()
     columns = torch.zeros(batch, layout.txt) if bias is None else bias
@@ -72,16 +95,16 @@ def box(*, soft: bool = False, batch: int = 1) -> torch.Tensor:
 left, right = torch.zeros(1, 6, 6), torch.zeros(1, 6, 6)
 left[..., :3], right[..., 3:] = 1, 1
 SCENES = {
-    "one region": [Text(5, mask=box())],
-    "soft": [Text(5, mask=box(soft=True), ratio=0.2)],
-    "two, side by side": [Text(5, mask=left), Text(7, mask=right, strength=1.5, ratio=0.3)],
-    "overlapping": [Text(5, mask=box(soft=True)), Text(3, mask=left, ratio=0.5)],
-    "everywhere": [Text(5)],
-    "a region over a route": [Text(5), Text(4, mask=left, inside=1, ratio=0.25)],
-    "a negative": [Text(4, mask=left), Against(6)],
-    "a mask for each picture": [Text(5, mask=box(batch=2)), Text(5, mask=box(soft=True, batch=2))],
-    "empty for one picture": [Text(5, mask=torch.stack([box()[0], torch.zeros(24, 20)]))],
-    "gradient": [Text(5, mask=torch.linspace(0, 1, 120).reshape(1, 12, 10))],
+    "one region": [text(5, mask=box())],
+    "soft": [text(5, mask=box(soft=True), ratio=0.2)],
+    "two, side by side": [text(5, mask=left), text(7, mask=right, strength=1.5, ratio=0.3)],
+    "overlapping": [text(5, mask=box(soft=True)), text(3, mask=left, ratio=0.5)],
+    "everywhere": [text(5)],
+    "a region over a route": [text(5), text(4, mask=left, inside=1, ratio=0.25)],
+    "a negative": [text(4, mask=left), against(6)],
+    "a mask for each picture": [text(5, mask=box(batch=2)), text(5, mask=box(soft=True, batch=2))],
+    "empty for one picture": [text(5, mask=torch.stack([box()[0], torch.zeros(24, 20)]))],
+    "gradient": [text(5, mask=torch.linspace(0, 1, 120).reshape(1, 12, 10))],
 }
 
 
@@ -89,7 +112,7 @@ SCENES = {
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scene", SCENES)
 def test_groups_are_one_dense_attention(scene, weighted, references):
-    texts, batch = stood(SCENES[scene]), 2
+    texts, batch = SCENES[scene], 2
     layout = layout_of(texts, references=references)
     bias = randn(9, batch, layout.txt) if weighted else None
     if weighted:
@@ -98,8 +121,8 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     active = [True] * len(texts)
     mask = dense_bias(texts, active, bias, layout, batch)[:, None]
     dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
-    texts = [replace(text, alpha=0.0) if isinstance(text, Against) else text for text in texts]
-    controls = (*texts, *([Bias(bias)] if weighted else []))
+    texts = [replace(each, alpha=0.0) if isinstance(each, Against) else each for each in texts]
+    controls = (*weighed(texts, bias), *([Bias(bias[:, :BASE])] if weighted else []))
     attention = DuetAttention(controls, layout_of(texts), (1, 1))
     out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
@@ -112,7 +135,7 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
 
 
 def test_alike_tokens_share_one_row_of_bias():
-    texts = stood([Text(5, mask=left)])
+    texts = [text(5, mask=left)]
     hard = Texts(texts, layout_of(texts, 32, 32), 1).groups([True], None)
     sizes = [len(group.rows) for group in hard if len(group.rows) >= SHARED]
     assert sizes == [512, 518], "the base's own rows see what the other half sees"
@@ -120,10 +143,10 @@ def test_alike_tokens_share_one_row_of_bias():
 
 
 def test_blocks_choose_who_is_seen():
-    (text,) = stood([Text(5, blocks=Blocks.parse("1"))])
-    layout = layout_of([text])
+    routed = text(5, blocks=Blocks.parse("1"))
+    layout = layout_of([routed])
     q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
-    attention = DuetAttention((text,), layout, (1, 1))
+    attention = DuetAttention((routed,), layout, (1, 1))
     image = slice(layout.txt, None)
     for block, columns in (("double", [*range(6)]), ("single", [*range(6, 11)])):
         out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": block, "block_index": 0})
@@ -132,7 +155,7 @@ def test_blocks_choose_who_is_seen():
 
 
 def test_a_native_mask_still_masks():
-    texts = stood([Text(5, mask=left, ratio=0.3)])
+    texts = [text(5, mask=left, ratio=0.3)]
     layout = layout_of(texts)
     q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
     given = randn(4, layout.total, layout.total)
@@ -154,19 +177,19 @@ def test_a_full_mask_is_full_at_any_size(size):
 
 def test_steered_is_the_papers():
     z, away = randn(1, 2, 5, 8), randn(2, 2, 5, 8)
-    kind = Against(1, scale=4.0, tau=1.5, alpha=0.3)
+    kind = against(1, scale=4.0, tau=1.5, alpha=0.3)
     guided = 4 * z - 3 * away
     ratio = guided.abs().sum(-1, keepdim=True) / z.abs().sum(-1, keepdim=True)
     limited = torch.where(ratio > 1.5, guided * 1.5 / ratio, guided)
     assert torch.allclose(steered(z, away, kind), 0.3 * limited + 0.7 * z, atol=1e-6)
-    assert torch.equal(steered(z, away, Against(1, scale=9.0, alpha=0.0)), z)
+    assert torch.equal(steered(z, away, against(1, scale=9.0, alpha=0.0)), z)
 
 
 def test_texts_lie_over_each_other_like_paint():
     """By hand: a region of ratio .2, then one that covers half of it with ratio .5, and what lies inside the first."""
     first_token = torch.tensor([[[1.0, 0.0]]])
-    over = Text(2, mask=first_token, strength=3.0, ratio=0.5)
-    texts = stood([Text(2, ratio=0.2), over, Text(2, mask=first_token * 0.5, inside=2)], 2)
+    over = text(2, mask=first_token, strength=3.0, ratio=0.5)
+    texts = [text(2, ratio=0.2), over, text(2, mask=first_token * 0.5, inside=2)]
     layout = Layout(8, 1, 2)
     weights = Texts(texts, layout, 1).shares([True] * 3)[0]
     assert torch.allclose(weights[:, 0], torch.tensor([0.2 * 0.5 * 0.5, 0.5 * 0.5, 3.0 * 0.5, 0.5]))
@@ -177,8 +200,20 @@ def test_texts_lie_over_each_other_like_paint():
 
 
 def test_rows_that_others_add_are_the_first_text_s():
-    """ConditioningConcat puts rows behind all others."""
-    texts = stood([Text(5, mask=left), Text(3, mask=right)])
-    assert owners(texts, 16).tolist() == [0] * 6 + [1] * 5 + [2] * 3 + [0] * 2
-    with pytest.raises(ValueError, match="reach to row 14, but it has only 12: another node"):
-        owners(texts, 12)
+    """ConditioningConcat puts them behind the prompt's; texts of their own stand behind all of these, unweighted."""
+    texts = [text(5, mask=left), text(3, bias=torch.ones(1, 3))]
+    assert owners(8, texts).tolist() == [0] * 8 + [1] * 5 + [2] * 3
+    assert columns_of(8, texts, 1).tolist() == [13, 14, 15]
+    weights = weighted_columns(8, torch.full((1, 6), 2.0), texts, 2)
+    assert weights.tolist() == [[2.0] * 6 + [0.0] * 7 + [1.0] * 3] * 2
+    assert weighted_columns(8, None, texts[:1], 2) is None
+
+
+@pytest.mark.parametrize("area", [(12, 10, 0, 0), (6, 10, 6, 0), (4, 6, 2, 4)])
+def test_a_mask_cropped_is_that_part_of_it(area):
+    """Of a mask of any size over the picture: on the crop's tokens it is what those tokens had before."""
+    mask = box(soft=True)
+    height, width, top, left = area
+    whole = on_tokens(mask, 6, 5).unflatten(1, (6, 5))  # a latent of 12 x 10
+    part = on_tokens(cropped(mask, (12, 10), area), height // 2, width // 2).unflatten(1, (height // 2, width // 2))
+    assert torch.allclose(part, whole[:, top // 2 : (top + height) // 2, left // 2 : (left + width) // 2], atol=1e-6)

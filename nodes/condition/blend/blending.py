@@ -44,7 +44,7 @@ def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weig
     """
     spans = []
     for own, others in _together("Blend CLIP", mode, VEC_MODES, vec, given):
-        tensors = {name: other.tensor for name, other in others.items()}
+        tensors = {name: rows.same_batch(own.tensor, other.tensor)[1] for name, other in others.items()}
         mixed = VEC_MODES[mode].mix(own.tensor, tensors.get(OTHER), tensors.get(EMPTY), weight)
         spans.append(replace(own, tensor=mixed))
     return ClipVec(tuple(spans))
@@ -74,7 +74,8 @@ def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, give
             raise ValueError(f"{node}: mode '{mode}' needs `{name}`, which is not connected.{_CURES[name]}")
     together = [(span, {}) for span in own.spans]
     for name in modes[mode].needs:
-        pairs = list(paired(tuple(span for span, _ in together), given[name].spans))
+        inputs = own.name, name
+        pairs = list(paired(tuple(span for span, _ in together), given[name].spans, names=inputs, node=node))
         earlier = {id(span): others for span, others in together}
         together = [(replace(a, extras=extras), {**earlier[id(a)], name: b}) for a, b, extras in pairs]
     for span, others in together:
@@ -102,7 +103,11 @@ def _source(txt: T5Text, other: T5Text | None, made: Span, how: str) -> Source |
         return None
     a, b = (rows_of(each)[0] for each in (txt, other))
     length = made.tensor.shape[1]
-    ids = a.ids if length == txt.spans[0].tensor.shape[1] and made.bias is txt.spans[0].bias else (*a.ids, *b.ids)
+    row_by_row = length == txt.spans[0].tensor.shape[1] and made.bias is txt.spans[0].bias
+    ids = a.ids if row_by_row else (*a.ids, *b.ids)
     tokens = [[(token, 1.0) for token in (*ids, *[rows.PAD] * (length - len(ids)))]]
     text = f"{txt.source.text} / {other.source.text}"
-    return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder)
+    # In 'add' and 'subtract' the other prompt is a direction, and none of its words has a row.
+    beside = () if how.split()[0] in ("add", "subtract") else ((0 if row_by_row else len(a.ids), other.source),)
+    parts = ((0, txt.source), *beside)
+    return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder, parts)

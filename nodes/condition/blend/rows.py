@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...streams import Span, T5Text
+from .. import attn_masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,15 @@ def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float, filler: Row
     tensor = torch.cat([tensors[0][:, : a.real], tensors[1][:, : b.real], pads.to(a.tensor)], 1)
     bias = torch.cat([biases[0][:, : a.real] + weights[0], biases[1][:, : b.real] + weights[1], pad_bias], 1)
     plain = weight_a == weight_b == 1 and a.span.bias is None and b.span.bias is None
-    return replace(a.span, tensor=tensor, bias=None if plain else bias)
+    masks = attn_masks.beside([(rows.span.attn_mask, _places(rows, a, b, filler)) for rows in (a, b)])
+    return replace(a.span, tensor=tensor, bias=None if plain else bias, attn_mask=masks)
+
+
+def _places(rows: Rows, a: Rows, b: Rows, filler: Rows) -> Tensor:
+    """Which row of `rows` each row of `side_by_side` is; -1 for another prompt's."""
+    real = [torch.arange(each.real) if each is rows else torch.full((each.real,), -1) for each in (a, b)]
+    pads = torch.arange(filler.real, filler.tensor.shape[1])
+    return torch.cat([*real, pads if filler is rows else torch.full_like(pads, -1)])
 
 
 def fade(a: Rows, b: Rows, share: float) -> Span:
@@ -93,6 +102,11 @@ def lerp(a: Rows, b: Rows, weight: float) -> Span:
                 "Blend T5: 'lerp' mixes rows, and one prompt has weights in the attention, a row's own. Use 'join', or "
                 "weights 'embedding' in T5 Encode."
             )
+    if b.span.attn_mask is not None:
+        raise ValueError(
+            "Blend T5: 'lerp' mixes rows, and `other` comes with an attention mask for its own (Redux with attn_bias). "
+            "Use 'join', or apply Redux to what comes out."
+        )
     one, other = same_batch(a.tensor, b.tensor)
     return replace(a.span, tensor=torch.lerp(one, other.to(one), weight))
 
@@ -118,6 +132,15 @@ def _mean(rows: Rows) -> Tensor:
 
 
 def same_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with as many rows of a batch; one prompt goes with all of another's."""
-    count = max(a.shape[0], b.shape[0])
-    return tuple(each if each.shape[0] == count else each[:1].expand(count, *each.shape[1:]) for each in (a, b))
+    """Both with as many rows of a batch; one prompt goes with all of another's.
+
+    Raises ValueError for two batches of different sizes.
+    """
+    counts = {a.shape[0], b.shape[0]} - {1}
+    if len(counts) > 1:
+        raise ValueError(
+            f"Got a batch of {a.shape[0]} prompts and one of {b.shape[0]}, expected as many in both, or a single "
+            "prompt, which goes with all of them."
+        )
+    count = max(counts, default=1)
+    return tuple(each if each.shape[0] == count else each.expand(count, *each.shape[1:]) for each in (a, b))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 FINAL = "final"
 KINDS = ("double", "single")
-_NUMBERS = re.compile(r"(\d+)(?:-(\d*))?")
+_NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
 
 # Presets, with where they come from. They were found on FLUX.1-dev's 57 blocks.
 PRESETS = {
@@ -42,15 +42,23 @@ class Blocks:
 
     @classmethod
     def parse(cls, text: str) -> Blocks:
-        """The name of a preset, or a list. Raises ValueError for a word that is none of those in `Blocks`."""
+        """The name of a preset, or a list.
+
+        Raises ValueError for a word that is none of those in `Blocks`, and for a range that ends before it begins.
+        """
         text = PRESETS.get(text.strip(), text)
         words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
         for word in words:
-            if word not in (*KINDS, FINAL, "all", "none") and not _NUMBERS.fullmatch(word):
+            found = _NUMBERS.fullmatch(word)
+            if word not in (*KINDS, FINAL, "all", "none") and not found:
                 raise ValueError(
                     f"Got {word!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
-                    f"to "
-                    "56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
+                    "to 56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
+                )
+            if found and found[2] and int(found[2]) < int(found[1]):
+                raise ValueError(
+                    f"Got {word!r} in the list of blocks {text!r}, a range that ends before it begins and names no "
+                    f"block; expected {found[2]}-{found[1]}."
                 )
         return cls(words)
 

@@ -6,6 +6,7 @@ import comfy.hooks
 from comfy_api.latest import io
 
 from ...sockets import FluxTxt
+from ..conditioning import check_pair
 from ..controls import Against, Text
 from ..time.clock import Range
 from . import placing
@@ -69,7 +70,7 @@ class Region(io.ComfyNode):
     def execute(
         cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
-        kind = Text(0, strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
+        kind = Text(strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
         return io.NodeOutput(placing.region(base, region, mask, kind))
 
 
@@ -104,6 +105,7 @@ class Route(io.ComfyNode):
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
         merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
+        check_pair(a, b, "Block Routing", merges)
         return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 
 
@@ -144,7 +146,7 @@ class NegativeTxt(io.ComfyNode):
         cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
         limits = {"blocks": Blocks.parse(blocks), "when": Range.parse(start, end)}
-        return io.NodeOutput(placing.against(txt, negative, Against(0, scale=scale, tau=tau, alpha=alpha, **limits)))
+        return io.NodeOutput(placing.against(txt, negative, Against(scale=scale, tau=tau, alpha=alpha, **limits)))
 
 
 NODES = [Region, Route, NegativeTxt]

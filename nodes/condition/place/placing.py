@@ -16,9 +16,10 @@ from ...streams import ClipVec, Span, T5Text
 from ..blend.rows import same_batch
 from ..blend.vectors import towards
 from ..conditioning import Merge, join, paired, split
-from ..controls import Against, Control, Shift, Text, Timeline
+from ..controls import Against, Shift, Text, Timeline
 from .blocks import FINAL, Blocks
-from .texts import owners
+
+NAG = "T5 Negative (NAG)"
 
 
 def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
@@ -28,15 +29,14 @@ def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
     """
     mask = checked_mask(mask)
     spans = []
-    for under, over, extras in paired(base.spans, text.spans):
+    for under, over, extras in paired(base.spans, text.spans, names=("base", "region"), node="T5 Region"):
         everywhere = bool((mask == 1).all()) and kind.ratio == 0 and kind.strength == 1
         if not mask.any() or (kind.strength == 0 and kind.ratio == 1) or kind.blocks.is_none:
             spans.append(replace(under, extras=extras))
         elif everywhere and kind.blocks.is_all and kind.when.is_all and not _texts(under):
             spans.append(replace(over, extras=extras))
         else:
-            stood = stacked(under, over, replace(kind, length=_own(over), mask=mask))
-            spans.append(replace(stood, extras=extras))
+            spans.append(replace(with_text(under, over, replace(kind, mask=mask)), extras=extras))
     return T5Text(tuple(spans))
 
 
@@ -54,10 +54,10 @@ def against(base: T5Text, negative: T5Text, kind: Against) -> T5Text:
     if kind.scale == 1 or kind.alpha == 0 or kind.blocks.is_none:
         return base
     spans = []
-    for text, away, extras in paired(base.spans, negative.spans):
+    for text, away, extras in paired(base.spans, negative.spans, names=("txt", "negative"), node=NAG):
         if _texts(away):
-            raise ValueError("NAG: `negative` holds regions or routes of its own, expected a plain text.")
-        spans.append(replace(stacked(text, away, replace(kind, length=_own(away))), extras=extras))
+            raise ValueError(f"{NAG}: `negative` holds regions or routes of its own, expected a plain text.")
+        spans.append(replace(with_text(text, away, kind), extras=extras))
     return T5Text(tuple(spans))
 
 
@@ -70,13 +70,14 @@ def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: fl
     if weight == 0 or (shift is not None and shift.blocks.is_none):
         return vec
     spans = []
-    for own, away, extras in paired(vec.spans, negative.spans):
+    for own, away, extras in paired(vec.spans, negative.spans, names=("vec", "negative"), node="CLIP Negative"):
         wanted = own.tensor if positive is None else _only(positive)
         if shift is None:
             _no_timeline(own)
             tensor = towards(*_alike(own.tensor, wanted, away.tensor), weight)
             spans.append(replace(own, tensor=tensor, extras=extras))
             continue
+        same_batch(own.tensor, away.tensor)  # raises for batches of two sizes
         others = [away.tensor] if positive is None else [away.tensor, wanted]
         weights = (-weight,) if positive is None else (-weight, weight)
         moved = replace(
@@ -137,66 +138,35 @@ def _routed_vec(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
 def _routed_txt(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     if blocks.is_all or Blocks(tuple(word for word in blocks.words if word != FINAL), blocks.without).is_none:
         return replace(b if blocks.is_all else a, extras=extras)
-    return replace(stacked(a, b, Text(_own(b), blocks=blocks)), extras=extras)
+    return replace(with_text(a, b, Text(blocks=blocks)), extras=extras)
 
 
-# ---- texts behind texts
+# ---- texts of their own
 
 
-def stacked(under: Span, over: Span, control: Text) -> Span:
-    """The rows of `over` behind those of `under`, as a text of their own; texts that `over` holds lie inside of it."""
+def with_text(under: Span, over: Span, control: Text) -> Span:
+    """`under`, over which lies the text of `over`; texts that `over` has lie inside of it.
+
+    Raises ValueError for timelines, and where the two are batches of different sizes.
+    """
     _no_timeline(under)
     _no_timeline(over)
-    over = _own_first(over)
-    number, start = len(_texts(under)) + 1, under.tensor.shape[1]
-    tensor, more = same_batch(under.tensor, over.tensor)
-    return Span(
-        torch.cat([tensor, more.to(tensor)], 1),
-        under.extras,
-        _biases(under, over, tensor.shape[0]),
-        (*under.controls, replace(control, start=start), *(_moved(each, number, start) for each in over.controls)),
-    )
-
-
-def _moved(control: Control, number: int, start: int) -> Control:
-    if not isinstance(control, Text):
-        return control
-    return replace(control, start=control.start + start, inside=control.inside + number)
-
-
-def _own_first(span: Span) -> Span:
-    """An encoding whose first text's rows stand before its other texts; T5's rows are a set, so any order will do."""
-    owner = owners(_texts(span), span.tensor.shape[1])
-    order = (owner > 0).to(torch.uint8).argsort(stable=True)
-    if bool((order.diff() == 1).all()):
-        return span
-    place = order.argsort()
-    bias = None if span.bias is None else span.bias[:, order]
-    controls = (
-        replace(each, start=int(place[each.start])) if isinstance(each, Text) else each for each in span.controls
-    )
-    return replace(span, tensor=span.tensor[:, order.to(span.tensor.device)], bias=bias, controls=tuple(controls))
-
-
-def _biases(under: Span, over: Span, batch: int) -> Tensor | None:
-    if under.bias is None and over.bias is None:
-        return None
-    parts = [torch.zeros(1, span.tensor.shape[1]) if span.bias is None else span.bias for span in (under, over)]
-    return torch.cat([each.float().expand(batch, -1) if each.shape[0] == 1 else each.float() for each in parts], 1)
+    same_batch(under.tensor, over.tensor)
+    number = len(_texts(under)) + 1
+    mask = over.attn_mask
+    own = {} if mask is None else {"attn_mask": mask.values, "attn_size": mask.size}
+    text = replace(control, rows=over.tensor, bias=over.bias, **own)
+    inside = (replace(each, inside=each.inside + number) if isinstance(each, Text) else each for each in over.controls)
+    return replace(under, controls=(*under.controls, text, *inside))
 
 
 def _texts(span: Span) -> list[Text]:
     return [each for each in span.controls if isinstance(each, Text)]
 
 
-def _own(span: Span) -> int:
-    """How many of an encoding's rows are those of its first text."""
-    return span.tensor.shape[1] - sum(text.length for text in _texts(span))
-
-
 def _no_timeline(span: Span) -> None:
     if any(isinstance(each, Timeline) for each in span.controls):
         raise ValueError(
-            "Got a stream with a timeline in steps or with fades, which is only played while the picture is sampled. "
+            "Got a prompt with a timeline in steps or with fades, which is only played while the picture is sampled. "
             "Set regions, routes, negatives and blends on the prompts first, then schedule what comes out."
         )

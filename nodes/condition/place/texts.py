@@ -1,15 +1,15 @@
 """Several texts in one picture: which tokens look at which, as groups of queries that share a row of bias. Pure torch.
 
-`txt` holds one text behind another. Each reads itself and its part of the picture; the picture looks at each as much as
-its masks say. A weight w on a column is a bias of log w (facts: a row of weight 2 is the row twice), so masks may be
-soft. Tokens that weigh all columns alike are one group with one row of bias: no L x L mask is ever made, and columns of
-weight 0 are left out instead of masked.
+In a forward one text stands behind another. Each reads itself and its part of the picture; the picture looks at each as
+much as its masks say. A weight w on a column is a bias of log w (facts: a row of weight 2 is the row twice), so masks
+may be soft. Tokens that weigh all columns alike are one group with one row of bias: no L x L mask is ever made, and
+columns of weight 0 are left out instead of masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -22,7 +22,7 @@ SHARED = 64  # tokens that weigh the columns alike are a group of their own from
 CHUNK = 256  # tokens of as many weightings go together, each with its own row of bias
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Layout:
     """How the tokens of a forward stand: `txt` rows of text, height * width image tokens, those of reference images."""
 
@@ -40,20 +40,35 @@ class Layout:
         return self.txt + self.image + self.references
 
 
-def owners(texts: Sequence[Text], rows: int) -> Tensor:
-    """[rows]: to which text each row of `txt` belongs; 0 is the first, which all others lie over.
+def owners(base: int, texts: Sequence[Text]) -> Tensor:
+    """[rows]: to which text each row belongs; 0 is the first of `base` rows, which all others lie over."""
+    lengths = torch.tensor([base, *(text.length for text in texts)])
+    return torch.arange(len(lengths)).repeat_interleave(lengths)
 
-    Raises ValueError where rows of a text are missing.
+
+def columns_of(base: int, texts: Sequence[Text], number: int) -> Tensor:
+    """Where the rows of one of the texts stand."""
+    start = base + sum(text.length for text in texts[:number])
+    return torch.arange(start, start + texts[number].length)
+
+
+def stacked(context: Tensor, texts: Sequence[Text]) -> Tensor:
+    """txt [B, L, C] with the rows of all texts behind it."""
+    return torch.cat([context, *(text.rows.to(context) for text in texts)], 1)
+
+
+def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[Text], batch: int) -> Tensor | None:
+    """[B, rows], what is added to the logits of all texts' columns; None where no token is weighted.
+
+    `bias` is of the first text's rows, as far as it goes: what native nodes have put behind them has no weights.
     """
-    owner = torch.zeros(rows, dtype=torch.long)
-    for number, text in enumerate(texts, 1):
-        if text.start + text.length > rows:
-            raise ValueError(
-                f"A prompt's regions, routes or negatives reach to row {text.start + text.length}, but it has "
-                f"only {rows}: another node has cut it (ConditioningAverage does). Blend T5 mixes prompts without that."
-            )
-        owner[text.start : text.start + text.length] = number
-    return owner
+    if bias is None and all(text.bias is None for text in texts):
+        return None
+    own = torch.zeros(batch, base)
+    if bias is not None:
+        own[:, : bias.shape[1]] = bias.float().cpu()
+    others = (torch.zeros(batch, text.length) if text.bias is None else text.bias.float().cpu() for text in texts)
+    return torch.cat([own, *(each.expand(batch, -1) for each in others)], 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +92,13 @@ class Group:
         bias = self.texts[:, None, :, self.owner]
         return bias if self.row is None else bias + self.row[:, None, None]
 
+    def first(self, queries: int) -> Group:
+        """Those of the first so many tokens alone."""
+        kept = (self.rows < queries).nonzero()[:, 0]
+        if len(kept) == len(self.rows):
+            return self
+        return replace(self, rows=self.rows[kept], texts=None if self.texts is None else self.texts[:, kept])
+
     def on(self, like: Tensor) -> Group:
         """The same on another tensor's device, in its dtype."""
         index = {"device": like.device}
@@ -92,6 +114,14 @@ class Group:
             )
         ]
         return Group(*moved)
+
+
+def cropped(mask: Tensor, size: tuple[int, int], area: Sequence[int]) -> Tensor:
+    """The part of a mask over a whole latent of `size` (H, W) that lies in an area (h, w, y, x) of it [B, h, w]."""
+    height, width, top, left = area
+    mask = mask if mask.ndim == 3 else mask[None]
+    whole = interpolate(mask[:, None].float(), size, mode="area")[:, 0]
+    return whole[:, top : top + height, left : left + width]
 
 
 def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
@@ -112,7 +142,12 @@ class Texts:
     @cached_property
     def owner(self) -> Tensor:
         """[txt], see `owners`."""
-        return owners(self.texts, self.layout.txt)
+        return owners(self.base, self.texts)
+
+    @property
+    def base(self) -> int:
+        """How many rows the first text has."""
+        return self.layout.txt - sum(text.length for text in self.texts)
 
     @cached_property
     def masks(self) -> list[Tensor | None]:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 STEP, PERCENT, SIGMA = "step", "percent", "sigma"
 # A sigma counts as reached a little early: schedules are computed in float32, and round otherwise than a point does.
@@ -24,14 +25,14 @@ class Point:
     unit: str
 
     def __str__(self):
-        if self.unit == SIGMA:
-            return f"s{self.value:g}"
-        return f"{self.value:g}%" if self.unit == PERCENT else f"{self.value:g}"
+        """As `parse` reads it, with every digit."""
+        number = f"{Decimal(repr(float(self.value))).normalize():f}"
+        return {SIGMA: f"s{number}", PERCENT: f"{number}%", STEP: number}[self.unit]
 
     @classmethod
     def parse(cls, text: str) -> Point:
-        """`8` is a step, `40%` a percent of time, `s0.7` a sigma. Raises ValueError for anything else."""
-        found = re.fullmatch(r"\s*(s?)(\d+(?:\.\d+)?)(%?)\s*", text)
+        """`8` is a step, `40%` or `40 %` a percent of time, `s0.7` a sigma. Raises ValueError for anything else."""
+        found = re.fullmatch(r"\s*(s?)([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*", text)
         if not found or (found[1] and found[3]):
             raise ValueError(
                 f"Got {text!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7)."
@@ -45,6 +46,11 @@ class Point:
 
 
 START, END = Point(0.0, PERCENT), Point(100.0, PERCENT)
+
+
+def at_start(point: Point) -> bool:
+    """Whether all of a run comes after it."""
+    return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,23 @@ class Range:
 
     @classmethod
     def parse(cls, start: str, end: str) -> Range:
-        return cls(Point.parse(start), Point.parse(end))
+        """Raises ValueError for points that cannot be read, and for a range that holds at no moment of any run."""
+        made = cls(Point.parse(start), Point.parse(end))
+        if made._is_empty:
+            raise ValueError(
+                f"Got {made.start} to {made.end} for a part of the run, in which there is no moment: nothing would "
+                "ever act. Expected an end that is later than the start; 0% to 100% is the whole run."
+            )
+        return made
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether the end is known not to be later than the start; points of different units are not compared."""
+        start, end = self.start, self.end
+        if at_start(end) or start == END or (start.unit == SIGMA and start.value == 0):
+            return True
+        falls = start.unit == SIGMA
+        return start.unit == end.unit and (end.value >= start.value if falls else end.value <= start.value)
 
     @property
     def is_all(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
-from ...notice import show
+from ...notice import show, tell
+from ...short import shorten
 from ...sockets import FluxTxt, FluxVec
 from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
 from ..merging import MERGES
 from .clock import Clock, Point, Range
-from .scheduling import at, only, scheduled, told, unit_of
+from .scheduling import at, never, only, said, scheduled, told, unit_of
 from .timeline import Entry, parse, written
 
 CATEGORY = "Flux Duet/time"
@@ -51,8 +52,8 @@ def _named(entries: list[Entry], prompts: dict, road: str) -> list:
     for entry in entries:
         if entry.text.strip() not in numbered:
             raise ValueError(
-                f"Prompt Schedule: the {road} timeline says {entry.text.strip()!r}, expected the number of a connected "
-                f"prompt: {', '.join(numbered)}."
+                f"Prompt Schedule: the {road} timeline says {shorten(entry.text, 60)!r}, expected the number of a "
+                f"connected prompt: {', '.join(numbered)}."
             )
     named = [entry.text.strip() for entry in entries]
     unused = [number for number in numbered if number not in named]
@@ -102,12 +103,17 @@ class Schedule(io.ComfyNode):
     ) -> io.NodeOutput:
         clock = _run(model, sigmas)
         clip, t5 = parse(clip_timeline), parse(t5_timeline)
-        vec = scheduled(clip, _named(clip, vecs, "CLIP"), clock)
+        clip_prompts, t5_prompts = _named(clip, vecs, "CLIP"), _named(t5, txts, "T5")
+        vec = scheduled(clip, clip_prompts, clock)
         # ComfyUI's ranges of the two roads meet in one unit alone.
         units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
-        txt = scheduled(t5, _named(t5, txts, "T5"), clock, native=len(units) < 2)
-        lines = [*told("CLIP", clip, clock), *told("T5", t5, clock)]
-        return io.NodeOutput(join(vec, txt, guidance, merges=MERGES), ui=show("\n".join(lines)))
+        txt = scheduled(t5, t5_prompts, clock, native=len(units) < 2)
+        roads = [("CLIP", clip, clock, said(clip, clip_prompts)), ("T5", t5, clock, said(t5, t5_prompts))]
+        report = "\n".join(line for road in roads for line in told(*road))
+        idle = "\n".join(line for road in roads for line in never(*road))
+        return io.NodeOutput(
+            join(vec, txt, guidance, merges=MERGES), ui=tell(idle, beside=report) if idle else show(report)
+        )
 
 
 class ScheduleText(io.ComfyNode):

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..controls import TXT, Bias, Control, Controls, Shift, Text, Timeline, of
-from ..place.texts import owners
+from ..blend.rows import same_batch
+from ..controls import TXT, Control, Controls, Shift, T5Timeline, Text, Timeline, of
 from .clock import Moment
 from .timeline import playing
 
 
-def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment) -> tuple[Tensor, Tensor, Controls]:
-    """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; nothing of it changes any more."""
-    lasting = []
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; nothing of it changes any more.
+
+    `played` is where the T5 prompt stood in whose place a timeline has put another one, and how many rows that one
+    has; None without a timeline.
+    """
+
+    vec: Tensor | None
+    txt: Tensor
+    controls: Controls
+    played: tuple[slice, int] | None = None
+
+
+def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment) -> Resolved:
+    """A prompt at a moment of a run."""
+    lasting: list[Control] = []
+    played = None
     for control in controls:
         if not isinstance(control, Timeline):
             lasting.append(control)
@@ -23,31 +39,30 @@ def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment)
         span = playing(control, moment)
         lasting += of(span)
         if control.road == TXT:
-            txt = span.tensor.to(txt)
+            more = _more(control, txt)
+            played = slice(0, txt.shape[1] - more.shape[1]), span.tensor.shape[1]
+            txt = torch.cat(same_batch(span.tensor.to(txt), more), 1)
         else:
             vec = span.tensor.to(vec)
-    txt, lasting = _without_idle_texts(txt, lasting, moment)
-    return vec, txt, tuple(each for each in lasting if not isinstance(each, Shift) or each.when.holds(moment))
+    return Resolved(vec, txt, tuple(_on(lasting, moment)), played)
 
 
-def _without_idle_texts(txt: Tensor, controls: list[Control], moment: Moment) -> tuple[Tensor, list[Control]]:
-    """The rows of a text that is not on now are left out of `txt`: the model need not carry them."""
-    texts = [each for each in controls if isinstance(each, Text)]
-    on = [True]  # the text that all others lie over
-    for text in texts:
-        on.append(text.when.holds(moment) and on[text.inside])
-    if all(on):
-        return txt, controls
-    stays = torch.tensor(on)[owners(texts, txt.shape[1])]
-    kept, place = stays.nonzero()[:, 0], stays.cumsum(0) - 1  # of each row among those that stay
-    number = torch.tensor(on).cumsum(0) - 1  # and of each text
-    left, states = [], iter(on[1:])
+def _more(timeline: T5Timeline, txt: Tensor) -> Tensor:
+    """The rows that stay behind whatever a timeline plays [B, R, C]."""
+    return txt[:, :0] if timeline.more is None else timeline.more.to(txt)
+
+
+def _on(controls: list[Control], moment: Moment) -> Iterator[Control]:
+    """Those that act now. A text that does not is left out, with those inside of it: the model need not carry it."""
+    numbers = {0: 0}  # of the texts that stay, those that they have now; 0 is the first of txt
+    for number, text in enumerate((each for each in controls if isinstance(each, Text)), 1):
+        if text.inside in numbers and text.when.holds(moment):
+            numbers[number] = len(numbers)
+    number = 0
     for control in controls:
-        if isinstance(control, Bias):
-            columns = torch.nn.functional.pad(control.columns, (0, len(stays) - control.columns.shape[1]))
-            left.append(Bias(columns[:, kept]))
-        elif not isinstance(control, Text):
-            left.append(control)
-        elif next(states):
-            left.append(replace(control, start=int(place[control.start]), inside=int(number[control.inside])))
-    return txt[:, kept.to(txt.device)], left
+        if isinstance(control, Text):
+            number += 1
+            if number in numbers:
+                yield replace(control, inside=numbers[control.inside])
+        elif not isinstance(control, Shift) or control.when.holds(moment):
+            yield control

@@ -10,12 +10,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...short import shorten
 from ...streams import ClipVec, Span, Stream, T5Text
+from .. import attn_masks
 from ..blend.rows import rows_of
 from ..conditioning import SIGMA_END, SIGMA_START, START, during
-from ..controls import ClipTimeline, Cue, Only, T5Timeline, put, take
+from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, put, take
+from ..extras import same, title
+from ..following import followed
 from .clock import END as END_POINT
-from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
+from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start
 from .clock import START as START_POINT
 from .resolving import resolve
 from .timeline import Entry
@@ -44,7 +48,26 @@ def scheduled(entries: Sequence[Entry], streams: Sequence[Stream], clock: Clock,
             "Prompt Schedule: a prompt with regions, routes or negatives of its own cannot fade. Switch to it with a "
             "single time, such as @8."
         )
+    _check_extras(spans)
     return type(streams[0])((replace(spans[0], controls=(kind(tuple(cues)),), bias=None),))
+
+
+def _check_extras(spans: Sequence[Span]) -> None:
+    """Raises ValueError for what prompts of one timeline carry each for itself: a CONDITIONING has one of each."""
+    if any(span.attn_mask is not None for span in spans):
+        raise ValueError(
+            "Prompt Schedule: a T5 prompt carries an attention mask (Redux with attn_bias), which is for its rows "
+            "alone. Schedule the prompts without it and apply Redux to what comes out, or set the times in percent."
+        )
+    first, *others = spans
+    for other in others:
+        for key in first.extras.keys() | other.extras.keys():
+            if not same(first.extras.get(key), other.extras.get(key)):
+                raise ValueError(
+                    f"Prompt Schedule: the prompts of a timeline differ in {title(key)}, which other nodes set. A "
+                    "timeline in steps, or with fades, carries one for all of its prompts: set it after Prompt "
+                    "Schedule, or use percent without fades."
+                )
 
 
 def _around_fades(entries: Sequence[Entry], spans: Sequence[Span]):
@@ -87,7 +110,13 @@ def only(conditioning: list, when: Range) -> list:
     """A CONDITIONING that counts in a part of the run alone."""
     if when.is_all:
         return conditioning
-    return [[txt, put(entry, (*take(entry)[1], Only(when)))] for txt, entry in conditioning]
+    out = []
+    for txt, entry in conditioning:
+        _, cond = take(entry)
+        vec = entry.get("pooled_output")
+        made = cond.made if cond else Made(txt, vec)
+        out.append([txt, put(entry, (*controls_of(entry), Only(when)), made)])
+    return out
 
 
 # ---- the prompt at one point
@@ -102,13 +131,16 @@ def at(conditioning: list, point: Point, clock: Clock) -> list:
     moment = Moment(1.0 if isinstance(clock, _Edge) else min(clock.sigma(point), 1e8), clock)
     found = []
     for txt, entry in conditioning:
-        rest, controls = take(entry)
+        rest, controls = followed(txt, entry.get("pooled_output"), entry)
         if not _holds(rest, moment) or any(not each.when.holds(moment) for each in controls if isinstance(each, Only)):
             continue
         lasting = tuple(each for each in controls if not isinstance(each, Only))
-        vec, txt, lasting = resolve(rest.get("pooled_output"), txt, lasting, moment)
-        rest = {key: value for key, value in rest.items() if key not in _RANGES}
-        found.append([txt, put({**rest, "pooled_output": vec}, lasting)])
+        now = resolve(rest.get("pooled_output"), txt, lasting, moment)
+        rest, mask = attn_masks.taken({key: value for key, value in rest.items() if key not in _RANGES}, txt.shape[1])
+        if mask is not None and now.played is not None:
+            mask = replace(mask, values=attn_masks.replaced(mask.values, *now.played))
+        rest = {**rest, **attn_masks.as_extras(mask), "pooled_output": now.vec}
+        found.append([now.txt, put(rest, now.controls, Made(now.txt, now.vec))])
     if not found:
         raise ValueError(f"Prompt at Step: no prompt of this CONDITIONING is on at {point}.")
     return found
@@ -145,18 +177,14 @@ class _Edge(Clock):
 
     def sigma(self, point: Point) -> float:
         at_end = point == END_POINT or (point.unit == SIGMA and point.value <= 0)
-        past = _is_start(point) or (self.last and not at_end)
+        past = at_start(point) or (self.last and not at_end)
         return math.inf if past else 0.0
-
-
-def _is_start(point: Point) -> bool:
-    return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 def _comparing(point: Point, clock: Clock) -> Clock:
     """The clock itself, or where it does not know the point's unit, one that knows this unit's order, or run's ends."""
-    if _is_start(point) or point == END_POINT or (point.unit == SIGMA and point.value <= 0):
-        return _Edge(last=not _is_start(point))
+    if at_start(point) or point == END_POINT or (point.unit == SIGMA and point.value <= 0):
+        return _Edge(last=not at_start(point))
     if point.unit == STEP and clock.sigmas is None:
         return _Ordering(sigmas=[1 - step / 100_000 for step in range(100_001)])
     if point.unit == PERCENT and clock.sigma_at is None:
@@ -166,10 +194,45 @@ def _comparing(point: Point, clock: Clock) -> Clock:
 
 # ---- to tell
 
+_MOST_SAID = 60  # characters of a prompt
 
-def told(name: str, entries: Sequence[Entry], clock: Clock) -> list[str]:
-    """A timeline in words, each time in all the units that this clock knows."""
-    return [f"{name} {_units(entry, clock)}: {entry.text}" for entry in entries]
+
+def told(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str] | None = None) -> list[str]:
+    """A timeline in words, each time in all the units that this clock knows. `texts` stand for the entries' own."""
+    texts = [entry.text for entry in entries] if texts is None else texts
+    return [f"{name} {_units(entry, clock)}: {text}" for entry, text in zip(entries, texts, strict=True)]
+
+
+def said(entries: Sequence[Entry], streams: Sequence[Stream]) -> list[str]:
+    """What each entry's prompt says, as far as its stream knows, else its number."""
+    texts = [stream.source.text if stream.source is not None else None for stream in streams]
+    return [
+        f"prompt {entry.text.strip()}" if text is None else shorten(text, _MOST_SAID) or "(empty)"
+        for entry, text in zip(entries, texts, strict=True)
+    ]
+
+
+def never(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str]) -> list[str]:
+    """Which prompts of a timeline act in no step of this clock's run; nothing where it does not know enough."""
+    if clock.sigmas is None or len(entries) == 1:
+        return []
+    moments = [Moment(float(sigma), clock) for sigma in clock.sigmas[:-1]]
+    try:
+        acting = [_acts(entries[at : at + 2], moments) for at in range(len(entries))]
+    except ValueError:  # percent, and no model
+        return []
+    steps = f"{len(moments)} {'step' if len(moments) == 1 else 'steps'}"
+    return [
+        f"{name}, {_units(entry, clock)}: this prompt acts in none of the run's {steps}: {text}"
+        for entry, acts, text in zip(entries, acting, texts, strict=True) if not acts
+    ]  # fmt: skip
+
+
+def _acts(entries: Sequence[Entry], moments: Sequence[Moment]) -> bool:
+    """Whether the first of two neighbours acts at some moment: it has come, and the second is not yet all there."""
+    entry, *later = entries
+    return any(moment.reached(entry.start) and not any(moment.reached(other.fade) for other in later)
+               for moment in moments)  # fmt: skip
 
 
 def _units(entry: Entry, clock: Clock) -> str:

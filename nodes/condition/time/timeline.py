@@ -5,7 +5,9 @@
     @40%..60% a star, fading in
 
 A line that begins with @ and a time starts the next prompt; the first prompt starts with the run. Two times let it fade
-in, from the first until the second. \\@ at a line's beginning is a plain @.
+in, from the first until the second. There may be spaces before % and around the two dots: `@40 % b`, `@2 .. 6 b`. So a
+prompt that begins with % or .. goes on the line below its mark; three dots are words. \\@ at a line's beginning is a
+plain @.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ...short import shorten
 from ...streams import Span
 from ..blend.rows import Rows, fade
 from ..controls import Cue, T5Timeline, Timeline
-from .clock import SIGMA, START, Moment, Point
+from .clock import SIGMA, START, Moment, Point, at_start
 
-_MARK = re.compile(r"[ \t]*@[ \t]*(\S+)[ \t]*(.*)", re.DOTALL)
+_MARK = re.compile(r"[ \t]*@[ \t]*(\S.*)", re.DOTALL)
+_POINT = r"(s[0-9]+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?(?:[ \t]*%)?)"
+_TIME = re.compile(rf"{_POINT}(?:[ \t]*\.\.[ \t]*{_POINT})?(?!\S)[ \t]*(.*)", re.DOTALL)
+_DOTS = re.compile(r"\.\.(?!\.)[ \t]*\S*")
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ def parse(text: str) -> list[Entry]:
             continue
         if marked or "".join(lines).strip():
             entries.append(Entry("\n".join(lines).strip(), start, fade))
-        start, fade = _times(found[1])
-        lines, marked = [_plain(found[2])], True
+        start, fade, words = _times(found[1])
+        lines, marked = [_plain(words)], True
     entries.append(Entry("\n".join(lines).strip() if marked else "\n".join(lines), start, fade))
     return _checked(entries)
 
@@ -59,21 +65,38 @@ def _plain(line: str) -> str:
     return re.sub(r"^([ \t]*)\\(\\*@)", r"\1\2", line)
 
 
-def _times(text: str) -> tuple[Point, Point]:
-    first, dots, last = text.partition("..")
-    start = Point.parse(first)
-    return start, Point.parse(last) if dots else start
+def _times(text: str) -> tuple[Point, Point, str]:
+    """What stands behind an @: when the prompt starts, when it is all there, and its words."""
+    found = _TIME.fullmatch(text)
+    if not found:
+        return _refuse(text.split()[0])
+    start, words = Point.parse(found[1]), found[3]
+    if dots := _DOTS.match(words):
+        raise ValueError(
+            f"Got '{text[: found.start(3)]}{dots[0]}' for a time, expected one such as 8, or two such as 8..12. A "
+            "prompt that begins with .. goes on the line below its mark."
+        )
+    return start, Point.parse(found[2]) if found[2] else start, words
+
+
+def _refuse(word: str):
+    """Raises ValueError for a word behind an @ that is no time."""
+    word = shorten(word, 40)
+    cure = "" if re.match("s?[0-9]", word) else f" For a line that begins with an @ of its own write \\@{word}."
+    raise ValueError(
+        f"Got {word!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7), or two of them "
+        f"(8..12).{cure}"
+    )
 
 
 def _checked(entries: list[Entry]) -> list[Entry]:
     first, *later = entries
-    if not _at_start(first.start) or first.fade != first.start:
+    if not at_start(first.start) or first.fade != first.start:
         raise ValueError(
             f"Got a timeline that starts at @{_mark(first)}: nothing would be drawn before. Its first prompt starts "
-            f"with "
-            "the run: leave its mark out."
+            "with the run: leave its mark out."
         )
-    if any(_at_start(entry.start) for entry in later):
+    if any(at_start(entry.start) for entry in later):
         raise ValueError("Got a timeline whose second prompt starts with the run, so that the first is never drawn.")
     points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
     units = {point.unit for point in points}
@@ -84,10 +107,6 @@ def _checked(entries: list[Entry]) -> list[Entry]:
         if (next_one.value > one.value if falls else next_one.value < one.value) or _meet(later, one, next_one):
             raise ValueError(f"Got {next_one} after {one} in a timeline, expected times in the order of the run.")
     return [Entry(first.text), *later]
-
-
-def _at_start(point: Point) -> bool:
-    return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 def _meet(entries: list[Entry], one: Point, next_one: Point) -> bool:
@@ -105,7 +124,8 @@ def written(entries: Sequence[Entry]) -> str:
 
     def line(entry: Entry, number: int) -> str:
         text = re.sub(r"^([ \t]*)(\\*@)", r"\1\\\2", entry.text, flags=re.MULTILINE)
-        return text if number == 0 else f"@{_mark(entry)} {text}"
+        apart = "\n" if text.startswith(("%", "..")) else " "  # these would be read as parts of the time
+        return text if number == 0 else f"@{_mark(entry)}{apart}{text}"
 
     return "\n".join(line(entry, number) for number, entry in enumerate(entries))
 

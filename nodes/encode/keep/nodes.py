@@ -33,7 +33,8 @@ class SaveStream(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="flux_duet/prompt",
-                    tooltip="Where in ComfyUI's output folder, as in Save Image.",
+                    tooltip="Where in ComfyUI's output folder, as in Save Image: %date:yyyy-MM-dd%, %year% and "
+                    "%Node.widget% are filled in.",
                 ),
                 FluxVec.Input("vec", optional=True, tooltip="The CLIP road, from CLIP-L Encode."),
                 FluxTxt.Input("txt", optional=True, tooltip="The T5 road, from T5 Encode."),
@@ -41,13 +42,31 @@ class SaveStream(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix=None) -> bool | str:
+        return _without_picture(filename_prefix or "") or True  # before anything is encoded, where it is typed
+
+    @classmethod
     def execute(cls, filename_prefix, vec=None, txt=None) -> io.NodeOutput:
         roads = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
         if not roads:
             raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
+        if wrong := _without_picture(filename_prefix):
+            raise ValueError(f"Save Embedding: {wrong}")
         path = _next_path(filename_prefix)
         save(path, roads)
         return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
+
+
+def _without_picture(prefix: str) -> str | None:
+    """What is wrong with a name that tells a picture's size, which ComfyUI would fill in as 0; None where it does not.
+    """
+    asked = [size for size in ("%width%", "%height%") if size in prefix]
+    if not asked:
+        return None
+    return (
+        f"{prefix!r} asks for {' and '.join(asked)}, but an embedding is of no picture. Name the node that has it, as "
+        f"in %EmptySD3LatentImage.{asked[0].strip('%')}%, or leave it out."
+    )
 
 
 def _next_path(prefix: str) -> Path:

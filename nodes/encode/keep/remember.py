@@ -1,7 +1,7 @@
 """An encoding from the embedding store, or else computed and kept there. Imports ComfyUI.
 
 The key is a digest of everything that the numbers depend on: the encoder file's content, LoRAs and other patches,
-dtype, device, tokens and their weights, settings, and the versions that compute. Where a CLIP carries something whose
+dtype, tokens and their weights, settings, and what the machine adds (machine.py). Where a CLIP carries something whose
 content cannot be told (hooks, injections, foreign loaders), nothing is kept and nothing is looked up.
 """
 
@@ -12,12 +12,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import comfy.ldm.modules.attention
 import comfy.model_management
 import comfy.model_patcher
 import comfy.sd
 import comfy.weight_adapter
-import comfyui_version
 import folder_paths
 import torch
 from torch import Tensor
@@ -25,6 +23,7 @@ from torch import Tensor
 from ...streams import Span
 from ..text.lengths import Tokens
 from .files import EncoderFile
+from .machine import machine
 from .store import VERSION, Store, checksum
 
 _FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile
@@ -111,12 +110,8 @@ def _settings(clip: comfy.sd.CLIP) -> list[str]:
     changed += [value for kind in (patcher.wrappers, patcher.callbacks) for value in kind.values() if value]
     if changed or clip.apply_hooks_to_conds or patcher.model_options != {"transformer_options": {}}:
         raise Untold
-    device = patcher.load_device
-    attention = comfy.ldm.modules.attention.optimized_attention_for_device(device, mask=True, small_input=True)
-    computing = comfy.model_management.get_torch_device_name(device)
-    dtypes = [*sorted(map(str, clip.cond_stage_model.dtypes)), patcher.object_patches.get(_CAST)]
-    versions = [VERSION, comfyui_version.__version__, torch.__version__]
-    return [str(each) for each in (*versions, computing, attention.__name__, *dtypes, clip.layer_idx)]
+    dtypes = [*sorted(map(str, clip.cond_stage_model.dtypes)), str(patcher.object_patches.get(_CAST))]
+    return [str(VERSION), *machine(patcher), *dtypes, str(clip.layer_idx)]
 
 
 def _patches(clip: comfy.sd.CLIP, name: str) -> list:

@@ -24,7 +24,7 @@ from .atomic import sweep, write_whole
 
 log = logging.getLogger("flux_duet")
 
-VERSION = 1  # of what CLIP-L Encode and T5 Encode compute: raise it when the same tokens give other numbers
+VERSION = 2  # of what CLIP-L Encode and T5 Encode compute: raise it when the same tokens give other numbers
 _NAME = "embedding"
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ...streams import ClipVec, Source, Span, Stream, T5Text
+from . import extras
 from .atomic import write_whole
 from .store import checksum
 
@@ -56,7 +57,10 @@ def _about(name: str, stream: Stream) -> str:
 
 
 def save(path: Path, roads: Mapping[str, Stream]) -> None:
-    """Raises ValueError for a stream that a file cannot hold: hooks, ControlNets, numbers that are not finite."""
+    """Raises ValueError for a stream that a file cannot hold: hooks, ControlNets, numbers that are not finite.
+
+    What is written is read first, by what `load` reads it with, so that no file is written which cannot be loaded.
+    """
     tensors, told = {}, {}
     for name, stream in roads.items():
         told[name] = json.dumps({"source": _source(stream), "extras": [_plain(name, span) for span in stream.spans]})
@@ -64,10 +68,13 @@ def save(path: Path, roads: Mapping[str, Stream]) -> None:
             tensors[f"{name}/{index}"] = _still(span.tensor)
             if span.bias is not None:
                 tensors[f"{name}/{index}{_BIAS}"] = _still(span.bias)
-    for key, tensor in tensors.items():
-        _check_tensor(key, tensor)
     head = {"format": FORMAT, "version": VERSION, "family": FAMILY}
-    write_whole(path, safetensors.torch.save(tensors, {**head, **told, "sha256": _digest(tensors, told)}))
+    data = safetensors.torch.save(tensors, {**head, **told, "sha256": _digest(tensors, told)})
+    try:
+        _parse(data)
+    except _FAULTS as error:
+        raise ValueError(f"Save Embedding: a file cannot hold these streams: {_said(error)}.") from error
+    write_whole(path, data)
 
 
 def _still(tensor: Tensor) -> Tensor:
@@ -87,15 +94,14 @@ def _plain(name: str, span: Span) -> dict:
     if span.controls:
         raise ValueError(
             f"Save Embedding: `{name}` carries controls (regions, routes, a timeline), which a file cannot hold. Save "
-            f"the "
-            "streams that it was made of."
+            "the streams that it was made of."
         )
-    for key, value in span.extras.items():
-        if not isinstance(value, int | float | str | bool):
-            raise ValueError(
-                f"Save Embedding: `{name}` carries '{key}' ({type(value).__name__}), which a file cannot hold. "
-                "Save the stream as it comes from the encoder; add hooks, masks and ControlNets after loading."
-            )
+    masked = {} if span.attn_mask is None else {"attention_mask": span.attn_mask}
+    if wrong := extras.fault({**span.extras, **masked}):
+        raise ValueError(
+            f"Save Embedding: `{name}` carries {wrong}. Save the stream as it comes from the encoder; add hooks, "
+            "masks and ControlNets after loading."
+        )
     return dict(span.extras)
 
 
@@ -113,20 +119,30 @@ def load(path: Path) -> Shared:
     if path.suffix != ".safetensors":
         raise ValueError(f"{name}: expected a .safetensors file; other formats can run code when they are opened.")
     try:
-        tensors, metadata = _read(path)
-        _check_head(metadata)
-        told = {road: metadata[road] for road in ROADS if road in metadata}
-        if metadata.get("sha256") != _digest(tensors, told):
-            raise ValueError("its checksum does not fit: it was damaged or changed")
-        return Shared(_roads(tensors, told))
-    except (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        said = error if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})"
-        raise ValueError(f"Load Embedding: {name} cannot be used: {said}. Ask for the file again.") from error
+        with open(path, "rb") as file:
+            return Shared(_parse(file.read(MOST_BYTES + 1)))
+    except _FAULTS as error:
+        raise ValueError(f"Load Embedding: {name} cannot be used: {_said(error)}. Ask for the file again.") from error
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with open(path, "rb") as file:
-        data = file.read(MOST_BYTES + 1)
+_FAULTS = (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})"
+
+
+def _parse(data: bytes) -> dict[str, Stream]:
+    """The roads in a file's bytes. Raises one of _FAULTS for anything but a whole file of this format."""
+    tensors, metadata = _unpack(data)
+    _check_head(metadata)
+    told = {road: metadata[road] for road in ROADS if road in metadata}
+    if metadata.get("sha256") != _digest(tensors, told):
+        raise ValueError("its checksum does not fit: it was damaged or changed")
+    return _roads(tensors, told)
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     if len(data) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES:,} bytes, far more than a prompt takes")
     header = int.from_bytes(data[:8], "little")
@@ -149,21 +165,26 @@ def _roads(tensors: dict[str, Tensor], told: dict[str, str]) -> dict[str, Stream
     left, roads = dict(tensors), {}
     for name, text in told.items():
         said = json.loads(text)
-        extras = said["extras"]
-        if not isinstance(extras, list) or not 1 <= len(extras) <= MOST_SPANS:
+        carried = said["extras"]
+        if not isinstance(carried, list) or not 1 <= len(carried) <= MOST_SPANS:
             raise ValueError(f"`{name}` has no list of 1 to {MOST_SPANS} encodings")
-        spans = []
-        for index, extra in enumerate(extras):
-            key = f"{name}/{index}"
-            tensor, bias = left.pop(key), left.pop(f"{key}{_BIAS}", None)
-            _check_tensor(key, tensor)
-            if bias is not None:
-                _check_bias(name, bias, tensor)
-            spans.append(Span(tensor, _extras(extra), bias))
-        roads[name] = ROADS[name](tuple(spans), _read_source(said["source"]))
+        spans = tuple(_span(name, index, extra, left) for index, extra in enumerate(carried))
+        roads[name] = ROADS[name](spans, _read_source(said["source"]))
     if left or not roads:
         raise ValueError(f"it holds tensors of no known meaning: {sorted(left)[:3]}" if left else "it holds no road")
     return roads
+
+
+def _span(name: str, index: int, extra: Any, left: dict[str, Tensor]) -> Span:
+    """The index-th encoding of a road, with its tensors taken out of `left`."""
+    key = f"{name}/{index}"
+    tensor, bias = left.pop(key), left.pop(f"{key}{_BIAS}", None)
+    _check_tensor(key, tensor)
+    if bias is not None:
+        _check_bias(name, bias, tensor)
+    if wrong := extras.fault(extra):
+        raise ValueError(f"`{name}` carries {wrong}")
+    return Span(tensor, extra, bias)
 
 
 def _check_tensor(key: str, tensor: Tensor) -> None:
@@ -186,16 +207,6 @@ def _check_bias(name: str, bias: Tensor, tensor: Tensor) -> None:
         raise ValueError(f"`{name}` {list(tensor.shape)} has weights {list(bias.shape)}, expected one for each token")
 
 
-def _extras(extra: Any) -> dict[str, Any]:
-    """Only the part of a run that an encoding is for; other keys could ask anything of the nodes that read them."""
-    known = {"clip_start_percent", "clip_end_percent"}
-    if not isinstance(extra, dict) or not extra.keys() <= known:
-        raise ValueError(f"an encoding carries more than {sorted(known)}")
-    if not all(type(value) in (int, float) and 0 <= value <= 1 for value in extra.values()):
-        raise ValueError("a time is not a number from 0 to 1")
-    return extra
-
-
 def _read_source(said: Any) -> Source | None:
     if said is None:
         return None
@@ -209,6 +220,6 @@ def _read_source(said: Any) -> Source | None:
 
 
 def _token(token: Any, weight: Any) -> tuple[int | str, float]:
-    if type(token) is not int and token != "embedding" or type(weight) not in (int, float) or not math.isfinite(weight):
+    if type(token) is not int and token != "embedding" or not extras.NUMBER.holds(weight):
         raise ValueError(f"{[token, weight]!r:.60} is no token with its weight")
     return token, weight

@@ -22,6 +22,7 @@ import torch
 from ..keep.files import EncoderFile
 from ..keep.remember import file_at, mark
 from . import layout
+from .names import BesideClipL
 from .unread import Unread, read
 
 log = logging.getLogger("flux_duet")
@@ -140,13 +141,16 @@ class _FluxT5Tokenizer(comfy.sd1_clip.SD1Tokenizer):
 
 
 def _flux_t5(file_dtype: torch.dtype | None) -> type:
-    """The T5 half of comfy.text_encoders.flux.FluxClipModel, with the same choice of the weights' dtype."""
+    """The T5 half of comfy.text_encoders.flux.FluxClipModel: the same choice of the weights' dtype, the same names."""
 
     class FluxT5(comfy.sd1_clip.SD1ClipModel):
         def __init__(self, device, dtype, model_options):
             dtype = comfy.model_management.pick_weight_dtype(file_dtype, dtype, device)
             t5 = comfy.text_encoders.sd3_clip.T5XXLModel
             super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
+
+        def state_dict(self, *args, **kwargs) -> BesideClipL:
+            return BesideClipL(super().state_dict(*args, **kwargs))
 
         def memory_estimation_function(self, token_weight_pairs, device=None) -> int:
             """ComfyUI asks whenever it is about to move the weights to the device, so they have to be there now."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from PIL import Image, ImageDraw, ImageFont
 
+from ...short import shorten
 from .inspection import Reading
 from .spans import Piece
 
@@ -48,7 +47,7 @@ def _block(pen: ImageDraw.ImageDraw, reading: Reading, y: int, width: int) -> in
         x += wide + GAP
     more = len(reading.pieces) - MOST
     tail = [f"and {more} more tokens"] if more > 0 else []
-    for line in tail + [textwrap.shorten(_drawable(note), 120) for note in reading.notes()]:
+    for line in tail + [shorten(_drawable(note), 120) for note in reading.notes()]:
         y += ROW
         pen.text((MARGIN, y + GAP), line, fill=MUTED, font=_font(SMALL + 2))
     return y + ROW + MARGIN

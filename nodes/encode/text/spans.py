@@ -2,13 +2,14 @@
 
 ComfyUI takes a text apart at its weights and at `embedding:name`, tokenizes the parts one by one and fills chunks with
 them. The same is done here with places, and in a fraction of the time; tests hold every token, weight and chunk against
-ComfyUI's own. Only where a part names a textual inversion is ComfyUI asked.
+ComfyUI's own. Only where a part names a textual inversion is ComfyUI asked; by a tokenizer that knows no folder, a
+textual inversion is text, or if it is known that there is none such, left out as ComfyUI leaves it out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, repeat
 from typing import NamedTuple
@@ -33,6 +34,17 @@ class Piece(NamedTuple):
     unknown: bool = False
 
 
+class Ignored(NamedTuple):
+    """`embedding:name` that has no effect: there is none such, or its rows are `wide` wide and the encoder's are not.
+
+    `start` and `end` are its place in what the user wrote.
+    """
+
+    start: int
+    end: int
+    wide: int | None = None
+
+
 @dataclass(frozen=True)
 class Pieces(Sequence):
     """Pieces in order, in columns: to build thousands of them takes longer than to tokenize the text."""
@@ -43,6 +55,7 @@ class Pieces(Sequence):
     weights: list[float]
     chunks: list[int]
     unknown: list[bool]
+    ignored: tuple[Ignored, ...] = ()
 
     @property
     def columns(self) -> tuple[list, ...]:
@@ -99,24 +112,33 @@ class Part:
 
 
 class Group(NamedTuple):
-    """What ComfyUI fills into chunks together: tokens of one part, or the rows of one textual inversion."""
+    """What ComfyUI fills into chunks together: tokens of one part, or the rows of one textual inversion.
+
+    `ignored` is a textual inversion before the tokens, or of these rows, that has no effect.
+    """
 
     tokens: Tokens
     weight: float
+    ignored: Ignored | None = None
 
 
-def pieces(tokenizer, text: str, weighted: bool = True) -> Pieces:
+Exists = Callable[[str], bool]  # whether there is a textual inversion of this name
+
+
+def pieces(tokenizer, text: str, weighted: bool = True, strict: bool = False, exists: Exists | None = None) -> Pieces:
     """The tokens of `text`, without start, end and pads, in their order.
 
-    `tokenizer` is one encoder's, such as `clip.tokenizer.clip_l` or `.t5xxl`. Unless `weighted`, parentheses are text.
+    `tokenizer` is one encoder's, such as `clip.tokenizer.clip_l` or `.t5xxl`. Unless `weighted`, parentheses are text;
+    `strict` is `parse`'s. `exists` is for a tokenizer that knows no folder.
     """
-    segments = parse(text).segments if weighted else [Segment(0, len(text), text, 1.0)]
+    segments = parse(text, strict).segments if weighted else [Segment(0, len(text), text, 1.0)]
     parts = [part for segment in segments for part in _parts(tokenizer, Part.of(text, segment))]
-    groups = list(_groups(tokenizer, parts))
+    groups = list(_groups(tokenizer, parts, exists))
     ids, starts, ends = ([*chain.from_iterable(column)] for column in _columns(groups))
     counts = [len(group.tokens.ids) for group in groups]
     weights = _repeated([group.weight for group in groups], counts)
-    return Pieces(ids, starts, ends, weights, _chunks(tokenizer, counts), _unknown(tokenizer, ids))
+    ignored = tuple(group.ignored for group in groups if group.ignored)
+    return Pieces(ids, starts, ends, weights, _chunks(tokenizer, counts), _unknown(tokenizer, ids), ignored)
 
 
 def _columns(groups: list[Group]) -> Iterator[Iterator[list]]:
@@ -142,11 +164,14 @@ def _sign(tokenizer) -> str:
     return tokenizer.embedding_identifier
 
 
-def _groups(tokenizer, parts: list[Part]) -> Iterator[Group]:
-    sign = None if tokenizer.embedding_directory is None else _sign(tokenizer)
+def _groups(tokenizer, parts: list[Part], exists: Exists | None) -> Iterator[Group]:
+    sign, has_folder = _sign(tokenizer), tokenizer.embedding_directory is not None
     for part, tokens in zip(parts, _tokens(tokenizer, parts), strict=True):
-        if sign and part.text.startswith(sign):
-            yield from _with_inversion(tokenizer, part)
+        named = _Named.of(part, sign) if part.text.startswith(sign) else None
+        if named and has_folder:
+            yield from _with_inversion(tokenizer, named)
+        elif named and exists and not any(map(exists, named.names)):
+            yield from _after(tokenizer, named, _ids(tokenizer, named.left), missing=True)
         else:
             yield part.placed(tokens)
 
@@ -155,20 +180,61 @@ def _tokens(tokenizer, parts: list[Part]) -> list[Tokens]:
     return words_of(tokenizer).tokens([part.text for part in parts], [part.begin for part in parts])
 
 
-def _with_inversion(tokenizer, part: Part) -> Iterator[Group]:
-    """The rows of `embedding:name`, if there is such a file, and the tokens of what follows, both as ComfyUI has them.
+class _Named(NamedTuple):
+    """A part that begins with `embedding:name`, cut there, by ComfyUI's rules (sd1_clip.py, `_try_get_embedding`).
 
-    What follows may be other than what was written; then its tokens stand for all of it.
+    `names` are those that a file may have, and `left` is what ComfyUI reads on with if there is no such file.
     """
-    name_end = re.match(r"[^\s<\[]*", part.text).end()  # ComfyUI's rule for where a name ends
-    name_end -= len(part.text[:name_end]) - len(part.text[:name_end].rstrip(","))
-    name, rest = part.cut(0, name_end), part.cut(name_end)
-    for ids in _native(tokenizer, part.text):
-        if not isinstance(ids[0], int):
-            yield name.whole([None] * len(ids))
-            continue
-        (tokens,) = _tokens(tokenizer, [rest])
-        yield rest.placed(tokens) if tokens.ids == ids else (rest if rest.text else name).whole(ids)
+
+    name: Part
+    rest: Part
+    names: tuple[str, ...]
+    left: str
+
+    @classmethod
+    def of(cls, part: Part, sign: str) -> _Named | None:
+        """None where no name follows."""
+        first, *others = part.text[len(sign) :].split() or [""]
+        if not first:
+            return None
+        found = re.match(r"[^<\[]*", first)[0]
+        left = " ".join([first[len(found) :], *others] if found != first else others)
+        bare = found.strip(",")
+        if bare != found:
+            left = f"{found[len(bare) :]} {left}"
+        end = part.text.index(first, len(sign)) + len(found.rstrip(","))
+        return cls(part.cut(0, end), part.cut(end), tuple(dict.fromkeys((found, bare))), left)
+
+
+def _with_inversion(tokenizer, named: _Named) -> Iterator[Group]:
+    """The rows of `embedding:name`, if there is such a file, and what follows, both as ComfyUI has them."""
+    native = _native(tokenizer, named.name.text + named.rest.text)
+    rows = native[0] if native and not isinstance(native[0][0], int) else None
+    if rows is not None:
+        group, wide = named.name.whole([None] * len(rows)), rows[0].shape[-1]
+        yield group if wide == tokenizer.embedding_size else group._replace(ignored=_ignored(named, wide))
+    yield from _after(tokenizer, named, *native[rows is not None :], missing=rows is None)
+
+
+def _after(tokenizer, named: _Named, ids: Sequence[int] = (), missing: bool = False) -> Iterator[Group]:
+    """What follows `embedding:name`, as these tokens.
+
+    It may be other than what was written; then its tokens stand for all of it.
+    """
+    name, rest = named.name, named.rest
+    (tokens,) = _tokens(tokenizer, [rest])
+    ids = list(ids)
+    group = rest.placed(tokens) if tokens.ids == ids else (rest if rest.text else name).whole(ids)
+    yield group._replace(ignored=_ignored(named) if missing else None)
+
+
+def _ignored(named: _Named, wide: int | None = None) -> Ignored:
+    return Ignored(named.name.at[0], named.name.at[-1], wide)
+
+
+def _ids(tokenizer, text: str) -> list[int]:
+    (tokens,) = words_of(tokenizer).tokens([text], [0])
+    return tokens.ids
 
 
 def _native(tokenizer, text: str) -> list[list]:

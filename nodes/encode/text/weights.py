@@ -10,9 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from ...short import quoted, shorten
+from .number import DOUBTFUL, MOST, SURE, TEXT, WEIGHT, judged, number
 
 PARENTHESIS = re.compile("[()]")
 IMPLIED = 1.1  # what parentheses without a number multiply by
@@ -42,6 +46,8 @@ class Group:
     weight: float
     around: float
     implied: bool  # there is no number: meant as a weight, or simply as parentheses
+    doubtful: bool = False  # the number may be meant as none, see number.py
+    whole: tuple[int, int] = (0, 0)  # from the opening parenthesis to behind the closing one
 
     @property
     def change(self) -> float:
@@ -51,11 +57,23 @@ class Group:
 
 @dataclass(frozen=True)
 class Weighted:
-    """A prompt taken apart. The segments are all of the text but parentheses and numbers, in order."""
+    """A prompt taken apart. The segments are all of the text but parentheses and numbers, in order.
+
+    `refused` says from where to where there are parentheses that look like a weight to ComfyUI and are text here, and
+    `places` where these parentheses stand.
+    """
 
     source: str
     segments: tuple[Segment, ...]
     groups: tuple[Group, ...]
+    refused: tuple[tuple[int, int], ...] = ()
+    places: tuple[int, ...] = ()
+
+    @property
+    def native(self) -> str:
+        """The text in which ComfyUI finds these segments: the source, but for backslashes before what is text here."""
+        edges = [0, *self.places, len(self.source)]
+        return "\\".join(self.source[start:end] for start, end in pairwise(edges))
 
     def plain(self, without: Group | None = None) -> str:
         """The prompt with every weight at 1, for ComfyUI; `without` leaves out a group's words, nested ones too.
@@ -63,7 +81,7 @@ class Weighted:
         Each segment keeps parentheses of its own, because ComfyUI tokenizes them one by one: the tokens stay the same.
         """
         if not self.groups:
-            return self.source
+            return self.native
         left = [each for each in self.segments if without is None or not _within(each, without)]
         return "".join(f"({escape(each.text)}:1.0)" for each in left)
 
@@ -71,36 +89,69 @@ class Weighted:
         """What a group holds, as it reads."""
         return "".join(each.text for each in self.segments if _within(each, group))
 
+    def written(self, places: tuple[int, int]) -> str:
+        """A part of the source."""
+        return self.source[slice(*places)]
+
 
 def _within(segment: Segment, group: Group) -> bool:
     return group.start <= segment.start and segment.end <= group.end
 
 
-@lru_cache(maxsize=4)  # both roads read the same text, and what there is to tell of it is asked for then
-def parse(text: str) -> Weighted:
+@lru_cache(maxsize=8)  # both roads read the same text, and what there is to tell of it is asked for then
+def parse(text: str, strict: bool = False) -> Weighted:
     r"""Takes `(words:1.3)`, `(words)` for 1.1, nesting, and `\(` `\)` for plain parentheses; nothing is an error.
 
     The inner number of two counts; parentheses without one multiply by 1.1. The segments are exactly those of
-    comfy/sd1_clip.py, `token_weights`, odd cases such as parentheses that never close included.
+    comfy/sd1_clip.py, `token_weights`, odd cases such as parentheses that never close included; but what number.py
+    says is no weight is text with its parentheses, as if they were escaped: NaN, infinity, numbers beyond 1000. If
+    `strict`, as for CLIP, so is what may be none: `(16:9)`, `(12:30)`, numbers beyond 10.
     """
     # Two characters for two: every place stays where it was.
     hidden = text.replace("\\)", "\0\1").replace("\\(", "\0\2")
+    refused: set[tuple[int, int]] = set()
+    while True:  # parentheses that are text may change what others around them mean
+        places = {place for first, last in refused for place in (first, last - 1)}
+        segments, groups, more = _read(hidden, places, strict)
+        if not more:
+            return Weighted(text, tuple(segments), tuple(groups), tuple(sorted(refused)), tuple(sorted(places)))
+        refused.update(more)
+
+
+def _read(hidden: str, plain: set[int], strict: bool) -> tuple[list[Segment], list[Group], list[tuple[int, int]]]:
+    """Segments, groups, and from where to where there are groups whose weight is none.
+
+    Parentheses in the places `plain` are text.
+    """
     segments: list[Segment] = []
     groups: list[Group] = []
+    refused: list[tuple[int, int]] = []
 
     def read(start: int, end: int, weight: float) -> None:
-        for first, last in _items(hidden, start, end):
-            if last - first >= 2 and hidden[first] == "(" and hidden[last - 1] == ")":
-                inner_end, number = _number(hidden, first + 1, last - 1)
-                inner = weight * IMPLIED if number is None else number
-                groups.append(Group(first + 1, inner_end, inner, weight, implied=number is None))
-                read(first + 1, inner_end, inner)
-            else:
+        for first, last in _items(hidden, start, end, plain):
+            if not _is_group(hidden, first, last, plain):
                 said = hidden[first:last].replace("\0\1", ")").replace("\0\2", "(")
                 segments.append(Segment(first, last, said, weight))
+                continue
+            inner_end, found = number(hidden, first + 1, last - 1)
+            inner = weight * IMPLIED if found is None else found
+            written = None if found is None else hidden[inner_end + 1 : last - 1]
+            kind = judged(inner, hidden[first + 1 : inner_end], written)
+            if kind == TEXT or (strict and kind == DOUBTFUL):
+                refused.append((first, last))
+                read(first + 1, last - 1, weight)
+                continue
+            doubtful = kind != WEIGHT
+            groups.append(Group(first + 1, inner_end, inner, weight, found is None, doubtful, (first, last)))
+            read(first + 1, inner_end, inner)
 
     read(0, len(hidden), 1.0)
-    return Weighted(text, tuple(segments), tuple(groups))
+    return segments, groups, refused
+
+
+def _is_group(hidden: str, first: int, last: int, plain: set[int]) -> bool:
+    closed = last - first >= 2 and hidden[first] == "(" and hidden[last - 1] == ")"
+    return closed and first not in plain and last - 1 not in plain
 
 
 def escape(text: str) -> str:
@@ -108,11 +159,13 @@ def escape(text: str) -> str:
     return re.sub(r"([()])", r"\\\1", text)
 
 
-def _items(text: str, start: int, end: int) -> list[tuple[int, int]]:
+def _items(text: str, start: int, end: int, plain: set[int]) -> list[tuple[int, int]]:
     """The places where parentheses of the lowest level begin and end, as parse_parentheses in ComfyUI has them."""
     items, depth, first = [], 0, start
     for parenthesis in PARENTHESIS.finditer(text, start, end):
         place = parenthesis.start()
+        if place in plain:
+            continue
         if text[place] == "(":
             if depth == 0 and place > first:
                 items.append((first, place))
@@ -124,17 +177,6 @@ def _items(text: str, start: int, end: int) -> list[tuple[int, int]]:
                 items.append((first, place + 1))
                 first = place + 1
     return [*items, (first, end)] if first < end else items
-
-
-def _number(text: str, start: int, end: int) -> tuple[int, float | None]:
-    """Where the words of a group end, and the number after its last colon, if there is one."""
-    colon = text.rfind(":", start, end)
-    if colon > start:
-        try:
-            return colon, float(text[colon + 1 : end])
-        except ValueError:
-            pass
-    return end, None
 
 
 def move(plain: Tensor, removed: Sequence[tuple[Tensor, float]]) -> Tensor:
@@ -159,23 +201,46 @@ def bias(given: Sequence[float]) -> Tensor:
 
 def clip_notes(prompt: Weighted, idle: Sequence[Group]) -> list[str]:
     """What a user should know of weights in a CLIP prompt: those that change nothing, and those that may be none."""
-    told = [f"The weight of '{prompt.words(group)}' has no effect: CLIP-L does not read these words." for group in idle]
-    return told + implied(prompt)
+    words = [shorten(prompt.words(group), 60) for group in idle]
+    told = [f"The weight of '{each}' has no effect: CLIP-L does not read these words." for each in words]
+    return told + doubts(prompt, "CLIP") + implied(prompt)
 
 
 def t5_notes(prompt: Weighted, mode: str) -> list[str]:
     """The same for a T5 prompt."""
     if mode == OFF:
         return []
-    below = [prompt.words(group) for group in prompt.groups if group.weight < 0]
+    below = [shorten(prompt.words(group), 60) for group in prompt.groups if group.weight < 0]
     told = [f"A weight below 0 acts as 0 in mode 'attention': '{words}'." for words in below if mode == ATTENTION]
-    return told + implied(prompt)
+    return told + doubts(prompt, "T5") + implied(prompt)
+
+
+def doubts(prompt: Weighted, road: str) -> list[str]:
+    """Says which numbers are text here, and which are weights although they may not be meant so."""
+    told = []
+    if prompt.refused:
+        rule = {
+            "CLIP": f"A weight is a number from -{SURE:g} to {SURE:g}; after a digit it has a point, as in (12:1.5).",
+            "T5": f"A weight is a number from -{MOST:g} to {MOST:g}.",
+        }[road]
+        said = quoted([prompt.written(places) for places in prompt.refused])
+        told.append(f"{road} reads as text, not as a weight: {said}. {rule}")
+    doubtful = [prompt.written(group.whole) for group in prompt.groups if group.doubtful and not group.implied]
+    if doubtful:
+        told.append(
+            f"{road} reads as a weight, as in ComfyUI, what may be meant as text: {quoted(doubtful)}. For text write "
+            "\\( and \\)."
+        )
+    return told
 
 
 def implied(prompt: Weighted) -> list[str]:
-    """Says which parentheses became weights without a number, perhaps by accident."""
-    meant = [prompt.words(group) for group in prompt.groups if group.implied and group.change]
+    """Says which parentheses became weights without a number, perhaps by accident; those within others not again."""
+    meant, end = [], 0
+    for group in prompt.groups:  # an outer one comes before those in it
+        if group.implied and group.change and group.start >= end:
+            meant.append(prompt.written(group.whole))
+            end = group.end
     if not meant:
         return []
-    said = ", ".join(f"({words})" for words in meant)
-    return [f"Weighted by {IMPLIED}, as in ComfyUI: {said}. For plain parentheses write \\( and \\)."]
+    return [f"Weighted by {IMPLIED}, as in ComfyUI: {quoted(meant)}. For plain parentheses write \\( and \\)."]

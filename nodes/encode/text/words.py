@@ -16,8 +16,9 @@ from operator import sub
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from ...short import TOGETHER
+
 BETWEEN = re.compile("(?<=[!-~]) (?=[!-~])")
-TOGETHER = {"\u200d", "\ufe0f"}  # what joins emoji into one, and what makes a sign an emoji
 MOST = 200_000  # characters of words that are remembered: all of the longest text that the front end may send, twice
 
 

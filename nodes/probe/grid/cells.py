@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...condition.conditioning import join
+from ...condition.merging import MERGES
 from ...encode.keep.store import Settings, Store
 from ...notice import show
 from ...sample.sampling import Plan, sample
@@ -67,18 +68,18 @@ def draw(
     shelf, told = cells(), identity.of_model(model) if keep else None
     shelf.forget()
     places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
-    drawn, found = [], 0
+    drawn, found, kept = [], 0, bool(told)
     for number, (seed, vec, txt) in enumerate(places, 1):
         comfy.model_management.throw_exception_if_processing_interrupted()
         show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
         its_plan = replace(plan, seed=seed)
         key = identity.of_cell(told, vec, txt, guidance, latent, its_plan)
-        cell = shelf.get(key) if key else None
+        cell, kept = shelf.get(key) if key else None, kept and bool(key)
         found += cell is not None
         if cell is None:
-            cell = sample(model, join(vec, txt, guidance), None, latent, its_plan)["samples"]
+            cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)["samples"]
             if key:
                 shelf.put(key, cell)
         drawn.append(cell.to(comfy.model_management.intermediate_device()))
     grid = torch.cat(drawn)
-    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, bool(told))
+    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, kept)

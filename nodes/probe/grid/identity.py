@@ -13,16 +13,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple
 
-import comfy.cli_args
-import comfy.ldm.modules.attention
-import comfy.model_management
 import comfy.sd
 import comfy.weight_adapter
-import comfyui_version
-import torch
-from comfy.patcher_extension import WrappersMP
 
 from ...condition.controls import KEY
+from ...encode.keep.machine import machine
 from ...encode.keep.remember import Untold, file_at, told
 from ...sample.sampling import Plan
 from ...streams import ClipVec, Stream, T5Text
@@ -31,14 +26,12 @@ VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give oth
 _LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
 _OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
 _SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
-_FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic")
-_DUET = (WrappersMP.CALC_COND_BATCH, KEY)
 
 
 def of_model(model) -> str | None:
     """What tells this MODEL, with its patches, from any other."""
     try:
-        return _digest([VERSION, *_machine(model), *_file(model), *_settings(model), _small_weights(model),
+        return _digest([VERSION, *machine(model), *_file(model), *_settings(model), _small_weights(model),
                         sorted(model.patches.items())])  # fmt: skip
     except Untold:
         return None
@@ -56,14 +49,6 @@ def of_cell(model: str | None, vec: ClipVec, txt: T5Text, guidance: float, laten
 
 def _digest(parts) -> str:
     return hashlib.sha256(json.dumps([*told(parts)]).encode()).hexdigest()
-
-
-def _machine(model) -> list[str]:
-    device = model.load_device
-    flags = [getattr(comfy.cli_args.args, flag, None) for flag in _FLAGS]
-    attention = comfy.ldm.modules.attention.optimized_attention.__name__
-    name = comfy.model_management.get_torch_device_name(device)
-    return [str(each) for each in (comfyui_version.__version__, torch.__version__, name, attention, *flags)]
 
 
 def _file(model) -> list:
@@ -102,8 +87,8 @@ def _settings(model) -> list:
 
 
 def _acting(kinds: Mapping[str, Mapping[str, list]]) -> bool:
-    """Whether there is any wrapper; Apply Duet's does nothing to what has no controls, and MMDiT Sampler's is its."""
-    return any(each for kind, keyed in kinds.items() for key, each in keyed.items() if (kind, key) != _DUET)
+    """Whether there is any wrapper; Apply Duet's do nothing to what has no controls, and MMDiT Sampler's are its."""
+    return any(each for keyed in kinds.values() for key, each in keyed.items() if key != KEY)
 
 
 def _sampling(sampling) -> list:
@@ -115,6 +100,6 @@ def _sampling(sampling) -> list:
 
 
 def _stream(stream: Stream) -> list:
-    if any(span.controls for span in stream.spans):
+    if any(span.controls or span.attn_mask for span in stream.spans):
         raise Untold
     return [[span.tensor, span.bias, sorted(span.extras.items())] for span in stream.spans]

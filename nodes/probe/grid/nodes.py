@@ -11,26 +11,32 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...condition.extras import extras_of, with_extras
+from ...condition.merging import MERGES
 from ...decode.decoding import decode
 from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
-from ...encode.encoding import encode_t5
+from ...encode.encoding import encode_t5, t5_told
 from ...encode.keep.files import stat_of
 from ...encode.text.lengths import COMFYUI, LENGTHS
 from ...encode.text.weights import EMBEDDING, MODES
 from ...notice import log, show
+from ...sample.family import require_flux1, require_picture
 from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
+from ..beside import like_input
 from ..files import temporary
 from .cells import draw
 from .prompts import gathered
 from .telling import as_json, legend, page, sentence
 from .variance import analyse
 
+NAME = "Prompt Grid"
 NO_FILE = "(none)"
 EACH, MEAN = "one for each seed", "mean of the seeds"
 NOT_KEPT = (
-    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: what this MODEL's pictures depend on cannot "
-    "be told (it comes from another loader than ComfyUI's own, or nodes put functions around it)."
+    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: what its pictures depend on cannot be told "
+    "(the MODEL comes from another loader than ComfyUI's own, nodes put functions around it, or `like` holds a "
+    "ControlNet or hooks)."
 )
 
 
@@ -75,7 +81,7 @@ class PromptGrid(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="FluxDuetGrid",
-            display_name="Prompt Grid",
+            display_name=NAME,
             category="Flux Duet/probe",
             description="Draws every CLIP prompt with every T5 prompt, on a labelled sheet, and tells how much of what "
             "differs CLIP explains, T5, both together, and the seed.",
@@ -100,6 +106,7 @@ class PromptGrid(io.ComfyNode):
                 io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
                                tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
                 *_rare(),
+                like_input("every cell"),
             ],
             outputs=[
                 io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
@@ -120,10 +127,13 @@ class PromptGrid(io.ComfyNode):
     def execute(
         cls, model, clip, t5, vae, clip_prompts, t5_prompts, latent, seed, seeds, steps, sampler, scheduler, guidance,
         length=COMFYUI, weights=EMBEDDING, past_75=FIRST, clip_file=NO_FILE, t5_file=NO_FILE, sheet=EACH, resume=True,
+        like=None,
     ) -> io.NodeOutput:  # fmt: skip
+        extras = _extras(model, like)
         rows = gathered("CLIP", clip_prompts, _file(clip_file))
         columns = gathered("T5", t5_prompts, _file(t5_file))
         vecs, txts, notes = _encoded(clip, t5, rows, columns, past_75, length, weights)
+        txts = [with_extras(txt, extras, MERGES, NAME) for txt in txts]
         drawn_with = [(seed + number) % 2**64 for number in range(seeds)]
         plan = Plan(seed, steps, sampler, scheduler)
         drawn = draw(model, vecs, txts, guidance, latent, plan, drawn_with, resume)
@@ -143,6 +153,14 @@ class PromptGrid(io.ComfyNode):
         return io.NodeOutput(sheet, latents, sheets.pixels(page(analyses)), told, said, ui=shown)
 
 
+def _extras(model, like: list | None) -> dict:
+    """What every cell gets beside its prompts. Raises ValueError for a model that cannot be drawn with that."""
+    require_flux1(model, NAME, wrapped=True)
+    extras = extras_of(like, NAME)
+    require_picture(model, extras, NAME)
+    return extras
+
+
 def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length: str, weights: str) -> tuple:
     """Each prompt once, and what its encoder did not read."""
     vecs, txts, notes = [], [], []
@@ -153,7 +171,7 @@ def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(txt)
-        notes += [str(cut)] if cut else []
+        notes += t5_told(t5, txt, cut)
     return vecs, txts, notes
 
 

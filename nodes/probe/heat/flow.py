@@ -17,27 +17,12 @@ REPLACE = "patches_replace"
 
 
 class Flow:
-    """For one run, on FLUX's own blocks; `vecs` are those that each block was given last."""
+    """For one forward, on its FLUX's own blocks; `vecs` are those that each block was given."""
 
     def __init__(self, flux: Any):
         self.blocks = [*flux.double_blocks, *flux.single_blocks]
         self.double = len(flux.double_blocks)
         self.vecs: dict[int, Tensor] = {}
-
-    def watching(self, options: dict) -> dict:
-        """transformer_options in which each block's vec is seen, and nothing else is done."""
-        replaced = options.get(REPLACE, {})
-        given = replaced.get("dit", {})
-        dit = dict(given)
-        for number in range(len(self.blocks)):
-            double = number < self.double
-            key = ("double_block", number) if double else ("single_block", number - self.double)
-            dit[key] = partial(self._see, number, given.get(key))
-        return {**options, REPLACE: {**replaced, "dit": dit}}
-
-    def _see(self, number: int, before: Callable | None, args: dict, extra: dict) -> dict:
-        self.vecs[number] = args["vec"]
-        return before(args, extra) if before is not None else extra["original_block"](args)
 
     def gram(
         self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor, parts: int
@@ -84,3 +69,19 @@ class Flow:
         module, vec = self.blocks[block], self.vecs[block]
         modulation = module.img_mod if block < self.double else module.modulation
         return modulation(vec)[0].gate
+
+
+def watching(options: dict, blocks: int, double: int, see: Callable[[int, dict], None]) -> dict:
+    """transformer_options in which `see(block, args)` is told what each block is given, and nothing else is done."""
+    replaced = options.get(REPLACE, {})
+    given = replaced.get("dit", {})
+    dit = dict(given)
+    for number in range(blocks):
+        key = ("double_block", number) if number < double else ("single_block", number - double)
+        dit[key] = partial(_seen, see, number, given.get(key))
+    return {**options, REPLACE: {**replaced, "dit": dit}}
+
+
+def _seen(see: Callable, number: int, before: Callable | None, args: dict, extra: dict) -> dict:
+    see(number, args)
+    return before(args, extra) if before is not None else extra["original_block"](args)

@@ -27,25 +27,31 @@ class Attention:
 
     def __call__(self, ask: Callable, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict):
         """(ComfyUI's output, to the last bit; lse [B, H, L]). `ask` is ComfyUI's attention, or another pack's."""
+        out, lse = self.output(ask, q, k, v, args, mask, kwargs)
+        return out, lse_of(q, k, mask) if lse is None else lse
+
+    def output(self, ask: Callable, q: Tensor, k: Tensor, v: Tensor, args, mask: Tensor | None, kwargs: dict):
+        """The same, with None for the lse where it does not come for free: what is raised here is ComfyUI's."""
         fused = _fused(q) if getattr(ask, "__name__", "") == "attention_pytorch" else None
         plain = kwargs.get("skip_reshape") and not kwargs.get("skip_output_reshape") and not kwargs.get("enable_gqa")
-        if fused is None or not plain or "scale" in kwargs:
-            return ask(q, k, v, *args, mask=mask, **kwargs), lse_of(q, k, mask)
-        case = (q.dtype, q.shape[1:], k.shape[2], None if mask is None else mask.shape)
-        if not self.same.get(case, True):
-            return ask(q, k, v, *args, mask=mask, **kwargs), lse_of(q, k, mask)
-        found = _tried(fused, q, k, v, mask)
+        case = (q.device, q.dtype, q.shape[1:], k.shape[2], None if mask is None else mask.shape)
+        is_tried = fused is not None and plain and "scale" not in kwargs and self.same.get(case, True)
+        found = _tried(fused, q, k, v, mask) if is_tried else None
+        if found is None:
+            return ask(q, k, v, *args, mask=mask, **kwargs), None
         if case not in self.same:
             native = ask(q, k, v, *args, mask=mask, **kwargs)
-            self.same[case] = found is not None and torch.equal(found[0], native)
-            return native, found[1] if self.same[case] else lse_of(q, k, mask)
+            self.same[case] = torch.equal(found[0], native)
+            return native, found[1] if self.same[case] else None
         return found
 
 
 def _tried(fused: Callable, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor] | None:
     try:
         out, lse = fused(q, k, v, mask)
-    except (RuntimeError, NotImplementedError):  # a kernel that this card, or this shape, has not
+    except (RuntimeError, NotImplementedError) as error:  # a kernel that this card, or this shape, has not
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower():
+            raise  # ComfyUI's own handling takes over
         return None
     return out.transpose(1, 2).flatten(2), lse[..., : q.shape[2]]
 

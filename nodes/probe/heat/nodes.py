@@ -14,15 +14,17 @@ from comfy_api.latest import io, ui
 
 from ...condition.place.blocks import Blocks
 from ...encode.keep.atomic import write_whole
-from ...sample.apply import flux_params
+from ...notice import tell
+from ...sample.family import require_flux1
 from ...sockets import FluxHeatmap, FluxTxt
 from ..attach import probed
 from ..record import Probe
 from .overlay import Panel, sheet
 from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, maps, masks, masses, otsu
 from .recorder import KEY, Recorder
+from .room import check_room, planned
 from .route import ALL_HEADS, folder
-from .stored import store
+from .stored import NoRoom, store
 from .tokens import wanted
 
 CATEGORY = "Flux Duet/probe"
@@ -51,7 +53,8 @@ class Heatmap(io.ComfyNode):
                 io.Combo.Input(
                     "measure", options=[MASS, FLOW, OUTPUT], default=MASS, optional=True,
                     tooltip="mass: how much of its attention a spot gives to the word. flow: how much the word moves "
-                    "the spot. output: how alike what the spot and the word have seen are (ConceptAttention).",
+                    "the spot. output: how alike what the spot and the word have seen are, against the prompt's other "
+                    "words (ConceptAttention).",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
@@ -71,15 +74,17 @@ class Heatmap(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
-        if flux_params(model) is None:
-            raise ValueError(f"{TITLE}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+        require_flux1(model, TITLE)
         found, probe = wanted(txt, words), Probe(TITLE)
 
-        def begin(guider, sigmas):
+        def check(guider, sigmas, shape):
             flux = guider.model_patcher.get_model_object("diffusion_model")
-            return Recorder(found, measure, every, sigmas, flux, apart=heads)
+            check_room(planned(flux, len(found.words), every, heads, len(sigmas) - 1, shape), probe.room())
 
-        return io.NodeOutput(probed(model, probe, KEY, begin), probe)
+        def begin(guider, sigmas):
+            return Recorder(found, measure, every, sigmas, guider, apart=heads)
+
+        return io.NodeOutput(probed(model, probe, KEY, begin, check), probe)
 
 
 class ShowHeatmap(io.ComfyNode):
@@ -123,12 +128,18 @@ class ShowHeatmap(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("picture", display_name="picture", tooltip="A tile for each word."),
-                io.Mask.Output("masks_out", display_name="masks", tooltip="One for each word, in the order of "
-                "`words`."),
+                io.Image.Output(
+                    "picture", display_name="picture", tooltip="A tile for each word; a sheet for each picture of a "
+                    "batch.",
+                ),
+                io.Mask.Output(
+                    "masks_out", display_name="masks",
+                    tooltip="One for each word, in the order of `words`; of a batch, all of the first picture's, then "
+                    "all of the second's.",
+                ),
                 io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
                 io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
-                io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone."),
+                io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone, one for each picture."),
             ],
         )  # fmt: skip
 
@@ -140,17 +151,30 @@ class ShowHeatmap(io.ComfyNode):
         reading = heatmap.reading(latent)
         number = number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
-        found = maps(reading, choice)[0]  # of the first picture
-        picture = None if image is None else image[0].cpu().numpy()
-        page = drawn(reading, choice, found, picture)
+        pictures = pictures_of(image, reading.pictures)
+        found = maps(reading, choice)
+        pages = [drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
+                 for at, each in enumerate(found)]  # fmt: skip
         told = json.dumps(told_of(reading, choice), indent=1)
         if save_as.strip():
             save(reading, save_as.strip())
-        size = picture.shape[:2] if picture is not None else tuple(16 * side for side in reading.size)
-        given = as_masks(found, masks, size)
-        sheet = torch.from_numpy(np.asarray(page, dtype=np.float32) / 255)[None]
-        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **for_the_front_end(reading, image, cls)}
-        return io.NodeOutput(sheet, given, "\n".join(reading.words), told, given[number : number + 1], ui=shown)
+        size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(16 * side for side in reading.size)
+        given = as_masks(found, masks, size)  # [B, words, H, W]
+        sheets = torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
+        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}
+        names = "\n".join(reading.words)
+        return io.NodeOutput(sheets, given.flatten(0, 1), names, told, given[:, number], ui=shown)
+
+
+def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
+    """The pictures that the maps are drawn over [B, H, W, 3]. Raises ValueError where they are not the LATENT's."""
+    if image is None or count == 1:
+        return None if image is None else image[:1]
+    if len(image) != count:
+        raise ValueError(
+            f"Show Heatmap: got {len(image)} pictures for a LATENT of {count}. Connect VAE Decode of that LATENT."
+        )
+    return image
 
 
 def number_of(word: str, words: Sequence[str]) -> int:
@@ -164,41 +188,49 @@ def number_of(word: str, words: Sequence[str]) -> int:
     raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those watched: {', '.join(words)}.")
 
 
-def for_the_front_end(reading: Reading, image: torch.Tensor | None, cls) -> dict:
-    """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest."""
-    picture = None if image is None else ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]
+def for_the_front_end(reading: Reading, pictures: torch.Tensor | None, cls) -> dict:
+    """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest, of the first picture."""
+    try:
+        name = store(reading, folder())
+    except NoRoom as error:  # the panel is left without maps; the node's outputs are whole
+        return tell(str(error))
+    picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]
     return {
         "flux_duet_heatmap": [{
-            "name": store(reading, folder()), "picture": picture, "measure": reading.measure,
+            "name": name, "picture": picture, "measure": reading.measure, "pictures": reading.pictures,
             "words": reading.words, "steps": reading.numbers, "sigmas": [round(each, 4) for each in reading.sigmas],
             "blocks": reading.blocks, "double": reading.double, "size": reading.size, "heads": reading.heads,
         }]
     }  # fmt: skip
 
 
-def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None):
-    """The sheet of tiles. `found` [words, h, w]."""
-    shares = masses(reading, choice)
+def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
+    """The sheet of tiles of one picture of the batch. `found` [words, h, w] are its maps."""
+    shares = masses(reading, choice, at)
     panels = [Panel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, masks(found), strict=True)]
     took = ", ".join(f"{name} {100 * shares[name]:.2g} %" for name in list(shares)[len(reading.words) :])
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
-    return sheet("Where each word acts", below, picture, panels)
+    which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
+    return sheet(f"Where each word acts{which}", below, picture, panels)
 
 
 def as_masks(found: torch.Tensor, how: str, size: tuple[int, int]) -> torch.Tensor:
-    """[words, H, W], 0 to 1, at the picture's size."""
+    """found [B, words, h, w] -> [B, words, H, W], 0 to 1, at the picture's size."""
     values = masks(found)
     values = otsu(values).float() if how == HARD else values
     mode = {"mode": "nearest"} if how == HARD else {"mode": "bilinear", "align_corners": False}
-    return torch.nn.functional.interpolate(values[:, None], size, **mode)[:, 0].clamp(0, 1)
+    return torch.nn.functional.interpolate(values, size, **mode).clamp(0, 1)
 
 
 def told_of(reading: Reading, choice: Choice) -> dict:
     shares = masses(reading, choice)
+    each = [masses(reading, choice, picture) for picture in range(reading.pictures)]
     return {
         "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
         "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
         "double_blocks": reading.double, "heads": reading.heads, "tokens": list(reading.size), "bytes": reading.bytes(),
+        "prompt": reading.role, "acts": reading.acts,
+        "pictures": [{"shares": own, "image": 1 - own[ALL]} for own in each],
     }  # fmt: skip
 
 

@@ -21,9 +21,14 @@ GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
 class Reading:
     """`maps` [steps, blocks * heads, B, words, h * w]: what each image token has of each word, by `measure`.
 
+    They are float32: of peaked attention most shares are far below what half precision can tell from 0. Where a prompt
+    has only a part of the picture (areas, masks, several entries), its maps are weighted by that part.
+
     `groups` [steps, blocks * heads, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS,
-    take. `heads` is 1 where a block's heads are averaged; the first `double` blocks are double.
-    `sigmas` are those of the steps seen, `numbers` their numbers in the run. `name` tells it from every other reading.
+    take, where and as far as the prompt acts. `heads` is 1 where a block's heads are averaged; the first `double`
+    blocks are double. `sigmas` are those of the steps seen, `numbers` their numbers in the run. `name` tells it from
+    every other reading. `role` says which of the guider's prompts it is of, and `acts` how much of the picture that
+    prompt has.
     """
 
     measure: str
@@ -36,6 +41,12 @@ class Reading:
     size: tuple[int, int]
     name: str = field(default_factory=lambda: uuid4().hex)
     heads: int = 1
+    role: str = "positive"
+    acts: float = 1.0
+
+    @property
+    def pictures(self) -> int:
+        return self.maps.shape[2]
 
     @property
     def blocks(self) -> int:
@@ -56,16 +67,11 @@ class Choice:
 
 
 def maps(reading: Reading, choice: Choice) -> Tensor:
-    """[B, words, h, w], float32: the mean over the chosen steps and blocks.
-
-    For 'output' each step's and block's scores first become shares, by softmax over the words (ConceptAttention, arXiv
-    2502.04320). Raises ValueError where nothing is chosen.
+    """[B, words, h, w], float32: the mean over the chosen steps and blocks. Raises ValueError where nothing is chosen.
     """
     steps, blocks = chosen(reading, choice)
-    parts = reading.maps[steps][:, blocks].float()
-    if reading.measure == OUTPUT:
-        parts = parts.softmax(-2)
-    return parts.mean((0, 1)).unflatten(-1, reading.size)
+    total = sum(reading.maps[step][blocks].float().mean(0) for step in steps)  # a step at a time
+    return (total / len(steps)).unflatten(-1, reading.size)
 
 
 def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
@@ -97,13 +103,15 @@ def _heads(reading: Reading, head: int | None) -> Sequence[int]:
     return (head,)
 
 
-def masses(reading: Reading, choice: Choice) -> dict[str, float]:
+def masses(reading: Reading, choice: Choice, picture: int | None = None) -> dict[str, float]:
     """The share of the picture's attention that each word and each other kind of text row takes; the rest is image.
 
-    Words may overlap ("red", "red circle"), so it is "all text" that leaves the rest to the image.
+    Of one picture of a batch, or of all. Words may overlap ("red", "red circle"), so it is "all text" that leaves the
+    rest to the image.
     """
     steps, blocks = chosen(reading, choice)
-    values = reading.groups[steps][:, blocks].float().mean((0, 1, 2)).tolist()
+    pictures = slice(None) if picture is None else slice(picture, picture + 1)
+    values = reading.groups[steps][:, blocks, pictures].float().mean((0, 1, 2)).tolist()
     return dict(zip((*reading.words, *GROUPS), values, strict=True))
 
 

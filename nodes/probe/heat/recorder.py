@@ -1,49 +1,66 @@
 """Watches the attention of one run and keeps a map for each word. Imports ComfyUI.
 
 It stands where ComfyUI calls its attention, innermost: a prompt's own controls (weights, regions) come before it, and
-say which of all tokens a call is about. Only the positive prompt's rows are kept.
+say which of all tokens a call is about. Which prompt that is, is told by the rows that the attention sees.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from typing import Any
 
-import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...condition.time.clock import step_at
-from ...sample.attention import GROUP, with_heads
-from ..attach import AGAIN, with_wrapper
-from .flow import Flow
-from .lse import Attention, shares
+from ...sample.attention import CONTEXT, GROUP
+from ..attach import AGAIN, Given, Guard, around_forward, with_wrapper
+from ..entries import UNKNOWN, Entry, Place, rank, roles
+from ..mixing import places
+from .flow import Flow, watching
+from .lse import Attention, lse_of
+from .noting import Chunk, Forward, Means, Result
+from .placing import Grid
 from .reading import FLOW, OUTPUT, Reading
-from .tokens import Wanted
+from .wanted import Wanted
 
 KEY = "flux_duet_heatmap"
+MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the evaluation of all prompts that a forward belongs to
 OVERRIDE = "optimized_attention_override"
-HEADS = 4  # at a time: all of a picture's tokens by all of a text's is large
+NAME = "Token Heatmap"
+
+
+class Moment:
+    """One evaluation of all prompts, at `step`, and what its forwards gave.
+
+    `who(index, uuid)` gives an entry's role and place, by which prompt of the evaluation it is of and its id.
+    """
+
+    def __init__(self, step: int, latent: tuple[int, int], who: Callable[[int, Any], tuple[str, Place]]):
+        self.step, self.latent, self.who = step, latent, who
+        self.results: list[Result] = []
 
 
 class Recorder:
     """For one run. Every `every`-th step is watched; `apart` keeps each head's maps and not their mean."""
 
-    def __init__(self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, flux: Any, apart: bool = False):
-        self.wanted, self.measure, self.every = wanted, measure, every
+    def __init__(self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False):
+        flux = guider.model_patcher.get_model_object("diffusion_model")
+        self.wanted, self.measure, self.every, self.guider = wanted, measure, every, guider
         self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
-        self.depth = len(flux.double_blocks), len(flux.single_blocks)
-        self.attention, self.flow = Attention(), Flow(flux) if measure == FLOW else None
-        self.steps: dict[int, list[tuple[Tensor, Tensor]]] = {}
-        self.now: _Forward | None = None
-        self.size = (0, 0)
+        self.depth, self.patch = (len(flux.double_blocks), len(flux.single_blocks)), flux.patch_size
+        self.attention, self.guard = Attention(), Guard(NAME)
+        self.steps = Means()
+        self.size, self.seen, self.role = (0, 0), False, UNKNOWN
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
-        options = with_wrapper({**options, OVERRIDE: self._attend}, WrappersMP.DIFFUSION_MODEL, KEY, self._forward)
-        if self.flow is not None:
-            options = self.flow.watching(options)
+        options = with_wrapper({**options, OVERRIDE: self._attend}, WrappersMP.CALC_COND_BATCH, KEY, self._evaluate)
+        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, KEY, around_forward(self._forward))
+        if self.measure == FLOW:
+            options = watching(options, sum(self.depth), self.depth[0], self._see)
         if self.measure == OUTPUT:
             patches = options.get("patches", {})
             outputs = [*patches.get("attn1_output_patch", []), self._output]
@@ -51,132 +68,137 @@ class Recorder:
         return options
 
     def reading(self) -> Reading:
-        """Raises ValueError where no attention was seen."""
-        if not self.steps:
+        """Raises ValueError where no attention was seen, or not with the watched prompt, and what went wrong before."""
+        if self.guard.error is not None:
+            raise self.guard.error
+        if not self.steps.means:
             raise ValueError(
-                "Token Heatmap: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
+                f"{NAME}: the T5 prompt at `txt` was not among what the model was given in the steps watched, so there "
+                "is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
+                "after its encoding (Conditioning Average, ZeroOut) is not that prompt any more."
+                if self.seen else
+                f"{NAME}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
                 "(wrapped models, and packs that replace FLUX's forward), so there is nothing to show."
-            )
-        numbers = sorted(self.steps)
-        means = [[torch.stack(parts).mean(0) for parts in zip(*self.steps[number], strict=True)] for number in numbers]
-        maps, groups = (torch.stack(parts) for parts in zip(*means, strict=True))
+            )  # fmt: skip
+        numbers, maps, groups, acts = self.steps.stacked()
         sigmas = tuple(self.levels[number] for number in numbers)
-        return Reading(self.measure, self.wanted.words, maps, groups, sigmas, tuple(numbers), self.depth[0], self.size,
-                       heads=self.heads)  # fmt: skip
+        return Reading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth[0], self.size,
+                       heads=self.heads, role=self.role, acts=acts)  # fmt: skip
 
-    # ---- the hooks
+    # ---- around the evaluation of all prompts
 
-    def _forward(self, executor, x, timestep, context, *args, **kwargs):
-        """Around a forward: which rows are the positive's, and how its tokens stand."""
-        options = kwargs.get("transformer_options") or next(each for each in reversed(args) if isinstance(each, dict))
-        chunks, step = options["cond_or_uncond"], self._step(float(options["sigmas"][0]))
-        if 0 not in chunks or step % self.every or options.get(AGAIN):
-            return executor(x, timestep, context, *args, **kwargs)
-        each = x.shape[0] // len(chunks)
-        start = chunks.index(0) * each
-        patch = executor.class_obj.patch_size
-        self.size = tuple(-(-side // patch) for side in x.shape[2:])
-        member = self.wanted.of(context.shape[1]).to(x.device)
-        image = self.size[0] * self.size[1]
-        rows, blocks = slice(start, start + each), sum(self.depth)
-        self.now = _Forward(rows, member, image, len(self.wanted.words), blocks, self.heads)
-        try:
-            return executor(x, timestep, context, *args, **kwargs)
-        finally:
-            if self.now.seen:
-                self.steps.setdefault(step, []).append(self.now.result())
-            self.now = None
+    def _evaluate(self, executor, model, conds, x, timestep, options):
+        given, moment = options.get("transformer_options", {}), None
+        with self.guard:
+            step = step_at(self.levels, float(timestep[0]))
+            if step % self.every == 0 and not given.get(AGAIN) and self.guard.error is None:
+                names = roles(conds, self._known())
+                where = [places(cond, x, timestep) if cond else {} for cond in conds]
+                moment = Moment(step, x.shape[-2:], lambda index, uuid: (names[index], where[index][uuid]))
+        options = {**options, "transformer_options": {**given, MOMENT: moment}}
+        out = executor(model, conds, x, timestep, options)
+        if moment is not None:
+            with self.guard:
+                self._keep(moment)
+        return out
 
-    def _step(self, sigma: float) -> int:
-        """The step that an evaluation belongs to, those that a solver makes inside it too."""
-        return step_at(self.levels, sigma)
+    def _known(self) -> Mapping[str, Sequence[Entry]]:
+        return getattr(self.guider, "conds", {})
+
+    def _alone(self, given: Given) -> Moment | None:
+        """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""
+        if not {"uuids", "sigmas", "cond_or_uncond"} <= given.options.keys():
+            raise ValueError(
+                f"{NAME}: another node asks the model past ComfyUI's evaluation of prompts and does not say for which "
+                "of them, so there is nothing to show. Watch without that node."
+            )
+        step = step_at(self.levels, float(given.options["sigmas"][0]))
+        if step % self.every or given.options.get(AGAIN):
+            return None
+        own = {entry["uuid"]: (role, entry) for role in sorted(self._known(), key=rank, reverse=True)
+               for entry in self._known()[role] or ()}  # fmt: skip
+        if any("area" in own[uuid][1] for uuid in given.options["uuids"] if uuid in own):
+            raise ValueError(
+                f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so that it is not known where a "
+                "prompt with an area stands. Watch without that node, or without areas."
+            )
+        return Moment(step, given.x.shape[-2:], lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
+
+    def _keep(self, moment: Moment) -> None:
+        """One result for the evaluation, of the prompt that is to be read; a better one takes all others' place."""
+        by_role: dict[str, list[Result]] = {}
+        for result in moment.results:
+            by_role.setdefault(result.role, []).append(result)
+        if not by_role:
+            return
+        role = min(by_role, key=rank)
+        if role != self.role and self.steps.means:
+            if rank(role) > rank(self.role):
+                return
+            self.steps = Means()
+        self.role, self.size = role, Grid(moment.latent, self.patch, Place()).whole
+        self.steps.add(moment.step, reduce(Result.plus, by_role[role]))
+
+    # ---- around a forward
+
+    def _forward(self, ask, given: Given):
+        """Which of the watched prompt's rows may be in it, and how its tokens stand."""
+        forward = moment = None
+        with self.guard:
+            is_alone = MOMENT not in given.options
+            moment = self._alone(given) if is_alone else given.options[MOMENT]
+            forward = moment and self._begun(moment, given)
+        if forward is None:
+            return ask(given.options)
+        out = ask({**given.options, KEY: forward})
+        with self.guard:
+            if forward.seen:
+                self.seen = True
+                moment.results.extend(chunk.result() for chunk in forward.chunks)
+            if is_alone:
+                self._keep(moment)
+        return out
+
+    def _begun(self, moment: Moment, given: Given) -> Forward:
+        indices = given.options["cond_or_uncond"]
+        each, chunks = given.x.shape[0] // len(indices), []
+        for number, (index, uuid) in enumerate(zip(indices, given.options["uuids"], strict=True)):
+            role, place = moment.who(index, uuid)
+            grid = Grid(moment.latent, self.patch, place)
+            rows = slice(number * each, (number + 1) * each)
+            chunks.append(Chunk(role, rows, grid, sum(self.depth), self.heads, self.wanted))
+        flow = Flow(given.flux) if self.measure == FLOW else None
+        return Forward(chunks, given.context, flow, self.measure == OUTPUT)
+
+    def _block(self, options: dict) -> int:
+        return options["block_index"] + (self.depth[0] if options["block_type"] == "single" else 0)
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
         ask = partial(self.inner, attention) if self.inner is not None else attention
-        options = kwargs["transformer_options"]
-        group = options.get(GROUP)
-        if self.now is None or (GROUP in options and group is None):  # a negative: the picture does not see it
+        options = kwargs.get("transformer_options") or {}
+        forward, group = options.get(KEY), options.get(GROUP)
+        is_watched = forward is not None and self.guard.error is None
+        if not is_watched or (GROUP in options and group is None):  # a negative: the picture does not see it
             return ask(q, k, v, *args, mask=mask, **kwargs)
-        out, lse = self.attention(ask, q, k, v, args, mask, kwargs)
-        block = options["block_index"] + (self.depth[0] if options["block_type"] == "single" else 0)
-        self.now.note(block, q, k, lse, mask, group, self.flow and partial(self.flow.gram, block, v))
+        chunks = []
+        with self.guard:
+            chunks = forward.locate(options.get(CONTEXT))
+        if not chunks:
+            return ask(q, k, v, *args, mask=mask, **kwargs)
+        out, lse = self.attention.output(ask, q, k, v, args, mask, kwargs)
+        with self.guard:
+            forward.note(self._block(options), q, k, v, lse_of(q, k, mask) if lse is None else lse, mask, group)
         return out
 
+    def _see(self, block: int, args: dict) -> None:
+        with self.guard:
+            forward = args["transformer_options"].get(KEY)
+            if forward is not None:
+                forward.flow.vecs[block] = args["vec"]
+
     def _output(self, attn: Tensor, options: dict) -> Tensor:
-        if self.now is not None:
-            block = options["block_index"] + (self.depth[0] if options["block_type"] == "single" else 0)
-            self.now.note_output(block, attn)
+        forward = options.get(KEY)
+        if forward is not None and self.guard.error is None:
+            with self.guard:
+                forward.note_output(self._block(options), attn)
         return attn
-
-
-class _Forward:
-    """One forward's maps, while it runs: shares of each word for each image token, of each head or of their mean."""
-
-    def __init__(self, rows: slice, member: Tensor, image: int, words: int, blocks: int, heads: int):
-        self.rows, self.member, self.image, self.words, self.heads = rows, member, image, words, heads
-        self.mass = torch.zeros(blocks, heads, rows.stop - rows.start, member.shape[1], image, device=member.device)
-        self.other = None  # another measure's maps, where there is one
-        self.seen = False
-
-    def note(self, block: int, q, k, lse, mask, group, gram) -> None:
-        """What the image's tokens among the queries have of the text's among the columns."""
-        self.seen = True
-        txt = len(self.member)
-        queries, places = _image_of(q, group, txt, self.image)
-        columns = torch.arange(k.shape[2], device=k.device) if group is None or group.columns is None else group.columns
-        text = (columns < txt).nonzero()[:, 0]
-        if not len(places) or not len(text):
-            return
-        kinds = self.member[columns[text]]  # [C, kinds]
-        q, lse, k = q[self.rows][:, :, queries], lse[self.rows][:, :, queries], k[self.rows][:, :, text]
-        mask = None if mask is None else _part(with_heads(mask, torch.float32), self.rows, queries, text)
-        for start in range(0, q.shape[1], HEADS):
-            heads = slice(start, start + HEADS)
-            share = shares(q[:, heads], k[:, heads], lse[:, heads], None if mask is None else _heads(mask, heads))
-            found = (share @ kinds).transpose(0, 1).mT  # [heads, B, kinds, image tokens]
-            if self.heads > 1:
-                self.mass[block, heads, :, :, places] = found
-            else:
-                self.mass[block, 0][:, :, places] += found.sum(0) / q.shape[1]
-        if gram is not None:
-            whole = torch.cat([shares(q[:, h : h + 1], k[:, h : h + 1], lse[:, h : h + 1],
-                                      None if mask is None else _heads(mask, slice(h, h + 1)))
-                               for h in range(q.shape[1])], 1)  # fmt: skip
-            self._others()[block, :, :, :, places] = gram(self.rows, whole, kinds[:, : self.words], text, self.heads)
-
-    def note_output(self, block: int, attn: Tensor) -> None:
-        """attn [B, txt + image, C]: how much each image token's output is like each word's (ConceptAttention)."""
-        # [B, heads, txt + image, C / heads]: one head of all channels where the heads are not kept apart
-        txt, attn = len(self.member), attn[self.rows].float().unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        image = attn[:, :, txt : txt + self.image]
-        for word in range(self.words):
-            concept = attn[:, :, self.member[:, word].nonzero()[:, 0]].mean(2)
-            found = (image @ concept[..., None])[..., 0] / attn.shape[-1] ** 0.5
-            self._others()[block, :, :, word] = found.transpose(0, 1)
-
-    def _others(self) -> Tensor:
-        if self.other is None:
-            self.other = torch.zeros_like(self.mass[:, :, :, : self.words])
-        return self.other
-
-    def result(self) -> tuple[Tensor, Tensor]:
-        """(maps [blocks * heads, B, words, image] in half precision, groups [blocks * heads, B, kinds]), in memory."""
-        maps = self.mass[:, :, :, : self.words] if self.other is None else self.other
-        return maps.flatten(0, 1).to("cpu", torch.float16), self.mass.mean(4).flatten(0, 1).to("cpu", torch.float32)
-
-
-def _image_of(q: Tensor, group, txt: int, image: int) -> tuple[Tensor, Tensor]:
-    """(which queries are the picture's, and which of its tokens they are); reference images are not."""
-    rows = torch.arange(q.shape[2], device=q.device) if group is None else group.rows
-    queries = ((rows >= txt) & (rows < txt + image)).nonzero()[:, 0]
-    return queries, rows[queries] - txt
-
-
-def _part(mask: Tensor, batch: slice, queries: Tensor, columns: Tensor) -> Tensor:
-    mask = mask if mask.shape[0] == 1 else mask[batch]
-    mask = mask if mask.shape[2] == 1 else mask[:, :, queries]
-    return mask[..., columns]
-
-
-def _heads(mask: Tensor, heads: slice) -> Tensor:
-    return mask if mask.shape[1] == 1 else mask[:, heads]

@@ -21,7 +21,7 @@ LAST = 10_000  # no step has a higher number
 ALL_HEADS = -1
 GONE = (
     "These maps are no longer on the server. Run the workflow again; if nothing in it has changed, change a setting of "
-    "this node first."
+    "this node first. They were let go to make room for those of later runs, or ComfyUI was started anew."
 )
 
 

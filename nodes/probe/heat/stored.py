@@ -1,13 +1,14 @@
 """A reading as a file, so that the front end can look at other steps and blocks of it without a run. Pure torch.
 
-All maps of a 20-step run are some 150 MB. They lie in a .safetensors of which a look reads the chosen steps alone, one
-at a time. Only the first picture's are kept: it is the one that Show Heatmap draws.
+All maps of a 20-step run are some 300 MB. They lie in a .safetensors of which a look reads the chosen steps alone, one
+at a time. Only the first picture's are kept: it is the one that the panel of Show Heatmap shows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,16 @@ from ...encode.keep.atomic import sweep, write_whole
 from .reading import Choice, Reading, chosen, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first
+PART = 4  # and together they take at most one part in so many of the disk that is free without them
 SUFFIX = ".safetensors"
 
 
+class NoRoom(ValueError):
+    """A reading that is too large for the disk."""
+
+
 def store(reading: Reading, folder: Path) -> str:
-    """Writes a reading, once; its name there."""
+    """Writes a reading, once; its name there. Raises NoRoom where it would take too much of what is free."""
     path = folder / f"{reading.name}{SUFFIX}"
     if path.exists():
         path.touch()
@@ -33,16 +39,38 @@ def store(reading: Reading, folder: Path) -> str:
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
     told = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas, "numbers": reading.numbers,
             "double": reading.double, "size": reading.size, "heads": reading.heads}  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
     write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in told.items()}))
-    _make_room(folder)
     return reading.name
 
 
-def _make_room(folder: Path) -> None:
+def free_disk(folder: Path) -> int:
+    """Bytes."""
+    return shutil.disk_usage(folder).free
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Removes the oldest files until there is room for one of `size` bytes."""
     sweep(folder)
-    with contextlib.suppress(OSError):  # another process may do the same
-        for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda each: each.stat().st_mtime)[:-MOST]:
+    files = {}
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process may do the same
+            files[path] = path.stat()
+    kept = sum(each.st_size for each in files.values())
+    room = (free_disk(folder) + kept) // PART
+    if size > room:
+        raise NoRoom(
+            f"Show Heatmap: this run's maps take {size / 1e6:.0f} MB, and {room / 1e6:.0f} MB, a quarter of the free "
+            "disk, are what they may take in ComfyUI's temp folder. The outputs are whole, but the panel cannot show "
+            "other steps and blocks. Free some disk, watch fewer words, or every n-th step."
+        )
+    for count, path in enumerate(sorted(files, key=lambda each: files[each].st_mtime)):
+        if kept + size <= room and len(files) - count < MOST:
+            break
+        with contextlib.suppress(OSError):
             path.unlink()
+        kept -= files[path].st_size
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ controls, sees what the prompt is at this moment. A third counts what really goe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,8 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...condition.time.clock import step_at
-from ..attach import AGAIN, with_wrapper
+from ..attach import AGAIN, Given, Guard, around_forward, with_wrapper
+from ..entries import POSITIVE, roles
 from .retelling import Entry
 
 AT_ONCE = 8  # prompts that are handed over together; between them one may interrupt
@@ -35,7 +37,7 @@ class Asking:
 
 
 class Counts:
-    """Rows of a batch that went through the model, plain ones and those asked anew.
+    """Rows of a batch that went through the model, plain ones and those asked anew; several threads may count.
 
     Counted right around FLUX.1's forward, where caches have had their say; for a model that does not let anyone stand
     there, around what ComfyUI calls.
@@ -43,6 +45,7 @@ class Counts:
 
     def __init__(self):
         self.applied, self.forward = [0, 0], [0, 0]
+        self._lock = threading.Lock()
 
     @property
     def rows(self) -> list[int]:
@@ -54,22 +57,41 @@ class Counts:
         """What the run cost, as a multiple of the plain one."""
         return sum(self.rows) / max(self.rows[0], 1)
 
+    def add(self, where: list[int], is_anew: bool, rows: int) -> None:
+        with self._lock:
+            where[is_anew] += rows
+
+
+@dataclass(eq=False)
+class Moment:
+    """One plain evaluation of all prompts: the role of each, and the positive's entries as they are inside."""
+
+    names: Sequence[str]
+    entries: Sequence[Entry] | None = None
+
+    @property
+    def place(self) -> int | None:
+        """Which of the prompts that are asked together is the positive."""
+        return self.names.index(POSITIVE) if POSITIVE in self.names else None
+
 
 class Asker:
-    """For one run. `measure` is called once for each of the chosen steps, at the step's first evaluation."""
+    """For one run. `measure` is called once for each of the chosen steps, at the step's first evaluation.
+
+    What it or `forward` raises is kept, and the run goes on; `check` raises it when the run is over.
+    """
 
     def __init__(self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Asking], None]):
         self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
+        self.moment = f"{key}_moment"  # in transformer_options
         self.sigmas = [float(sigma) for sigma in sigmas]
-        self.counts, self.done = Counts(), set()
-        self.entries: Sequence[Entry] | None = None  # of the positive, as the inner wrapper sees them
-        self.asks = False
+        self.counts, self.done, self.guard = Counts(), set(), Guard(key)
         self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
 
     def options(self, options: dict) -> dict:
         options = with_wrapper(options, WrappersMP.CALC_COND_BATCH, f"{self.key}_inside", self._inside)
         options = with_wrapper(options, WrappersMP.APPLY_MODEL, self.key, self._applied)
-        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, self.key, self._forward)
+        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, self.key, around_forward(self._forward))
         wrappers = options["wrappers"]
         outermost = {self.key: [self._around], **wrappers[WrappersMP.CALC_COND_BATCH]}
         return {**options, "wrappers": {**wrappers, WrappersMP.CALC_COND_BATCH: outermost}}
@@ -82,75 +104,82 @@ class Asker:
         step = self.step(sigma)
         return sigma > 0 and step in self.steps and step not in self.done
 
-    def positive(self) -> set:
-        return {entry["uuid"] for entry in self.guider.conds.get("positive") or ()}
-
-    def _place(self, conds: Sequence) -> int | None:
-        """Which of the prompts that are asked together is the positive."""
-        ids = self.positive()
-        places = (at for at, cond in enumerate(conds) if cond and all(entry["uuid"] in ids for entry in cond))
-        return next(places, None)
-
     def _inside(self, executor, model, conds, x, timestep, options):
-        if not self.asks:
-            place = self._place(conds)
-            self.entries = None if place is None else conds[place]
+        moment = options.get("transformer_options", {}).get(self.moment)
+        if moment is not None and moment.place is not None:
+            moment.entries = conds[moment.place]
         return executor(model, conds, x, timestep, options)
 
-    def _applied(self, executor, x, *args, **kwargs):
-        self.counts.applied[self.asks] += x.shape[0]
-        return executor(x, *args, **kwargs)
+    def _count(self, where: list[int], options: Mapping[str, Any] | None, rows: int) -> None:
+        by = (options or {}).get(AGAIN)
+        if by in (None, self.key):  # what other probes ask for themselves is neither
+            self.counts.add(where, by is not None, rows)
 
-    def _forward(self, executor, x, timestep, context, y=None, guidance=None, *args, **kwargs):
-        self.counts.forward[self.asks] += x.shape[0]
-        out = executor(x, timestep, context, y, guidance, *args, **kwargs)
-        options = kwargs.get("transformer_options") or next((each for each in args if isinstance(each, dict)), {})
-        if self.forward is not None and not self.asks and "uuids" in options:
-            self._show(executor.class_obj, x, {"t": timestep, "y": y, "g": guidance}, options)
+    def _applied(self, executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None,
+                 **kwargs):  # fmt: skip
+        self._count(self.counts.applied, transformer_options, x.shape[0])
+        options = {} if transformer_options is None else transformer_options
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+    def _forward(self, ask, given: Given):
+        self._count(self.counts.forward, given.options, given.x.shape[0])
+        out = ask(given.options)
+        moment = given.options.get(self.moment)
+        if self.forward is not None and moment is not None and self.guard.error is None:
+            with self.guard:
+                self._show(moment, given)
         return out
 
-    def _show(self, flux, x: Tensor, given: Mapping[str, Tensor | None], options: Mapping[str, Any]) -> None:
+    def _show(self, moment: Moment, given: Given) -> None:
         """The positive's first row of a batch, to whom it may concern."""
-        ids, uuids = self.positive(), options["uuids"]
-        place = next((at for at, each in enumerate(uuids) if each in ids), None)
-        if place is not None and self.is_due(float(options["sigmas"][0])):
-            row = place * (x.shape[0] // len(uuids))
-            self.forward(flux, {name: None if each is None else each[row : row + 1] for name, each in given.items()})
+        indices = given.options["cond_or_uncond"]
+        if moment.place in indices and self.is_due(float(given.options["sigmas"][0])):
+            row = indices.index(moment.place) * (given.x.shape[0] // len(indices))
+            parts = {"t": given.timestep, "y": given.y, "g": given.guidance}
+            self.forward(given.flux, {name: None if each is None else each[row : row + 1]
+                                      for name, each in parts.items()})  # fmt: skip
 
     def _around(self, executor, model, conds, x, timestep, options):
-        self.entries, before = None, self.counts.rows[0]
-        out = executor(model, conds, x, timestep, options)
-        sigma, place = float(timestep[0]), self._place(conds)
-        # A forward that a cache left out says nothing of the model at this moment.
-        if place is None or not self.is_due(sigma) or not self.entries or self.counts.rows[0] == before:
-            return out
+        given = options.get("transformer_options", {})
+        if given.get(AGAIN) or self.guard.error is not None:
+            return executor(model, conds, x, timestep, options)
+        moment, before = Moment(()), self.counts.rows[0]
+        with self.guard:
+            moment = Moment(roles(conds, getattr(self.guider, "conds", {})))
+        out = executor(model, conds, x, timestep, {**options, "transformer_options": {**given, self.moment: moment}})
+        with self.guard:
+            # A forward that a cache left out says nothing of the model at this moment.
+            if moment.entries and self.is_due(float(timestep[0])) and self.counts.rows[0] != before:
+                self._measured(partial(executor, model), moment, out, (x, timestep), options)
+        return out
+
+    def _measured(self, ask, moment: Moment, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict) -> None:
+        x, sigma = at[0], float(at[1][0])
 
         def again(prompts: Sequence[Sequence[Entry]]) -> list[Tensor]:
-            denoised = self._again(partial(executor, model), prompts, place, (x, timestep), options)
-            return [_velocity(x, each, sigma) for each in denoised]
+            return [_velocity(x, each, sigma) for each in self._again(ask, prompts, moment.place, at, options)]
 
         self.done.add(self.step(sigma))
-        self.measure(Asking(self.step(sigma), sigma, self.entries, _velocity(x, out[place], sigma), again))
-        return out
+        velocity = _velocity(x, out[moment.place], sigma)
+        self.measure(Asking(self.step(sigma), sigma, moment.entries, velocity, again))
 
     def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
         given = options.get("transformer_options", {})
-        options = {**options, "transformer_options": {**given, AGAIN: True}}
+        options = {**options, "transformer_options": {**given, AGAIN: self.key}}
         # What other nodes put around blocks may know a positive by its place among the prompts.
         alone = any(given.get(name) for name in ("patches", "patches_replace", "optimized_attention_override"))
         before, at_once = (place, 1) if alone else (0, AT_ONCE)
-        self.asks, out = True, []
-        try:
-            for first in range(0, len(prompts), at_once):
-                comfy.model_management.throw_exception_if_processing_interrupted()
-                conds = [*[None] * before, *(list(prompt) for prompt in prompts[first : first + at_once])]
-                out += ask(conds, *at, options)[before:]
-        finally:
-            self.asks = False
+        out = []
+        for first in range(0, len(prompts), at_once):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            conds = [*[None] * before, *(list(prompt) for prompt in prompts[first : first + at_once])]
+            out += ask(conds, *at, options)[before:]
         return out
 
     def check(self, name: str) -> None:
-        """Raises ValueError where the run passed this by."""
+        """Raises what went wrong in the run, and ValueError where the run passed this by."""
+        if self.guard.error is not None:
+            raise self.guard.error
         if not self.done:
             raise ValueError(
                 f"{name}: the run never asked its MODEL for the positive prompt in ComfyUI's own way, so there is "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-import comfy.model_base
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
@@ -16,13 +16,14 @@ from ...condition.controls import TXT, VEC
 from ...condition.place.blocks import PRESETS, Blocks, painted
 from ...notice import show
 from ...sample.apply import attach
+from ...sample.family import require_flux1
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
 from ..attach import probed
 from ..record import Probe
 from . import drawing
 from .reading import PARTS, as_json, columns, csv
-from .recording import KEY, NAME, Plan, Recorder
-from .retelling import Null, plain
+from .recording import KEY, NAME, T5_LEAST, Plan, Recorder
+from .retelling import Null, plain, prompts_of
 from .telling import sentence
 
 CATEGORY = "Flux Duet/probe"
@@ -67,6 +68,11 @@ class Influence(io.ComfyNode):
                     "FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, single, final. Empty: "
                     "not measured. Two more evaluations.",
                 ),
+                FluxTxt.Input(
+                    "txt", optional=True,
+                    tooltip="The T5 prompt that is sampled. Needed only where Redux or Conditioning Concat add rows of "
+                    "their own: those then stay, and only the prompt's are taken away.",
+                ),
             ],
             outputs=[
                 io.Model.Output("probed", display_name="model", tooltip="For the sampler of the run to be measured."),
@@ -75,14 +81,18 @@ class Influence(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, null=EMPTY, every=1, empty_vec=None, empty_txt=None, blocks="") -> io.NodeOutput:
-        if not isinstance(model.model, comfy.model_base.Flux):
-            raise ValueError(f"{NAME}: got a model of {type(model.model).__name__}, expected FLUX.1.")
+    def execute(
+        cls, model, null=EMPTY, every=1, empty_vec=None, empty_txt=None, blocks="", txt=None
+    ) -> io.NodeOutput:  # fmt: skip
+        require_flux1(model, NAME, wrapped=True)
         where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
         where = None if not where.words or where.is_none else where
-        plan = Plan(_nulls(null, empty_vec, empty_txt), every, where)
+        empty = None if empty_txt is None else empty_txt.spans[0].tensor
+        told = {"sampled": prompts_of(txt), "empty": empty}
+        nulls = [replace(each, **told) for each in _nulls(null, empty_vec, empty_txt)]
+        plan = Plan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
         probe = Probe(NAME)
-        model = model if where is None else attach(model)
+        model = model if where is None else attach(model, node=NAME)
         out = probed(model, probe, KEY, lambda guider, sigmas: Recorder(plan, guider, sigmas))
         return io.NodeOutput(out, probe)
 

@@ -27,13 +27,17 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew."""
+    """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew.
+
+    `counted` rows of text count as T5's prompt, more than such a prompt mostly has; 0 where that need not be said.
+    """
 
     moments: Sequence[Moment]
     steps: int
     every: int
     rows: tuple[int, int]
     kinds: tuple[str, ...] = ()
+    counted: int = 0
 
     @property
     def nulls(self) -> list[str]:
@@ -92,6 +96,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
         "sentence": told,
         "steps": reading.steps,
         "every": reading.every,
+        "t5_rows": reading.counted or None,
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "parts": {name: {null: reading.numbers(name, null) for null in reading.nulls} for name in PARTS},
         "pictures": alone,

@@ -14,9 +14,10 @@ from . import modulation
 from .asking import Asker, Asking, Entry
 from .effects import Effects, effects
 from .reading import Moment, Reading
-from .retelling import Null, is_null, named, within, without
+from .retelling import Null, is_null, named, own, within, without
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
+T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Plan:
     nulls: Sequence[Null]
     every: int = 1
     blocks: Blocks | None = None
+    usual: int = T5_LEAST  # rows of a T5 prompt that is not long
 
 
 @dataclass(eq=False)
@@ -43,6 +45,7 @@ class Recorder:
         self.asker.forward = self._modulated
         self.kinds: Sequence[str] = ()
         self.parts: Tensor | None = None
+        self.counted = 0
 
     def options(self, options: dict) -> dict:
         return self.asker.options(options)
@@ -57,9 +60,13 @@ class Recorder:
             )
             for each in self.moments
         ]
-        return Reading(moments, len(self.sigmas) - 1, self.plan.every, tuple(self.asker.counts.rows), tuple(self.kinds))
+        rows = tuple(self.asker.counts.rows)
+        return Reading(moments, len(self.sigmas) - 1, self.plan.every, rows, tuple(self.kinds), self.counted)
 
     def _measure(self, asking: Asking) -> None:
+        for null in self.plan.nulls:
+            null.check([own(entry, TXT) for entry in asking.entries])
+        self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
         variants = {}
         for null in self.plan.nulls:
             variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}
@@ -70,6 +77,12 @@ class Recorder:
             Moment(asking.step, asking.sigma, percent_of(asking.sigma, sampling.percent_to_sigma), found, self.parts)
         )
         self.parts = None
+
+    def _counted(self, entry: Entry) -> int:
+        """How many rows count as T5's prompt though some may be Redux'; 0 where it is known, or there are none more."""
+        null, txt = self.plan.nulls[0], own(entry, TXT)
+        unknown = not null.sampled and null.rows(txt) == slice(0, txt.shape[1])
+        return txt.shape[1] if unknown and txt.shape[1] > self.plan.usual else 0
 
     def _variants(self, entries: Sequence[Entry], null: Null) -> dict[str, list[Entry]]:
         """Which prompts have to be asked; what would be the same as another is left out."""

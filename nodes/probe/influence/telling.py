@@ -17,7 +17,7 @@ def sentence(reading: Reading) -> str:
     """Who decides, early and in all, whether one repeats the other, and what the measurement cost."""
     null = reading.nulls[0]
     numbers = reading.numbers(PARTS[0], null)
-    parts = [_decides(reading, null, numbers), *_repeats(numbers), *_other_null(reading)]
+    parts = [_decides(reading, null, numbers), *_repeats(numbers), *_other_null(reading), *_counted(reading)]
     return " ".join([*parts, cost(reading)])
 
 
@@ -74,6 +74,15 @@ def _other_null(reading: Reading) -> list[str]:
             shares = " and ".join(f"{NAMES[road]} {_percent(numbers[f'share_{road}'])}" for road in ROADS)
             said.append(f"Against {_against(null)} it is {shares}.")
     return said
+
+
+def _counted(reading: Reading) -> list[str]:
+    if not reading.counted:
+        return []
+    return [
+        f"All {reading.counted} rows of the text count as T5's prompt: connect `txt` if Redux or Conditioning Concat "
+        "added some of them."
+    ]
 
 
 def cost(reading: Reading) -> str:

@@ -10,8 +10,9 @@ import comfy.samplers
 import comfy.sd
 from torch import Tensor
 
-from ...sample.apply import flux_params
+from ...sample.family import family, flux1
 from ...sample.schedule import image_tokens
+from ...short import shorten
 from ...streams import ClipVec, Stream, T5Text
 
 MOST_SIGMAS = 6  # shown of a schedule
@@ -78,9 +79,9 @@ def _tensor(tensor: Tensor) -> str:
 
 
 def _model(model) -> str:
-    params = flux_params(model)
+    params = flux1(model)
     if params is None:
-        return f"{type(model.model).__name__}, which is not FLUX.1"
+        return f"{family(model)}, not FLUX.1 in ComfyUI's own blocks"
     distilled = "with guidance_in" if params.guidance_embed else "without guidance_in"
     return (f"{params.depth} double and {params.depth_single_blocks} single blocks, width {params.hidden_size}, "
             f"{params.num_heads} {'head' if params.num_heads == 1 else 'heads'}, {distilled}; "
@@ -97,8 +98,7 @@ def _vae(vae: comfy.sd.VAE) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}..."
+    return shorten(repr(value), 300)
 
 
 KINDS = (

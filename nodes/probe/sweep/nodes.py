@@ -7,12 +7,14 @@ from comfy_api.latest import io, ui
 
 from ...decode.decoding import decode
 from ...notice import show
+from ...sample.family import require_flux1
 from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
 from ..files import temporary
 from .deciding import distances
-from .switching import BOTH, CLIP, SAMPLER, T5, preview, refusal, sweep, switched
+from .switching import SAMPLER, preview, refusal, sweep
 from .telling import Story
+from .turning import BOTH, CLIP, NAME, T5, left_behind, switched
 
 ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
 FRAME = 512  # pixels of a frame's longer side in the front end
@@ -24,7 +26,7 @@ class SwitchSweep(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="FluxDuetSweep",
-            display_name="Switch Sweep",
+            display_name=NAME,
             category="Flux Duet/probe",
             description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, for "
             "every k, and tells the step at which the picture is decided.",
@@ -36,8 +38,8 @@ class SwitchSweep(io.ComfyNode):
                 io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
                 io.Combo.Input(
                     "switch", options=[T5, CLIP, BOTH], default=T5,
-                    tooltip="Which road switches. The other one, and the guidance, stay A's; for both, all of B takes "
-                    "over.",
+                    tooltip="Which road switches. All else stays A's: the other one, guidance, pictures, ControlNets, "
+                    "masks; for both, all of B takes over.",
                 ),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
@@ -74,6 +76,7 @@ class SwitchSweep(io.ComfyNode):
         cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None
     ) -> io.NodeOutput:
         plan = Plan(seed, steps, sampler, scheduler)
+        require_flux1(model, NAME, wrapped=True)
         swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
         measured, pictures, kind = {"latents": distances(swept.samples)}, None, ""
         if vae is not None:
@@ -81,7 +84,8 @@ class SwitchSweep(io.ComfyNode):
             measured["pixels"] = distances(pixels)
             pictures = [sheets.picture(each) for each in pixels]
             frames = [sheets.picture(each, FRAME) for each in pixels]
-        story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured)
+        story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured,
+                      left_behind(a, b, switch))  # fmt: skip
         if pictures is None:
             rough = preview(model, swept.samples)
             kind = ROUGH if rough else BLANK

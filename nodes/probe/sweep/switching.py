@@ -19,13 +19,11 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ...condition.conditioning import join, split
 from ...condition.controls import asked_for
-from ...condition.merging import MERGES
 from ...sample.apply import attach
 from ...sample.sampling import OFFICIAL, Plan, check_widths, official_sigmas
+from .turning import NAME
 
-T5, CLIP, BOTH = "T5", "CLIP", "both"
 SAMPLER = "euler"
 WHY_NOT = {
     "heun": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
@@ -55,15 +53,6 @@ def refusal(sampler: str | None) -> str | None:
     return f"Switch Sweep: the sampler {sampler!r} {reason}. Expected '{SAMPLER}', which FLUX.1's own code uses."
 
 
-def switched(a: list, b: list, roads: str) -> list:
-    """What a run plays after the switch: B's roads where they switch, A's where they stay."""
-    if roads == BOTH:
-        return b
-    (vec_a, txt_a, guidance), (vec_b, txt_b, _) = split(a), split(b)
-    vec, txt = (vec_b, txt_a) if roads == CLIP else (vec_a, txt_b)
-    return join(vec, txt, guidance, merges=MERGES)
-
-
 def switches(steps: int, every: int) -> list[int]:
     """Before which steps runs switch: every n-th, the first among them; the last one, `steps`, is never."""
     return [*range(0, steps, every), steps]
@@ -76,7 +65,7 @@ def sweep(model, a: list, b: list, latent: dict, plan: Plan, every: int = 1, bat
     """
     _check(model, a, b, latent, plan)
     if asked_for(a) or asked_for(b):
-        model = attach(model)
+        model = attach(model, node=NAME)
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
     sigmas = _sigmas(model, latent_image, plan)
@@ -115,11 +104,22 @@ def _check(model, a: list, b: list, latent: dict, plan: Plan) -> None:
             f"Switch Sweep: got a LATENT with {len(latent['samples'])} pictures, expected one: it is drawn once for "
             "every step. Use LatentFromBatch to pick one."
         )
+    if _keeps_references(model) and any("reference_latents" in entry for _, entry in (*a, *b)):
+        raise ValueError(
+            f"{NAME}: Flux KV Cache keeps what a run's first step makes of its reference pictures, and the runs of a "
+            "sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
+        )
     for name, prompt in (("a", a), ("b", b)):
-        check_widths(model, prompt, name)
+        check_widths(model, prompt, name, NAME)
         counts = {len(txt) for txt, _ in prompt}
         if counts != {1}:
             raise ValueError(f"Switch Sweep: `{name}` holds {max(counts, default=0)} prompts in a batch, expected one.")
+
+
+def _keeps_references(model) -> bool:
+    """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
+    patches = model.model_options["transformer_options"].get("patches", {}).get("attn1_patch", ())
+    return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 
 def _sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:

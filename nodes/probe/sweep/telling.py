@@ -25,6 +25,7 @@ class Story:
     percents: Sequence[float]
     rows: tuple[int, int]
     distances: Mapping[str, Distances]
+    note: str = ""  # what else there is to say
 
     @property
     def steps(self) -> int:
@@ -40,6 +41,9 @@ class Story:
 
     @property
     def sentence(self) -> str:
+        return f"{self._decides()} {self.note}".strip()
+
+    def _decides(self) -> str:
         step = self.decided
         if step is None:
             return "Both prompts give the same picture, so there is no step at which it is decided between them."

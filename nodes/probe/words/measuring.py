@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import comfy.sd
 import comfy.utils
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from ...condition.conditioning import join
 from ...condition.controls import TXT, VEC
+from ...condition.extras import with_extras
+from ...condition.merging import MERGES
 from ...encode.clip_prompt import FIRST, encode_clip_prompt
 from ...encode.encoding import CLIP_L, T5XXL, encode_t5, tokenizer_of
 from ...encode.text.inspection import read_by_clip, read_by_t5
@@ -87,8 +90,11 @@ def one(stream: Stream) -> Tensor:
     return stream.spans[0].tensor
 
 
-def measure(model, clip: Text, t5: Text, latent: dict, guidance: float, plan: Plan, at: Sequence[float]) -> Reading:
-    """Samples once, and asks anew at the steps nearest to the sigmas `at`."""
+def measure(
+    model, clip: Text, t5: Text, latent: dict, guidance: float, plan: Plan, at: Sequence[float],
+    extras: Mapping[str, Any],
+) -> Reading:  # fmt: skip
+    """Samples once, and asks anew at the steps nearest to the sigmas `at`. `extras` are what else the prompts carry."""
     told = ways(clip, t5)
     probe = Probe(NAME)
     recorders = []
@@ -97,7 +103,8 @@ def measure(model, clip: Text, t5: Text, latent: dict, guidance: float, plan: Pl
         recorders.append(Recorder(guider, sigmas, at, told))
         return recorders[-1]
 
-    positive = join(encoded_clip(clip.clip, clip.text), encoded_t5(t5.clip, t5.text), guidance)
+    txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
+    positive = join(encoded_clip(clip.clip, clip.text), txt, guidance, MERGES)
     out = sample(probed(model, probe, KEY, begin), positive, None, latent, plan)
     steps, sigmas, changes, rows = probe.reading(out)
     found = []

@@ -11,8 +11,11 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...condition.extras import extras_of
 from ...notice import show
+from ...sample.family import require_flux1, require_picture
 from ...sample.sampling import SCHEDULERS, Plan
+from ..beside import like_input
 from .drawing import plot
 from .measuring import NAME, measure, prompts
 from .reading import as_json, sentence
@@ -69,6 +72,7 @@ class Words(io.ComfyNode):
                     tooltip="Only these words, such as: red, circle. Empty: all. A word costs up to two evaluations at "
                     "each level for T5 and one for CLIP.",
                 ),
+                like_input("the run"),
             ],
             outputs=[
                 io.Image.Output("plot", display_name="plot", tooltip="Bars for each word."),
@@ -80,11 +84,14 @@ class Words(io.ComfyNode):
     @classmethod
     def execute(
         cls, model, clip, t5, clip_text, t5_text, latent, guidance, seed, steps, sampler, scheduler,
-        at="0.9, 0.6, 0.3", words="",
+        at="0.9, 0.6, 0.3", words="", like=None,
     ) -> io.NodeOutput:  # fmt: skip
+        require_flux1(model, NAME, wrapped=True)
+        extras = extras_of(like, NAME)
+        require_picture(model, extras, NAME)
         plan = Plan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
         told = prompts(clip, t5, clip_text, t5_text, words)
-        reading = measure(model, *told, latent, guidance, plan, levels(at))
+        reading = measure(model, *told, latent, guidance, plan, levels(at), extras)
         said = sentence(reading)
         picture = torch.from_numpy(np.asarray(plot(reading), dtype=np.float32) / 255)[None]
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(said)}

@@ -1,0 +1,66 @@
+"""What a shared file may hold of the CONDITIONING keys beside an encoding: one table, for saving and for loading. Pure.
+
+A key that is not here could ask anything of the nodes that read it, or stands for an object that no JSON holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST = 1e10  # of any number here; ComfyUI's largest sigma is just below 1e9
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of value: in words, and whether a value is of it. JSON gives back each such value as it was."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def number(low: float, high: float) -> Kind:
+    """Infinity and NaN lie in no range, and whole numbers of any length can be compared."""
+    return Kind(
+        f"a number from {low:g} to {high:g}",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high,
+    )
+
+
+def one_of(*words: str) -> Kind:
+    return Kind(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
+
+
+PART, NUMBER = number(0, 1), number(-MOST, MOST)
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+
+KINDS: Mapping[str, Kind] = {
+    "clip_start_percent": PART,  # scheduled hooks, and this pack's schedules
+    "clip_end_percent": PART,
+    "start_percent": PART,  # ConditioningSetTimestepRange
+    "end_percent": PART,
+    "timestep_start": NUMBER,  # sigmas: this pack's schedules in steps
+    "timestep_end": NUMBER,
+    "strength": NUMBER,  # ConditioningSetAreaStrength
+    "mask_strength": NUMBER,
+    "set_area_to_bounds": SWITCH,
+    "default": SWITCH,  # Cond Set Default Combine
+    "reference_latents_method": one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
+}
+PAIRS = (("clip_start_percent", "clip_end_percent"), ("timestep_start", "timestep_end"))  # each is read with the other
+
+
+def fault(extras: Any) -> str | None:
+    """Why a file cannot hold these extras, in words that go on after "it carries"; None where it can."""
+    if not isinstance(extras, Mapping):
+        return f"{type(extras).__name__} in place of named values"
+    for key, value in extras.items():
+        if key not in KINDS:
+            return f"{key!r:.60} ({type(value).__name__}), which a file cannot hold"
+        if not KINDS[key].holds(value):
+            return f"'{key}' with {value!r:.40}, expected {KINDS[key].words}"
+    for pair in PAIRS:
+        if len(extras.keys() & set(pair)) == 1:
+            return f"only one of {' and '.join(pair)}, expected both"
+    return None

@@ -1,0 +1,90 @@
+"""What on this machine decides the numbers that a model gives, beside the model and what it is given. Imports ComfyUI.
+
+One list for whatever keeps results on disk: a result that was kept under `--fast fp16_accumulation` must not be given
+to a run without it. What costs only time or memory (threads, caches, async offloading) is not in it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+from operator import attrgetter
+
+import comfy.cli_args
+import comfy.ldm.modules.attention
+import comfy.model_management
+import comfy.model_patcher
+import comfyui_version
+import torch
+
+# ComfyUI's options that choose other kernels, types or algorithms where nothing else here would tell.
+FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic", "supports_fp8_compute",
+         "force_fp32", "force_fp16", "fp16_intermediates", "force_channels_last", "enable_triton_backend",
+         "disable_triton_backend")  # fmt: skip
+# What those options, nodes or start scripts set in torch, as it is now. `--fast` sets the first.
+STATES = (
+    "backends.cuda.matmul.allow_fp16_accumulation",
+    "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
+    "backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+    "backends.cuda.matmul.allow_tf32",
+    "backends.cuda.matmul.fp32_precision",
+    "backends.cudnn.allow_tf32",
+    "backends.cudnn.deterministic",
+    "backends.cudnn.enabled",
+    "backends.mkldnn.enabled",
+)
+CALLS = (
+    "get_float32_matmul_precision",
+    "are_deterministic_algorithms_enabled",
+    "backends.cpu.get_cpu_capability",
+    "backends.cuda.flash_sdp_enabled",
+    "backends.cuda.mem_efficient_sdp_enabled",
+    "backends.cuda.math_sdp_enabled",
+    "backends.cuda.cudnn_sdp_enabled",
+    "backends.cuda.fp16_bf16_reduction_math_sdp_allowed",
+)
+VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+PACKAGES = ("comfy-kitchen", "xformers", "sageattention", "flash-attn")  # whose kernels ComfyUI runs
+
+
+def machine(patcher: comfy.model_patcher.ModelPatcher) -> list[str]:
+    """Versions, the device that computes, attention, ComfyUI's options and torch's state, each as a text."""
+    management, attention, device = comfy.model_management, comfy.ldm.modules.attention, patcher.load_device
+    small = attention.optimized_attention_for_device(device, mask=True, small_input=True)  # the text encoders'
+    return [
+        *(f"{name} {version}" for name, version in _versions()),
+        f"device {management.get_torch_device_name(device)}",
+        f"attention {attention.optimized_attention.__name__} {small.__name__}",
+        # Where weights are streamed in, LoRAs are added in another type than where they stay.
+        f"memory {management.vram_state.name} {patcher.is_dynamic()}",
+        *(f"--{flag} {_flag(flag)}" for flag in FLAGS),
+        *(f"{name} {_state(name)}" for name in STATES),
+        *(f"{name} {_state(name, call=True)}" for name in CALLS),
+        *(f"{name} {os.environ.get(name)}" for name in VARIABLES),
+    ]
+
+
+@functools.cache
+def _versions() -> list[tuple[str, str | None]]:
+    found = [("comfyui", comfyui_version.__version__), ("torch", torch.__version__), ("toolkit", torch.version.cuda)]
+    for name in PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, None))
+    return found
+
+
+def _flag(name: str) -> str:
+    value = getattr(comfy.cli_args.args, name, None)
+    # A set lists what it holds in another order in each process.
+    return ", ".join(sorted(map(str, value))) if isinstance(value, set | list | tuple) else str(value)
+
+
+def _state(name: str, call: bool = False) -> str:
+    try:
+        value = attrgetter(name)(torch)
+        return str(value() if call else value)
+    except (AttributeError, RuntimeError) as error:  # a torch without it, or one that is set by its newer name
+        return type(error).__name__

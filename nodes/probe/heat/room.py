@@ -1,0 +1,49 @@
+"""How much memory a run's maps will take, told before the run. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+BYTES = 4  # of a value
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run is going to be watched with; `heads` is 1 where they are averaged."""
+
+    words: int
+    steps: int
+    blocks: int
+    heads: int
+    pictures: int
+    tokens: int
+
+    @property
+    def bytes(self) -> int:
+        return self.words * self.steps * self.blocks * self.heads * self.pictures * self.tokens * BYTES
+
+
+def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: Sequence[int]) -> Planned:
+    """For a run of so many steps on a latent of this shape [B, C, h, w], on a FLUX."""
+    rows, columns = (math.ceil(side / flux.patch_size) for side in shape[-2:])
+    blocks = len(flux.double_blocks) + len(flux.single_blocks)
+    heads = flux.params.num_heads if apart else 1
+    return Planned(words, math.ceil(steps / every), blocks, heads, shape[0], rows * columns)
+
+
+def check_room(plan: Planned, room: int) -> None:
+    """Raises ValueError where the maps would take more than `room` bytes."""
+    if plan.bytes <= room:
+        return
+    heads = f" x {plan.heads} heads" if plan.heads > 1 else ""
+    pictures = f" x {plan.pictures} pictures" if plan.pictures > 1 else ""
+    average = ", switch `heads` to averaged" if plan.heads > 1 else ""
+    raise ValueError(
+        f"Token Heatmap: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
+        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), and may take {room / 1e9:.1f} GB, a "
+        f"quarter of the memory that is free. Name fewer words, watch every n-th step only (`every`){average}, or "
+        "make a smaller picture."
+    )

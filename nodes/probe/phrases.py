@@ -1,0 +1,109 @@
+"""Where words of a prompt stand in what the user wrote, however it is spelled there. Pure.
+
+A prompt is searched as it reads: without weights and backslashes, white space of any kind as one space, case folded,
+and composed and decomposed accents (NFC, NFD) alike. What is found is told as places of the source.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from ..encode.text.spans import CHARACTER
+from ..encode.text.weights import Segment, parse
+
+Place = tuple[int, int]  # from its first character to after its last
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A base character with its accents: how it reads, how it is compared, and where it stands in the source.
+
+    `first` says that a text which is tokenized by itself begins here: nothing before it belongs to the same word.
+    """
+
+    text: str
+    folded: str
+    place: Place
+    first: bool
+
+    @property
+    def is_word(self) -> bool:
+        return self.text[0].isalnum() or self.text[0] in "_'-\u2019"
+
+
+def signs(text: str, weighted: bool = True) -> list[Sign]:
+    """A prompt as it reads; unless `weighted`, its parentheses are text."""
+    segments = parse(text).segments if weighted else [Segment(0, len(text), text, 1.0)]
+    return [sign for segment in segments for sign in _of(text, segment, weighted)]
+
+
+def _of(source: str, segment: Segment, weighted: bool) -> Iterator[Sign]:
+    shape = CHARACTER if weighted else re.compile(".", re.DOTALL)
+    clusters: list[list] = []  # [characters, start, end]
+    for match in shape.finditer(source, segment.start, segment.end):
+        said = match[0][-1] if len(match[0]) == 2 else match[0]
+        if clusters and unicodedata.category(said).startswith("M"):
+            clusters[-1][0] += said
+            clusters[-1][2] = match.end()
+        else:
+            clusters.append([said, match.start(), match.end()])
+    for number, (said, start, end) in enumerate(clusters):
+        yield Sign(unicodedata.normalize("NFC", said), folded(said), (start, end), number == 0)
+
+
+def folded(text: str) -> str:
+    """Text as it is compared: compatible forms, decomposed, case folded, white space as single spaces."""
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).replace("\u2019", "'")
+    return re.sub(r"\s+", " ", text)
+
+
+def find(text: str, phrase: str, weighted: bool = True) -> list[Place]:
+    r"""Every place of a word or phrase in a prompt, as whole words; `\(` in it is a parenthesis."""
+    wanted = folded(re.sub(r"\\([()])", r"\1", phrase)).strip()
+    read = _single_spaced(signs(text, weighted))
+    whole = "".join(sign.folded for sign in read)
+    starts = {}  # of each sign, in `whole`
+    length = 0
+    for number, sign in enumerate(read):
+        starts[length] = number
+        length += len(sign.folded)
+    starts[length] = len(read)
+    found = []
+    for match in re.finditer(re.escape(wanted), whole) if wanted else ():
+        first, after = starts.get(match.start()), starts.get(match.end())
+        if first is not None and after is not None and _parted(read, first) and _parted(read, after):
+            found.append((read[first].place[0], read[after - 1].place[1]))
+    return found
+
+
+def _single_spaced(read: list[Sign]) -> list[Sign]:
+    return [sign for number, sign in enumerate(read)
+            if sign.folded != " " or not number or read[number - 1].folded != " "]  # fmt: skip
+
+
+def _parted(read: list[Sign], at: int) -> bool:
+    """Whether a word may begin or end before this sign."""
+    if at in (0, len(read)) or read[at].first:
+        return True
+    return not (_letter(read[at - 1]) and _letter(read[at]))
+
+
+def _letter(sign: Sign) -> bool:
+    return sign.text[0].isalnum() or sign.text[0] == "_"
+
+
+def words(text: str, weighted: bool = True) -> Iterator[tuple[str, Place]]:
+    """Every word of a prompt, as it reads, with its place."""
+    number = 0
+    runs = []
+    for sign in signs(text, weighted):
+        number += sign.first
+        runs.append((number, sign))
+    for (is_word, _), same in groupby(runs, key=lambda each: (each[1].is_word, each[0])):
+        if is_word:
+            own = [sign for _, sign in same]
+            yield "".join(sign.text for sign in own), (own[0].place[0], own[-1].place[1])

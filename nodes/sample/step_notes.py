@@ -1,0 +1,51 @@
+"""What there is to say of a run's steps before it begins: some never come, some are counted anew. Pure torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from torch import Tensor
+
+from ..condition.controls import Control, Only, Shift, Text, Timeline
+from ..condition.time.clock import STEP, Point
+
+
+def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sigma_max: float) -> list[str]:
+    """What a user should know of the steps that the controls of a run's prompts name.
+
+    `sigmas` [steps + 1] are the run's, `first_step` the number of its first step, `sigma_max` where whole runs start.
+    """
+    steps = sorted({int(point.value) for point in _points(controls) if point.unit == STEP and point.value > 0})
+    if not steps or len(sigmas) < 2:
+        return []
+    return [*_never(steps, sigmas, first_step), *_anew(float(sigmas[0]), first_step, sigma_max)]
+
+
+def _points(controls: Iterable[Control]) -> Iterator[Point]:
+    for control in controls:
+        if isinstance(control, Timeline):
+            yield from (cue.start for cue in control.cues[1:])
+            yield from _points(each for cue in control.cues for each in cue.span.controls)
+        elif isinstance(control, (Text, Shift, Only)):
+            yield control.when.start
+
+
+def _never(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[str]:
+    """Starts that lie past the end of a run that goes on to the end."""
+    last = first_step + len(sigmas) - 1
+    late = [step for step in steps if step >= last]
+    if late and float(sigmas[-1]) == 0:
+        yield (
+            f"What starts at step {', '.join(map(str, late))} never acts: this run ends before step {last}. Give an "
+            "earlier step, or a percent (40%)."
+        )
+
+
+def _anew(first_sigma: float, first_step: int, sigma_max: float) -> Iterator[str]:
+    """A second native sampler counts its own steps: nothing in a run tells it those that another one took."""
+    if first_step == 0 and first_sigma < sigma_max * (1 - 1e-3):
+        yield (
+            f"This run starts at sigma {first_sigma:.3f}, not at {sigma_max:.3g}, and its prompts name steps, which "
+            "are counted from its own first step. If another sampler took the steps before, give times in percent or "
+            "sigma, or use MMDiT Sampler with start_step."
+        )
