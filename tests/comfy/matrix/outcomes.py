@@ -122,7 +122,7 @@ DualCFGGuider, nested       =  =  =  =  -
 PerpNegGuider               =  =  =  =  -
 EasyCache                   =  =  =  =  -
 LazyCache                   =  =  =  =  -
-FluxKVCache                 =  =  =  =  ~
+FluxKVCache                 =  =  =  =  !
 ModelSamplingFlux           =  =  =  =  =
 SkipLayerGuidanceDiT        =  =  =  =  -
 odd size                    =  =  =  =  =
@@ -131,6 +131,58 @@ noise mask                  =  =  =  =  ~
 DifferentialDiffusion       =  =  =  =  ~
 MMDiT Sampler twice         =  =  =  =  -
 KSamplerAdvanced twice      =  =  =  =  -
+"""
+
+
+GRIDS = """
+                            grid
+                            |  words
+alone                       =  =
+Combine                     -  -
+Combine, both controlled    -  -
+Concat (to)                 -  -
+Concat (from)               -  -
+Average (to)                -  -
+Average (from)              -  -
+ZeroOut (negative)          -  -
+Multiply                    -  -
+SetArea                     -  -
+SetAreaPercentage           -  -
+SetArea, negative           -  -
+SetMask                     -  -
+SetMask (bounds)            -  -
+SetDefaultCombine           -  -
+SetTimestepRange            -  -
+Redux, multiply             -  -
+Redux, attn_bias            -  -
+ReferenceLatent             =  =
+ReferenceLatent twice       =  =
+FluxGuidance                -  -
+FluxDisableGuidance         -  -
+ControlNet (XLabs)          =  =
+ControlNet (InstantX)       =  =
+two ControlNets, for a part =  =
+InpaintModelConditioning    =  =
+hook LoRA                   =  =
+hook LoRA, keyframes        =  =
+model LoRA                  =  =
+negative, cfg               -  -
+BasicGuider                 -  -
+CFGGuider                   -  -
+DualCFGGuider               -  -
+DualCFGGuider, nested       -  -
+PerpNegGuider               -  -
+EasyCache                   =  =
+LazyCache                   =  =
+FluxKVCache                 =  =
+ModelSamplingFlux           =  =
+SkipLayerGuidanceDiT        -  -
+odd size                    =  =
+batch of 2                  !  =
+noise mask                  =  =
+DifferentialDiffusion       =  =
+MMDiT Sampler twice         -  -
+KSamplerAdvanced twice      -  -
 """
 
 
@@ -165,4 +217,4 @@ def markdown(*tables: dict[str, dict[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(table(CONTROLS), table(PROBES)))
+    print(markdown(table(CONTROLS), table(PROBES), table(GRIDS)))

@@ -110,6 +110,14 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
 
     With `keeps`, what the run's first forward leaves behind is there for the ways too.
     """
+    seen = seen_by(run)
+    first = ways["v11"] if keeps else None
+    found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
+    return {step: _numbers(**{way: each[step] for way, each in found.items()}) for step in range(len(seen))}
+
+
+def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
+    """(x_t, sigma) of each step of the last sampler's run."""
     seen: list[tuple[Tensor, Tensor]] = []
 
     def keep(executor, model, conds, x, timestep, options):
@@ -118,12 +126,10 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
         return executor(model, conds, x, timestep, options)
 
     drawn(watched(run, WrappersMP.CALC_COND_BATCH, keep, seen.clear))
-    first = ways["v11"] if keeps else None
-    velocities = {way: _velocities(graph, seen, first) for way, graph in ways.items()}
-    return {step: _numbers(**{way: each[step] for way, each in velocities.items()}) for step in range(len(seen))}
+    return seen
 
 
-def _velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
+def velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
     """Of the positive alone, asked in a run whose x_t are exchanged for those seen."""
     found: list[Tensor] = []
     if first is not None:  # the run's own prompt is asked before, as a positive, and the way is the negative

@@ -40,7 +40,7 @@ PROBES = ["mass", "flow", "output", "influence", "sweep"]
 ROWS = 256  # of a T5 prompt
 TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [2], "redder": [8, 9]}
 NO_VEC, NO_TXT = vec(11), txt(12, 9)
-REFUSALS = {"batch of 2": "2 pictures"}
+REFUSALS = {"batch of 2": "2 pictures", "FluxKVCache": "Flux KV Cache"}
 
 
 def test_every_pair_is_declared():
@@ -56,13 +56,16 @@ def text(singles):
 
 @pytest.fixture(scope="module")
 def plain(flux, world, text):
-    """A neighbour's graph of the plain prompt, and its picture."""
+    """A neighbour's graph of the plain prompt, its picture, and each word's shares by hand."""
     made = {}
 
     def of(row):
         if row not in made:
             graph = NEIGHBOURS[row].place(world, Graph(flux, prompt(text), prompt(text)))
-            made[row] = graph, drawn(graph)
+            before = graph.positive[0][0].shape[1] - ROWS if row == "Concat (from)" else 0
+            at = None if TABLE[row]["mass"] == outcomes.TOLD else before + ROWS
+            words = [[before + place for place in rows] for rows in WORDS.values()]
+            made[row] = graph, drawn(graph), at and Shares(graph, at, words)
         return made[row]
 
     return of
@@ -73,7 +76,7 @@ def plain(flux, world, text):
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_heatmap(plain, text, row, measure):
-    graph, picture = plain(row)
+    graph, picture, expected = plain(row)
     ready, probe = Heatmap.execute(graph.model, text, ",".join(WORDS), measure).result
     out = drawn(replace(graph, model=ready))
     assert torch.equal(out, picture), "a probe never changes the picture"
@@ -83,8 +86,6 @@ def test_heatmap(plain, text, row, measure):
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
     masks, said = shown[1], json.loads(shown[3])
-    before = graph.positive[0][0].shape[1] - ROWS if row == "Concat (from)" else 0
-    expected = Shares(graph, before + ROWS, [[before + at for at in rows] for rows in WORDS.values()])
     # Whatever the measure, the shares are of the attention.
     assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
