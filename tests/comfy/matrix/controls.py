@@ -82,12 +82,12 @@ REGION = Truth(overs=(Over(rows(B), MASK[0], 2.0, 0.3),))
 NAG = Truth(overs=(Over(rows(AWAY), nag=(4.0, 1.5, 0.5)),))
 
 
-def region() -> Control:
-    return Control(prompt(Region.execute(A, B, MASK, 2.0, 0.3)[0]), prompt(), whole(REGION))
+def region(text=A) -> Control:
+    return Control(prompt(Region.execute(text, B, MASK, 2.0, 0.3)[0]), prompt(text), whole(REGION))
 
 
-def region_with_an_end() -> Control:
-    return Control(prompt(Region.execute(A, B, MASK, 2.0, 0.3, end=f"{END}")[0]), prompt(), until(END, REGION))
+def region_with_an_end(text=A) -> Control:
+    return Control(prompt(Region.execute(text, B, MASK, 2.0, 0.3, end=f"{END}")[0]), prompt(text), until(END, REGION))
 
 
 def region_everywhere() -> Control:
@@ -96,40 +96,52 @@ def region_everywhere() -> Control:
     return Control(prompt(made), prompt(), whole(Truth(overs=(Over(rows(B)),))), [prompt(B)] * STEPS)
 
 
-def nag() -> Control:
-    return Control(prompt(NegativeTxt.execute(A, AWAY, 4.0, 1.5, 0.5)[0]), prompt(), whole(NAG))
+def nag(text=A) -> Control:
+    return Control(prompt(NegativeTxt.execute(text, AWAY, 4.0, 1.5, 0.5)[0]), prompt(text), whole(NAG))
 
 
-def nag_with_an_end() -> Control:
-    return Control(prompt(NegativeTxt.execute(A, AWAY, 4.0, 1.5, 0.5, end=f"{END}")[0]), prompt(), until(END, NAG))
+def nag_with_an_end(text=A) -> Control:
+    made = NegativeTxt.execute(text, AWAY, 4.0, 1.5, 0.5, end=f"{END}")[0]
+    return Control(prompt(made), prompt(text), until(END, NAG))
 
 
-def route_clip() -> Control:
-    made = Route.execute(prompt(), prompt(A, CLIP_B), "0, 2", "none")[0]
-    return Control(made, prompt(), whole(Truth(vecs=((1.0, clip(CLIP_B)),), own=-1.0, blocks=(0, 2))))
+def route_clip(text=A) -> Control:
+    made = Route.execute(prompt(text), prompt(text, CLIP_B), "0, 2", "none")[0]
+    return Control(made, prompt(text), whole(Truth(vecs=((1.0, clip(CLIP_B)),), own=-1.0, blocks=(0, 2))))
 
 
-def route_t5() -> Control:
-    made = Route.execute(prompt(), prompt(B), "none", "0, 2")[0]
-    return Control(made, prompt(), whole(Truth(overs=(Over(rows(B), blocks=(0, 2)),))))
+def route_t5(text=A) -> Control:
+    made = Route.execute(prompt(text), prompt(B), "none", "0, 2")[0]
+    return Control(made, prompt(text), whole(Truth(overs=(Over(rows(B), blocks=(0, 2)),))))
 
 
-def clip_negative() -> Control:
-    made = prompt(A, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
-    return Control(made, prompt(), whole(Truth(vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])))
+def clip_negative(text=A) -> Control:
+    made = prompt(text, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
+    return Control(made, prompt(text), whole(Truth(vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])))
 
 
-def _schedule(marks: str) -> list:
-    return Schedule.execute({"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": A, "txt2": B}, f"1\n@{marks} 2",
+def several() -> Control:
+    """A weighted prompt with a region, a negative on each road, all at once."""
+    bias = torch.linspace(-1, 1, 9)
+    weighted = T5Text((replace(A.spans[0], bias=bias[None]),))
+    text = NegativeTxt.execute(Region.execute(weighted, B, MASK, 2.0, 0.3)[0], AWAY, 4.0, 1.5, 0.5)[0]
+    made = prompt(text, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
+    overs = *REGION.overs, *NAG.overs
+    truth = Truth(bias=bias, overs=overs, vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])
+    return Control(made, prompt(), whole(truth))
+
+
+def _schedule(marks: str, text=A) -> list:
+    return Schedule.execute({"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": text, "txt2": B}, f"1\n@{marks} 2",
                             f"1\n@{marks} 2")[0]
 
 
 SECOND = Truth(rows(B), clip(CLIP_B))
 
 
-def steps() -> Control:
-    played = [prompt()] * SWITCH + [prompt(B, CLIP_B)] * (STEPS - SWITCH)
-    return Control(_schedule(f"{SWITCH}"), prompt(), lambda step: SECOND if step >= SWITCH else None, played)
+def steps(text=A) -> Control:
+    played = [prompt(text)] * SWITCH + [prompt(B, CLIP_B)] * (STEPS - SWITCH)
+    return Control(_schedule(f"{SWITCH}", text), prompt(text), lambda step: SECOND if step >= SWITCH else None, played)
 
 
 def percent() -> Control:
@@ -170,6 +182,7 @@ CONTROLS: dict[str, Callable[[], Control]] = {
     "route clip": route_clip,
     "route t5": route_t5,
     "clip negative": clip_negative,
+    "several": several,
     "steps": steps,
     "percent": percent,
     "fade": fade,

@@ -26,8 +26,7 @@ def combine(world, positive):
 
 @on_positive("Combine, both controlled", beside=True)
 def combine_itself(world, positive):
-    weak = nodes.ConditioningSetAreaStrength().append(positive, 0.5)[0]
-    return nodes.ConditioningCombine().combine(positive, weak)[0]
+    return nodes.ConditioningCombine().combine(positive, hook(world, positive))[0]
 
 
 @on_positive("Concat (to)")

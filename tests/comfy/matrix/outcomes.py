@@ -26,56 +26,57 @@ CONTROLS = """
                             |  |  |  |  |  |  |  |  route clip
                             |  |  |  |  |  |  |  |  |  route t5
                             |  |  |  |  |  |  |  |  |  |  clip negative
-                            |  |  |  |  |  |  |  |  |  |  |  steps
-                            |  |  |  |  |  |  |  |  |  |  |  |  percent
-                            |  |  |  |  |  |  |  |  |  |  |  |  |  fade
-                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  part
-alone                       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Combine                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Combine, both controlled    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Concat (to)                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Concat (from)               =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
-Average (to)                ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  !  =  !  ~
-Average (from)              =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
-ZeroOut (negative)          =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Multiply                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetArea                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetAreaPercentage           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetArea, negative           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetMask                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetMask (bounds)            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetDefaultCombine           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetTimestepRange            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Redux, multiply             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Redux, attn_bias            =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ReferenceLatent             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ReferenceLatent twice       =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-FluxGuidance                =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-FluxDisableGuidance         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ControlNet (XLabs)          ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ControlNet (InstantX)       ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-two ControlNets, for a part ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-InpaintModelConditioning    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-hook LoRA                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-hook LoRA, keyframes        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-model LoRA                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-negative, cfg               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-BasicGuider                 =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-CFGGuider                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
-LazyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
-FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SkipLayerGuidanceDiT        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-odd size                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-MMDiT Sampler twice         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+                            |  |  |  |  |  |  |  |  |  |  |  several
+                            |  |  |  |  |  |  |  |  |  |  |  |  steps
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  percent
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  fade
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  |  part
+alone                       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Combine                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Combine, both controlled    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Concat (to)                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Concat (from)               =  =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
+Average (to)                ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  !  =  !  ~
+Average (from)              =  =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
+ZeroOut (negative)          =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Multiply                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetArea                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetAreaPercentage           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetArea, negative           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetMask                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetMask (bounds)            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetDefaultCombine           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetTimestepRange            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Redux, multiply             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Redux, attn_bias            =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ReferenceLatent             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ReferenceLatent twice       =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+FluxGuidance                =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+FluxDisableGuidance         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ControlNet (XLabs)          ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ControlNet (InstantX)       ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+two ControlNets, for a part ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+InpaintModelConditioning    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+hook LoRA                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+hook LoRA, keyframes        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+model LoRA                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+negative, cfg               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+BasicGuider                 =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+CFGGuider                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+LazyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SkipLayerGuidanceDiT        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+odd size                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+MMDiT Sampler twice         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 """
 
 

@@ -40,12 +40,17 @@ class Shares:
 
     `words` are the words' rows, among the first `length`. `masses` [words] are the means over all steps, blocks and
     pictures; `maps` [words, h, w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are
-    this prompt's.
+    this prompt's. With `truth` it is told as a control tells it, and read where it is not another one.
     """
 
-    def __init__(self, graph: Graph, length: int, words: Sequence[Sequence[int]]):
+    def __init__(self, graph: Graph, length: int, words: Sequence[Sequence[int]], truth=lambda step: None):
         self.words, self.prompt = words, graph.positive[0][0]
-        model = told(graph, length, lambda step: Truth(), lambda step, shares: self.now.append(shares))
+
+        def see(step: int, shares: Tensor) -> None:
+            if (truth(step) or Truth()).txt is None:
+                self.now.append(shares)
+
+        model = told(graph, length, lambda step: truth(step) or Truth(), see)
         self._begin()
         drawn(watched(replace(graph, model=model), WrappersMP.CALC_COND_BATCH, self._evaluate, self._begin))
         self.masses, self.maps = (torch.stack(each).mean(0) for each in (self.found, self.placed))
@@ -55,8 +60,9 @@ class Shares:
 
     def _evaluate(self, executor, model, conds, x, timestep, options):
         out = executor(model, conds, x, timestep, options)
-        if len(self.now) == len(BLOCKS):  # fewer where a node asks once more without some blocks
-            shares = torch.stack(self.now).mean(0)  # of all blocks
+        forwards, rest = divmod(len(self.now), len(BLOCKS))
+        if forwards and not rest:  # a node that asks once more without some blocks is not the picture
+            shares = torch.stack(self.now).unflatten(0, (forwards, -1)).mean(1).flatten(0, 1)  # of all blocks
             words = torch.stack([shares[..., list(rows)].sum(-1) for rows in self.words], 1)  # [B, words, tokens]
             self._place(words.unflatten(0, (-1, len(x))).mean(0), *self._part(conds, x, timestep))
         self.now = []

@@ -36,6 +36,18 @@ def plain(flux, world):
     return of
 
 
+# What samples as KSampler does in one run.
+SAME = {"alone", "BasicGuider", "MMDiT Sampler twice", "KSamplerAdvanced twice"}
+
+
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_every_neighbour_acts(plain, row):
+    """A neighbour that changes nothing would prove nothing."""
+    picture, without = plain(row), plain("alone")
+    changed = picture.shape != without.shape or relative(picture, without) > 1e-3
+    assert changed == (row not in SAME)
+
+
 def native_graphs(world, flux, neighbour, control) -> list[Graph]:
     """What native nodes alone would be given, step by step; one graph where that is one prompt."""
     played = [control.base] * STEPS if neighbour.rows_alone else control.played

@@ -12,6 +12,7 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.controls import CONTROLS
 from flux_duet.tests.comfy.matrix.dense import Truth, told
 from flux_duet.tests.comfy.matrix.graph import (
     CLIP_A,
@@ -25,6 +26,7 @@ from flux_duet.tests.comfy.matrix.graph import (
     Graph,
     chained,
     natively,
+    ours,
     prompt,
     relative,
     txt,
@@ -92,6 +94,22 @@ def test_heatmap(plain, text, row, measure):
         low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
         wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
         assert (masks[: len(WORDS)] - wide).abs().max() < 2e-3
+
+
+READ = ["region", "region, end", "nag", "nag, end", "route clip", "route t5", "clip negative", "steps"]
+
+
+@pytest.mark.parametrize("column", READ)
+def test_heatmap_of_a_controlled_prompt(flux, text, column):
+    """Among texts of its own, and where its timeline plays it."""
+    control = CONTROLS[column](text)
+    graph = Graph(flux, control.made, control.base)
+    model, probe = Heatmap.execute(flux, text, ",".join(WORDS)).result
+    out = ours(replace(graph, model=model))
+    assert torch.equal(out, ours(graph))
+    said = json.loads(ShowHeatmap.execute(probe, {"samples": out})[3])
+    expected = Shares(replace(graph, positive=control.base), ROWS, list(WORDS.values()), control.truth)
+    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
 
 
 # ---- Encoder Influence
