@@ -14,6 +14,8 @@ from flux_duet.nodes.encode.encoding import encode_t5
 from flux_duet.nodes.encode.text.lengths import COMFYUI
 from flux_duet.nodes.encode.text.weights import OFF
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
+from flux_duet.nodes.probe.words.ablation import without
+from flux_duet.nodes.probe.words.measuring import prompts
 from flux_duet.nodes.probe.words.nodes import Words
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
@@ -142,3 +144,13 @@ def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
     like = join(encode_clip_prompt(singles[0], "?", FIRST, False)[0], encode_t5(singles[1], "?", COMFYUI, OFF)[0], 1.0)
     like[0][1]["concat_latent_image"] = torch.ones(1, 16, 8, 8)
     Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple", "1", "night", like)
+
+
+@pytest.mark.parametrize("written, asked", [
+    ("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "CAF\u00c9"), ("don\u2019t", "don't")],
+    ids=["NFC", "NFD", "apostrophe"])
+def test_a_word_is_found_however_it_is_spelled(singles, written, asked):
+    clip, t5 = singles
+    _, of_t5 = prompts(clip, t5, "", f"a red {written} here", asked)
+    assert [word.text for word in of_t5.words] == [written]
+    assert without(of_t5.text, of_t5.words[0]) == "a red here"

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...encode.text.spans import Pieces
+from ..phrases import folded
 
-WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
+_LETTERS = r"(?:\w[\u0300-\u036f]*)+"  # with accents that are signs of their own (NFD)
+WORD = re.compile(f"{_LETTERS}(?:['\u2019-]{_LETTERS})*")
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,22 @@ def words(text: str, pieces: Pieces, read: int, chosen: str = "") -> list[Word]:
 
     A word that comes twice is two words. Raises ValueError where a chosen word is not in the text, or no word is left.
     """
-    wanted = [each.casefold() for each in re.split(r"[,\s]+", chosen) if each]
+    wanted = [folded(each) for each in re.split(r"[,\s]+", chosen) if each]
     found = []
     for match in WORD.finditer(text):
         tokens = tuple(
             at for at, (start, end) in enumerate(zip(pieces.starts[:read], pieces.ends[:read], strict=True))
             if start < match.end() and end > match.start() and text[start:end].strip()
         )  # fmt: skip
-        if tokens and (not wanted or match[0].casefold() in wanted):
+        if tokens and (not wanted or folded(match[0]) in wanted):
             found.append(Word(match[0], match.start(), match.end(), tokens))
     return found
 
 
 def check_chosen(chosen: str, *found: Sequence[Word]) -> None:
     """Raises ValueError for a chosen word that neither prompt has."""
-    known = {word.text.casefold() for each in found for word in each}
-    missing = [each for each in re.split(r"[,\s]+", chosen) if each and each.casefold() not in known]
+    known = {folded(word.text) for each in found for word in each}
+    missing = [each for each in re.split(r"[,\s]+", chosen) if each and folded(each) not in known]
     if missing:
         raise ValueError(
             f"Word Ablation: neither prompt has the word {missing[0]!r} among those that are read. Expected words as "
