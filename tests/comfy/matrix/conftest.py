@@ -13,14 +13,14 @@ from comfy.ldm.flux.controlnet import ControlNetFlux
 from comfy.ldm.flux.redux import ReduxImageEncoder
 
 from flux_duet.nano import layouts
-from flux_duet.tests.comfy.matrix.graph import CLIP_C, C, prompt, randn
-from flux_duet.tests.comfy.matrix.neighbours import World
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, SHAPE, C, prompt, randn
+from flux_duet.tests.comfy.matrix.registry import World
 
 
 @pytest.fixture(scope="session")
-def flux(tiny):
+def flux(save_models):
     with torch.inference_mode():
-        return comfy.sd.load_diffusion_model(str(tiny["flux"]))
+        return comfy.sd.load_diffusion_model(str(save_models(SHAPE)["flux"]))
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def world(tiny):
 
 def _fill():
     """FLUX.1 Fill's layout: 16 channels of noise, 16 of the picture, 64 of its mask's pixels, in patches of 2 x 2."""
-    weights = layouts.random_state_dicts()["flux"]
+    weights = layouts.random_state_dicts(SHAPE)["flux"]
     weights["img_in.weight"] = randn(30, 128, 96 * 4) / math.sqrt(96 * 4)
     return comfy.sd.load_diffusion_model_state_dict(weights)
 
@@ -42,7 +42,7 @@ def _fill():
 def _controlnet(**options) -> ControlNetFlux:
     net = ControlNetFlux(
         in_channels=16, out_channels=16, patch_size=2, vec_in_dim=64, context_in_dim=64, hidden_size=128, num_heads=1,
-        mlp_ratio=4.0, depth=2, depth_single_blocks=0, axes_dim=[16, 56, 56], theta=10000, qkv_bias=True,
+        mlp_ratio=4.0, depth=1, depth_single_blocks=0, axes_dim=[16, 56, 56], theta=10000, qkv_bias=True,
         guidance_embed=True, txt_ids_dims=[], operations=ops.disable_weight_init, **options)
     layouts._fill(net, torch.Generator().manual_seed(31))
     return net
@@ -57,7 +57,7 @@ def _xlabs():
 def _instantx():
     """Under diffusers' names, which is how InstantX's are told from XLabs'."""
     weights = dict(_controlnet(latent_input=True).state_dict())
-    names = comfy.utils.flux_to_diffusers({"depth": 2, "depth_single_blocks": 0, "hidden_size": 128}, output_prefix="")
+    names = comfy.utils.flux_to_diffusers({"depth": 1, "depth_single_blocks": 0, "hidden_size": 128}, output_prefix="")
     out = {}
     for theirs, ours in names.items():
         ours, *cut = ours if isinstance(ours, tuple) else (ours,)
@@ -81,5 +81,5 @@ def _style():
 
 def _lora() -> dict[str, torch.Tensor]:
     return {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
-            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
+            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.0.img_attn.proj", 128))
             for seed, side, shape in ((33, "lora_up", (128, 2)), (34, "lora_down", (2, width)))}

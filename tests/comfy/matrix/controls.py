@@ -13,10 +13,10 @@ from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import PartOfRun, Schedule
 from flux_duet.nodes.streams import T5Text
 from flux_duet.tests.comfy.matrix.dense import BLOCKS, Over, Truth
-from flux_duet.tests.comfy.matrix.graph import CLIP_A, CLIP_B, SIDE, A, B, prompt, txt
+from flux_duet.tests.comfy.matrix.graph import CLIP_A, CLIP_B, SIDE, STEPS, A, B, prompt, txt
 
 AWAY = txt(6, 7)
-SWITCH, END = 2, 2  # before this step
+SWITCH, END = 1, 2  # before this step
 MASK = torch.zeros(1, 4 * SIDE, 4 * SIDE)
 MASK[:, 4 * SIDE // 3 :, : 2 * SIDE] = 1.0
 
@@ -60,7 +60,7 @@ def weights() -> Control:
     bias[0, 3], bias[0, 6] = math.log(2), -math.inf
     text = T5Text((replace(A.spans[0], bias=bias),))
     native = T5Text((replace(A.spans[0], tensor=rows(A)[:, [0, 1, 2, 3, 3, 4, 5, 7, 8]]),))
-    return Control(prompt(text), prompt(), whole(Truth(bias=bias[0])), [prompt(native)] * 4)
+    return Control(prompt(text), prompt(), whole(Truth(bias=bias[0])), [prompt(native)] * STEPS)
 
 
 def join() -> Control:
@@ -75,87 +75,99 @@ def both() -> Control:
     bias = torch.tensor([1.0] * 9 + [2.0] * 13).log()
     native = T5Text((replace(A.spans[0], tensor=torch.cat([rows(A), rows(B), rows(B)], 1)),))
     return Control(prompt(made), prompt(replace(made, spans=(replace(made.spans[0], bias=None),))),
-                   whole(Truth(bias=bias)), [prompt(native)] * 4)
+                   whole(Truth(bias=bias)), [prompt(native)] * STEPS)
 
 
 REGION = Truth(overs=(Over(rows(B), MASK[0], 2.0, 0.3),))
 NAG = Truth(overs=(Over(rows(AWAY), nag=(4.0, 1.5, 0.5)),))
 
 
-def region() -> Control:
-    return Control(prompt(Region.execute(A, B, MASK, 2.0, 0.3)[0]), prompt(), whole(REGION))
+def region(text=A) -> Control:
+    return Control(prompt(Region.execute(text, B, MASK, 2.0, 0.3)[0]), prompt(text), whole(REGION))
 
 
-def region_with_an_end() -> Control:
-    return Control(prompt(Region.execute(A, B, MASK, 2.0, 0.3, end=f"{END}")[0]), prompt(), until(END, REGION))
+def region_with_an_end(text=A) -> Control:
+    return Control(prompt(Region.execute(text, B, MASK, 2.0, 0.3, end=f"{END}")[0]), prompt(text), until(END, REGION))
 
 
 def region_everywhere() -> Control:
     """By the mechanism itself, block by block: the region's prompt under the same neighbour."""
-    made = Region.execute(A, B, torch.ones(1, 8, 8), base_ratio=0.0, blocks="0-4")[0]
-    return Control(prompt(made), prompt(), whole(Truth(overs=(Over(rows(B)),))), [prompt(B)] * 4)
+    made = Region.execute(A, B, torch.ones(1, 8, 8), base_ratio=0.0, blocks="0-2")[0]
+    return Control(prompt(made), prompt(), whole(Truth(overs=(Over(rows(B)),))), [prompt(B)] * STEPS)
 
 
-def nag() -> Control:
-    return Control(prompt(NegativeTxt.execute(A, AWAY, 4.0, 1.5, 0.5)[0]), prompt(), whole(NAG))
+def nag(text=A) -> Control:
+    return Control(prompt(NegativeTxt.execute(text, AWAY, 4.0, 1.5, 0.5)[0]), prompt(text), whole(NAG))
 
 
-def nag_with_an_end() -> Control:
-    return Control(prompt(NegativeTxt.execute(A, AWAY, 4.0, 1.5, 0.5, end=f"{END}")[0]), prompt(), until(END, NAG))
+def nag_with_an_end(text=A) -> Control:
+    made = NegativeTxt.execute(text, AWAY, 4.0, 1.5, 0.5, end=f"{END}")[0]
+    return Control(prompt(made), prompt(text), until(END, NAG))
 
 
-def route_clip() -> Control:
-    made = Route.execute(prompt(), prompt(A, CLIP_B), "1, 3", "none")[0]
-    return Control(made, prompt(), whole(Truth(vecs=((1.0, clip(CLIP_B)),), own=-1.0, blocks=(1, 3))))
+def route_clip(text=A) -> Control:
+    made = Route.execute(prompt(text), prompt(text, CLIP_B), "0, 2", "none")[0]
+    return Control(made, prompt(text), whole(Truth(vecs=((1.0, clip(CLIP_B)),), own=-1.0, blocks=(0, 2))))
 
 
-def route_t5() -> Control:
-    made = Route.execute(prompt(), prompt(B), "none", "1, 3")[0]
-    return Control(made, prompt(), whole(Truth(overs=(Over(rows(B), blocks=(1, 3)),))))
+def route_t5(text=A) -> Control:
+    made = Route.execute(prompt(text), prompt(B), "none", "0, 2")[0]
+    return Control(made, prompt(text), whole(Truth(overs=(Over(rows(B), blocks=(0, 2)),))))
 
 
-def clip_negative() -> Control:
-    made = prompt(A, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
-    return Control(made, prompt(), whole(Truth(vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])))
+def clip_negative(text=A) -> Control:
+    made = prompt(text, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
+    return Control(made, prompt(text), whole(Truth(vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])))
 
 
-def _schedule(marks: str) -> list:
-    return Schedule.execute({"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": A, "txt2": B}, f"1\n@{marks} 2",
+def several() -> Control:
+    """A weighted prompt with a region, a negative on each road, all at once."""
+    bias = torch.linspace(-1, 1, 9)
+    weighted = T5Text((replace(A.spans[0], bias=bias[None]),))
+    text = NegativeTxt.execute(Region.execute(weighted, B, MASK, 2.0, 0.3)[0], AWAY, 4.0, 1.5, 0.5)[0]
+    made = prompt(text, ClipNegative.execute(CLIP_A, CLIP_B, 2.0, blocks="1-")[0])
+    overs = *REGION.overs, *NAG.overs
+    truth = Truth(bias=bias, overs=overs, vecs=((-2.0, clip(CLIP_B)),), own=2.0, blocks=BLOCKS[1:])
+    return Control(made, prompt(), whole(truth))
+
+
+def _schedule(marks: str, text=A) -> list:
+    return Schedule.execute({"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": text, "txt2": B}, f"1\n@{marks} 2",
                             f"1\n@{marks} 2")[0]
 
 
 SECOND = Truth(rows(B), clip(CLIP_B))
 
 
-def steps() -> Control:
-    played = [prompt()] * SWITCH + [prompt(B, CLIP_B)] * 2
-    return Control(_schedule(f"{SWITCH}"), prompt(), lambda step: SECOND if step >= SWITCH else None, played)
+def steps(text=A) -> Control:
+    played = [prompt(text)] * SWITCH + [prompt(B, CLIP_B)] * (STEPS - SWITCH)
+    return Control(_schedule(f"{SWITCH}", text), prompt(text), lambda step: SECOND if step >= SWITCH else None, played)
 
 
 def percent() -> Control:
-    """40 % of time is before step 2 of 4, whatever the model's shift."""
-    return replace(steps(), made=_schedule("40%"), in_ranges=True)
+    """25 % of time is before step 1 of 3, whatever the model's shift."""
+    return replace(steps(), made=_schedule("25%"), in_ranges=True)
 
 
 def fade() -> Control:
     def truth(step: int) -> Truth | None:
-        share = (0.0, 1 / 3, 2 / 3, 1.0)[step]
-        if step in (0, 3):
-            return SECOND if step else None
+        share = (0.0, 1 / 3, 2 / 3)[step]
+        if not step:
+            return None
         bias = torch.tensor([1 - share] * 9 + [share] * 13).log()
         return Truth(torch.cat([rows(A), rows(B)], 1), torch.lerp(clip(CLIP_A), clip(CLIP_B), share), bias)
 
     def blend(share: float) -> list:
         return prompt(BlendTxt.execute(A, "join", share, B)[0], BlendVec.execute(CLIP_A, "lerp", share, CLIP_B)[0])
 
-    played = [prompt(), blend(1 / 3), blend(2 / 3), prompt(B, CLIP_B)]
+    played = [prompt(), blend(1 / 3), blend(2 / 3)]
     return Control(_schedule("1..3"), prompt(), truth, played)
 
 
 def part() -> Control:
-    """A prompt that joins in at steps 1 and 2, beside one that lasts."""
+    """A prompt that joins in at step 1, beside one that lasts."""
     guest = prompt(B, CLIP_B)
-    return Control([*prompt(), *PartOfRun.execute(guest, "1", "3")[0]], [*prompt(), *guest], guest=(1, 2))
+    return Control([*prompt(), *PartOfRun.execute(guest, "1", "2")[0]], [*prompt(), *guest], guest=(1,))
 
 
 CONTROLS: dict[str, Callable[[], Control]] = {
@@ -170,6 +182,7 @@ CONTROLS: dict[str, Callable[[], Control]] = {
     "route clip": route_clip,
     "route t5": route_t5,
     "clip negative": clip_negative,
+    "several": several,
     "steps": steps,
     "percent": percent,
     "fade": fade,

@@ -17,9 +17,9 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from flux_duet.tests.comfy.matrix.graph import SIDE, Graph
+from flux_duet.tests.comfy.matrix.graph import SHAPE, Graph
 
-DEPTH = 2, 3  # double and single blocks of the tiny model
+DEPTH = SHAPE.double, SHAPE.single
 BLOCKS = range(sum(DEPTH))
 
 
@@ -71,6 +71,7 @@ def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: 
     the picture has of that prompt's rows in each block.
     """
     (rows, entry), *_ = graph.positive
+    whole = tuple(graph.latent["samples"].shape[2:])
     model = graph.model.clone()
 
     def forward(executor, x, timestep, context, y=None, guidance=None, ref_latents=None, control=None,
@@ -89,7 +90,7 @@ def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: 
                 if is_it:
                     area = entry.get("area")
                     tell = None if seen is None else partial(seen, _step(options))
-                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, x), tell)
+                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, whole), tell)
                     out[part] = executor(transformer_options=forward.options(options), **picked)
                 else:
                     out[part] = executor(transformer_options=options, **picked)
@@ -116,20 +117,21 @@ def _rows(value, part: Tensor):
     return [_rows(each, part) for each in value] if isinstance(value, list) else value
 
 
-def _crop(area, x: Tensor) -> tuple[int, int] | None:
-    """Where a prompt's area begins, in latent pixels."""
-    if area is None or (area[0] == "percentage" and area[1:3] == (1.0, 1.0)):
-        return None
-    if area[0] == "percentage":
-        return tuple(round(share * SIDE) for share in area[3:5])
-    return area[2:4]
+def _crop(area, whole: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(height and width of the picture's tokens, row and column where a prompt's area begins among them)."""
+    top = left = 0  # the area of a mask's bounds begins there too
+    if area is not None and area[0] == "percentage":
+        top, left = (round(share * side) for share, side in zip(area[3:5], whole, strict=True))
+    elif area is not None:
+        top, left = area[2:4]
+    return *(-(-side // 2) for side in whole), top // 2, left // 2
 
 
 
 class _Forward:
     """One forward of the prompt's rows alone."""
 
-    def __init__(self, flux, truth: Truth, given: dict, length: int, crop: tuple[int, int] | None, seen=None):
+    def __init__(self, flux, truth: Truth, given: dict, length: int, crop: tuple[int, int, int, int], seen=None):
         self.flux, self.truth, self.crop, self.seen = flux, truth, crop, seen
         self.height, self.width = (-(-side // 2) for side in given["x"].shape[2:])
         base = given["context"]
@@ -154,17 +156,20 @@ class _Forward:
     def options(self, options: dict) -> dict:
         options = {**options, "optimized_attention_override": self.attend}
         if self.truth.blocks:
-            options["patches_replace"] = {"dit": dict(self._moved_vec(block) for block in self.truth.blocks)}
+            before = options.get("patches_replace", {}).get("dit", {})
+            moved = dict(self._moved_vec(block, before) for block in self.truth.blocks)
+            options["patches_replace"] = {"dit": {**before, **moved}}
         return options
 
-    def _moved_vec(self, block: int):
+    def _moved_vec(self, block: int, before: dict):
         vector_in = self.flux.vector_in
         delta = sum(weight * vector_in(vec.to(self.y)) for weight, vec in self.truth.vecs)
         delta = delta + self.truth.own * vector_in(self.y)
         kind = ("double_block", block) if block < DEPTH[0] else ("single_block", block - DEPTH[0])
 
         def patch(args, extra):
-            return extra["original_block"]({**args, "vec": args["vec"] + delta[:1]})
+            args = {**args, "vec": args["vec"] + delta[:1]}
+            return before[kind](args, extra) if kind in before else extra["original_block"](args)
 
         return kind, patch
 
@@ -216,8 +221,8 @@ class _Forward:
     def _share(self, mask: Tensor | None) -> Tensor:
         if mask is None:
             return torch.ones(self.height * self.width)
-        whole = interpolate(mask[None, None], (SIDE // 2,) * 2, mode="area")[0, 0]
-        top, left = (0, 0) if self.crop is None else (each // 2 for each in self.crop)
+        height, width, top, left = self.crop
+        whole = interpolate(mask[None, None], (height, width), mode="area")[0, 0]
         return whole[top : top + self.height, left : left + self.width].flatten()
 
 

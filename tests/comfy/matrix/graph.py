@@ -11,12 +11,14 @@ from comfy_extras import nodes_custom_sampler as custom
 from torch import Tensor
 
 import nodes
+from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.condition.controls import asked_for
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-STEPS, SEED, SIDE = 4, 5, 12
+STEPS, SEED, SIDE = 3, 5, 12
+SHAPE = Shape(double=1, single=2)  # what one evaluation costs is its number of blocks
 LATENT = {"samples": torch.zeros(1, 16, SIDE, SIDE)}
 MOST = 10_000  # KSamplerAdvanced's number for "to the end"
 

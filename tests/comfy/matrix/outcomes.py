@@ -26,49 +26,57 @@ CONTROLS = """
                             |  |  |  |  |  |  |  |  route clip
                             |  |  |  |  |  |  |  |  |  route t5
                             |  |  |  |  |  |  |  |  |  |  clip negative
-                            |  |  |  |  |  |  |  |  |  |  |  steps
-                            |  |  |  |  |  |  |  |  |  |  |  |  percent
-                            |  |  |  |  |  |  |  |  |  |  |  |  |  fade
-                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  part
-alone                       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Combine                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Concat (to)                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Concat (from)               =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
-Average (to)                ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  !  =  !  ~
-Average (from)              =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
-ZeroOut (negative)          =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Multiply                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetArea                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetAreaPercentage           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetMask                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetMask (bounds)            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-SetTimestepRange            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Redux, multiply             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-Redux, attn_bias            =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ReferenceLatent             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ReferenceLatent twice       =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-FluxGuidance                =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-FluxDisableGuidance         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ControlNet (XLabs)          ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-ControlNet (InstantX)       ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
-InpaintModelConditioning    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-hook LoRA                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-hook LoRA, keyframes        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-model LoRA                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-negative, cfg               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-BasicGuider                 =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-CFGGuider                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
-FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
-MMDiT Sampler twice         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  =  =  =  ~
-KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+                            |  |  |  |  |  |  |  |  |  |  |  several
+                            |  |  |  |  |  |  |  |  |  |  |  |  steps
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  percent
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  fade
+                            |  |  |  |  |  |  |  |  |  |  |  |  |  |  |  part
+alone                       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Combine                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Combine, both controlled    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Concat (to)                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Concat (from)               =  =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
+Average (to)                ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  !  =  !  ~
+Average (from)              =  =  =  =  =  =  =  =  =  =  =  =  =  =  =  =
+ZeroOut (negative)          =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Multiply                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetArea                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetAreaPercentage           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetArea, negative           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetMask                     =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetMask (bounds)            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetDefaultCombine           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SetTimestepRange            =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Redux, multiply             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+Redux, attn_bias            =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ReferenceLatent             =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ReferenceLatent twice       =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+FluxGuidance                =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+FluxDisableGuidance         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ControlNet (XLabs)          ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+ControlNet (InstantX)       ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+two ControlNets, for a part ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+InpaintModelConditioning    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+hook LoRA                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+hook LoRA, keyframes        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+model LoRA                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+negative, cfg               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+BasicGuider                 =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+CFGGuider                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+DualCFGGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+DualCFGGuider, nested       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+PerpNegGuider               =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+EasyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+LazyCache                   =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
+FluxKVCache                 =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+ModelSamplingFlux           =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+SkipLayerGuidanceDiT        =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+odd size                    =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+batch of 2                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+noise mask                  =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+DifferentialDiffusion       =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~  ~
+MMDiT Sampler twice         =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  =  =  =  ~
+KSamplerAdvanced twice      =  ~  =  ~  =  ~  ~  ~  ~  ~  ~  ~  ~  =  ~  ~
 """
 
 
@@ -80,6 +88,7 @@ PROBES = """
                             |  |  |  |  sweep
 alone                       =  =  =  =  =
 Combine                     =  =  =  =  =
+Combine, both controlled    =  =  =  =  =
 Concat (to)                 =  =  =  =  =
 Concat (from)               =  =  =  =  =
 Average (to)                ?  ?  ?  ?  =
@@ -88,8 +97,10 @@ ZeroOut (negative)          =  =  =  =  -
 Multiply                    ?  ?  ?  ?  =
 SetArea                     =  =  =  =  =
 SetAreaPercentage           =  =  =  =  =
+SetArea, negative           =  =  =  =  -
 SetMask                     =  =  =  =  =
 SetMask (bounds)            =  =  =  =  =
+SetDefaultCombine           =  =  =  =  =
 SetTimestepRange            =  =  =  =  =
 Redux, multiply             =  =  =  =  =
 Redux, attn_bias            =  =  =  =  =
@@ -99,6 +110,7 @@ FluxGuidance                =  =  =  =  =
 FluxDisableGuidance         =  =  =  =  =
 ControlNet (XLabs)          =  =  =  =  =
 ControlNet (InstantX)       =  =  =  =  =
+two ControlNets, for a part =  =  =  =  =
 InpaintModelConditioning    =  =  =  =  ~
 hook LoRA                   =  =  =  =  =
 hook LoRA, keyframes        =  =  =  =  ~
@@ -110,13 +122,68 @@ DualCFGGuider               =  =  =  =  -
 DualCFGGuider, nested       =  =  =  =  -
 PerpNegGuider               =  =  =  =  -
 EasyCache                   =  =  =  =  -
-FluxKVCache                 =  =  =  =  ~
+LazyCache                   =  =  =  =  -
+FluxKVCache                 =  =  =  =  !
 ModelSamplingFlux           =  =  =  =  =
+SkipLayerGuidanceDiT        =  =  =  =  -
+odd size                    =  =  =  =  =
 batch of 2                  =  =  =  =  !
 noise mask                  =  =  =  =  ~
 DifferentialDiffusion       =  =  =  =  ~
 MMDiT Sampler twice         =  =  =  =  -
 KSamplerAdvanced twice      =  =  =  =  -
+"""
+
+
+GRIDS = """
+                            grid
+                            |  words
+alone                       =  =
+Combine                     -  -
+Combine, both controlled    -  -
+Concat (to)                 -  -
+Concat (from)               -  -
+Average (to)                -  -
+Average (from)              -  -
+ZeroOut (negative)          -  -
+Multiply                    -  -
+SetArea                     -  -
+SetAreaPercentage           -  -
+SetArea, negative           -  -
+SetMask                     -  -
+SetMask (bounds)            -  -
+SetDefaultCombine           -  -
+SetTimestepRange            -  -
+Redux, multiply             -  -
+Redux, attn_bias            -  -
+ReferenceLatent             =  =
+ReferenceLatent twice       =  =
+FluxGuidance                -  -
+FluxDisableGuidance         -  -
+ControlNet (XLabs)          =  =
+ControlNet (InstantX)       =  =
+two ControlNets, for a part =  =
+InpaintModelConditioning    =  =
+hook LoRA                   =  =
+hook LoRA, keyframes        =  =
+model LoRA                  =  =
+negative, cfg               -  -
+BasicGuider                 -  -
+CFGGuider                   -  -
+DualCFGGuider               -  -
+DualCFGGuider, nested       -  -
+PerpNegGuider               -  -
+EasyCache                   =  =
+LazyCache                   =  =
+FluxKVCache                 =  =
+ModelSamplingFlux           =  =
+SkipLayerGuidanceDiT        -  -
+odd size                    =  =
+batch of 2                  !  =
+noise mask                  =  =
+DifferentialDiffusion       =  =
+MMDiT Sampler twice         -  -
+KSamplerAdvanced twice      -  -
 """
 
 
@@ -151,4 +218,4 @@ def markdown(*tables: dict[str, dict[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(table(CONTROLS), table(PROBES)))
+    print(markdown(table(CONTROLS), table(PROBES), table(GRIDS)))

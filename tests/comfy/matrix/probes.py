@@ -38,13 +38,19 @@ def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda
 class Shares:
     """What the picture has of each word of the positive's first prompt, in the last run.
 
-    `words` are the words' rows. `masses` [words] are the means over all steps, blocks and pictures; `maps` [words, h,
-    w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are this prompt's.
+    `words` are the words' rows, among the first `length`. `masses` [words] are the means over all steps, blocks and
+    pictures; `maps` [words, h, w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are
+    this prompt's. With `truth` it is told as a control tells it, and read where it is not another one.
     """
 
-    def __init__(self, graph: Graph, words: Sequence[Sequence[int]]):
+    def __init__(self, graph: Graph, length: int, words: Sequence[Sequence[int]], truth=lambda step: None):
         self.words, self.prompt = words, graph.positive[0][0]
-        model = told(graph, self.prompt.shape[1], lambda step: Truth(), lambda step, shares: self.now.append(shares))
+
+        def see(step: int, shares: Tensor) -> None:
+            if (truth(step) or Truth()).txt is None:
+                self.now.append(shares)
+
+        model = told(graph, length, lambda step: truth(step) or Truth(), see)
         self._begin()
         drawn(watched(replace(graph, model=model), WrappersMP.CALC_COND_BATCH, self._evaluate, self._begin))
         self.masses, self.maps = (torch.stack(each).mean(0) for each in (self.found, self.placed))
@@ -54,12 +60,12 @@ class Shares:
 
     def _evaluate(self, executor, model, conds, x, timestep, options):
         out = executor(model, conds, x, timestep, options)
-        if self.now:
-            assert len(self.now) == len(BLOCKS), "each block once"
-            shares = torch.stack(self.now).mean(0)  # of all blocks
+        forwards, rest = divmod(len(self.now), len(BLOCKS))
+        if forwards and not rest:  # a node that asks once more without some blocks is not the picture
+            shares = torch.stack(self.now).unflatten(0, (forwards, -1)).mean(1).flatten(0, 1)  # of all blocks
             words = torch.stack([shares[..., list(rows)].sum(-1) for rows in self.words], 1)  # [B, words, tokens]
-            self._place(words, *self._part(conds, x, timestep))
-            self.now = []
+            self._place(words.unflatten(0, (-1, len(x))).mean(0), *self._part(conds, x, timestep))
+        self.now = []
         return out
 
     def _part(self, conds, x: Tensor, timestep: Tensor) -> tuple[Tensor, tuple]:
@@ -67,9 +73,15 @@ class Shares:
         for cond in filter(None, conds):
             places = [comfy.samplers.get_area_and_mult(entry, x, timestep) for entry in cond]
             weights = [self._spread(each, x) for each in places]
-            for place, weight in zip(places, weights, strict=True):
-                if place is not None and self._says(place.conditioning["c_crossattn"].cond):
-                    return weight / sum(weights), tuple(place.area or (*x.shape[2:], 0, 0))
+            for number, entry in enumerate(cond):
+                if "default" in entry:  # what others leave
+                    others = sum(weight for at, weight in enumerate(weights) if at != number)
+                    weights[number] = (1 - others).clamp_min(0)
+            own = [place is not None and self._says(place.conditioning["c_crossattn"].cond) for place in places]
+            if any(own):
+                area = places[own.index(True)].area
+                part = sum(weight for weight, is_own in zip(weights, own, strict=True) if is_own)
+                return part / sum(weights), tuple(area or (*x.shape[2:], 0, 0))
         raise AssertionError("the prompt is in none of the evaluation's")
 
     def _says(self, rows: Tensor) -> bool:
@@ -84,12 +96,17 @@ class Shares:
 
     def _place(self, words: Tensor, weight: Tensor, area: tuple) -> None:
         height, width, top, left = area
-        tokens = avg_pool2d(weight[None, None, top : top + height, left : left + width], 2).flatten()
+        tokens = pooled(weight[None, top : top + height, left : left + width]).flatten()
         self.found.append((words * tokens / tokens.sum()).sum(-1).mean(0))
-        wide = words[0].unflatten(-1, (height // 2, width // 2)).repeat_interleave(2, 1).repeat_interleave(2, 2)
+        wide = words[0].unflatten(-1, (-(-height // 2), -(-width // 2))).repeat_interleave(2, 1).repeat_interleave(2, 2)
         whole = torch.zeros(len(wide), *weight.shape)
-        whole[:, top : top + height, left : left + width] = wide
-        self.placed.append(avg_pool2d(whole * weight, 2))
+        whole[:, top : top + height, left : left + width] = wide[:, :height, :width]
+        self.placed.append(pooled(whole * weight))
+
+
+def pooled(pixels: Tensor) -> Tensor:
+    """[C, H, W] by tokens of 2 x 2, of which those at the edge may have fewer."""
+    return avg_pool2d(pixels, 2, ceil_mode=True, count_include_pad=False)
 
 
 # ---- velocities
@@ -99,19 +116,26 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
 
     With `keeps`, what the run's first forward leaves behind is there for the ways too.
     """
+    seen = seen_by(run)
+    first = ways["v11"] if keeps else None
+    found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
+    return {step: _numbers(**{way: each[step] for way, each in found.items()}) for step in range(len(seen))}
+
+
+def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
+    """(x_t, sigma) of each step of the last sampler's run."""
     seen: list[tuple[Tensor, Tensor]] = []
 
     def keep(executor, model, conds, x, timestep, options):
-        seen.append((x.clone(), timestep.clone()))
+        if not any(torch.equal(timestep, at) for _, at in seen):  # not what a node asks once more
+            seen.append((x.clone(), timestep.clone()))
         return executor(model, conds, x, timestep, options)
 
     drawn(watched(run, WrappersMP.CALC_COND_BATCH, keep, seen.clear))
-    first = ways["v11"] if keeps else None
-    velocities = {way: _velocities(graph, seen, first) for way, graph in ways.items()}
-    return {step: _numbers(**{way: each[step] for way, each in velocities.items()}) for step in range(len(seen))}
+    return seen
 
 
-def _velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
+def velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
     """Of the positive alone, asked in a run whose x_t are exchanged for those seen."""
     found: list[Tensor] = []
     if first is not None:  # the run's own prompt is asked before, as a positive, and the way is the negative

@@ -8,7 +8,7 @@ from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
 from flux_duet.tests.comfy.matrix.dense import told, withheld
 from flux_duet.tests.comfy.matrix.graph import STEPS, Graph, chained, natively, ours, prompt, relative
-from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
+from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -36,10 +36,22 @@ def plain(flux, world):
     return of
 
 
+# What samples as KSampler does in one run.
+SAME = {"alone", "BasicGuider", "MMDiT Sampler twice", "KSamplerAdvanced twice"}
+
+
+@pytest.mark.parametrize("row", NEIGHBOURS)
+def test_every_neighbour_acts(plain, row):
+    """A neighbour that changes nothing would prove nothing."""
+    picture, without = plain(row), plain("alone")
+    changed = picture.shape != without.shape or relative(picture, without) > 1e-3
+    assert changed == (row not in SAME)
+
+
 def native_graphs(world, flux, neighbour, control) -> list[Graph]:
     """What native nodes alone would be given, step by step; one graph where that is one prompt."""
     played = [control.base] * STEPS if neighbour.rows_alone else control.played
-    if control.in_ranges and neighbour.caches:
+    if control.in_ranges and neighbour.tells_apart:
         played = [control.made] * STEPS
     graphs = {}
     for each in played:

@@ -12,6 +12,7 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.tests.comfy.matrix import outcomes
+from flux_duet.tests.comfy.matrix.controls import CONTROLS
 from flux_duet.tests.comfy.matrix.dense import Truth, told
 from flux_duet.tests.comfy.matrix.graph import (
     CLIP_A,
@@ -25,21 +26,23 @@ from flux_duet.tests.comfy.matrix.graph import (
     Graph,
     chained,
     natively,
+    ours,
     prompt,
     relative,
     txt,
     vec,
 )
-from flux_duet.tests.comfy.matrix.neighbours import NEIGHBOURS
 from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
+from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 TABLE = outcomes.table(outcomes.PROBES)
 PROBES = ["mass", "flow", "output", "influence", "sweep"]
+ROWS = 256  # of a T5 prompt
 TEXT, WORDS = "a red circle, and a redder ring at night", {"red": [2], "redder": [8, 9]}
 NO_VEC, NO_TXT = vec(11), txt(12, 9)
-REFUSALS = {"batch of 2": "2 pictures"}
+REFUSALS = {"batch of 2": "2 pictures", "FluxKVCache": "Flux KV Cache"}
 
 
 def test_every_pair_is_declared():
@@ -55,13 +58,16 @@ def text(singles):
 
 @pytest.fixture(scope="module")
 def plain(flux, world, text):
-    """A neighbour's graph of the plain prompt, and its picture."""
+    """A neighbour's graph of the plain prompt, its picture, and each word's shares by hand."""
     made = {}
 
     def of(row):
         if row not in made:
             graph = NEIGHBOURS[row].place(world, Graph(flux, prompt(text), prompt(text)))
-            made[row] = graph, drawn(graph)
+            before = graph.positive[0][0].shape[1] - ROWS if row == "Concat (from)" else 0
+            at = None if TABLE[row]["mass"] == outcomes.TOLD else before + ROWS
+            words = [[before + place for place in rows] for rows in WORDS.values()]
+            made[row] = graph, drawn(graph), at and Shares(graph, at, words)
         return made[row]
 
     return of
@@ -72,7 +78,7 @@ def plain(flux, world, text):
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_heatmap(plain, text, row, measure):
-    graph, picture = plain(row)
+    graph, picture, expected = plain(row)
     ready, probe = Heatmap.execute(graph.model, text, ",".join(WORDS), measure).result
     out = drawn(replace(graph, model=ready))
     assert torch.equal(out, picture), "a probe never changes the picture"
@@ -82,14 +88,28 @@ def test_heatmap(plain, text, row, measure):
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
     masks, said = shown[1], json.loads(shown[3])
-    before = graph.positive[0][0].shape[1] - 256 if row == "Concat (from)" else 0
-    expected = Shares(graph, [[before + at for at in rows] for rows in WORDS.values()])
     # Whatever the measure, the shares are of the attention.
     assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
         low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
         wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
         assert (masks[: len(WORDS)] - wide).abs().max() < 2e-3
+
+
+READ = ["region", "region, end", "nag", "nag, end", "route clip", "route t5", "clip negative", "steps"]
+
+
+@pytest.mark.parametrize("column", READ)
+def test_heatmap_of_a_controlled_prompt(flux, text, column):
+    """Among texts of its own, and where its timeline plays it."""
+    control = CONTROLS[column](text)
+    graph = Graph(flux, control.made, control.base)
+    model, probe = Heatmap.execute(flux, text, ",".join(WORDS)).result
+    out = ours(replace(graph, model=model))
+    assert torch.equal(out, ours(graph))
+    said = json.loads(ShowHeatmap.execute(probe, {"samples": out})[3])
+    expected = Shares(replace(graph, positive=control.base), ROWS, list(WORDS.values()), control.truth)
+    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
 
 
 # ---- Encoder Influence

@@ -1,0 +1,85 @@
+"""What a neighbour is, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import comfy.hooks
+import torch
+from comfy_extras import nodes_hooks
+from torch import Tensor
+
+from flux_duet.tests.comfy.matrix.graph import SIDE, Graph, randn
+
+SPLIT = 1  # the step at which a second sampler goes on
+HALF = torch.zeros(1, 8 * SIDE, 8 * SIDE)
+HALF[..., : 4 * SIDE] = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What neighbours need beside the graph: models, pictures, and `other`, the prompt that they bring along."""
+
+    fill: Any
+    vae: Any
+    xlabs: Any
+    instantx: Any
+    style: Any
+    lora: dict[str, Tensor]
+    hooks: comfy.hooks.HookGroup
+    other: list
+
+    @cached_property
+    def keyframed(self) -> comfy.hooks.HookGroup:
+        """The LoRA at a fifth, and whole from the middle of time on."""
+        frames = None
+        for strength, start in ((0.2, 0.0), (1.0, 0.5)):
+            frames = nodes_hooks.CreateHookKeyframe().create_hook_keyframe(strength, start, frames)[0]
+        return nodes_hooks.SetHookKeyframes().set_hook_keyframes(self.hooks, frames)[0]
+
+    @property
+    def picture(self) -> Tensor:
+        return randn(20, 1, 8 * SIDE, 8 * SIDE, 3).sigmoid()
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """`scale` is what becomes of all of a prompt's rows and vectors, those of a control's own texts too.
+
+    `rows_alone` is for a node that takes a prompt's rows and leaves all else behind: the base prompt's, as natively.
+    `tells_apart` two prompts one after the other from one that changes. `caches` a step's velocity, `keeps` what the
+    run's first forward has made of references. `beside` is one whose own prompt is an entry of its own.
+    """
+
+    place: Callable[[World, Graph], Graph]
+    scale: float = 1.0
+    rows_alone: bool = False
+    tells_apart: bool = False
+    caches: bool = False
+    keeps: bool = False
+    beside: bool = False
+
+
+NEIGHBOURS: dict[str, Neighbour] = {}
+
+
+def neighbour(name: str, **what):
+    def keep(place):
+        NEIGHBOURS[name] = Neighbour(place, **what)
+        return place
+
+    return keep
+
+
+def on_positive(name: str, **what):
+    """A neighbour that takes a CONDITIONING and gives one."""
+
+    def keep(act: Callable[[World, list], list]):
+        NEIGHBOURS[name] = Neighbour(
+            lambda world, graph: replace(graph, positive=act(world, graph.positive)), **what)
+        return act
+
+    return keep
