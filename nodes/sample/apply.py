@@ -30,6 +30,7 @@ from .family import require_flux1
 from .modulation import Shifts
 from .step_notes import step_notes
 
+REACHED = "flux_duet_reached"  # among the transformer_options of an evaluation in which controls are carried out
 OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
 TXT, VEC, MASK = "c_crossattn", "y", attn_masks.MASK  # ComfyUI's names for what Flux is given
 
@@ -78,6 +79,13 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 # ---- at a moment of the run
 
 
+class Reached:
+    """Whether a forward of an evaluation has come to the wrapper that carries controls out."""
+
+    def __init__(self):
+        self.yes = False
+
+
 def _settle(first_step: int, executor, model, conds, x_in, timestep, model_options):
     """Around the evaluation of all prompts: each becomes what it is at this moment."""
     if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
@@ -92,8 +100,20 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     ]
     resting = [number for number, cond in enumerate(conds) if cond and not settled[number]]
     wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
-    out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": _innermost(options)})
+    reached = Reached()
+    options = {**_innermost(options), REACHED: reached}
+    out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": options})
+    if not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
+        raise ValueError(_NOT_REACHED.format(type(model.diffusion_model).__name__))
     return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
+
+
+_NOT_REACHED = (
+    "This CONDITIONING has controls, and they were not carried out: the model's forward (of {}) is no longer "
+    "ComfyUI's, so nothing of this pack is called around it. Another pack has exchanged it, perhaps for every workflow until "
+    "ComfyUI is started again (Fluxtapoz' Configure Modified Flux does). Remove that node and restart ComfyUI, or "
+    "remove the controls."
+)
 
 
 def _counts(moment: Moment, entry: Mapping[str, Any]) -> bool:
@@ -155,6 +175,8 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     """Around Flux.forward, whose arguments these are."""
     controls = kwargs.pop(KEY, ())
     options = transformer_options or {}
+    if REACHED in options:
+        options[REACHED].yes = True
     acting = []
     if controls:
         flux = executor.class_obj

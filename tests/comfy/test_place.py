@@ -4,6 +4,7 @@ import comfy.sd
 import comfy_extras.nodes_nag as core_nag
 import pytest
 import torch
+from comfy.ldm.flux.model import Flux
 from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
@@ -419,3 +420,29 @@ def test_a_prompts_controls_act_on_it_alone(model, name):
     assert relative(sampled(model, positive, latent=dict(LATENT, batch_index=[0]), steps=1), alone[0]) < 5e-6
     twice = sampled(model, positive, positive, latent=latent, cfg=2.0, steps=1)
     assert relative(twice, batch) < 2e-5
+
+
+class ModifiedFlux(Flux):
+    """As Fluxtapoz has it: a forward of its own, in the place of the shared model's class."""
+
+    def forward(self, x, timestep, context, y=None, guidance=None, control=None, transformer_options=None, **kwargs):
+        return self._forward(x, timestep, context, y, guidance, control=control,
+                             transformer_options=transformer_options, **kwargs)
+
+
+@pytest.mark.parametrize("name", controlled())
+def test_a_class_swapped_in_place_is_told_at_the_first_evaluation(model, name, monkeypatch):
+    monkeypatch.setattr(model.model.diffusion_model, "__class__", ModifiedFlux)
+    calls, forward = [], Flux._forward
+
+    def counted(self, *args, **kwargs):
+        calls.append(1)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(Flux, "_forward", counted)
+    for run in (sampled, lambda model, positive, steps: natively(ApplyDuet.execute(model)[0], positive, steps=steps)):
+        calls.clear()
+        with pytest.raises(ValueError, match="were not carried out.*of ModifiedFlux.*Fluxtapoz.*restart ComfyUI"):
+            run(model, controlled()[name], steps=4)
+        assert len(calls) == 1
+    assert torch.equal(sampled(model, prompt()), natively(model, prompt())), "what has no controls is as ever"

@@ -95,6 +95,11 @@ class Moment:
     sigma: float
     clock: Clock
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it is an evaluation at the level of noise that its run starts at; False where that is not known."""
+        return self.clock.sigmas is not None and step_at(self.clock.sigmas, self.sigma) == 0
+
     def reached(self, point: Point) -> bool:
         """Whether the point is now or past. The end of the run never is: no evaluation comes after it."""
         limit = self.clock.sigma(point)
