@@ -110,9 +110,9 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
 
 _NOT_REACHED = (
     "This CONDITIONING has controls, and they were not carried out: the model's forward (of {}) is no longer "
-    "ComfyUI's, so nothing of this pack is called around it. Another pack has exchanged it, perhaps for every workflow until "
-    "ComfyUI is started again (Fluxtapoz' Configure Modified Flux does). Remove that node and restart ComfyUI, or "
-    "remove the controls."
+    "ComfyUI's, so nothing of this pack is called around it. Another pack has exchanged it, perhaps for every "
+    "workflow until ComfyUI is started again (Fluxtapoz' Configure Modified Flux does). Remove that node and restart "
+    "ComfyUI, or remove the controls."
 )
 
 
