@@ -30,6 +30,20 @@ QUEUE = """async timeout => {
     });
     return await app.queuePrompt(0, 1) === false ? ["rejected", app.lastNodeErrors] : await ended;
 }"""
+# Until nothing of the graph and its panels has moved for some frames.
+STILL = """async () => {
+    const places = () => {
+        const { scale, offset } = app.canvas.ds;
+        const panels = [...document.querySelectorAll("[data-node-id], .dom-widget")];
+        const boxes = panels.map(panel => panel.getBoundingClientRect());
+        return JSON.stringify([scale, ...offset, ...boxes.map(box => [box.x, box.y, box.width, box.height])]);
+    };
+    for (let before = places(), same = 0, frames = 0; same < 8 && frames < 1800; frames++) {
+        await new Promise(requestAnimationFrame);
+        const now = places();
+        [before, same] = [now, now === before ? same + 1 : 0];
+    }
+}"""
 # The front end's own complaints about a new user's empty profile.
 USUAL = ("ComfyApp graph accessed before initialization", "Failed to load resource")
 USUAL_404 = ("/user.css", "/userdata", "/en.md")  # help is looked for in the user's language first
@@ -103,6 +117,10 @@ class FrontEnd:
     def fit(self) -> None:
         """Bring the selected nodes into view, or the whole graph."""
         self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+
+    def still(self) -> None:
+        """Wait until the view has come to rest: a fit glides, and panels follow their nodes a frame later."""
+        self.page.evaluate(STILL)
 
     def screenshot(self, path: Path) -> Path:
         self.page.screenshot(path=str(path))

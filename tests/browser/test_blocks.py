@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flux_duet.nodes.condition.place.blocks import PRESETS, Blocks
+from flux_duet.tests.browser.waiting import becomes
 
 ADD = """([type, texts]) => {
     const node = LiteGraph.createNode(type);
@@ -37,7 +38,7 @@ class Picker:
     def __init__(self, front, kind="FluxDuetRoute", **texts):
         self.front, self.page = front, front.page
         self.node = front.page.evaluate(ADD, [kind, texts])
-        self.page.wait_for_timeout(400)  # until the canvas has moved
+        front.still()
 
     def strip(self, name="CLIP"):
         return self.page.get_by_role("listbox", name=f"{name} blocks", exact=True)
@@ -83,8 +84,7 @@ def test_a_list_is_shown_and_painted_over(front):
     shown.stroke(0, 18, "T5")
     assert shown.text("t5_blocks") == "all"
     front.page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
-    front.page.wait_for_timeout(400)
-    assert shown.text("t5_blocks") == "single" and shown.painted("T5")[0] == set(range(19, 57))
+    becomes(front, lambda: (shown.text("t5_blocks"), shown.painted("T5")[0]), ("single", set(range(19, 57))))
     assert front.errors == []
 
 
@@ -190,11 +190,9 @@ def test_a_workflow_is_saved_and_loaded_as_without_the_strips(front):
     assert saved["nodes"][0]["widgets_values"] == ["double", "5-"]
     saved["nodes"][0]["widgets_values"] = ["single", "3"]
     front.load(saved)
-    front.page.wait_for_timeout(400)
-    assert shown.painted("CLIP")[0] == set(range(19, 57)) and shown.painted("T5")[0] == {3}
+    becomes(front, lambda: [shown.painted(road)[0] for road in ("CLIP", "T5")], [set(range(19, 57)), {3}])
     front.page.evaluate("() => app.graph.clear()")
-    front.page.wait_for_timeout(300)
-    assert shown.strip().count() == 0
+    becomes(front, lambda: shown.strip().count(), 0)
     assert front.errors == []
 
 

@@ -40,7 +40,7 @@ def in_view(front) -> None:
     front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
     front.fit()
     front.page.locator(".cell").first.wait_for()
-    front.page.wait_for_timeout(300)  # the view glides
+    front.still()
 
 
 def texts(front, ids) -> list[str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.waiting import becomes
+
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "token_heatmap.json"
 KIND = "FluxDuetHeatmapShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
@@ -51,7 +53,7 @@ def ran(front) -> None:
 def in_view(front) -> None:
     front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
     front.fit()
-    front.page.wait_for_timeout(300)  # the view glides
+    front.still()
 
 
 def widget(front, name: str):
@@ -111,13 +113,12 @@ def test_sliders_look_at_other_steps_and_blocks_without_a_run(shown):
     for at in (0.2, 0.4, 0.67):
         shown.page.mouse.move(box["x"] + at * box["width"], y, steps=4)
     shown.page.mouse.up()
-    shown.page.wait_for_timeout(500)
-    assert (widget(shown, "first_step"), widget(shown, "last_step")) == (2, 10000)
-    assert maps_asked(shown)[-1]["first"] == 2 and maps_asked(shown)[-1]["last"] == 3
-    assert drawn(shown) != whole
+    becomes(shown, lambda: (widget(shown, "first_step"), widget(shown, "last_step")), (2, 10000))
+    becomes(shown, lambda: [maps_asked(shown)[-1][name] for name in ("first", "last")], [2, 3])
+    becomes(shown, lambda: drawn(shown) != whole, True)
     shown.page.get_by_role("slider", name="Last block").press("End")
-    shown.page.wait_for_timeout(300)
-    assert exported(shown)["blocks"] == f"1-{maps_asked(shown)[-1]['blocks'].split('-')[1]}"
+    becomes(shown, lambda: maps_asked(shown)[-1]["blocks"].startswith("1-"), True)
+    becomes(shown, lambda: exported(shown)["blocks"], f"1-{maps_asked(shown)[-1]['blocks'].split('-')[1]}")
     assert [url for url, _ in shown.requests if url == "/prompt"] == []
     shown.page.locator(".word").first.focus()
     shown.page.keyboard.press("Control+z")
@@ -126,8 +127,7 @@ def test_sliders_look_at_other_steps_and_blocks_without_a_run(shown):
     shown.page.keyboard.press("Control+z")
     shown.page.wait_for_function(f"() => {NODE}.widgets.find(widget => widget.name === 'first_step').value === 0")
     in_view(shown)
-    shown.page.wait_for_timeout(300)
-    assert drawn(shown) == whole
+    becomes(shown, lambda: drawn(shown), whole)
 
 
 def test_the_node_s_own_widgets_move_the_sliders(shown):
@@ -135,9 +135,8 @@ def test_the_node_s_own_widgets_move_the_sliders(shown):
         const widget = {NODE}.widgets.find(widget => widget.name === 'last_step');
         widget.value = 1; widget.callback?.(1);
     }}""")
-    shown.page.wait_for_timeout(300)
-    assert shown.page.get_by_role("slider", name="Last step").input_value() == "1"
-    assert maps_asked(shown)[-1]["last"] == 1
+    becomes(shown, lambda: shown.page.get_by_role("slider", name="Last step").input_value(), "1")
+    becomes(shown, lambda: [body["last"] for body in maps_asked(shown)][-1:], [1])
 
 
 def test_steps_play_and_stop(shown):
@@ -149,8 +148,7 @@ def test_steps_play_and_stop(shown):
     assert {(body["first"], body["last"]) for body in maps_asked(shown)} == {(step, step) for step in range(4)}
     assert widget(shown, "last_step") == 10000
     shown.page.get_by_title("Stop").click()
-    shown.page.wait_for_timeout(300)
-    assert (maps_asked(shown)[-1]["first"], maps_asked(shown)[-1]["last"]) == (0, 3)
+    becomes(shown, lambda: (maps_asked(shown)[-1]["first"], maps_asked(shown)[-1]["last"]), (0, 3))
     shown.page.get_by_title("Play the steps one by one").click()
     shown.page.evaluate(f"() => app.graph.remove({NODE})")
     shown.page.wait_for_timeout(100)
@@ -196,8 +194,8 @@ def test_results_come_back_with_the_workflow_s_tab(shown):
     shown.page.evaluate("() => sessionStorage.clear()")
     for command in ("Comfy.NewBlankWorkflow", "Workspace.PreviousOpenedWorkflow"):
         shown.page.evaluate("command => app.extensionManager.command.execute(command)", command)
-        shown.page.wait_for_timeout(700)
-    shown.page.wait_for_function(f"() => {NODE}")
+        is_back = command == "Workspace.PreviousOpenedWorkflow"
+        shown.page.wait_for_function(f"back => !!({NODE}) === back", arg=is_back)
     in_view(shown)
     shown.page.locator(".word").first.wait_for()
     assert words(shown) == before
@@ -210,14 +208,14 @@ def test_results_in_a_subgraph(shown):
         const host = app.graph.nodes.find(node => node.subgraph);
         app.canvas.openSubgraph(host.subgraph, host);
     }}""")
-    shown.page.wait_for_timeout(700)
+    shown.still()
     kind, detail = shown.queue()
     assert kind == "execution_success", detail
     shown.fit()
     shown.page.locator(".word").first.wait_for()
     assert words(shown) == before
     shown.page.evaluate("() => app.canvas.setGraph(app.rootGraph)")
-    shown.page.wait_for_timeout(300)
+    shown.still()
 
 
 def test_results_outlive_a_reload_but_not_the_server_s_files(shown):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.waiting import becomes
+
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "encoder_influence.json"
 KIND = "FluxDuetInfluenceShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
@@ -32,7 +34,7 @@ def in_view(front) -> None:
     front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
     front.fit()
     front.page.locator(".chart .line").first.wait_for(state="attached")
-    front.page.wait_for_timeout(300)  # the view glides
+    front.still()
 
 
 def lines(front) -> int:
@@ -91,11 +93,10 @@ def test_it_grows_with_the_node_and_leaves_with_it(shown):
         {NODE}.setSize([{NODE}.size[0], {NODE}.size[1] + 200]);
         app.canvas.setDirty(true, true);
     }}""")
-    shown.page.wait_for_timeout(500)
-    assert shown.page.locator(".chart").bounding_box()["height"] > before
+    chart = shown.page.locator(".chart")
+    becomes(shown, lambda: chart.bounding_box()["height"] > before, True)
     shown.page.evaluate(f"() => app.graph.remove({NODE})")
-    shown.page.wait_for_function("() => !document.querySelector('.chart')")
-    assert shown.page.locator(".chart").count() == 0
+    becomes(shown, chart.count, 0)
 
 
 def test_the_result_is_not_in_the_workflow_but_outlives_a_reload(shown):

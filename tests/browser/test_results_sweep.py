@@ -34,7 +34,7 @@ def in_view(front) -> None:
     front.page.evaluate(f"() => {{ app.canvas.deselectAll(); app.canvas.selectNode({NODE}); }}")
     front.fit()
     front.page.locator(".shot").first.wait_for()
-    front.page.wait_for_timeout(300)  # the view glides
+    front.still()
 
 
 def large(front) -> str:

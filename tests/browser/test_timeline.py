@@ -2,6 +2,8 @@
 
 import pytest
 
+from flux_duet.tests.browser.waiting import becomes, eventually
+
 BUILD = """texts => {
     const add = (type, pos, values = {}) => {
         const node = LiteGraph.createNode(type);
@@ -34,6 +36,10 @@ BUILD = """texts => {
 TRACKS = "[role=listbox][aria-label='{} timeline']"
 
 
+def differs(now, before) -> None:
+    assert now != before
+
+
 class Timeline:
     """The tracks of one node, by pointer and keys."""
 
@@ -41,7 +47,7 @@ class Timeline:
         self.front, self.page = front, front.page
         self.node = front.page.evaluate(BUILD, {"clip_timeline": clip, "t5_timeline": t5})
         self.track("CLIP").wait_for()
-        self.page.wait_for_timeout(300)  # until the canvas has moved
+        front.still()
 
     def track(self, road):
         return self.page.locator(TRACKS.format(road))
@@ -77,15 +83,13 @@ class Timeline:
         return inputs["clip_timeline"], inputs["t5_timeline"]
 
     def undo(self):
+        before = self.texts
         self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
-        self.page.wait_for_timeout(300)
+        eventually(self.front, lambda: differs(self.texts, before))
+        self.front.still()
 
     def wait_for_widths(self, road, expected):
-        for _ in range(50):
-            if self.widths(road) == pytest.approx(expected, abs=0.01):
-                return
-            self.page.wait_for_timeout(100)
-        assert self.widths(road) == pytest.approx(expected, abs=0.01)
+        becomes(self.front, lambda: self.widths(road), pytest.approx(expected, abs=0.01))
 
     def widths(self, road):
         width = "each => each.getBoundingClientRect().width"
@@ -198,8 +202,7 @@ def test_by_keys_alone(front):
     assert shown.texts[1] == "1\n@s0.848 2"
     assert shown.page.evaluate("() => app.graph.nodes.length") == 6  # Delete has not reached the canvas
     shown.page.keyboard.press("Control+z")
-    shown.page.wait_for_timeout(300)
-    assert shown.texts[1] == "1\n@s0.85 2"
+    becomes(front, lambda: shown.texts[1], "1\n@s0.85 2")
     assert front.errors == []
 
 
@@ -215,8 +218,7 @@ def test_what_is_typed_moves_the_segments_and_errors_are_said(front):
     shown = Timeline(front)
     box = next(each for each in front.page.locator("textarea").all() if each.input_value() == "1\n@8 2")
     box.fill("1\n@16 2")
-    shown.page.wait_for_timeout(200)
-    assert shown.widths("CLIP") == pytest.approx([0.8, 0.2], abs=0.01)
+    shown.wait_for_widths("CLIP", [0.8, 0.2])
     box.fill("1\n@8 2\n@4 1")
     shown.track("CLIP").get_by_text("4 comes after 8; expected times in the order of the run.").wait_for()
     box.fill("1\n@8 3")
@@ -270,9 +272,9 @@ def test_texts_are_split_and_joined_too(front):
         app.canvas.emitAfterChange();
         return String(node.id);
     }""")
-    front.page.wait_for_timeout(500)
     track = front.page.locator(TRACKS.format("CLIP"))
-    assert track.locator(".segment").all_inner_texts() == ["at night, in winter", "in the forest"]
+    becomes(front, lambda: track.locator(".segment").all_inner_texts(), ["at night, in winter", "in the forest"])
+    front.still()
     track.locator(".segment").nth(1).focus()
     front.page.keyboard.press("Enter")
     front.page.keyboard.press("Home")
@@ -288,16 +290,14 @@ def test_a_workflow_is_saved_and_loaded_as_without_the_tracks(front):
     assert kept["widgets_values"] == ["1\n@8 2", "1\n@40% 2", 3.5]
     kept["widgets_values"][0] = "1\n@5 2"
     front.load(saved)
-    front.page.wait_for_timeout(500)
-    assert shown.widths("CLIP") == pytest.approx([0.25, 0.75], abs=0.01)
+    shown.wait_for_widths("CLIP", [0.25, 0.75])
     assert shown.texts == ("1\n@5 2", "1\n@40% 2")
     front.page.evaluate("""() => {
         app.canvas.selectItems([app.graph.nodes.find(node => node.comfyClass === "FluxDuetSchedule")]);
         app.canvas.copyToClipboard();
         app.canvas.pasteFromClipboard();
     }""")
-    front.page.wait_for_timeout(500)
-    assert front.page.locator(TRACKS.format("CLIP")).count() == 2
+    becomes(front, lambda: front.page.locator(TRACKS.format("CLIP")).count(), 2)
     assert front.errors == []
 
 
@@ -315,8 +315,7 @@ def test_nothing_is_left_of_a_deleted_node(front):
     Timeline(front)
     assert front.page.evaluate("() => window.listening") >= 1
     front.page.evaluate("() => app.graph.clear()")
-    front.page.wait_for_timeout(300)
-    assert front.page.evaluate("() => window.listening") == 0
+    front.page.wait_for_function("() => window.listening === 0")
     front.page.evaluate("() => { delete app.api.addEventListener; delete app.api.removeEventListener; }")
     assert front.page.locator(TRACKS.format("CLIP")).count() == 0
     asked = []

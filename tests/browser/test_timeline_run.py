@@ -2,6 +2,8 @@
 
 import pytest
 
+from flux_duet.tests.browser.waiting import becomes
+
 # `graph` is a function's body that gets `add(type, values)`, `wire(from, to, input)` and the Prompt Schedule `node`.
 FIND = """async graph => {
     const { runOf } = await import("/extensions/flux-duet/timeline/run.mjs");
@@ -165,8 +167,8 @@ def test_a_text_from_another_node_is_shown_and_not_edited(front):
         app.canvas.ds.offset = [-330, 90];
         app.canvas.setDirty(true, true);
     }""")
-    front.page.wait_for_timeout(300)  # until the former test's node has left the page
     track = front.page.locator("[role=listbox][aria-label='CLIP timeline']")
+    becomes(front, track.count, 1)  # the former test's node has left the page
     track.locator(".segment").nth(2).wait_for(timeout=5000)
     assert track.locator(".segment").count() == 3 and not track.locator(".grip").first.is_visible()
     track.locator(".segment").nth(1).focus()
