@@ -150,8 +150,13 @@ def test_every_missing_tensor_is_named(shapes, wanted):
             assert f"incomplete {wanted.name} file: 1 tensors are missing, the first is {absent}." in str(error.value)
 
 
-ODD = {"half": lambda shape: (shape[0] // 2, *shape[1:]), "one row more": lambda shape: (shape[0] + 1, *shape[1:]),
-       "flat": lambda shape: (*shape, 1), "nothing": lambda shape: (0, *shape[1:]), "a number": lambda _: ()}  # fmt: skip
+ODD = {
+    "half": lambda shape: (shape[0] // 2, *shape[1:]),
+    "one row more": lambda shape: (shape[0] + 1, *shape[1:]),
+    "flat": lambda shape: (*shape, 1),
+    "nothing": lambda shape: (0, *shape[1:]),
+    "a number": lambda _: (),
+}
 ALONE = ("position_embedding", "shared", "relative_attention_bias")  # whose rows or columns no other tensor tells
 
 

@@ -95,7 +95,8 @@ def _is_clip_l(shapes: Shapes) -> bool:
 
 def _clip_dims(shapes: Shapes) -> Dims:
     parts = {f"self_attn.{name}_proj": ("width", "width") for name in ("q", "k", "v", "out")}
-    parts |= {"layer_norm1": ("width",), "layer_norm2": ("width",), "mlp.fc1": ("ff", "width"), "mlp.fc2": ("width", "ff")}
+    parts |= {"layer_norm1": ("width",), "layer_norm2": ("width",)}
+    parts |= {"mlp.fc1": ("ff", "width"), "mlp.fc2": ("width", "ff")}
     found = {
         f"{_CLIP}embeddings.token_embedding.weight": (CLIP_WORDS, "width"),
         f"{_CLIP}embeddings.position_embedding.weight": ("positions", "width"),
