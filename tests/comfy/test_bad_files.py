@@ -10,10 +10,15 @@ import torch
 from comfy.model_management import InterruptProcessingException
 from safetensors.torch import load_file, save_file
 
+from flux_duet.nodes.encode.clip_prompt import AVERAGE, FIRST, STRONGEST, encode_clip_prompt
+from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
+from flux_duet.nodes.encode.keep import remember
+from flux_duet.nodes.encode.keep.store import _pack
 from flux_duet.nodes.encode.load.fitting import BadFile
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.nodes.encode.load.nodes import LoadClip, LoadT5
 from flux_duet.nodes.encode.load.unread import read
+from flux_duet.tests.comfy import native
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 
@@ -172,3 +177,49 @@ def test_what_comes_up_when_the_weights_are_read_names_the_file(tiny, monkeypatc
     monkeypatch.setattr(clip, "load_sd", fails)
     with pytest.raises(BadFile, match=r"^nano_t5xxl\.safetensors cannot be loaded .* KeyError"):
         read(clip.cond_stage_model.t5xxl)
+
+
+ENCODE = {
+    "CLIP-L": [lambda clip, past=past: encode_clip_prompt(clip, "a (red:1.3) ring", past) for past in
+               (FIRST, AVERAGE, STRONGEST)],
+    "T5": [lambda clip: encode_t5(clip, "a red ring")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("kind", LOADERS)
+def test_weights_that_are_not_finite(tiny, tmp_path, kind, number):
+    """They are found in the first encoding, with the file's name, and nothing of it is kept."""
+    load, name, part = LOADERS[kind]
+    weights = load_file(tiny[name])
+    weights[next(key for key in weights if key.endswith(f"{part}.weight"))][0, 0] = number
+    clip = load(str(saved(tmp_path, weights)))
+    for encode in ENCODE[kind]:
+        with pytest.raises(ValueError, match=r"^odd\.safetensors encodes this prompt as numbers that are not finite"):
+            encode(clip)
+    assert remember.store().size() == (0, 0)
+    with pytest.raises(ValueError, match="^This CLIP encodes this prompt as numbers"):  # whose file is not known
+        ENCODE[kind][0](native.dual({**tiny, name: tmp_path / "odd.safetensors"}))
+
+
+def test_a_lora_that_is_not_finite(tiny):
+    clip = load_clip_l(str(tiny["clip_l"]))
+    before = encode_clip(clip, "a red ring").spans[0].tensor
+    weight = next(key for key in clip.patcher.model_state_dict() if key.endswith("mlp.fc1.weight"))
+    shape = clip.patcher.model_state_dict()[weight].shape
+    patched = clip.clone()
+    patched.add_patches({weight: ("diff", (torch.full(shape, float("nan")),))})
+    with pytest.raises(ValueError, match="its weights, or those of a LoRA on it, are damaged"):
+        encode_clip(patched, "a red ring")
+    assert remember.store().size()[0] == 1
+    assert torch.equal(encode_clip(clip, "a red ring").spans[0].tensor, before)
+
+
+def test_what_an_older_version_kept_is_encoded_anew():
+    store = remember.store()
+    path = store.folder / "0.safetensors"
+    store.put("0", torch.tensor([1.0, float("nan")]))
+    assert not path.exists()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(_pack(torch.tensor([1.0, float("nan")]), "0"))
+    assert store.get("0") is None and not path.exists()

@@ -76,7 +76,12 @@ class Store:
         return tensor
 
     def put(self, key: str, tensor: Tensor) -> None:
-        """A disk that is full or read-only is told in the log; the run goes on with the encoding it has."""
+        """A disk that is full or read-only is told in the log; the run goes on with the encoding it has.
+
+        What is not finite is a fault, which keeping would make last.
+        """
+        if not tensor.isfinite().all():
+            return
         try:
             write_whole(self._path(key), _pack(tensor, key))
             self._make_room(self.settings().limit_mb)
@@ -134,6 +139,8 @@ def _unpack(data: bytes, key: str) -> Tensor:
         raise ValueError(f"no whole file: {error}") from error
     if metadata.get("key") != key or metadata.get("sha256") != checksum(tensor):
         raise ValueError("its checksum does not fit")
+    if not tensor.isfinite().all():  # kept by versions that did not look
+        raise ValueError("it holds numbers that are not finite")
     return tensor
 
 
