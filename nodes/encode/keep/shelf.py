@@ -82,10 +82,15 @@ def remove(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file of its own is there: no link, and no pipe, which would be waited for."""
+    """Whether a file of its own is there."""
     with contextlib.suppress(OSError):
         return stat.S_ISREG(os.lstat(path).st_mode)
     return False
+
+
+def in_the_way(path: Path) -> bool:
+    """Whether something other than a file is there: a folder, a link, or a pipe, which would be waited for."""
+    return os.path.lexists(path) and not is_file(path)
 
 
 def _at(path: Path) -> Kept | None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .atomic import write_whole
-from .shelf import empty, is_file, kept, make_room, remove, unfinished
+from .shelf import empty, in_the_way, kept, make_room, remove, unfinished
 
 log = logging.getLogger("flux_duet")
 
@@ -67,8 +67,7 @@ class Store:
     def get(self, key: str) -> Tensor | None:
         """The encoding under this key; None where there is none, or a damaged one, which is taken away."""
         path = self._path(key)
-        if not is_file(path):
-            remove(path)  # in whose place no encoding could be kept
+        if in_the_way(path) and not remove(path):
             return None
         try:
             data = path.read_bytes()
