@@ -20,7 +20,7 @@ from flux_duet.nodes.encode.load.nodes import LoadClip, LoadT5
 from flux_duet.nodes.encode.load.unread import read
 from flux_duet.tests.comfy import native
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LOADERS = {"CLIP-L": (load_clip_l, "clip_l", ".mlp.fc1"), "T5": (load_t5, "t5xxl", ".SelfAttention.q")}
 
