@@ -26,7 +26,7 @@ from ..condition.time.clock import Clock, Moment
 from ..condition.time.resolving import resolve
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
-from .family import require_flux1
+from .family import require_flux1, require_plane
 from .modulation import Shifts
 from .step_notes import step_notes
 
@@ -57,6 +57,8 @@ def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *arg
     guider = executor.class_obj
     found = {name: [_followed(entry) for entry in cond] for name, cond in guider.conds.items() if cond is not None}
     controls = [each for cond in found.values() for entry in cond for each in controls_of(entry)]
+    if controls:
+        require_plane(latent_image, "Flux Duet")
     sigma_max = float(guider.model_patcher.get_model_object("model_sampling").sigma_max)
     if notes := step_notes(controls, sigmas, first_step, sigma_max):
         tell("\n".join(notes))

@@ -79,6 +79,16 @@ def require_picture(model, extras: Mapping[str, Any], node: str) -> None:
         )
 
 
+def require_plane(samples, node: str) -> None:
+    """Raises ValueError, in `node`'s name, for a latent that is not [B, C, H, W]: Flux.forward unpacks just those."""
+    if samples.ndim != 4:
+        raise ValueError(
+            f"{node}: got a latent of the shape {list(samples.shape)}, expected [batch, 16, height, width]: FLUX.1 "
+            "draws pictures, and this latent is of a model for video, sound or several layers. Use "
+            "EmptySD3LatentImage, or a picture through FLUX.1's own VAE."
+        )
+
+
 def _transformer(model):
     """The model that is asked, as torch.compile and nodes that exchange it leave it."""
     found = model.get_model_object("diffusion_model")

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..condition.conditioning import widths
 from ..condition.controls import asked_for
 from .apply import attach
-from .family import flux1
+from .family import flux1, require_plane
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 NAME = "MMDiT Sampler"
@@ -42,15 +42,9 @@ class Plan:
 def sample(model, positive: list, negative: list | None, latent: dict, plan: Plan) -> dict:
     """LATENT -> LATENT, exactly as KSampler (or KSamplerAdvanced, where steps are left out) would do it.
 
-    Raises ValueError where the CONDITIONING does not fit the model, or cfg has no negative to work with.
+    Raises ValueError where the CONDITIONING or the latent does not fit the model, or cfg has no negative to work with.
     """
-    for name, conditioning in (("positive", positive), ("negative", negative or [])):
-        check_widths(model, conditioning, name)
-    if negative is None and plan.cfg != 1.0:
-        raise ValueError(
-            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
-            "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
-        )
+    _check(model, positive, negative, latent, plan)
     if asked_for(positive) or asked_for(negative or []):
         model = attach(model, plan.start_step, NAME)
     # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
@@ -79,6 +73,19 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
         seed=plan.seed,
     )
     return {**{key: value for key, value in latent.items() if key not in ratios}, "samples": samples}
+
+
+def _check(model, positive: list, negative: list | None, latent: dict, plan: Plan) -> None:
+    """Raises ValueError for what would end in the middle of a run, in words of torch's."""
+    for name, conditioning in (("positive", positive), ("negative", negative or [])):
+        check_widths(model, conditioning, name)
+    if negative is None and plan.cfg != 1.0:
+        raise ValueError(
+            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
+            "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
+        )
+    if flux1(model) is not None:
+        require_plane(latent["samples"], NAME)
 
 
 def _noise(latent_image: Tensor, latent: dict, plan: Plan) -> Tensor:

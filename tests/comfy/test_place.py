@@ -1,5 +1,7 @@
 """Regions, routes and negatives in the real model: each identity of theirs, in numbers."""
 
+import re
+
 import comfy.sd
 import comfy_extras.nodes_nag as core_nag
 import pytest
@@ -143,6 +145,26 @@ def test_limits_in_steps_cut_the_rows_away(model):
         sampled(model, prompt(Region.execute(A, B, half("left"), end="s0")[0])), sampled(model, prompt(always)))
     first = Region.execute(A, B, half("left"), end="1")[0]
     assert relative(sampled(model, prompt(first)), sampled(model, prompt(always))) > 1e-4
+
+
+def never(*_, **__):
+    raise AssertionError("a step was taken")
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 1, SIDE, SIDE), (1, 16, 3, SIDE, SIDE), (1, 16, SIDE)], ids=str)
+def test_a_latent_that_is_no_picture_is_refused_before_sampling(model, shape, monkeypatch):
+    """ComfyUI squeezes none for FLUX.1: its forward unpacks four dimensions, with or without a region."""
+    latent, placed = {"samples": torch.zeros(shape)}, prompt(Region.execute(A, B, half("left"))[0])
+    with pytest.raises(Exception, match=r"unpack|dim"):
+        natively(model, prompt(A), latent=latent)
+    words = rf"got a latent of the shape {re.escape(str(list(shape)))}, expected \[batch, 16, height, width\].* Use "
+    flux = model.get_model_object("diffusion_model")
+    monkeypatch.setattr(flux, "forward", never)
+    with pytest.raises(ValueError, match=words):
+        natively(ApplyDuet.execute(model)[0], placed, latent=latent)
+    for positive in (prompt(A), placed):
+        with pytest.raises(ValueError, match=f"^MMDiT Sampler: {words}"):
+            sampled(model, positive, latent=latent)
 
 
 def test_a_mask_that_is_none_is_told():

@@ -3,6 +3,7 @@
 import pytest
 
 from flux_duet.nodes.encode.load import layout
+from flux_duet.nodes.encode.load.fitting import BadFile
 
 VOCABULARY = {"clip": 49408, "t5": 32128}
 
@@ -118,6 +119,7 @@ def test_t5_config_survives_packed_columns():
         for key, shape in t5().items()
     }
     assert packed != t5()
+    packed |= {f"{key.removesuffix('.weight')}.comfy_quant": (30,) for key in packed if packed[key] != t5()[key]}
     assert layout.check(packed, layout.T5, "file") == layout.check(t5(), layout.T5, "file")
 
 
@@ -146,6 +148,50 @@ def test_every_missing_tensor_is_named(shapes, wanted):
             assert f"half.safetensors is not a {wanted.name} file" in str(error.value)
         else:
             assert f"incomplete {wanted.name} file: 1 tensors are missing, the first is {absent}." in str(error.value)
+
+
+ODD = {
+    "half": lambda shape: (shape[0] // 2, *shape[1:]),
+    "one row more": lambda shape: (shape[0] + 1, *shape[1:]),
+    "flat": lambda shape: (*shape, 1),
+    "nothing": lambda shape: (0, *shape[1:]),
+    "a number": lambda _: (),
+}
+ALONE = ("position_embedding", "shared", "relative_attention_bias")  # whose rows or columns no other tensor tells
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("shapes, wanted", [(clip(2), layout.CLIP_L), (t5(2), layout.T5)], ids=["CLIP-L", "T5"])
+def test_a_tensor_that_does_not_fit_is_named(shapes, wanted, odd):
+    """Whichever it is, with the shape that it ought to have."""
+    for key, shape in shapes.items():
+        if any(word in key for word in ALONE) and odd(shape)[1:] == shape[1:] and odd(shape)[0]:
+            continue
+        with pytest.raises(BadFile) as error:
+            layout.check({**shapes, key: odd(shape)}, wanted, "odd.safetensors")
+        assert "odd.safetensors holds tensors that do not fit each other" in str(error.value)
+        assert f"{key} has the shape {list(odd(shape))}, expected [" in str(error.value)
+        if not any(word in key for word in ALONE):
+            assert f"expected {list(shape)}." in str(error.value)
+
+
+NOT_RUN = {
+    "width": (clip(2, width=130), layout.CLIP_L, None),
+    "no head": (clip(2, width=129), layout.CLIP_L, "width of 129 is no multiple of 64"),
+    "positions": (clip(2, positions=2), layout.CLIP_L, "it has 2 positions, expected 77"),
+    "heads": (t5(2) | {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": (32, 7)}, layout.T5,
+              "4096 rows of attention cannot be shared among 7 heads"),
+    "words": (t5(2) | {"shared.weight": (100, 4096)}, layout.T5, "it knows 100 tokens"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shapes, wanted, words", NOT_RUN.values(), ids=NOT_RUN)
+def test_sizes_that_no_encoder_has(shapes, wanted, words):
+    if words is None:
+        assert layout.check(shapes, wanted, "file")
+        return
+    with pytest.raises(BadFile, match=f"file is no {wanted.name} that can be run: .*{words}"):
+        layout.check(shapes, wanted, "file")
 
 
 def test_a_gap_between_blocks_is_found():

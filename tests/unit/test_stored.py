@@ -1,6 +1,7 @@
 """A reading in a file gives what the reading itself gives, for the steps and blocks that are asked for."""
 
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -79,3 +80,23 @@ def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch
     with pytest.raises(NoRoom, match="a quarter of the free disk.*outputs are whole"):
         store(replace(reading, name="e" * 32), tmp_path)
     assert not (tmp_path / f"{'e' * 32}{SUFFIX}").exists()
+
+
+def test_a_reading_from_the_future_goes_in_time(reading, tmp_path):
+    first = store(replace(reading, name="f" * 32), tmp_path)
+    future = time.time() + 10**8
+    os.utime(tmp_path / f"{first}{SUFFIX}", (future, future))
+    for number in range(MOST):
+        store(replace(reading, name=f"{number:032x}"), tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {f"{number:032x}" for number in range(MOST)}
+
+
+def test_folders_in_a_readings_place_go(reading, tmp_path):
+    (tmp_path / f"{reading.name}{SUFFIX}" / "inner").mkdir(parents=True)
+    assert look(tmp_path / f"{store(reading, tmp_path)}{SUFFIX}", Choice()).words == WORDS
+
+
+def test_a_disk_that_takes_nothing_says_so(reading, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NoRoom, match="cannot be written into ComfyUI's temp folder .*outputs are whole"):
+        store(reading, tmp_path / "file" / "maps")

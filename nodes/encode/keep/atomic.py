@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
 import uuid
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
-_ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -21,11 +18,3 @@ def write_whole(path: Path, data: bytes) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Takes away what killed writers left."""
-    for path in folder.glob(f"*{UNFINISHED}"):
-        with contextlib.suppress(OSError):  # another process may sweep too
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                path.unlink()

@@ -1,8 +1,10 @@
 """What is in an encoder's file, known without opening it: by its stat, from a record made when it was last read.
 
 A 9.8 GB file is hashed once, in pieces on all cores, and opened again only when its weights are needed. The record is
-believed while the file's size, times and inode are those it had then; ctime cannot be set back, so an exchanged file
-is a new one.
+believed while the file's size, times and inode are those it had then. Where ctime is the time of the last change
+(everywhere but on Windows) it cannot be set back, and an exchanged file is a new one. On Windows it is the time of the
+file's making: there, a file that is overwritten in place by one of the same size, whose time of change is then set back
+to the old one's, is taken for the old one. An ordinary copy or download leaves another time.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ _PIECE = 64 * 2**20  # bytes; the digest is of the pieces' digests, so that all 
 
 
 def stat_of(path: str | Path) -> list[int]:
-    """What tells this file from what stood there before: size, both times in ns, inode and device."""
+    """What tells this file from what stood there before: size, both times in ns, inode and device.
+
+    What each system's times promise is told above.
+    """
     stat = os.stat(path)
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
 
@@ -83,7 +88,11 @@ class EncoderFile:
             return known
         if not self.is_there():
             return None
-        digest = digest_of(self.path)
+        try:
+            digest = digest_of(self.path)
+        except OSError as error:  # a disk that fails; whoever reads the weights will say so
+            log.warning("%s cannot be read: %s", os.path.basename(self.path), error.strerror)
+            return None
         if not self.is_there():
             return None
         self.learn(digest=digest)

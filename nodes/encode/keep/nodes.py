@@ -179,11 +179,18 @@ class EmbeddingStore(io.ComfyNode):
     @classmethod
     def execute(cls, use, limit_mb, action) -> io.NodeOutput:
         shelf = store()
-        shelf.set(Settings(on=use, limit_mb=limit_mb))
-        if action == "empty":
-            shelf.empty()
+        left = shelf.empty() if action == "empty" else 0  # first: it may be what a full disk needs for the settings
+        try:
+            shelf.set(Settings(on=use, limit_mb=limit_mb))
+        except OSError as error:
+            raise ValueError(
+                "Embedding Store: the settings cannot be written into ComfyUI's user folder "
+                f"({error.strerror or error}), so that those before hold. Free some disk, or make the folder writable."
+            ) from error
         count, size = shelf.size()
         report = f"{count} encodings, {size / 10**6:.1f} of {limit_mb} MB, {'on' if use else 'off'}\n{shelf.folder}"
+        if left:
+            report += f"\n{left} could not be taken away: another program reads them, or the folder is read-only."
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 

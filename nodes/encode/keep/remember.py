@@ -56,18 +56,34 @@ def mark(clip: comfy.sd.CLIP, file: EncoderFile) -> None:
 def remembered(
     clip: comfy.sd.CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]
 ) -> tuple[Span, ...]:
-    """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model."""
+    """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model.
+
+    Raises ValueError, naming the file where it is known, for numbers that are not finite; they are not kept either.
+    """
     shelf = store()
     key = key_of(clip, name, chunks) if shelf.settings().on else None
     if key is None:
-        return encode()
+        return _finite(clip, encode())
     kept = shelf.get(key)
     if kept is not None:
         return (Span(kept.to(comfy.model_management.intermediate_device())),)
-    spans = encode()
+    spans = _finite(clip, encode())
     if len(spans) == 1 and not spans[0].extras:
         shelf.put(key, spans[0].tensor)
     return spans
+
+
+def _finite(clip: comfy.sd.CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Looked for in what the weights give, as reading all of them once more would take as long as loading them."""
+    if all(bool(span.tensor.isfinite().all()) for span in spans):
+        return spans
+    file = clip.patcher.get_attachment(_FILE)
+    patched = ", or those of a LoRA on it," if clip.patcher.patches else ""
+    raise ValueError(
+        f"{Path(file.path).name if file else 'This CLIP'} encodes this prompt as numbers that are not finite (NaN or "
+        f"infinity), which would give a black picture: its weights{patched} are damaged, or too large for the type "
+        "they are run in. Download the file again, take it in another precision, or take the LoRA off."
+    )
 
 
 def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:

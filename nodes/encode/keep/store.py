@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .atomic import sweep, write_whole
+from .atomic import write_whole
+from .shelf import empty, in_the_way, kept, make_room, remove, unfinished
 
 log = logging.getLogger("flux_duet")
 
@@ -45,21 +47,28 @@ class Store:
     def settings(self) -> Settings:
         """As last set; the defaults where nothing, or nothing readable, was."""
         try:
-            given = json.loads(self._settings.read_text(encoding="utf-8"))
-            return Settings(on=bool(given["on"]), limit_mb=max(0, int(given["limit_mb"])))
-        except FileNotFoundError:
-            return Settings()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            text = self._set_text()
+            return Settings() if text is None else _parsed(text)
+        except (OSError, ValueError) as error:
             log.warning("%s cannot be read (%s); the embedding store uses its defaults.", self._settings, error)
             return Settings()
 
     def set(self, settings: Settings) -> None:
-        write_whole(self._settings, json.dumps(asdict(settings)).encode())
-        self._make_room(settings.limit_mb)
+        """For all runs. Raises OSError where they are others than before, and cannot be written."""
+        text = json.dumps(asdict(settings))
+        try:
+            before = self._set_text()
+        except (OSError, ValueError):
+            before = ""
+        if before != text and (before is not None or settings != Settings()):
+            write_whole(self._settings, text.encode())
+        make_room(self.folder, settings.limit_mb * 10**6)
 
     def get(self, key: str) -> Tensor | None:
         """The encoding under this key; None where there is none, or a damaged one, which is taken away."""
         path = self._path(key)
+        if in_the_way(path) and not remove(path):
+            return None
         try:
             data = path.read_bytes()
         except OSError:
@@ -68,49 +77,41 @@ class Store:
             tensor = _unpack(data, key)
         except ValueError as error:
             log.warning("The embedding store's %s is damaged (%s) and is encoded anew.", path.name, error)
-            with contextlib.suppress(OSError):
-                path.unlink()
+            remove(path)
             return None
         with contextlib.suppress(OSError):  # emptied meanwhile, or a read-only disk: the encoding is good all the same
             os.utime(path)
         return tensor
 
     def put(self, key: str, tensor: Tensor) -> None:
-        """A disk that is full or read-only is told in the log; the run goes on with the encoding it has."""
+        """A disk that is full or read-only is told in the log; the run goes on with the encoding it has.
+
+        What is not finite is a fault, which keeping would make last.
+        """
+        if not tensor.isfinite().all():
+            return
         try:
             write_whole(self._path(key), _pack(tensor, key))
-            self._make_room(self.settings().limit_mb)
+            make_room(self.folder, self.settings().limit_mb * 10**6)
         except OSError as error:
             log.warning("The embedding store could not keep an encoding: %s", error)
 
     def size(self) -> tuple[int, int]:
-        """How many encodings there are, and their bytes."""
-        sizes = [size for _, size, _ in self._entries()]
-        return len(sizes), sum(sizes)
+        """How many encodings there are, and the bytes of all that the store takes."""
+        found = kept(self.folder)
+        return sum(each.used > 0 for each in found), sum(each.size for each in found) + unfinished(self.folder)
 
-    def empty(self) -> None:
-        for _, _, path in self._entries():
-            path.unlink(missing_ok=True)
-        sweep(self.folder)
+    def empty(self) -> int:
+        """How much could not be taken away, as another program reads it or the disk is read-only."""
+        return empty(self.folder)
 
-    def _make_room(self, limit_mb: int) -> None:
-        sweep(self.folder)
-        entries = self._entries()
-        too_much = sum(size for _, size, _ in entries) - limit_mb * 10**6
-        for _, size, path in entries:
-            if too_much <= 0:
-                return
-            path.unlink(missing_ok=True)
-            too_much -= size
-
-    def _entries(self) -> list[tuple[int, int, Path]]:
-        """(last used, bytes, path), longest unused first."""
-        entries = []
-        for path in self.folder.glob("*.safetensors"):
-            with contextlib.suppress(FileNotFoundError):  # another process made room
-                stat = path.stat()
-                entries.append((stat.st_mtime_ns, stat.st_size, path))
-        return sorted(entries)
+    def _set_text(self) -> str | None:
+        """The settings' file; None where there is none. Raises OSError and ValueError where it cannot be read."""
+        if not self._settings.exists():
+            return None
+        if not self._settings.is_file():  # a pipe would be waited for
+            raise ValueError("it is no file")
+        return self._settings.read_text(encoding="utf-8")
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
@@ -118,6 +119,20 @@ class Store:
     @property
     def _settings(self) -> Path:
         return self.folder / "settings.json"
+
+
+def _parsed(text: str) -> Settings:
+    """Raises ValueError for anything but what `set` writes, and a limit in other numbers."""
+    try:
+        given = json.loads(text)
+        on, limit = given["on"], given["limit_mb"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("expected a JSON object with `on` and `limit_mb`") from error
+    if not isinstance(on, bool) or isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise ValueError(f"got {on!r:.40} and {limit!r:.40}, expected true or false and a number of MB")
+    if not math.isfinite(limit):
+        raise ValueError(f"got {limit} for `limit_mb`, expected a finite number of MB")
+    return Settings(on=on, limit_mb=max(0, int(limit)))
 
 
 def _pack(tensor: Tensor, key: str) -> bytes:
@@ -134,6 +149,8 @@ def _unpack(data: bytes, key: str) -> Tensor:
         raise ValueError(f"no whole file: {error}") from error
     if metadata.get("key") != key or metadata.get("sha256") != checksum(tensor):
         raise ValueError("its checksum does not fit")
+    if not tensor.isfinite().all():  # kept by versions that did not look
+        raise ValueError("it holds numbers that are not finite")
     return tensor
 
 

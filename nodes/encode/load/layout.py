@@ -11,9 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-Shapes = Mapping[str, tuple[int, ...]]
+from .fitting import BadFile, Dims, Shapes, fitted
 
 CLIP_HEAD = 64  # numbers a head in CLIP-L, Long-CLIP, CLIP-H and CLIP-G alike
+CLIP_WORDS = 49408  # of its tokenizer, the only one there is; ComfyUI builds the table with as many rows
+CLIP_POSITIONS = 3  # at the least: start, a token, end
+T5_WORDS = 32100  # of its tokenizer; files have some rows more
+T5_BUCKETS = 32  # of relative positions, in every published T5 and in ComfyUI's
 CLIP_L_DEPTH = 22  # CLIP-H has 23 or 24 layers, CLIP-G 32; ComfyUI tells them apart by the same marks (detect_te_model)
 
 _CLIP = "text_model."
@@ -24,30 +28,39 @@ _T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
 
 @dataclass(frozen=True)
 class Layout:
-    """One kind of text encoder: how its file is known, what must be in it, and how ComfyUI's config follows from it."""
+    """One kind of text encoder: how its file is known, what must be in it, and how ComfyUI's config follows from it.
+
+    `dims` names the dimensions of each tensor that has to be there; `wrong` says what no such encoder has of their
+    sizes, or None.
+    """
 
     name: str
     fits: Callable[[Shapes], bool]
-    keys: Callable[[Shapes], list[str]]
+    dims: Callable[[Shapes], Dims]
+    wrong: Callable[[Mapping[str, int]], str | None]
     config: Callable[[Shapes], dict]
 
 
 def check(shapes: Shapes, layout: Layout, filename: str) -> dict:
     """The config that ComfyUI's class for this encoder needs, from the tensors' shapes.
 
-    Raises ValueError, naming what was found, where the file is another kind of model or tensors are missing.
+    Raises BadFile, naming what was found, where the file is another kind of model, or tensors are missing or do not
+    fit each other.
     """
     if not layout.fits(shapes):
-        raise ValueError(
+        raise BadFile(
             f"{filename} is not a {layout.name} file: found {describe(shapes)}. Choose a {layout.name} text encoder "
             "(in ComfyUI/models/text_encoders)."
         )
-    missing = [key for key in layout.keys(shapes) if key not in shapes]
+    dims = layout.dims(shapes)
+    missing = [key for key in dims if key not in shapes]
     if missing:
-        raise ValueError(
+        raise BadFile(
             f"{filename} is an incomplete {layout.name} file: {len(missing)} tensors are missing, the first is "
             f"{missing[0]}. It may be one part of a split checkpoint, or cut short; use the whole file."
         )
+    if wrong := layout.wrong(fitted(shapes, dims, filename)):
+        raise BadFile(f"{filename} is no {layout.name} that can be run: {wrong}. Download a published {layout.name}.")
     return layout.config(shapes)
 
 
@@ -80,21 +93,38 @@ def _is_clip_l(shapes: Shapes) -> bool:
     return _is_clip(shapes) and _count(shapes, _CLIP_LAYER) <= CLIP_L_DEPTH
 
 
-def _clip_keys(shapes: Shapes) -> list[str]:
-    parts = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"]
-    parts += ["layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2"]
-    layers = [_CLIP_LAYER.format(i) + part for i in range(_count(shapes, _CLIP_LAYER)) for part in parts]
-    return [
-        *(f"{_CLIP}embeddings.{table}_embedding.weight" for table in ("token", "position")),
-        *(f"{part}.{kind}" for part in [*layers, _CLIP + "final_layer_norm"] for kind in ("weight", "bias")),
-    ]
+def _clip_dims(shapes: Shapes) -> Dims:
+    parts = {f"self_attn.{name}_proj": ("width", "width") for name in ("q", "k", "v", "out")}
+    parts |= {"layer_norm1": ("width",), "layer_norm2": ("width",)}
+    parts |= {"mlp.fc1": ("ff", "width"), "mlp.fc2": ("width", "ff")}
+    found = {
+        f"{_CLIP}embeddings.token_embedding.weight": (CLIP_WORDS, "width"),
+        f"{_CLIP}embeddings.position_embedding.weight": ("positions", "width"),
+    }
+    layers = [_CLIP_LAYER.format(i) for i in range(_count(shapes, _CLIP_LAYER))]
+    modules = {layer + part: names for layer in layers for part, names in parts.items()}
+    for module, names in (modules | {f"{_CLIP}final_layer_norm": ("width",)}).items():
+        found |= {f"{module}.weight": names, f"{module}.bias": names[:1]}
+    return found
+
+
+def _clip_wrong(sizes: Mapping[str, int]) -> str | None:
+    if sizes["width"] % _clip_heads(sizes["width"]):
+        return f"its width of {sizes['width']} is no multiple of {CLIP_HEAD}, the width of a head"
+    if sizes["positions"] < CLIP_POSITIONS:
+        return f"it has {sizes['positions']} positions, expected 77 (Long-CLIP: 248)"
+    return None
+
+
+def _clip_heads(width: int) -> int:
+    return max(1, width // CLIP_HEAD)
 
 
 def _clip_config(shapes: Shapes) -> dict:
     vocab, width = shapes[_CLIP + "embeddings.token_embedding.weight"]
     return {
         "hidden_size": width,
-        "num_attention_heads": max(1, width // CLIP_HEAD),
+        "num_attention_heads": _clip_heads(width),
         "num_hidden_layers": _count(shapes, _CLIP_LAYER),
         "intermediate_size": shapes[_CLIP_LAYER.format(0) + "mlp.fc1.bias"][0],
         "max_position_embeddings": shapes[_CLIP + "embeddings.position_embedding.weight"][0],
@@ -118,17 +148,28 @@ def _t5_gated(shapes: Shapes) -> bool:
     return any(key.endswith((".wi_0.weight", ".wi_1.weight")) for key in shapes)
 
 
-def _t5_keys(shapes: Shapes) -> list[str]:
-    dense = ["wi_0", "wi_1", "wo"] if _t5_gated(shapes) else ["wi", "wo"]
-    parts = [f"layer.0.SelfAttention.{name}" for name in "qkvo"] + [f"layer.1.DenseReluDense.{name}" for name in dense]
-    parts += ["layer.0.layer_norm", "layer.1.layer_norm"]
-    blocks = [_T5_BLOCK.format(i) + part for i in range(_count(shapes, _T5_BLOCK)) for part in parts]
-    return [
-        "shared.weight",
-        _T5_BIAS.format(0),
-        "encoder.final_layer_norm.weight",
-        *(f"{key}.weight" for key in blocks),
-    ]
+def _t5_dims(shapes: Shapes) -> Dims:
+    dense = ["wi_0", "wi_1"] if _t5_gated(shapes) else ["wi"]
+    parts = {f"layer.0.SelfAttention.{name}": ("inner", "width") for name in "qkv"}
+    parts |= {"layer.0.SelfAttention.o": ("width", "inner")}
+    parts |= {f"layer.1.DenseReluDense.{name}": ("ff", "width") for name in dense}
+    parts |= {"layer.1.DenseReluDense.wo": ("width", "ff")}
+    parts |= {"layer.0.layer_norm": ("width",), "layer.1.layer_norm": ("width",)}
+    blocks = [_T5_BLOCK.format(i) for i in range(_count(shapes, _T5_BLOCK))]
+    return {
+        "shared.weight": ("words", "width"),
+        _T5_BIAS.format(0): (T5_BUCKETS, "heads"),
+        "encoder.final_layer_norm.weight": ("width",),
+        **{f"{block}{part}.weight": names for block in blocks for part, names in parts.items()},
+    }
+
+
+def _t5_wrong(sizes: Mapping[str, int]) -> str | None:
+    if sizes["inner"] % sizes["heads"]:
+        return f"its {sizes['inner']} rows of attention cannot be shared among {sizes['heads']} heads"
+    if sizes["words"] < T5_WORDS:
+        return f"it knows {sizes['words']:,} tokens, and T5's tokenizer gives {T5_WORDS:,}"
+    return None
 
 
 def _t5_config(shapes: Shapes) -> dict:
@@ -157,8 +198,8 @@ def _t5_words(shapes: Shapes) -> str:
     return f"a T5 encoder of {_count(shapes, _T5_BLOCK)} blocks"
 
 
-CLIP_L = Layout("CLIP-L", _is_clip_l, _clip_keys, _clip_config)
-T5 = Layout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_keys, _t5_config)
+CLIP_L = Layout("CLIP-L", _is_clip_l, _clip_dims, _clip_wrong, _clip_config)
+T5 = Layout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_dims, _t5_wrong, _t5_config)
 
 # Asked in this order; a whole checkpoint comes before its parts, whose keys it has with a prefix.
 _KINDS: Iterable[tuple[str | Callable[[Shapes], str], Callable[[Shapes], bool]]] = (

@@ -22,7 +22,9 @@ import torch
 from ..keep.files import EncoderFile
 from ..keep.remember import file_at, mark
 from . import layout
+from .fitting import BadFile
 from .names import BesideClipL
+from .reading import in_our_words, read_weights, require_file, shapes_of
 from .unread import Unread, read
 
 log = logging.getLogger("flux_duet")
@@ -39,15 +41,16 @@ def load_clip_l(
     """A CLIP that holds CLIP-L alone, or Long-CLIP with its 248 positions.
 
     `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice, `disable_dynamic` its
-    DynamicVRAM. Raises ValueError for a file that is not a whole CLIP-L.
+    DynamicVRAM. Raises BadFile, a ValueError, for a file that is not a whole CLIP-L.
     """
-    file = file_at(path)
-    sd = _read(path)
-    config = layout.check(_shapes(sd), layout.CLIP_L, os.path.basename(path))
-    target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
-    options = {"clip_l_model_config": config, **_on(device)}
-    limits = {"clip_l_max_length": config["max_position_embeddings"]}
-    clip = _build(target, [sd], options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
+    require_file(path)
+    with in_our_words(path):
+        file, sd = file_at(path), read_weights(path)
+        config = layout.check(shapes_of(sd), layout.CLIP_L, os.path.basename(path))
+        target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
+        options = {"clip_l_model_config": config, **_on(device)}
+        limits = {"clip_l_max_length": config["max_position_embeddings"]}
+        clip = _build(target, [sd], options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
     mark(clip, file)
     return _reloadable(clip, load_clip_l, path, embeddings, device)
 
@@ -61,10 +64,16 @@ def load_t5(
     """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
 
     The weights are read when they are first needed. Before, the header is, and of a file that was loaded once not even
-    that. Arguments as for `load_clip_l`. Raises ValueError for a file that is not a whole T5.
+    that. Arguments as for `load_clip_l`. Raises BadFile, a ValueError, for a file that is not a whole T5.
     """
-    file = file_at(path)
-    outline = _outline(file, os.path.basename(path))
+    require_file(path)
+    with in_our_words(path):
+        file = file_at(path)
+        return _unread_t5(path, file, _outline(file, os.path.basename(path)), embeddings, device, disable_dynamic)
+
+
+def _unread_t5(path: str, file: EncoderFile, outline: _T5Outline, embeddings, device, disable_dynamic) -> comfy.sd.CLIP:
+    """The CLIP of a T5 that is known by its outline alone."""
     target = comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(outline.dtype))
     options = {"t5xxl_model_config": outline.config, **_on(device)}
     # No parameters and no weights as yet: a model on the meta device is neither filled nor moved.
@@ -75,18 +84,24 @@ def load_t5(
         encoder.transformer.to(torch.float8_e4m3fn)  # for a size that is about right
     # The type that the user asks ComfyUI for is the one of now, whenever the weights are read.
     dtype = comfy.model_management.text_encoder_dtype(clip.patcher.load_device)
-    encoder.transformer = Unread(encoder.transformer, lambda: _read_t5(clip, file, options, dtype))
+    encoder.transformer = Unread(encoder.transformer, lambda: _read_in_our_words(clip, file, options, dtype))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
+
+
+def _read_in_our_words(clip: comfy.sd.CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
+    """As it happens in the middle of a run, whose error would name no file."""
+    with in_our_words(file.path):
+        return _read_t5(clip, file, options, dtype)
 
 
 def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
     """Puts the real T5 where the unread one is, for this CLIP and all its clones, and gives it."""
     name = os.path.basename(file.path)
     if not file.is_there():
-        raise ValueError(f"{name} has changed or gone since Load T5 ran; queue again, and Load T5 takes what is there.")
-    sd = _read(file.path)
-    layout.check(_shapes(sd), layout.T5, name)
+        raise BadFile(f"{name} has changed or gone since Load T5 ran; queue again, and Load T5 takes what is there.")
+    sd = read_weights(file.path)
+    layout.check(shapes_of(sd), layout.T5, name)
     found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
     if "t5_quantization_metadata" in found:
         options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
@@ -122,8 +137,8 @@ def _outline(file: EncoderFile, name: str) -> _T5Outline:
     known = file.recall().get(_OUTLINE)
     if known:
         return _T5Outline(known["config"], getattr(torch, known["dtype"]), known["quantised"])
-    sd = _read(file.path)  # of a safetensors file this maps the weights, and reads none of them
-    config = layout.check(_shapes(sd), layout.T5, name)
+    sd = read_weights(file.path)  # of a safetensors file this maps the weights, and reads none of them
+    config = layout.check(shapes_of(sd), layout.T5, name)
     found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
     outline = _T5Outline(config, found["dtype_t5"], "t5_quantization_metadata" in found)
     file.learn(**{_OUTLINE: {**asdict(outline), "dtype": str(outline.dtype).removeprefix("torch.")}})
@@ -158,27 +173,6 @@ def _flux_t5(file_dtype: torch.dtype | None) -> type:
             return 0
 
     return FluxT5
-
-
-def _read(path: str) -> dict[str, torch.Tensor]:
-    name = os.path.basename(path)
-    try:
-        sd, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
-    except Exception as error:
-        raise ValueError(
-            f"{name} cannot be read as a model file ({os.path.getsize(path):,} bytes): {error}. "
-            "It is cut short or damaged, or no model file; copy or download it again."
-        ) from error
-    if not isinstance(sd, dict) or not all(torch.is_tensor(value) for value in sd.values()):
-        raise ValueError(f"{name} holds no plain table of tensors, expected the weights of one text encoder.")
-    sd, _ = comfy.utils.convert_old_quants(sd, model_prefix="", metadata=metadata)
-    if "transformer.resblocks.0.ln_1.weight" in sd:  # OpenAI's and OpenCLIP's names for the same tensors
-        sd = comfy.utils.clip_text_transformers_convert(sd, "", "")
-    return sd
-
-
-def _shapes(sd: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(tensor.shape) for key, tensor in sd.items()}
 
 
 def _on(device: torch.device | None) -> dict:

@@ -7,7 +7,9 @@ import torch
 from comfy_api.latest import io
 
 from ..keep.files import stat_of
+from .fitting import BadFile
 from .loading import load_clip_l, load_t5
+from .reading import CHOOSE
 
 CATEGORY = "Flux Duet/encode"
 
@@ -33,7 +35,10 @@ def _load(load, filename: str, device: str):
 
 
 def _path(filename: str) -> str:
-    return folder_paths.get_full_path_or_raise("text_encoders", filename)
+    try:
+        return folder_paths.get_full_path_or_raise("text_encoders", filename)
+    except FileNotFoundError as error:  # a folder, a pipe, or a link that leads nowhere is none for ComfyUI either
+        raise BadFile(f"{filename} is no file in ComfyUI/models/text_encoders (any more). {CHOOSE}") from error
 
 
 def _version(filename: str | None) -> list[int] | None:

@@ -6,7 +6,6 @@ grid goes on where it stopped, after a restart too, and a grid with one more pro
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from ...condition.conditioning import join
 from ...condition.merging import MERGES
+from ...encode.keep.shelf import kept, remove
 from ...encode.keep.store import Settings, Store
 from ...notice import show
 from ...sample.sampling import Plan, sample
@@ -36,10 +36,9 @@ class Cells(Store):
         return Settings(limit_mb=LIMIT_MB)
 
     def forget(self) -> None:
-        for path in self.folder.glob("*.safetensors"):
-            with contextlib.suppress(OSError):  # another process may do the same
-                if time.time() - path.stat().st_mtime > FORGOTTEN:
-                    path.unlink()
+        for each in kept(self.folder):
+            if time.time() - each.used / 1e9 > FORGOTTEN:
+                remove(each.path)
 
 
 def cells() -> Cells:
@@ -68,13 +67,13 @@ def draw(
     shelf, told = cells(), identity.of_model(model) if keep else None
     shelf.forget()
     places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
-    drawn, found, kept = [], 0, bool(told)
+    drawn, found, is_kept = [], 0, bool(told)
     for number, (seed, vec, txt) in enumerate(places, 1):
         comfy.model_management.throw_exception_if_processing_interrupted()
         show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
         its_plan = replace(plan, seed=seed)
         key = identity.of_cell(told, vec, txt, guidance, latent, its_plan)
-        cell, kept = shelf.get(key) if key else None, kept and bool(key)
+        cell, is_kept = shelf.get(key) if key else None, is_kept and bool(key)
         found += cell is not None
         if cell is None:
             cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)["samples"]
@@ -82,4 +81,4 @@ def draw(
                 shelf.put(key, cell)
         drawn.append(cell.to(comfy.model_management.intermediate_device()))
     grid = torch.cat(drawn)
-    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, kept)
+    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, is_kept)

@@ -18,30 +18,40 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...encode.keep.atomic import sweep, write_whole
+from ...encode.keep.atomic import write_whole
+from ...encode.keep.shelf import SUFFIX, is_file, kept, remove, sweep
 from .reading import Choice, Reading, chosen, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first
 PART = 4  # and together they take at most one part in so many of the disk that is free without them
-SUFFIX = ".safetensors"
 
 
 class NoRoom(ValueError):
-    """A reading that is too large for the disk."""
+    """A reading that the disk does not take."""
 
 
 def store(reading: Reading, folder: Path) -> str:
-    """Writes a reading, once; its name there. Raises NoRoom where it would take too much of what is free."""
+    """Writes a reading, once; its name there. Raises NoRoom where it would take too much of what is free, or cannot be
+    written.
+    """
     path = folder / f"{reading.name}{SUFFIX}"
-    if path.exists():
-        path.touch()
+    if is_file(path):
+        with contextlib.suppress(OSError):  # a read-only disk: it is there all the same
+            path.touch()
         return reading.name
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
     told = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas, "numbers": reading.numbers,
             "double": reading.double, "size": reading.size, "heads": reading.heads}  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
-    write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in told.items()}))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
+        write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in told.items()}))
+    except OSError as error:
+        raise NoRoom(
+            f"Show Heatmap: this run's maps cannot be written into ComfyUI's temp folder ({error.strerror or error}). "
+            "The outputs are whole, but the panel cannot show other steps and blocks. Free some disk, or make the "
+            "folder writable."
+        ) from error
     return reading.name
 
 
@@ -53,24 +63,20 @@ def free_disk(folder: Path) -> int:
 def _make_room(folder: Path, size: int) -> None:
     """Removes the oldest files until there is room for one of `size` bytes."""
     sweep(folder)
-    files = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(OSError):  # another process may do the same
-            files[path] = path.stat()
-    kept = sum(each.st_size for each in files.values())
-    room = (free_disk(folder) + kept) // PART
+    found = kept(folder, SUFFIX)
+    taken = sum(each.size for each in found)
+    room = (free_disk(folder) + taken) // PART
     if size > room:
         raise NoRoom(
             f"Show Heatmap: this run's maps take {size / 1e6:.0f} MB, and {room / 1e6:.0f} MB, a quarter of the free "
             "disk, are what they may take in ComfyUI's temp folder. The outputs are whole, but the panel cannot show "
             "other steps and blocks. Free some disk, watch fewer words, or every n-th step."
         )
-    for count, path in enumerate(sorted(files, key=lambda each: files[each].st_mtime)):
-        if kept + size <= room and len(files) - count < MOST:
+    for count, each in enumerate(found):
+        if each.used and taken + size <= room and len(found) - count < MOST:
             break
-        with contextlib.suppress(OSError):
-            path.unlink()
-        kept -= files[path].st_size
+        if remove(each.path):
+            taken -= each.size
 
 
 @dataclass(frozen=True)
