@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.waiting import becomes
+
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "switch_sweep.json"
 KIND = "FluxDuetSweep"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
@@ -47,17 +49,19 @@ def test_one_cursor_for_strip_picture_and_curve(shown):
     assert shown.page.locator(".shot").count() == len(swept["frames"]) == 6
     shots = shown.page.locator(".shot")
     sources = shown.page.locator(".shot img").evaluate_all("all => all.map(image => image.src)")
-    assert shown.page.locator(".shot img").evaluate_all("all => all.every(image => image.naturalWidth === 128)")
+    loaded = "all => all.every(image => image.naturalWidth === 128)"
+    becomes(shown, lambda: shown.page.locator(".shot img").evaluate_all(loaded), True)
+    shown.still()
     shots.nth(1).hover()
-    assert large(shown) in sources[1]
+    becomes(shown, lambda: large(shown) in sources[1], True)
     assert shown.page.locator(".values").inner_text().startswith(f"B from step 1, \u03c3 {swept['sigma'][1]:.2f}")
     assert f"{swept['percent'][1]:.0f} % of time" in shown.page.locator("figcaption").inner_text()
     box = shown.page.locator(".chart svg").first.bounding_box()
     shown.page.mouse.move(box["x"] + box["width"] - 12, box["y"] + box["height"] / 2)
-    assert large(shown) in sources[5]
+    becomes(shown, lambda: large(shown) in sources[5], True)
     assert "at" in shots.nth(5).get_attribute("class").split()
     shown.page.mouse.move(box["x"], box["y"] - 300)
-    assert large(shown) in sources[round(swept["decided"])]
+    becomes(shown, lambda: large(shown) in sources[round(swept["decided"])], True)
 
 
 def test_the_decision_is_marked_between_the_frames(shown):
@@ -71,13 +75,13 @@ def test_the_decision_is_marked_between_the_frames(shown):
 def test_keys_and_clicks(shown):
     shown.page.locator(".shot").first.click()
     shown.page.keyboard.press("ArrowRight")
-    assert shown.page.locator(".values").inner_text().startswith("B from step 1,")
+    becomes(shown, lambda: shown.page.locator(".values").inner_text().startswith("B from step 1,"), True)
     shown.page.keyboard.press("End")
-    assert shown.page.locator(".values").inner_text().startswith("A throughout")
+    becomes(shown, lambda: shown.page.locator(".values").inner_text().startswith("A throughout"), True)
     first = shown.page.locator(".shot img").first.get_attribute("src")
     shown.page.locator(".finding").hover()
     shown.page.locator(".shot").last.evaluate("shot => shot.blur()")
-    assert large(shown) == first  # the one that was clicked
+    becomes(shown, lambda: large(shown), first)  # the one that was clicked
 
 
 def test_pictures_that_are_gone_are_told_after_a_reload(shown):
@@ -88,6 +92,6 @@ def test_pictures_that_are_gone_are_told_after_a_reload(shown):
     shown.page.reload()
     shown.page.wait_for_function(f"() => window.app?.graph && {NODE}")
     in_view(shown)
-    assert shown.page.locator(".finding").first.inner_text() == before
+    becomes(shown, lambda: shown.page.locator(".finding").first.inner_text(), before)
     shown.page.get_by_text("The pictures are no longer on the server. Run the workflow again").wait_for()
     shown.errors.clear()  # the browser's own lines about the 404s
