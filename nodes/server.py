@@ -21,7 +21,7 @@ from aiohttp import web
 
 from .encode.text.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from .encode.text.lengths import COMFYUI, LENGTHS
-from .encode.text.weights import EMBEDDING, MODES, OFF
+from .encode.text.weights import EMBEDDING, MODES, OFF, TooDeep
 from .request import Refused, answered
 
 MOST_CHARACTERS = 100_000
@@ -49,8 +49,8 @@ async def tokens(request: web.Request) -> web.Response:
 def _answer(asked: dict[str, Any]) -> str:
     try:
         return json.dumps(read(**asked), separators=(",", ":"))
-    except RecursionError as error:  # as it would end in ComfyUI's own parser
-        raise Refused(400, "`text` has parentheses in parentheses too deep to read; close some") from error
+    except TooDeep as error:
+        raise Refused(400, str(error)) from error
 
 
 def checked(asked: Any) -> dict[str, Any]:
