@@ -36,8 +36,8 @@ class TooDeep(ValueError):
 
     def __init__(self):
         super().__init__(
-            f"Got more than {DEEPEST} parentheses in parentheses in a prompt, which is too deep to read. Close some, or "
-            "write \\( and \\) for plain ones."
+            f"Got more than {DEEPEST} parentheses in parentheses in a prompt, which is too deep to read. Close some, "
+            "or write \\( and \\) for plain ones."
         )
 
 
