@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 from ..encode.text.spans import CHARACTER
@@ -53,8 +54,18 @@ def _of(source: str, segment: Segment, weighted: bool) -> Iterator[Sign]:
         else:
             clusters.append([[said], match.start(), match.end()])
     for number, (characters, start, end) in enumerate(clusters):
-        said = _ordered("".join(characters))
-        yield Sign(unicodedata.normalize("NFC", said), folded(said), (start, end), number == 0)
+        yield Sign(*_forms("".join(characters)), (start, end), number == 0)
+
+
+def _forms(said: str) -> tuple[str, str]:
+    """How a sign reads, and how it is compared; most signs come again and again."""
+    return _known(said) if len(said) < _FEW else _known.__wrapped__(said)
+
+
+@lru_cache(maxsize=4096)
+def _known(said: str) -> tuple[str, str]:
+    ordered = _ordered(said)
+    return unicodedata.normalize("NFC", ordered), folded(ordered)
 
 
 def folded(text: str) -> str:
