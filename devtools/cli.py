@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
     bench.add_argument("name", help="a module of bench/, for instance edit")
+    fuzz = command("fuzz", "send odd input into the parsers and routes, and print what they made of it")
+    fuzz.add_argument("--minutes", type=float, default=1)
+    fuzz.add_argument("--seed", type=int, default=0)
     command("train-nano", "train the nano models", own_help=False)
     command("env", "print the environment as JSON: python, comfyui, version, cache")
     run = command("run", "run a module of the pack, with ComfyUI at hand")
@@ -103,6 +106,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         inside(found, "devtools.serve", "--port", str(options.port), "--base", str(found.cache / "workspace"), *rest)
     elif options.command == "bench":
         inside(found, f"bench.{options.name}", *rest)
+    elif options.command == "fuzz":
+        inside(found, "devtools.fuzz", "--minutes", str(options.minutes), "--seed", str(options.seed))
     elif options.command == "train-nano":
         inside(found, "nano.train", *rest)
     elif options.command == "run":

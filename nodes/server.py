@@ -21,8 +21,8 @@ from aiohttp import web
 
 from .encode.text.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from .encode.text.lengths import COMFYUI, LENGTHS
-from .encode.text.weights import EMBEDDING, MODES, OFF
-from .request import Refused, answered
+from .encode.text.weights import EMBEDDING, MODES, OFF, TooDeep
+from .request import Refused, answered, shown
 
 MOST_CHARACTERS = 100_000
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
@@ -49,8 +49,8 @@ async def tokens(request: web.Request) -> web.Response:
 def _answer(asked: dict[str, Any]) -> str:
     try:
         return json.dumps(read(**asked), separators=(",", ":"))
-    except RecursionError as error:  # as it would end in ComfyUI's own parser
-        raise Refused(400, "`text` has parentheses in parentheses too deep to read; close some") from error
+    except TooDeep as error:
+        raise Refused(400, str(error)) from error
 
 
 def checked(asked: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def checked(asked: Any) -> dict[str, Any]:
         given = asked.get(name, DEFAULTS[name])
         if not any(given == choice and type(given) is type(choice) for choice in choices):
             expected = ", ".join(map(json.dumps, choices))
-            raise Refused(400, f"got {json.dumps(given)[:40]} for `{name}`; expected one of {expected}")
+            raise Refused(400, f"got {shown(given)} for `{name}`; expected one of {expected}")
     if len(asked["text"]) > MOST_CHARACTERS:
         raise Refused(413, f"got a text of {len(asked['text']):,} characters, expected at most {MOST_CHARACTERS:,}")
     if HALF.search(asked["text"]):

@@ -2,18 +2,25 @@
 
 import { api } from "../../../scripts/api.js";
 
-/** POSTs JSON to a route of ours; gives its JSON, and throws an Error with its words where it is refused. */
+const AGAIN = 1000; // milliseconds until a busy server is asked again
+class Busy extends Error {}
+
+/**
+ * POSTs JSON to a route of ours; gives its JSON, and throws an Error with its words where it is refused: Busy where it
+ * may be asked again.
+ */
 export async function ask(route, body, signal) {
     const headers = { "Content-Type": "application/json" };
     const answer = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body), signal });
     const told = await answer.json().catch(() => ({}));
+    if (answer.status === 503) throw new Busy(told.error);
     if (!answer.ok) throw new Error(told.error ?? `The server answered ${answer.status}.`);
     return told;
 }
 
 /**
  * Asks for what is wanted, again and again while that changes: not more often than every `pause` milliseconds, one
- * request at a time, and always for what was wanted last.
+ * request at a time, and always for what was wanted last. A busy server is asked again a little later, quietly.
  *
  * `request(what, signal)` gives a promise; `shown(answer, what)` and `failed(error)` are told in the order of asking.
  * Returns { want, stop }.
@@ -30,6 +37,13 @@ export function asker(request, shown, failed, pause = 60) {
             const answer = await request(now, controller.signal);
             if (!controller.signal.aborted) shown(answer, now);
         } catch (error) {
+            if (error instanceof Busy && running === controller) {
+                running = null;
+                wanted ??= now;
+                clearTimeout(timer);
+                timer = setTimeout(next, AGAIN);
+                return;
+            }
             if (!controller.signal.aborted) failed(error);
         }
         if (running !== controller) return; // stopped meanwhile

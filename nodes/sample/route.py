@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ import comfy.samplers
 import torch
 from aiohttp import web
 
-from ..request import Refused, answered
+from ..request import Refused, answered, shown
 from .sampling import OFFICIAL, SCHEDULERS, noise_levels
 from .schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 
@@ -48,14 +47,14 @@ def checked(asked: Any) -> dict[str, Any]:
     plan = {**DEFAULTS, **asked}
     for name, choices in CHOICES.items():
         if plan[name] not in choices:
-            raise Refused(400, f"got {json.dumps(plan[name])[:40]} for `{name}`; expected one of {', '.join(choices)}")
+            raise Refused(400, f"got {shown(plan[name])} for `{name}`; expected one of {', '.join(choices)}")
     for name, (least, most) in (LIMITS | COUNTS).items():
         value = plan.get(name)
         if value is None and name in ("shift", "mu"):
             continue
         kind = (int,) if name in COUNTS else (int, float)
-        if type(value) not in kind or not math.isfinite(value) or not least <= value <= most:
-            raise Refused(400, f"got {json.dumps(value)[:40]} for `{name}`; expected a number from {least} to {most}")
+        if type(value) not in kind or not least <= value <= most:  # nor is NaN, nor what is too large for a float
+            raise Refused(400, f"got {shown(value)} for `{name}`; expected a number from {least} to {most}")
     if plan["steps"] / plan["denoise"] > LONGEST:
         raise Refused(400, f"{plan['steps']} steps with denoise {plan['denoise']} are the end of too long a schedule")
     return plan

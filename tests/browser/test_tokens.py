@@ -396,3 +396,32 @@ def test_thousands_of_words_stay_few_elements(front):
     becomes(front, lambda: 5000 < first() < 12_000, True)
     assert front.page.locator(".chip").count() < 200
     assert front.errors == []
+
+
+def test_a_busy_server_is_asked_again_quietly(front):
+    add(front, CLIP)
+    expect_count(front, "0 / 75 75 pads")
+    answers = []
+
+    def busy_once(route):
+        answers.append(route.request.post_data_json["text"])
+        if len(answers) == 1:
+            route.fulfill(status=503, json={"error": "busy: 10 requests came before this one"})
+        else:
+            route.fallback()
+
+    front.page.evaluate("""() => {
+        window.told = [];
+        const look = () => told.push(...[...document.querySelectorAll('.message')].map(each => each.innerText));
+        window.watch = new MutationObserver(look);
+        watch.observe(document.body, { subtree: true, childList: true, characterData: true });
+    }""")
+    front.page.route("**/flux_duet/tokens", busy_once)
+    box(front).fill("a fox")
+    expect_count(front, "2 / 75 73 pads")  # nobody typed anything since
+    front.page.unroute("**/flux_duet/tokens")
+    assert answers == ["a fox", "a fox"]
+    assert not any("busy" in told or "does not answer" in told
+                   for told in front.page.evaluate("() => (watch.disconnect(), window.told)"))
+    assert all("503" in error for error in front.errors), "the browser's own line about the answer"
+    front.errors.clear()

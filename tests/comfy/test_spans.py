@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from flux_duet.nodes.encode.text import words
 from flux_duet.nodes.encode.text.spans import pieces
 from flux_duet.nodes.encode.text.weights import escape, parse
-from flux_duet.nodes.encode.text.words import TOGETHER, Words
+from flux_duet.nodes.encode.text.words import Words
+from flux_duet.nodes.short import TOGETHER
 
 ROADS = ("clip_l", "t5xxl")
 SIGNS = [*"ab \u00e9,.\n", "e\u0301", "\U0001f98a", "\u6771", "\u4e00", "\ufb01", "\u00bd"]

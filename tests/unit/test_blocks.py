@@ -1,5 +1,7 @@
 """Lists of blocks: what they say, what they do not, and their presets on FLUX.1's 57 blocks."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,24 @@ def test_a_range_that_ends_before_it_begins_says_so(word, meant):
 def test_a_block_that_is_not_there_is_told(text, named):
     with pytest.raises(ValueError, match=f"names block {named}, but this model has blocks 0 to 56"):
         Blocks.parse(text).within(*FLUX)
+
+
+@pytest.mark.parametrize("word", ["0-999999999", "999999999", "999999999-", "0-" + "9" * 5000, "9" * 5000, "99999-1"])
+def test_a_number_that_no_model_has_is_told_before_anything_is_made_of_it(word):
+    """Every block up to it would fill the memory."""
+    with pytest.raises(ValueError, match="in the list of blocks .* a number that no model has; expected") as told:
+        Blocks.parse(f"double, {word}")
+    assert len(str(told.value)) < 500
+
+
+def test_a_range_costs_no_memory_until_it_is_known_to_fit():
+    many = Blocks.parse(", ".join(f"0-{9999 - at}" for at in range(2000)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="names block 9999, but this model has blocks 0 to 56"):
+        many.within(*FLUX)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6
 
 
 def test_a_preset_is_known_by_its_name():

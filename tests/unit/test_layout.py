@@ -1,5 +1,7 @@
 """What a text encoder's file is, told from its tensors' shapes; shapes here are those of the published files."""
 
+import tracemalloc
+
 import pytest
 
 from flux_duet.nodes.encode.load import layout
@@ -198,3 +200,18 @@ def test_a_gap_between_blocks_is_found():
     shapes = {key: shape for key, shape in t5().items() if not key.startswith("encoder.block.7.")}
     with pytest.raises(ValueError, match=r"9 tensors are missing, the first is encoder\.block\.7\."):
         layout.check(shapes, layout.T5, "file")
+
+
+@pytest.mark.parametrize("number", ["1000", "99999999", "9" * 5000])
+@pytest.mark.parametrize("shapes, name, known", [
+    (t5(), "encoder.block.{}.x", layout.T5), (t5(), "encoder.block.{}.layer.0.SelfAttention.q.weight", layout.T5),
+    (clip(), "text_model.encoder.layers.{}.x", layout.CLIP_L)])
+def test_a_block_s_number_is_looked_at_before_anything_is_made_of_it(shapes, name, known, number):
+    """The names of all blocks up to it would fill the memory."""
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"^odd.safetensors has a tensor named .*expected .* numbered from 0") as told:
+        layout.check(shapes | {name.format(number): (4, 4)}, known, "odd.safetensors")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6 and len(str(told.value)) < 400
+    assert "blocks" in layout.describe(shapes | {name.format(number): (4, 4)}) or known is layout.CLIP_L

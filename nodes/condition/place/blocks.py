@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ...short import shorten
+
 FINAL = "final"
 KINDS = ("double", "single")
 _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
+MOST_DIGITS = 4  # of a block's number: no model has so many blocks
 
 # Presets, with where they come from. They were found on FLUX.1-dev's 57 blocks.
 PRESETS = {
@@ -48,11 +51,17 @@ class Blocks:
         """
         text = PRESETS.get(text.strip(), text)
         words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
+        text = shorten(text, 200)
         for word in words:
-            found = _NUMBERS.fullmatch(word)
+            found, said = _NUMBERS.fullmatch(word), shorten(word, 60)
+            if found and len(max(found[1], found[2] or "", key=len)) > MOST_DIGITS:
+                raise ValueError(
+                    f"Got {said!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
+                    "as FLUX.1's 0 to 56."
+                )
             if word not in (*KINDS, FINAL, "all", "none") and not found:
                 raise ValueError(
-                    f"Got {word!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
+                    f"Got {said!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
                     "to 56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
                 )
             if found and found[2] and int(found[2]) < int(found[1]):
@@ -90,31 +99,31 @@ class Blocks:
         Raises ValueError for a number that the model does not have.
         """
         depth = double + single
-        named: set[int] = set()
-        for word in self.words:
-            named |= _named(word, double, depth)
-        if named and max(named) >= depth:
+        ranges = [_named(word, double, depth) for word in dict.fromkeys(self.words)]
+        last = max((each[-1] for each in ranges if each), default=-1)
+        if last >= depth:
+            said = shorten(", ".join(self.words), 200)
             raise ValueError(
-                f"The list of blocks {', '.join(self.words)!r} names block {max(named)}, but this model has blocks 0 "
-                f"to "
-                f"{depth - 1} ({double} double, {single} single). Presets from the literature are for FLUX.1's 57."
+                f"The list of blocks {said!r} names block {last}, but this model has blocks 0 to {depth - 1} ({double} "
+                f"double, {single} single). Presets from the literature are for FLUX.1's 57."
             )
-        return frozenset(range(depth)) - named if self.without else frozenset(named)
+        named = frozenset().union(*ranges)
+        return frozenset(range(depth)) - named if self.without else named
 
 
-def _named(word: str, double: int, depth: int) -> set[int]:
+def _named(word: str, double: int, depth: int) -> range:
     if word in ("none", FINAL):
-        return set()
+        return range(0)
     if word == "all":
-        return set(range(depth))
+        return range(depth)
     if word in KINDS:
-        return set(range(double)) if word == "double" else set(range(double, depth))
+        return range(double) if word == "double" else range(double, depth)
     first, last = _NUMBERS.fullmatch(word).groups()
     if last is None:
-        return {int(first)}
+        return range(int(first), int(first) + 1)
     # 40- reaches to the model's end; a range that begins past it is named all the same, so that it is found.
     end = int(last) if last else max(depth - 1, int(first))
-    return set(range(int(first), end + 1))
+    return range(int(first), end + 1)
 
 
 ALL = Blocks()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ...short import shorten
+
 STEP, PERCENT, SIGMA = "step", "percent", "sigma"
 # A sigma counts as reached a little early: schedules are computed in float32, and round otherwise than a point does.
 NEARLY = 1 + 1e-6
@@ -32,7 +34,8 @@ class Point:
     @classmethod
     def parse(cls, text: str) -> Point:
         """`8` is a step, `40%` or `40 %` a percent of time, `s0.7` a sigma. Raises ValueError for anything else."""
-        found = re.fullmatch(r"\s*(s?)([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*", text)
+        found = re.fullmatch(r"\s*(s?)([0-9]+(?:\.[0-9]+)?)\s*(?:(%)\s*)?", text)
+        text = shorten(text, 40)
         if not found or (found[1] and found[3]):
             raise ValueError(
                 f"Got {text!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7)."
@@ -40,6 +43,8 @@ class Point:
         value, unit = float(found[2]), SIGMA if found[1] else PERCENT if found[3] else STEP
         if unit == PERCENT and value > 100:
             raise ValueError(f"Got {text!r} for a time, expected at most 100%.")
+        if unit == SIGMA and not math.isfinite(value):
+            raise ValueError(f"Got {text!r} for a time, expected a sigma of at most a few hundred (s0.7).")
         if unit == STEP and not value.is_integer():
             raise ValueError(f"Got {text!r} for a time, expected a whole step, or a percent (40%), or a sigma (s0.7).")
         return cls(value, unit)

@@ -13,6 +13,7 @@ plain @.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -102,17 +103,13 @@ def _checked(entries: list[Entry]) -> list[Entry]:
     units = {point.unit for point in points}
     if len(units) > 1:
         raise ValueError(f"Got a timeline in {' and '.join(sorted(units))}s, expected one unit for all of its times.")
+    starts = Counter(entry.start for entry in later)
     falls = units == {SIGMA}  # sigma falls through a run, steps and percent rise
     for one, next_one in zip(points, points[1:], strict=False):
-        if (next_one.value > one.value if falls else next_one.value < one.value) or _meet(later, one, next_one):
+        early = next_one.value > one.value if falls else next_one.value < one.value
+        if early or (one == next_one and starts[one] > 1):  # two start at once: the first would never be drawn
             raise ValueError(f"Got {next_one} after {one} in a timeline, expected times in the order of the run.")
     return [Entry(first.text), *later]
-
-
-def _meet(entries: list[Entry], one: Point, next_one: Point) -> bool:
-    """Whether two prompts start at once, so that the first of them would never be drawn."""
-    starts = [entry.start for entry in entries]
-    return one == next_one and starts.count(one) > 1
 
 
 def _mark(entry: Entry) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ...short import shorten
 from .fitting import BadFile, Dims, Shapes, fitted
 
 CLIP_HEAD = 64  # numbers a head in CLIP-L, Long-CLIP, CLIP-H and CLIP-G alike
@@ -23,6 +24,8 @@ CLIP_L_DEPTH = 22  # CLIP-H has 23 or 24 layers, CLIP-G 32; ComfyUI tells them a
 _CLIP = "text_model."
 _CLIP_LAYER = _CLIP + "encoder.layers.{}."
 _T5_BLOCK = "encoder.block.{}."
+MOST_BLOCKS = 1000  # the largest text encoders have a tenth of it
+_BEYOND = re.compile(r"(?:text_model\.encoder\.layers|encoder\.block)\.[0-9]{4,}\.")
 _T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
 
 
@@ -52,6 +55,11 @@ def check(shapes: Shapes, layout: Layout, filename: str) -> dict:
             f"{filename} is not a {layout.name} file: found {describe(shapes)}. Choose a {layout.name} text encoder "
             "(in ComfyUI/models/text_encoders)."
         )
+    if beyond := next((key for key in shapes if _BEYOND.match(key)), None):
+        raise BadFile(
+            f"{filename} has a tensor named {shorten(beyond, 120)}, expected a {layout.name} encoder's blocks, which "
+            f"are numbered from 0 to at most {MOST_BLOCKS - 1}. The file is damaged, or made by something else."
+        )
     dims = layout.dims(shapes)
     missing = [key for key in dims if key not in shapes]
     if missing:
@@ -76,8 +84,11 @@ def describe(shapes: Shapes) -> str:
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
-    """How many blocks a pattern like 'encoder.block.{}.' numbers: the highest index and one."""
-    number = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d+)"))
+    """How many blocks a pattern like 'encoder.block.{}.' numbers: the highest index and one.
+
+    Longer numbers than blocks have are not read: what is made of the count would fill the memory.
+    """
+    number = re.compile(re.escape(pattern).replace(r"\{\}", r"([0-9]{1,3})"))
     return 1 + max((int(match[1]) for key in shapes if (match := number.match(key))), default=-1)
 
 

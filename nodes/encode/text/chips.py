@@ -13,6 +13,7 @@ HUES = {"CLIP": (0, 114, 178), "T5": (213, 94, 0)}
 PAPER, INK, MUTED, LINE = (255, 255, 255), (30, 33, 39), (128, 132, 140), (206, 210, 216)
 
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
+LONGEST = 100  # characters on a chip
 MOST = 600  # chips of one road; more would be no picture any more
 
 
@@ -72,7 +73,7 @@ def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: P
 
 def _label(reading: Reading, piece: Piece) -> str:
     """A token's text, or a dot for what cannot be seen."""
-    return _drawable(reading.said(piece)).strip() or "."
+    return _drawable(shorten(reading.said(piece), LONGEST)).strip() or "."
 
 
 def _drawable(text: str) -> str:

@@ -46,14 +46,14 @@ class Reading:
 
     @property
     def unknown(self) -> list[str]:
-        """What the tokenizer has no token for, each once."""
+        """What the tokenizer has no token for, each once. Of a run of accents on one sign no more than can be told."""
         signs = compress(zip(self.pieces.starts, self.pieces.ends, strict=True), self.pieces.unknown)
-        return list(dict.fromkeys(self.text[start:end] for start, end in signs))
+        return list(dict.fromkeys(self.text[start : min(end, start + _LONG + 1)] for start, end in signs))
 
     @property
     def prompt(self) -> Weighted | None:
         """The text with its weights, by this road's rule; None where parentheses are text."""
-        return parse(self.text, strict=self.road == CLIP) if self.weighted else None
+        return parse(self.text, self.road == CLIP) if self.weighted else None
 
     @property
     def headline(self) -> str:

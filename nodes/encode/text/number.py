@@ -15,14 +15,17 @@ import re
 
 MOST = 1000.0  # no weight is larger: rows times as much as this overflow half precision
 SURE = 10.0  # larger ones are doubtful
-_PLAIN = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*")
+_PLAIN = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*")  # each digit read in one way
 
 WEIGHT, DOUBTFUL, TEXT = "weight", "doubtful", "text"
 
 
-def number(text: str, start: int, end: int) -> tuple[int, float | None]:
-    """Where the words of `text[start:end]` end, and the number after its last colon, if ComfyUI reads one there."""
-    colon = text.rfind(":", start, end)
+def number(text: str, start: int, end: int, behind: int) -> tuple[int, float | None]:
+    """Where the words of `text[start:end]` end, and the number after its last colon, if ComfyUI reads one there.
+
+    `behind` is from where a number can stand: behind the last parenthesis.
+    """
+    colon = text.rfind(":", behind, end)
     if colon > start:
         try:
             return colon, float(text[colon + 1 : end])
@@ -32,7 +35,10 @@ def number(text: str, start: int, end: int) -> tuple[int, float | None]:
 
 
 def judged(weight: float, words: str, written: str | None = None) -> str:
-    """WEIGHT, DOUBTFUL or TEXT, for a weight that was `written` behind `words` and a colon; None if it was implied."""
+    """WEIGHT, DOUBTFUL or TEXT, for a weight that was `written` behind `words` (their end will do) and a colon.
+
+    `written` is None where the weight was implied.
+    """
     if not abs(weight) <= MOST:  # nor is NaN
         return TEXT
     if abs(weight) > SURE or (written is not None and _is_odd(words, written)):

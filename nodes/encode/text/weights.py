@@ -7,24 +7,38 @@ moves `vec` along the line from the prompt without the weighted words (0) to the
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 
 import torch
 from torch import Tensor
 
 from ...short import quoted, shorten
 from .number import DOUBTFUL, MOST, SURE, TEXT, WEIGHT, judged, number
+from .parentheses import Item, Parentheses, Range
 
-PARENTHESIS = re.compile("[()]")
 IMPLIED = 1.1  # what parentheses without a number multiply by
+
+DEEPEST = 500  # parentheses in parentheses: ComfyUI's parser calls itself for each, which Python ends near 1,000
 
 # How weights act on T5's rows. Embedding: as in ComfyUI, each row moves away from the empty prompt's row. Attention:
 # the image looks at a token as much as if it stood there so many times. Off: parentheses are text.
 EMBEDDING, ATTENTION, OFF = "embedding", "attention", "off"
 MODES = (EMBEDDING, ATTENTION, OFF)
+
+
+class TooDeep(ValueError):
+    """Parentheses in parentheses, deeper than ComfyUI can read them."""
+
+    def __init__(self):
+        super().__init__(
+            f"Got more than {DEEPEST} parentheses in parentheses in a prompt, which is too deep to read. Close some, "
+            "or write \\( and \\) for plain ones."
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,9 @@ class Weighted:
 
     def words(self, group: Group) -> str:
         """What a group holds, as it reads."""
-        return "".join(each.text for each in self.segments if _within(each, group))
+        first = bisect_left(self.segments, group.start, key=attrgetter("start"))
+        after = bisect_right(self.segments, group.end, key=attrgetter("end"))
+        return "".join(each.text for each in self.segments[first:after])
 
     def written(self, places: tuple[int, int]) -> str:
         """A part of the source."""
@@ -100,7 +116,9 @@ def _within(segment: Segment, group: Group) -> bool:
 
 @lru_cache(maxsize=8)  # both roads read the same text, and what there is to tell of it is asked for then
 def parse(text: str, strict: bool = False) -> Weighted:
-    r"""Takes `(words:1.3)`, `(words)` for 1.1, nesting, and `\(` `\)` for plain parentheses; nothing is an error.
+    r"""Takes `(words:1.3)`, `(words)` for 1.1, nesting, and `\(` `\)` for plain parentheses.
+
+    Nothing is an error but nesting deeper than DEEPEST, which raises TooDeep. Takes time as the text is long.
 
     The inner number of two counts; parentheses without one multiply by 1.1. The segments are exactly those of
     comfy/sd1_clip.py, `token_weights`, odd cases such as parentheses that never close included; but what number.py
@@ -110,73 +128,56 @@ def parse(text: str, strict: bool = False) -> Weighted:
     # Two characters for two: every place stays where it was.
     hidden = text.replace("\\)", "\0\1").replace("\\(", "\0\2")
     refused: set[tuple[int, int]] = set()
-    while True:  # parentheses that are text may change what others around them mean
+    while True:  # parentheses that are text may change what others around them mean; the second look finds no more
         places = {place for first, last in refused for place in (first, last - 1)}
-        segments, groups, more = _read(hidden, places, strict)
+        segments, groups, more = _read(Parentheses(hidden, places), strict)
         if not more:
             return Weighted(text, tuple(segments), tuple(groups), tuple(sorted(refused)), tuple(sorted(places)))
         refused.update(more)
 
 
-def _read(hidden: str, plain: set[int], strict: bool) -> tuple[list[Segment], list[Group], list[tuple[int, int]]]:
-    """Segments, groups, and from where to where there are groups whose weight is none.
-
-    Parentheses in the places `plain` are text.
-    """
+def _read(parentheses: Parentheses, strict: bool) -> tuple[list[Segment], list[Group], list[tuple[int, int]]]:
+    """Segments, groups, and from where to where there are groups whose weight is none."""
+    hidden = parentheses.text
     segments: list[Segment] = []
     groups: list[Group] = []
     refused: list[tuple[int, int]] = []
-
-    def read(start: int, end: int, weight: float) -> None:
-        for first, last in _items(hidden, start, end, plain):
-            if not _is_group(hidden, first, last, plain):
-                said = hidden[first:last].replace("\0\1", ")").replace("\0\2", "(")
-                segments.append(Segment(first, last, said, weight))
-                continue
-            inner_end, found = number(hidden, first + 1, last - 1)
-            inner = weight * IMPLIED if found is None else found
-            written = None if found is None else hidden[inner_end + 1 : last - 1]
-            kind = judged(inner, hidden[first + 1 : inner_end], written)
+    levels = [(parentheses.items(parentheses.whole), 1.0)]  # what is left to read, and its weight
+    while levels:
+        items, weight = levels[-1]
+        item = next(items, None)
+        if item is None:
+            levels.pop()
+        elif item.held is None:
+            said = hidden[item.start : item.end].replace("\0\1", ")").replace("\0\2", "(")
+            segments.append(Segment(item.start, item.end, said, weight))
+        elif len(levels) > DEEPEST:
+            raise TooDeep()
+        else:
+            group, kind = _group(parentheses, item, weight)
             if kind == TEXT or (strict and kind == DOUBTFUL):
-                refused.append((first, last))
-                read(first + 1, last - 1, weight)
-                continue
-            doubtful = kind != WEIGHT
-            groups.append(Group(first + 1, inner_end, inner, weight, found is None, doubtful, (first, last)))
-            read(first + 1, inner_end, inner)
-
-    read(0, len(hidden), 1.0)
+                refused.append(group.whole)
+                levels.append((parentheses.items(item.held), weight))
+            else:
+                groups.append(group)
+                levels.append((parentheses.items(Range(item.held.start, group.end, *item.held[2:])), group.weight))
     return segments, groups, refused
 
 
-def _is_group(hidden: str, first: int, last: int, plain: set[int]) -> bool:
-    closed = last - first >= 2 and hidden[first] == "(" and hidden[last - 1] == ")"
-    return closed and first not in plain and last - 1 not in plain
+def _group(parentheses: Parentheses, item: Item, around: float) -> tuple[Group, str]:
+    """A pair of parentheses as a group, and what its weight is: WEIGHT, DOUBTFUL or TEXT."""
+    hidden, held = parentheses.text, item.held
+    behind = parentheses.behind(held)
+    end, found = number(hidden, held.start, held.end, behind)
+    weight = around * IMPLIED if found is None else found
+    written = None if found is None else hidden[end + 1 : held.end]
+    kind = judged(weight, hidden[behind:end], written)
+    return Group(held.start, end, weight, around, found is None, kind != WEIGHT, (item.start, item.end)), kind
 
 
 def escape(text: str) -> str:
     r"""Text in which ComfyUI finds no weights: `(` becomes `\(`."""
     return re.sub(r"([()])", r"\\\1", text)
-
-
-def _items(text: str, start: int, end: int, plain: set[int]) -> list[tuple[int, int]]:
-    """The places where parentheses of the lowest level begin and end, as parse_parentheses in ComfyUI has them."""
-    items, depth, first = [], 0, start
-    for parenthesis in PARENTHESIS.finditer(text, start, end):
-        place = parenthesis.start()
-        if place in plain:
-            continue
-        if text[place] == "(":
-            if depth == 0 and place > first:
-                items.append((first, place))
-                first = place
-            depth += 1
-        else:
-            depth -= 1
-            if depth == 0:
-                items.append((first, place + 1))
-                first = place + 1
-    return [*items, (first, end)] if first < end else items
 
 
 def move(plain: Tensor, removed: Sequence[tuple[Tensor, float]]) -> Tensor:

@@ -8,7 +8,6 @@ and while a prompt is typed only its new words are tokenized.
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
@@ -16,7 +15,7 @@ from operator import sub
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from ...short import TOGETHER
+from ...short import belongs
 
 BETWEEN = re.compile("(?<=[!-~]) (?=[!-~])")
 MOST = 200_000  # characters of words that are remembered: all of the longest text that the front end may send, twice
@@ -103,7 +102,7 @@ def _apart(words: list[str], encoding) -> Iterator[tuple[str, Read]]:
     starts = [start for start, _ in offsets]
     ends = [max(start + 1, end) for start, end in offsets]
     if not text.isascii():
-        ends = [_with_signs(text, end) for end in ends]
+        ends = _with_signs(text, ends)
     firsts = [bisect_left(starts, begin) for begin in begins]
     counts = (last - first for first, last in pairwise(firsts))
     origins = list(chain.from_iterable(map(repeat, begins, counts)))
@@ -117,11 +116,19 @@ def _begins(words: list[str], first: int = 0) -> list[int]:
     return list(accumulate(map(len, words), lambda begin, length: begin + length + 1, initial=first))
 
 
-def _with_signs(text: str, end: int) -> int:
-    """The end of a token, with signs that belong to its last character: accents, joiners."""
-    while end < len(text) and (unicodedata.combining(text[end]) or text[end] in TOGETHER):
-        end += 1
-    return end
+def _with_signs(text: str, ends: Iterable[int]) -> list[int]:
+    """The ends of tokens, each with the signs that belong to its last character: accents, joiners.
+
+    Many tokens may end in one run of signs, which is looked through once.
+    """
+    moved, first, last = [], 0, 0  # from where to where the latest run of signs goes
+    for end in ends:
+        if not first <= end < last:
+            first = last = end
+            while last < len(text) and belongs(text[last]):
+                last += 1
+        moved.append(last)
+    return moved
 
 
 def _together(words: list[str], read: list[Read], begin: int) -> Tokens:

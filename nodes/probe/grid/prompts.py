@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 RULE, EMPTY = "---", '""'
@@ -15,14 +16,14 @@ def listed(text: str) -> list[str]:
     prompt, and lines without anything are left out.
     """
     lines = [line.strip() for line in text.split("\n")]
-    blocks = [""]
-    for line in lines:
-        if line == RULE or RULE not in lines:
-            blocks.append("")
-        if line != RULE:
-            blocks[-1] = f"{blocks[-1]}\n{line}"
-    prompts = [block.strip() for block in blocks]
+    prompts = _blocks(lines) if RULE in lines else lines
     return [*dict.fromkeys("" if prompt == EMPTY else prompt for prompt in prompts if prompt)]
+
+
+def _blocks(lines: list[str]) -> list[str]:
+    """What stands between lines of `---`."""
+    parted = groupby(lines, key=RULE.__eq__)
+    return ["\n".join(block).strip() for is_rule, block in parted if not is_rule]
 
 
 def gathered(road: str, text: str, file: Path | None) -> list[str]:
