@@ -97,8 +97,9 @@ class PromptGrid(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
                              tooltip="The first seed; the others follow it."),
-                io.Int.Input("seeds", default=2, min=1, max=64,
-                             tooltip="Every cell is drawn with so many. With one, what the seed does stays unknown."),
+                io.Int.Input("seeds", default=4, min=1, max=64,
+                             tooltip="Every cell is drawn with so many. With fewer than three there is no interval; "
+                             "with one the prompts cannot be told from the seed."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of every picture."),
                 io.Combo.Input("sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
                                tooltip="As in MMDiT Sampler."),
