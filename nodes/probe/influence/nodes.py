@@ -39,8 +39,8 @@ class Influence(io.ComfyNode):
             display_name=NAME,
             category=CATEGORY,
             description="Measures what each prompt does: at each step, on the same noisy picture, the model is asked "
-            "again without CLIP's prompt, without T5's, and without either. The picture stays the same to the last "
-            "bit.",
+            "again without CLIP's prompt, without T5's, without either, and with both once more. The picture stays the "
+            "same to the last bit.",
             search_aliases=["clip vs t5", "does clip matter", "prompt influence", "counterfactual", "probe"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs, before any sampler."),
@@ -51,8 +51,8 @@ class Influence(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000,
-                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 4 times a plain "
-                    "one, with both nulls 7 times.",
+                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 5 times a plain "
+                    "one, with both nulls 8 times.",
                 ),
                 FluxVec.Input(
                     "empty_vec", optional=True,

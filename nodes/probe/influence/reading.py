@@ -16,13 +16,18 @@ PARTS = ("whole run", "first third", "middle third", "last third")
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown."""
+    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown.
+
+    `floor` [B] is what the same prompt, asked again in the variants' batch, changes in the velocity: less than that is
+    noise of the arithmetic. None where nothing was asked.
+    """
 
     step: int
     sigma: float
     percent: float
     effects: Mapping[str, Effects]
     modulation: Tensor | None = None
+    floor: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +68,31 @@ class Reading:
         moments = self.part(name)
         return pooled([each.effects[null] for each in moments]) if moments else None
 
+    def floor(self, name: str) -> float | None:
+        """Of a part of the run: what asking the same prompt again changes, of the velocity's length."""
+        return floor(self.part(name))
+
     def modulation(self) -> dict[str, dict[str, float]] | None:
         """Shares of time, guidance and CLIP by the kind of block, over the whole run."""
         parts = [each.modulation for each in self.moments if each.modulation is not None]
         return modulation.shares(parts, self.kinds) if parts else None
 
 
+def floor(moments: Sequence[Moment]) -> float | None:
+    """Of several moments and all their pictures together, as effects.pooled has them; None where nothing was asked."""
+    measured = [each for each in moments if each.floor is not None]
+    if not measured:
+        return None
+    squares = sum(float(each.floor.double().square().sum()) for each in measured)
+    whole = sum(float(next(iter(each.effects.values())).norms[0].double().square().sum()) for each in measured)
+    return (squares / whole) ** 0.5 if whole else 0.0
+
+
 def table(reading: Reading) -> list[dict[str, Any]]:
     """A row for each step and null."""
     return [
         {"null": null, "step": each.step, "percent": round(each.percent, 3), "sigma": each.sigma,
-         **pooled([each.effects[null]])}
+         **pooled([each.effects[null]]), "floor": floor([each])}
         for null in reading.nulls for each in reading.moments
     ]  # fmt: skip
 
@@ -98,6 +117,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
         "every": reading.every,
         "t5_rows": reading.counted or None,
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
+        "floor": {name: reading.floor(name) for name in PARTS},
         "parts": {name: {null: reading.numbers(name, null) for null in reading.nulls} for name in PARTS},
         "pictures": alone,
         "per_step": table(reading),
@@ -108,7 +128,8 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
 def columns(reading: Reading, told: str) -> dict[str, Any]:
     """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
     moments = reading.moments
-    rows = {null: [pooled([each.effects[null]]) for each in moments] for null in reading.nulls}
+    rows = {null: [{**pooled([each.effects[null]]), "floor": floor([each])} for each in moments]
+            for null in reading.nulls}  # fmt: skip
     return {
         "sentence": told,
         "step": [each.step for each in moments],

@@ -1,4 +1,4 @@
-"""The recorder of Encoder Influence: at each chosen step the four velocities, and the modulation. Imports ComfyUI."""
+"""The recorder of Encoder Influence: at each chosen step the velocities, and the modulation. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ...condition.controls import TXT, VEC
 from ...condition.place.blocks import Blocks
 from . import modulation
 from .asking import Asker, Asking, Entry
-from .effects import Effects, effects
+from .effects import Effects, effects, length
 from .reading import Moment, Reading
-from .retelling import Null, is_null, named, own, within, without
+from .retelling import Null, is_null, named, own, unchanged, within, without
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
+SAME = ("", "again")  # the variant that differs in nothing
 T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
 
 
@@ -57,6 +58,7 @@ class Recorder:
                 each,
                 effects={name: one.on_cpu() for name, one in each.effects.items()},
                 modulation=None if each.modulation is None else each.modulation.to("cpu"),
+                floor=None if each.floor is None else each.floor.to("cpu"),
             )
             for each in self.moments
         ]
@@ -70,12 +72,13 @@ class Recorder:
         variants = {}
         for null in self.plan.nulls:
             variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}
+        if variants:  # first, so that it shares a batch with variants
+            variants = {SAME: [named(unchanged(entry), "again") for entry in asking.entries], **variants}
         velocities = dict(zip(variants, asking.again(list(variants.values())), strict=True))
         found = {null.name: _effects(asking.velocity, velocities, null.name) for null in self.plan.nulls}
-        sampling = self.guider.inner_model.model_sampling
-        self.moments.append(
-            Moment(asking.step, asking.sigma, percent_of(asking.sigma, sampling.percent_to_sigma), found, self.parts)
-        )
+        floor = length(velocities[SAME] - asking.velocity) if variants else None
+        percent = percent_of(asking.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor))
         self.parts = None
 
     def _counted(self, entry: Entry) -> int:

@@ -138,6 +138,11 @@ def is_null(entry: Entry, road: str, null: Null) -> bool:
     return torch.equal(text.expand_as(said) if text.shape[0] == 1 else text, said)
 
 
+def unchanged(entry: Entry) -> Entry:
+    """An entry that says what it says, to be asked again: what differs then is noise of the arithmetic."""
+    return ready(entry, controls_of(entry))
+
+
 def without(entry: Entry, road: str, null: Null) -> Entry:
     """An entry that says the null on a road; that road's regions, weights and negatives go with it."""
     given = own(entry, road)
