@@ -25,6 +25,7 @@ from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
 from ..beside import like_input
 from ..files import temporary
+from ..repeating import of_plan
 from .cells import draw
 from .prompts import gathered
 from .telling import as_json, legend, page, sentence
@@ -143,7 +144,8 @@ class PromptGrid(io.ComfyNode):
         analyses = {"latents": analyse(drawn.latents), "pixels": analyse(pictures)}
         sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
         said = sentence(analyses["pixels"], "pixels")
-        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found)
+        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found,
+                       settings=of_plan(model, plan, latent, guidance))
         for note in notes:
             log.warning(note)
         cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)

@@ -147,7 +147,7 @@ class ShowInfluence(io.ComfyNode):
 
     @classmethod
     def execute(cls, probe, latent, part=PARTS[0], picture=None) -> io.NodeOutput:
-        reading = probe.reading(latent)
+        reading, settings = probe.run(latent)
         if not reading.part(part):
             raise ValueError(
                 f"Show Influence: no step of the run's {part} was measured (every {reading.every}th of "
@@ -158,7 +158,7 @@ class ShowInfluence(io.ComfyNode):
         plot = image([drawing.plot(reading)])
         pages = drawing.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
-        data = json.dumps(as_json(reading, told))
+        data = json.dumps(as_json(reading, told, settings))
         drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
         shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}
         return io.NodeOutput(plot, image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)

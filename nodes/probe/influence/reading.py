@@ -104,8 +104,11 @@ def csv(reading: Reading) -> str:
     return "\n".join(",".join(line) for line in lines) + "\n"
 
 
-def as_json(reading: Reading, told: str) -> dict[str, Any]:
-    """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1."""
+def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1.
+
+    `settings` are what the run is repeated by.
+    """
     pictures = next(iter(reading.moments[0].effects.values())).norms.shape[1]
     alone = [
         {null: pooled([of_picture(each.effects[null], at) for each in reading.moments]) for null in reading.nulls}
@@ -113,6 +116,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
     ]
     return {
         "sentence": told,
+        "settings": settings,
         "steps": reading.steps,
         "every": reading.every,
         "t5_rows": reading.counted or None,
@@ -128,8 +132,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
 def columns(reading: Reading, told: str) -> dict[str, Any]:
     """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
     moments = reading.moments
-    rows = {null: [{**pooled([each.effects[null]]), "floor": floor([each])} for each in moments]
-            for null in reading.nulls}  # fmt: skip
+    rows = {null: [{**pooled([each.effects[null]]), **_floor(each)} for each in moments] for null in reading.nulls}
     return {
         "sentence": told,
         "step": [each.step for each in moments],
@@ -137,6 +140,10 @@ def columns(reading: Reading, told: str) -> dict[str, Any]:
         "percent": [round(each.percent, 1) for each in moments],
         "nulls": {null: {name: [_short(row[name]) for row in its] for name in its[0]} for null, its in rows.items()},
     }
+
+
+def _floor(moment: Moment) -> Numbers:
+    return {} if moment.floor is None else {"floor": floor([moment])}
 
 
 def _short(value: float | None) -> float | None:
