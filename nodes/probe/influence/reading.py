@@ -35,6 +35,7 @@ class Reading:
     """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew.
 
     `counted` rows of text count as T5's prompt, more than such a prompt mostly has; 0 where that need not be said.
+    `lengths` are the rows of the T5 prompt and of the empty one, None where they are as many.
     """
 
     moments: Sequence[Moment]
@@ -43,6 +44,7 @@ class Reading:
     rows: tuple[int, int]
     kinds: tuple[str, ...] = ()
     counted: int = 0
+    lengths: tuple[int, int] | None = None
 
     @property
     def nulls(self) -> list[str]:
@@ -120,6 +122,7 @@ def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = No
         "steps": reading.steps,
         "every": reading.every,
         "t5_rows": reading.counted or None,
+        "t5_lengths": None if reading.lengths is None else dict(zip(("prompt", "empty"), reading.lengths, strict=True)),
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "floor": {name: reading.floor(name) for name in PARTS},
         "parts": {name: {null: reading.numbers(name, null) for null in reading.nulls} for name in PARTS},

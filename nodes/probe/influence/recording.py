@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
@@ -46,7 +47,7 @@ class Recorder:
         self.asker.forward = self._modulated
         self.kinds: Sequence[str] = ()
         self.parts: Tensor | None = None
-        self.counted = 0
+        self.counted, self.lengths = 0, None
 
     def options(self, options: dict) -> dict:
         return self.asker.options(options)
@@ -63,12 +64,15 @@ class Recorder:
             for each in self.moments
         ]
         rows = tuple(self.asker.counts.rows)
-        return Reading(moments, len(self.sigmas) - 1, self.plan.every, rows, tuple(self.kinds), self.counted)
+        steps, kinds = len(self.sigmas) - 1, tuple(self.kinds)
+        return Reading(moments, steps, self.plan.every, rows, kinds, self.counted, self.lengths)
 
     def _measure(self, asking: Asking) -> None:
         for null in self.plan.nulls:
             null.check([own(entry, TXT) for entry in asking.entries])
         self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
+        for null, entry in product(self.plan.nulls, asking.entries):
+            self.lengths = self.lengths or null.lengths(own(entry, TXT))
         variants = {}
         for null in self.plan.nulls:
             variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}

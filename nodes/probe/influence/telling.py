@@ -22,7 +22,8 @@ def sentence(reading: Reading) -> str:
     numbers = reading.numbers(PARTS[0], null)
     clear = not _drowns(numbers, reading, PARTS[0])
     repeats = _repeats(numbers) if clear else []
-    parts = [_decides(reading, null, numbers), *repeats, *_other_null(reading), *_counted(reading)]
+    parts = [_decides(reading, null, numbers), *repeats, *_other_null(reading), *_counted(reading),
+             *_lengths(reading)]
     return " ".join([*parts, cost(reading)])
 
 
@@ -101,6 +102,16 @@ def _counted(reading: Reading) -> list[str]:
     return [
         f"All {reading.counted} rows of the text count as T5's prompt: connect `txt` if Redux or Conditioning Concat "
         "added some of them."
+    ]
+
+
+def _lengths(reading: Reading) -> list[str]:
+    if reading.lengths is None or reading.counted:  # then other rows may be among the prompt's
+        return []
+    there, empty = reading.lengths
+    return [
+        f"The T5 prompt has {there} rows and the empty one {empty}: the number of rows alone moves these shares. "
+        "Encode both with the same `length`."
     ]
 
 
