@@ -1,6 +1,6 @@
 """How much of the picture does each road explain? Prompt Grid's analysis on the nano model.
 
-    python dev.py bench grid [--prompts 6] [--seeds 3] [--seed 0] [--models FOLDER] [--out FOLDER]
+    python dev.py bench grid [--prompts 6] [--seeds 4] [--seed 0] [--models FOLDER] [--out FOLDER]
 
 Scenes that training never met, in three ways of telling them: backgrounds on CLIP and objects on T5, whole scenes on
 both roads that have nothing to do with each other, and one road told the same all the time.
@@ -66,15 +66,16 @@ def analysed(pipeline: Pipeline, name: str, chosen: argparse.Namespace) -> dict[
 
 
 def share(analysis: Analysis, part: str) -> str:
-    low, high = analysis.intervals[part] or (None, None)
-    between = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{100 * analysis.shares[part]:.1f}{between}"
+    interval, chance = analysis.intervals[part], analysis.chance[part]
+    between = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
+    alone = "" if chance is None else f", chance {100 * chance:.1f}"
+    return f"{100 * analysis.shares[part]:.1f}{between}{alone}"
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench grid", description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=6, help="on each road")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
     parser.add_argument("--out", type=Path, help="write the sheets and charts into this folder")
@@ -94,7 +95,7 @@ def main() -> None:
             rows.append([f"{name}, {kind}", *(share(analysis, part) for part in PARTS)])
             sentences.append(f"{name}: {sentence(analysis, kind)}")
     design = f"{chosen.prompts} x {chosen.prompts} prompts x {chosen.seeds} seeds, {STEPS} steps"
-    print(f"\n{machine()}; {design}. Per cent of the variance, and 95 % bootstrap intervals over prompts and seeds\n")
+    print(f"\n{machine()}; {design}. Per cent of the variance, unbiased, and 95 % intervals over seeds\n")
     print(f"{table(['', *NAMES.values()], rows)}\n")
     print("\n".join(sentences))
     if chosen.json:

@@ -11,6 +11,7 @@ const PARTS = {
 const TEXTS = {
     bar: "What explains the differences between the pictures",
     interval: (low, high) => `, 95 % interval ${percent(low)} to ${percent(high)}`, none: ", no interval",
+    chance: level => `; chance alone gives up to ${percent(level)}`,
 };
 
 export const VARIANCE_CSS = `
@@ -21,18 +22,22 @@ export const VARIANCE_CSS = `
     .parts { font-size: 11px; min-height: 1.4em; }
 `;
 
-/** Returns { root, show }; `show` takes a grid's `shares`, `intervals` and `drawn_over`. */
+/** Returns { root, show }; `show` takes a grid's `shares`, `intervals`, `chance` and `drawn_over`. */
 export function variance() {
     const bar = element("div", { className: "variance", role: "group", "aria-label": TEXTS.bar });
     const told = element("div", { className: "parts quiet" });
     const root = element("div", {}, bar, told);
 
-    function show({ shares, intervals, drawn_over }) {
+    function show({ shares, intervals, chance, drawn_over }) {
         const known = Object.keys(PARTS).filter(name => shares[name] !== null && shares[name] !== undefined);
-        const all = known.map(name => `${PARTS[name][0]} ${percent(shares[name])}`).join(", ");
+        // An estimate without bias may lie below zero, where nothing is meant.
+        const value = name => percent(Math.min(1, Math.max(0, shares[name])));
+        const all = known.map(name => `${PARTS[name][0]} ${value(name)}`).join(", ");
         bar.replaceChildren(...known.map(name => {
             const [title, hue] = PARTS[name], range = intervals[name];
-            const words = `${title} ${percent(shares[name])}${range ? TEXTS.interval(...range) : TEXTS.none}`;
+            const level = chance?.[name] ?? null; // only the prompts' parts have one; old results have none
+            const words = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`
+                + (level === null ? "" : TEXTS.chance(level));
             const part = element("button", { title: `${words}. ${drawn_over}`, "aria-label": words,
                 textContent: shares[name] > 0.1 ? title : "" });
             part.style.setProperty("--share", Math.max(0, shares[name]));

@@ -32,6 +32,10 @@ const KINDS = [
     },
     { name: "both", title: "What both prompts change together", on: true, of: [["whole", "both", INK, ""]] },
     {
+        name: "again", title: "What the same prompt changes when it is asked again: less cannot be told", on: true,
+        dash: "1 3", of: [["floor", "the same, again", MUTED, "1 3"]],
+    },
+    {
         name: "shared", title: "The interaction: what one prompt's effect owes to the other", dash: "2 4",
         of: [["interaction", "shared", MUTED, "2 4"]],
     },

@@ -21,6 +21,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from .record import Probe, Unread
+from .repeating import of_run
 
 log = logging.getLogger("flux_duet")
 
@@ -78,13 +79,14 @@ def probed(
     def around(executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
         guider = executor.class_obj
         given = guider.model_options
-        guard, recorder = Guard(probe.name), None
+        guard, recorder, reading, settings = Guard(probe.name), None, None, {}
         with guard:
             if check is not None:
                 check(guider, sigmas, noise.shape)
         if isinstance(guard.error, ValueError):
             raise guard.error
         with guard:
+            settings = of_run(guider, noise.shape, sampler, sigmas, kwargs.get("seed", next(iter(args[3:]), None)))
             recorder = begin(guider, sigmas)
             options = comfy.model_patcher.create_model_options_clone(given)
             options["transformer_options"] = recorder.options(options["transformer_options"])
@@ -93,12 +95,11 @@ def probed(
             samples = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
             guider.model_options = given
-        reading = None
         if guard.error is None:
             with guard:
                 reading = recorder.reading()
         with guard:
-            probe.keep(samples, reading if guard.error is None else Unread(guard.why()))
+            probe.keep(samples, reading if guard.error is None else Unread(guard.why()), settings)
         return samples
 
     model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)

@@ -33,6 +33,7 @@ class Bar:
     value: float
     colour: tuple[int, int, int] = INK
     spread: tuple[float, float] | None = None  # a confidence interval
+    mark: float | None = None  # a level to compare it with
 
 
 def font(size: int = TEXT) -> ImageFont.FreeTypeFont:
@@ -130,7 +131,7 @@ def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 86
     page = Image.new("RGB", (width, TOP + row * len(given) + 20), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((20, 16), title, fill=INK, font=font(TITLE))
-    top, _ = scale(max([0.0, *(max(bar.value, *(bar.spread or (0.0,))) for bar in given)]))
+    top, _ = scale(max([0.0, *(max(bar.value, bar.mark or 0.0, *(bar.spread or (0.0,))) for bar in given)]))
 
     def place(value: float) -> float:
         return side + max(value, 0.0) / top * (width - side - tail)
@@ -140,6 +141,9 @@ def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 86
         draw.text((side - 10, y), bar.name, fill=INK, font=font(), anchor="rm")
         draw.rectangle([side, y - 9, place(bar.value), y + 9], fill=bar.colour)
         end = place(bar.value)
+        if bar.mark is not None:
+            draw.line([(place(bar.mark), y - 12), (place(bar.mark), y + 12)], fill=MUTED, width=3)
+            end = max(end, place(bar.mark))
         if bar.spread:
             low, high = map(place, bar.spread)
             draw.line([(low, y), (high, y)], fill=INK, width=2)

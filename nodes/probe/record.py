@@ -36,6 +36,7 @@ class Probe:
 
     name: str
     runs: OrderedDict[int, tuple[Tensor, Any]] = field(default_factory=OrderedDict)
+    settings: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # what a run's reading is repeated by
     count: int = 0
     gone: deque[tuple[set[str], str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
@@ -43,21 +44,27 @@ class Probe:
         """Bytes that this probe's readings may take in all."""
         return allowed(free_memory(), size_of(list(self.runs.values())))
 
-    def keep(self, samples: Tensor, reading: Any) -> None:
+    def keep(self, samples: Tensor, reading: Any, settings: Mapping[str, Any] | None = None) -> None:
         """The reading of a run that came to `samples`. Older ones go where they take too much; the newest stays."""
         self.count += 1
+        self.settings[self.count] = settings or {}
         self.runs[self.count] = (samples.detach().to("cpu", torch.float32, copy=True), reading)
         room = self.room()
         while len(self.runs) > 1:
             size = size_of(list(self.runs.values()))
             if size <= room and len(self.runs) <= MOST:
                 break
-            _, (old, _) = self.runs.popitem(last=False)
+            number, (old, _) = self.runs.popitem(last=False)
+            del self.settings[number]
             why = f"within {shown(room)}" if size > room else f"to the last {MOST} runs"
             self.gone.append(({_digest(old.to(dtype)) for dtype in TYPES}, why))
 
     def reading(self, latent: dict) -> Any:
         """That of the run which gave this LATENT. Raises ValueError where no run of this probe did, or gave none."""
+        return self.run(latent)[0]
+
+    def run(self, latent: dict) -> tuple[Any, Mapping[str, Any]]:
+        """The reading, as `reading` gives it, and what its run was like (repeating.of_run)."""
         given = latent["samples"]
         if wrong := int(given.isnan().sum()):
             raise ValueError(
@@ -66,11 +73,11 @@ class Probe:
                 "causes are half precision (fp16), an attention backend, a weight or a strength far too large."
             )
         samples = given.to("cpu", torch.float32)
-        for kept, reading in reversed(self.runs.values()):
+        for number, (kept, reading) in reversed(self.runs.items()):
             if kept.shape == samples.shape and torch.equal(kept.to(given.dtype).float(), samples):
                 if isinstance(reading, Unread):
                     raise ValueError(reading.why)
-                return reading
+                return reading, self.settings.get(number, {})
         digest = _digest(given.detach().cpu())
         for digests, why in self.gone:
             if digest in digests:

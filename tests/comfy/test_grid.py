@@ -4,7 +4,6 @@ import json
 import os
 import time
 from dataclasses import replace
-from functools import partial
 
 import comfy.model_management
 import comfy.sd
@@ -45,9 +44,8 @@ def vae(tiny):
 
 
 @pytest.fixture
-def draw(singles, vae, monkeypatch):
-    """`draw(model, **options)`: a grid of two CLIP prompts, three T5 prompts and two seeds, with a short bootstrap."""
-    monkeypatch.setattr(grid_nodes, "analyse", partial(grid_nodes.analyse, draws=9))
+def draw(singles, vae):
+    """`draw(model, **options)`: a grid of two CLIP prompts, three T5 prompts and two seeds."""
 
     def run(model, clips=CLIPS, t5s=T5S, seed=7, seeds=2, steps=2, latent=LATENT, guidance=3.5, **options):
         def lines(prompts):
@@ -340,6 +338,14 @@ def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
     before = PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None)
     (tmp_path / "more.txt").write_text("in the snow\nat dusk\n")
     assert PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None) != before
+
+
+def test_the_usual_grid_has_an_interval(model, draw):
+    schema = PromptGrid.define_schema()
+    assert next(each for each in schema.inputs if each.id == "seeds").default >= 4
+    told = json.loads(draw(model, clips=CLIPS, t5s=T5S[:2], seeds=4, steps=1)[3])["pixels"]
+    assert all(told["intervals"].values()) and all(told["chance"][name] is not None for name in ("clip", "t5", "both"))
+    assert "seeds random" in told["method"] and set(told["components"]) == set(told["shares"])
 
 
 def test_one_prompt_and_one_seed_tell_what_is_unknown(model, draw):

@@ -124,7 +124,7 @@ def test_a_control_net_is_no_set_of_options(model, txt, positive):
     assert torch.equal(latent["samples"], sampled(model, applied)["samples"])
     reading = probe.reading(latent)
     assert reading.modulation() == alone.modulation() is not None, "it knows neither picture nor ControlNet"
-    assert reading.rows == alone.rows == (STEPS, 3 * STEPS)
+    assert reading.rows == alone.rows == (STEPS, 4 * STEPS)
     ready, probe = Heatmap.execute(model, txt, "red, circle").result
     clone, calls = dense.watching(model)
     plain, latent = sampled(clone, applied), sampled(ready, applied)

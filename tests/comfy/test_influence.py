@@ -128,6 +128,20 @@ def test_four_velocities_as_of_four_runs(model, latent, length):
     reading = probe.reading(sampled(out, prompt(), latent=latent))
     check(reading, by_hand(model, latent, ways(no_txt=nothing)))
     assert reading.moments[0].effects[EMPTY].maps.shape == (2, len(latent["samples"]), SIDE, SIDE)
+    assert reading.lengths == (None if length == 9 else (9, 21))
+
+
+def test_an_empty_prompt_of_another_length_is_said(model):
+    """Its length alone moved CLIP's share from 1.2 % to 0.31 %, in silence."""
+    for null, positive, lengths in ((txt(4, 21), prompt(), (9, 21)), (txt(4, 7), redux(prompt()), (9, 7)),
+                                    (NO_TXT, prompt(), None), (NO_TXT, redux(prompt()), None)):  # fmt: skip
+        out, probe = measured(model, BOTH, empty_txt=null, txt=TXT)
+        told, *_, data = ShowInfluence.execute(probe, sampled(out, positive)).result[4:]
+        said = "The T5 prompt has {} rows and the empty one {}: ".format(*lengths) if lengths else "and the empty one"
+        assert (said in told) is (lengths is not None)
+        assert json.loads(data)["t5_lengths"] == (lengths and {"prompt": lengths[0], "empty": lengths[1]})
+    out, probe = measured(model, ZEROS, empty_txt=txt(4, 21))
+    assert probe.reading(sampled(out, prompt())).lengths is None
 
 
 def test_both_nulls_each_for_itself(model):
@@ -135,7 +149,7 @@ def test_both_nulls_each_for_itself(model):
     reading = probe.reading(sampled(out, prompt()))
     check(reading, by_hand(model, LATENT, ways()))
     check(reading, by_hand(model, LATENT, ways(ZERO_VEC, ZERO_TXT)), ZEROS)
-    assert reading.rows == (STEPS, 6 * STEPS) and reading.times == 7
+    assert reading.rows == (STEPS, 7 * STEPS) and reading.times == 8
 
 
 def test_zeros_need_no_empty_prompts(model):
@@ -150,7 +164,7 @@ def test_with_cfg_and_a_negative_the_positive_is_measured(model):
     out, probe = measured(model)
     both = probe.reading(sampled(out, prompt(), prompt(vec(7), txt(8, 13)), cfg=3.0))
     alone = probe.reading(sampled(out, prompt()))
-    assert both.rows == (2 * STEPS, 3 * STEPS)
+    assert both.rows == (2 * STEPS, 4 * STEPS)
     for one, other in zip(both.moments[:1], alone.moments, strict=False):
         assert pooled([one.effects[EMPTY]]) == pytest.approx(pooled([other.effects[EMPTY]]), rel=1e-4)
     assert pooled([both.moments[2].effects[EMPTY]]) != pytest.approx(pooled([alone.moments[2].effects[EMPTY]]), 1e-3)
@@ -177,7 +191,7 @@ def test_the_null_itself_is_not_asked(model):
     for clip, t5, asked, zero in ((NO_VEC, TXT, 1, "clip"), (VEC, NO_TXT, 1, "t5"), (NO_VEC, NO_TXT, 0, "clip")):
         out, probe = measured(model)
         reading = probe.reading(sampled(out, prompt(clip, t5)))
-        assert reading.rows == (STEPS, asked * STEPS)
+        assert reading.rows == (STEPS, (asked and asked + 1) * STEPS)
         numbers = reading.numbers("whole run", EMPTY)
         assert (numbers[f"D_{zero}"], numbers[f"solo_{zero}"], numbers["interaction"]) == (0, 0, 0)
         assert numbers[f"share_{zero}"] in (0, None)
@@ -218,7 +232,7 @@ def test_every_kth_step_at_its_sigma(model):
     reading = probe.reading(sampled(out, prompt(), steps=8))
     sigmas = custom.BasicScheduler.execute(model, "simple", 8, 1.0)[0]
     assert [(moment.step, moment.sigma) for moment in reading.moments] == [(at, float(sigmas[at])) for at in (0, 3, 6)]
-    assert reading.rows == (8, 9) and reading.times == pytest.approx(17 / 8)
+    assert reading.rows == (8, 12) and reading.times == pytest.approx(20 / 8)
     at = model.get_model_object("model_sampling").percent_to_sigma
     assert all(at(moment.percent / 100) == pytest.approx(moment.sigma, rel=1e-4) for moment in reading.moments)
 
@@ -268,6 +282,35 @@ def test_controls_go_with_their_road(model, name, sampler):
     clip, t5, _ = SplitConditioning.execute(positive).result
     told = {"v11": positive, "v10": prompt(NO_VEC, t5), "v01": prompt(clip, NO_TXT), "v00": prompt(NO_VEC, NO_TXT)}
     check(probe.reading(on), by_hand(ApplyDuet.execute(model)[0], LATENT, told))
+    assert probe.reading(on).floor("whole run") < 1e-5, "asked again, its controls act as before"
+
+
+def test_the_floor_is_what_the_model_answers_differently_when_asked_again(model):
+    """Noise of a tenth of the prompts' effect reads as such; noise larger than it makes the shares meaningless."""
+    out, probe = measured(model)
+    clean = probe.reading(sampled(out, prompt()))
+    effect = clean.numbers("whole run", EMPTY)["whole"]
+    for noise, small in ((0.1 * effect, False), (2 * effect, True)):
+        out, probe = measured(noisy(model, noise))
+        told, *_, data = ShowInfluence.execute(probe, sampled(out, prompt())).result[4:]
+        # Each of the two answers has noise of its own, which lengthens the velocity too.
+        assert json.loads(data)["floor"]["whole run"] == pytest.approx(noise * (2 / (1 + noise**2)) ** 0.5, rel=0.1)
+        assert told.startswith("Too small to tell who decides.") is small and "the same prompt asked again" in told
+
+
+def noisy(model, share: float):
+    """A model whose answers differ from one asking to the next by so much of their velocity's length."""
+    changed, draw = model.clone(), torch.Generator().manual_seed(0)
+
+    def around(executor, x, t, *args, **kwargs):
+        out = executor(x, t, *args, **kwargs)  # the picture x0 = x - sigma v
+        velocity = (x - out) / t.reshape(-1, 1, 1, 1)
+        noise = torch.randn(velocity.shape, generator=draw)
+        noise *= share * velocity.flatten(1).norm(dim=1)[:, None, None, None] / noise[0].numel() ** 0.5
+        return out + noise * t.reshape(-1, 1, 1, 1)
+
+    changed.add_wrapper("apply_model", around)
+    return changed
 
 
 def test_a_schedule_is_measured_as_it_is_at_each_step(model):
@@ -408,7 +451,7 @@ def test_blocks_as_block_routing_has_them(model, blocks):
         for road, way in (("clip", "v10"), ("t5", "v01")):
             change = float((by["v11"] - by[way]).norm() / by["v11"].norm())
             assert found[f"blocks_{road}"] == pytest.approx(change, rel=1e-3, abs=2e-5)
-    assert probe.reading(on).rows == (STEPS, 5 * STEPS)
+    assert probe.reading(on).rows == (STEPS, 6 * STEPS)
 
 
 # ---- what it leaves behind, and what it refuses
@@ -484,7 +527,7 @@ def test_a_wrapped_model_is_measured_without_its_modulation(tiny):
     model.model.diffusion_model = Opaque()
     out, probe = measured(model)
     reading = probe.reading(natively(out, prompt()))
-    assert reading.rows == (STEPS, 3 * STEPS) and reading.modulation() is None
+    assert reading.rows == (STEPS, 4 * STEPS) and reading.modulation() is None
     numbers = reading.numbers("whole run", EMPTY)
     assert numbers["D_clip"] > 0 and numbers["interaction"] == pytest.approx(0, abs=1e-6)
 

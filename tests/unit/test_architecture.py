@@ -25,7 +25,7 @@ FLOORS = [
 ]
 COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution",
            "aiohttp"}  # its web server; and all of comfy*
-PURE = {"torch", "numpy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
+PURE = {"torch", "numpy", "scipy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
@@ -105,7 +105,7 @@ def outsiders(source: Source) -> Iterator[str]:
         if is_comfyui(name) and not source.says_comfyui:
             yield f"imports {name} without saying '{MARK}' at its top"
         elif not is_comfyui(name) and name.split(".")[0] not in PURE:
-            yield f"imports {name}, which is neither ComfyUI's, torch, numpy nor the standard library's"
+            yield f"imports {name}, which is neither ComfyUI's, torch, numpy, scipy nor the standard library's"
     if source.says_comfyui and not any(map(is_comfyui, source.outside())):
         yield f"says '{MARK}', but does not"
 

@@ -30,3 +30,13 @@ def test_every_picture_is_on_a_page_and_none_is_large():
 def test_a_page_says_when_not_to_use_the_node(page):
     text = page.read_text(encoding="utf-8")
     assert "not for" in text.lower()
+
+
+def test_what_a_heatmap_costs_is_what_was_measured():
+    """It said "about 1 % of a step", which no machine had shown."""
+    cost = next(part for part in (DOCS / "FluxDuetHeatmap.md").read_text(encoding="utf-8").split("\n\n")
+                if part.startswith("**Cost:**"))
+    row = next(line for line in (DOCS.parents[1] / "bench" / "README.md").read_text(encoding="utf-8").splitlines()
+               if line.startswith("| heatmap |"))
+    ratios = re.findall(r"\b[01]\.\d{3}\b", cost)
+    assert len(ratios) == 6 and all(ratio in row for ratio in ratios) and "1 % of a step" not in cost

@@ -1,6 +1,7 @@
 """The numbers of Encoder Influence and Word Ablation, on made-up velocities, modulations and texts."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -135,6 +136,24 @@ def test_the_sentence_says_who_decides():
     assert told.startswith("T5 decides 90 % of the first 2 steps and ")
     assert "CLIP never more than 50 % of a step" in told and told.endswith("4 times the evaluations of the plain run.")
     assert "repeats" not in told
+
+
+def test_what_drowns_in_asking_again_is_too_small_to_tell():
+    """CLIP decided 70 % where both prompts together change 0.45 %."""
+    def noisy(effect: float, floor: float):
+        read = reading(*[of(0.83 * effect, 0.55 * effect)] * 3)
+        return replace(read, moments=[replace(each, floor=torch.tensor([floor])) for each in read.moments])
+
+    told = sentence(noisy(0.0045, 0.003))
+    assert told.startswith("Too small to tell who decides. Both prompts together change the model's velocity by "
+                           "0.45 %; the same prompt asked again changes 0.30 %.")
+    clear = noisy(0.045, 0.003)
+    assert sentence(clear).startswith("CLIP decides 69 % of the first 1 step and")
+    assert clear.floor(PARTS[0]) == pytest.approx(0.003, rel=1e-2)
+    data = as_json(clear, "")
+    assert data["floor"]["whole run"] == data["per_step"][0]["floor"] == clear.floor(PARTS[0])
+    assert "asked again changes nothing" in sentence(noisy(0.2, 0.0))
+    assert drawing.plot(clear).tobytes() != drawing.plot(reading(*[of(0.83 * 0.045, 0.55 * 0.045)] * 3)).tobytes()
 
 
 def test_it_says_where_the_lead_changes():

@@ -25,6 +25,7 @@ from ...streams import ClipVec, Stream, T5Text
 VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
 _LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
 _OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
+PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
 _SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
 
 
@@ -87,8 +88,9 @@ def _settings(model) -> list:
 
 
 def _acting(kinds: Mapping[str, Mapping[str, list]]) -> bool:
-    """Whether there is any wrapper; Apply Duet's do nothing to what has no controls, and MMDiT Sampler's are its."""
-    return any(each for keyed in kinds.values() for key, each in keyed.items() if key != KEY)
+    """Whether there is any wrapper; Apply Duet's do nothing to what has no controls, MMDiT Sampler's are its, and
+    probes' change no picture."""
+    return any(each for keyed in kinds.values() for key, each in keyed.items() if key != KEY and key not in PROBES)
 
 
 def _sampling(sampling) -> list:

@@ -25,6 +25,7 @@ from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
 from ..beside import like_input
 from ..files import temporary
+from ..repeating import of_plan
 from .cells import draw
 from .prompts import gathered
 from .telling import as_json, legend, page, sentence
@@ -97,8 +98,9 @@ class PromptGrid(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
                              tooltip="The first seed; the others follow it."),
-                io.Int.Input("seeds", default=2, min=1, max=64,
-                             tooltip="Every cell is drawn with so many. With one, what the seed does stays unknown."),
+                io.Int.Input("seeds", default=4, min=1, max=64,
+                             tooltip="Every cell is drawn with so many. With fewer than three there is no interval; "
+                             "with one the prompts cannot be told from the seed."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of every picture."),
                 io.Combo.Input("sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
                                tooltip="As in MMDiT Sampler."),
@@ -142,7 +144,8 @@ class PromptGrid(io.ComfyNode):
         analyses = {"latents": analyse(drawn.latents), "pixels": analyse(pictures)}
         sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
         said = sentence(analyses["pixels"], "pixels")
-        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found)
+        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found,
+                       settings=of_plan(model, plan, latent, guidance))
         for note in notes:
             log.warning(note)
         cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)

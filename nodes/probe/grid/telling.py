@@ -9,44 +9,77 @@ import numpy
 from PIL import Image
 
 from .. import charts, sheets
-from .variance import CLIP, DRAWS, LEVEL, PARTS, SEED, T5, Analysis
+from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
 
 NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
 HUES = {"clip": charts.CLIP_HUE, "t5": charts.T5_HUE, "both": (122, 92, 132), "seed": charts.MUTED,
         "rest": (160, 163, 172)}  # fmt: skip
 LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", SEED: "seeds"}
-MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt", SEED: "one seed"}
+MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt"}
 MAP_SIDE = 64  # places of a map on its longer side
 
 
+MODEL = (
+    "Unbiased variance components (expected mean squares) of each element, summed over a picture's elements. The "
+    "prompts are fixed, the seeds random blocks crossed with both; an estimate may lie below zero. Intervals: "
+    "jackknife over the seeds, Student's t. Chance: what a part that does nothing exceeds in one of twenty grids."
+)
+
+
 def percent(share: float) -> str:
-    value = 100 * share
+    """Of an estimate that may lie below zero, where nothing is meant."""
+    value = 100 * min(max(share, 0.0), 1.0)
     return f"{value:.0f} %" if value >= 1 or value < 0.05 else f"{value:.1f} %"
 
 
 def sentence(analysis: Analysis, kind: str) -> str:
-    """What explains how much of what differs in `kind`; what this grid cannot tell is named as unknown."""
+    """What explains how much of what differs in `kind`; what cannot be told from chance, or not at all, is named."""
     known = {name: share for name, share in analysis.shares.items() if share is not None}
-    varied = [LEVELS[axis] for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
-    if not known:
-        return "All pictures are the same." if varied else "One picture differs from nothing: add prompts or seeds."
+    varied = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
+    if not varied:
+        return "One picture differs from nothing: add prompts or seeds."
     if len(varied) == 1:
-        return f"Only the {varied[0]} differ in this grid, so there is nothing to compare them with."
-    order = sorted(known, key=lambda name: (name == "rest", -known[name]))
-    others = [f"{NAMES[name]} {percent(known[name])}" for name in order[1:]]
-    first = f"{NAMES[order[0]]} explains {percent(known[order[0]])} of what differs in {kind}"
-    return f"{first[0].upper()}{first[1:]}, {', '.join(others)}.{_unknown(analysis)}"
+        return f"Only the {LEVELS[varied[0]]} differ in this grid, so there is nothing to compare them with."
+    if SEED not in varied:
+        return "With one seed, what the prompts do cannot be told from what that seed does: draw four or more."
+    if not known:
+        return "All pictures are the same."
+    told = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
+    first, *others = [f"{NAMES[name]} {{}}{percent(known[name])}{_range(analysis, name)}" for name in told]
+    said = f"{first.format('explains ')} of what differs in {kind}"
+    said = ", ".join([f"{said[0].upper()}{said[1:]}", *(each.format("") for each in others)])
+    return f"{said}.{_by_chance(analysis, [name for name in known if name not in told])}{_unknown(analysis)}"
+
+
+def _chance(analysis: Analysis, name: str) -> bool:
+    """Whether a part of the prompts is no larger than what chance gives."""
+    chance = analysis.chance[name]
+    return chance is not None and analysis.shares[name] <= chance
+
+
+def _range(analysis: Analysis, name: str) -> str:
+    between = analysis.intervals[name]
+    return f" ({percent(between[0])[:-2]} to {percent(between[1])[:-2]})" if between else ""
+
+
+def _by_chance(analysis: Analysis, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    levels = _and([percent(analysis.chance[name])[:-2] for name in names])
+    said = _and([NAMES[name] for name in names])
+    return f" {said[0].upper()}{said[1:]} cannot be told from chance, which alone gives up to {levels} %."
 
 
 def _unknown(analysis: Analysis) -> str:
-    single = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] == 1]
+    single = [axis for axis in (CLIP, T5) if analysis.design[axis] == 1]
     missing = [NAMES[name] for name in PARTS if analysis.shares[name] is None]
+    few = f" With {analysis.design[SEED]} seeds nothing tells chance apart: draw {FEWEST + 1} or more."
+    few = few if analysis.design[SEED] < FEWEST else ""
     if not missing:
-        return ""
+        return few
     verb = "are" if len(missing) > 1 else "is"
     grid = " and ".join(MISSING[axis] for axis in single)
-    seeds = " What looks like CLIP's or T5's may depend on that seed." if SEED in single else ""
-    return f" With {grid}, {_and(missing)} {verb} unknown.{seeds}"
+    return f" With {grid}, {_and(missing)} {verb} unknown.{few}"
 
 
 def _and(names: Sequence[str]) -> str:
@@ -55,10 +88,13 @@ def _and(names: Sequence[str]) -> str:
 
 def drawn_over(analysis: Analysis) -> str:
     """What the confidence intervals are of."""
-    if not analysis.over:
-        return "No interval: it takes three prompts on a road, or three seeds, to draw from."
-    over = _and([f"{analysis.design[axis]} {LEVELS[axis]}" for axis in (CLIP, T5, SEED) if axis in analysis.over])
-    return f"Lines: {LEVEL:.0%} bootstrap intervals over the {over} ({DRAWS} draws)."
+    seeds = analysis.design[SEED]
+    if seeds < FEWEST:
+        return f"No interval: it takes {FEWEST} seeds."
+    return (
+        f"Lines: {LEVEL:.0%} intervals for other seeds, from these {seeds}. Grey marks: what chance alone gives "
+        "at most in 19 of 20 grids."
+    )
 
 
 def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int],
@@ -67,8 +103,11 @@ def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[
     parts = {
         name: {
             "shares": dict(each.shares),
+            "components": dict(each.components),
             "intervals": dict(each.intervals),
-            "bootstrap": {"over": [LEVELS[axis] for axis in each.over], "draws": DRAWS, "level": LEVEL},
+            "chance": dict(each.chance),
+            "level": LEVEL,
+            "method": MODEL,
             "sentence": sentence(each, name),
         }
         for name, each in analyses.items()
@@ -82,7 +121,7 @@ def legend(analysis: Analysis, clip: Sequence[str], t5: Sequence[str], seeds: Se
     return {
         "clip": list(clip), "t5": list(t5), "seeds": [str(seed) for seed in seeds],  # larger than JavaScript's numbers
         "sentence": sentence(analysis, "pixels"), "shares": dict(analysis.shares),
-        "intervals": dict(analysis.intervals), "drawn_over": drawn_over(analysis),
+        "intervals": dict(analysis.intervals), "chance": dict(analysis.chance), "drawn_over": drawn_over(analysis),
     }  # fmt: skip
 
 
@@ -90,7 +129,7 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     """Bars for each analysis, and where in the picture each part acts."""
     pages = []
     for name, each in analyses.items():
-        bars = [charts.Bar(NAMES[part], min(share, 1.0), HUES[part], each.intervals[part])
+        bars = [charts.Bar(NAMES[part], min(max(share, 0.0), 1.0), HUES[part], each.intervals[part], each.chance[part])
                 for part, share in each.shares.items() if share is not None]  # fmt: skip
         pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
     last = [*analyses][-1]
@@ -100,10 +139,10 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
 
 
 def _maps(analysis: Analysis, title: str) -> Image.Image:
-    whole = coarse(sum(analysis.maps.values()))
+    whole = coarse(sum(analysis.maps.values())).clip(0)
     floor = 0.02 * whole.max() or 1.0  # where next to nothing differs, shares of it mean nothing
     names = {name: f"{NAMES[name]}\n{percent(share)}" for name, share in analysis.shares.items() if share is not None}
-    given = [sheets.Panel(names[name], coarse(each) / (whole + floor), HUES[name])
+    given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), HUES[name])
              for name, each in analysis.maps.items()]  # fmt: skip
     given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
     note = (
@@ -112,9 +151,9 @@ def _maps(analysis: Analysis, title: str) -> Image.Image:
     return sheets.panels(title, note, given)
 
 
-def coarse(squares: numpy.ndarray) -> numpy.ndarray:
-    """Sums of squares [H, W, 3] or [C, H, W] -> [h, w], summed over channels and over small squares of the picture."""
-    flat = squares.sum(-1) if squares.shape[-1] == 3 else squares.reshape(-1, *squares.shape[-2:]).sum(0)
+def coarse(components: numpy.ndarray) -> numpy.ndarray:
+    """By element [H, W, 3] or [C, H, W] -> [h, w], summed over channels and over small squares of the picture."""
+    flat = components.sum(-1) if components.shape[-1] == 3 else components.reshape(-1, *components.shape[-2:]).sum(0)
     step = max(1, -(-max(flat.shape) // MAP_SIDE))
     height, width = (-(-side // step) * step for side in flat.shape)
     padded = numpy.pad(flat, [(0, height - flat.shape[0]), (0, width - flat.shape[1])])

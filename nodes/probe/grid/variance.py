@@ -1,10 +1,18 @@
-"""How much of what differs between pictures does CLIP explain, T5, both together, the seed? Pure numpy.
+"""How much of what differs between pictures does CLIP explain, T5, both together, the seed? Pure numpy and scipy.
 
-A balanced analysis of variance of three crossed factors, an element of a picture at a time: with M_V the sum of squares
-of the means over all factors that are not in V, the sum of squares of an effect is sum over V in U of (-1)^|U - V| M_V
-(for two factors the textbook's; R. A. Fisher 1925). They are orthogonal, so they add up to the whole without a rest.
+A balanced analysis of variance. The prompts are fixed: the answer is about those of the grid. The seeds are random:
+every cell is drawn with the same ones, so a seed is a block that is crossed with both prompts. From the expected mean
+squares (Searle, Casella, McCulloch 1992, chapter 4): with MS the mean square of an effect,
 
-Summed over elements each M_V depends on the cells' inner products alone: a bootstrap needs no picture again.
+    CLIP      (MS_clip - MS_clip,seed) / (seeds x T5 prompts)                      T5 likewise
+    both      (MS_both - MS_both,seed) / seeds
+    seed      (MS_seed - MS_clip,seed - MS_t5,seed + MS_both,seed) / (CLIP prompts x T5 prompts), and its interactions
+
+Each estimate is unbiased, so that what chance gives is zero on average, and a single one may lie below zero.
+
+Intervals are the jackknife's over the seeds (Arvesen 1969), the draws that are independent, with Student's t. Chance
+is what a part that does nothing exceeds in one of twenty grids: F, with Box's degrees of freedom for numbers that
+vary together (Box 1954; their estimate is Bai and Saranadasa's, 1996).
 """
 
 from __future__ import annotations
@@ -15,70 +23,165 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy
+from scipy.special import fdtri, ndtri, stdtrit
 from torch import Tensor
 
 SEED, CLIP, T5 = 0, 1, 2  # the axes of a grid of cells
 SUBSETS = [frozenset(each) for size in range(4) for each in combinations((SEED, CLIP, T5), size)]
+PROMPTS = {"clip": frozenset({CLIP}), "t5": frozenset({T5}), "both": frozenset({CLIP, T5})}
 # What is told: the interactions with the seed, which no prompt and no seed decides alone, are one part.
-PARTS: dict[str, list[frozenset]] = {
-    "clip": [frozenset({CLIP})],
-    "t5": [frozenset({T5})],
-    "both": [frozenset({CLIP, T5})],
-    "seed": [frozenset({SEED})],
-    "rest": [subset for subset in SUBSETS if SEED in subset and len(subset) > 1],
-}
-DRAWS, LEVEL = 1000, 0.95
-FEWEST = 3  # levels of a factor that can be drawn again: of two, half of the draws would be one of them twice
+PARTS = (*PROMPTS, "seed", "rest")
+LEVEL = 0.95
+FEWEST = 3  # seeds for an interval
 NOTHING = 1e-9  # of the whole: what rounding leaves of no difference
 CHUNK = 2**16  # elements at a time
+
+Squares = Mapping[frozenset, numpy.ndarray]  # sums of squares by effect
+Parts = dict[str, numpy.ndarray]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """By part; those that a design cannot tell are left out, as are the intervals and chance levels of few seeds.
+
+    `components` are variances of a cell, summed over its elements; shares, intervals (low, high) and chance are of
+    their sum. All have whatever dimensions the inner products had before their last two.
+    """
+
+    components: Parts
+    shares: Parts
+    intervals: dict[str, tuple[numpy.ndarray, numpy.ndarray]]
+    chance: Parts
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Shares of the whole variance, None where the grid cannot tell. `maps` are sums of squares [...] of a picture."""
+    """Of one grid; None where it cannot tell. `maps` are the components of each element [...] of a picture."""
 
     shares: Mapping[str, float | None]
+    components: Mapping[str, float | None]
     intervals: Mapping[str, tuple[float, float] | None]
-    over: list[int]  # the axes that the bootstrap drew from
+    chance: Mapping[str, float | None]
     design: tuple[int, int, int]
     maps: Mapping[str, numpy.ndarray]
 
 
-def analyse(cells: Tensor, draws: int = DRAWS, seed: int = 0) -> Analysis:
+def analyse(cells: Tensor) -> Analysis:
     """cells [seeds, CLIP prompts, T5 prompts, ...] -> what explains their differences."""
     design, shape = tuple(cells.shape[:3]), tuple(cells.shape[3:])
     gram, squares = _sums(cells)
-    whole = numpy.trace(gram)
-    known = {name: _known(name, design) and whole > 0 for name in PARTS}
-    shares = _shares(effects(_means(gram, design)), whole)
-    over = [axis for axis in (SEED, CLIP, T5) if design[axis] >= FEWEST]
-    drawn = _bootstrap(gram, design, over, draws, seed) if over and whole > 0 else None
-    edges = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    found = estimates(gram, design)
+    known = sum(found.components.values(), numpy.zeros(())) > NOTHING * numpy.trace(gram) / len(gram)
+
+    def told(parts: Parts, name: str) -> float | None:
+        return float(parts[name]) if known and name in parts else None
+
+    intervals = {name: tuple(map(float, ends)) for name, ends in found.intervals.items() if known}
     return Analysis(
-        {name: float(shares[name]) if known[name] else None for name in PARTS},
-        {name: tuple(numpy.quantile(drawn[name], edges).tolist()) if known[name] and drawn else None for name in PARTS},
-        over,
+        {name: told(found.shares, name) for name in PARTS},
+        {name: told(found.components, name) for name in PARTS},
+        {name: intervals.get(name) for name in PARTS},
+        {name: told(found.chance, name) for name in PARTS},
         design,
-        {name: _part(squares, name).reshape(shape) for name in PARTS if known[name]},
+        {name: each.reshape(shape) for name, each in components(squares, design).items() if known},
     )
 
 
-def effects(means: Mapping[frozenset, numpy.ndarray]) -> dict[frozenset, numpy.ndarray]:
-    """Sums of squares of all effects, from those of the means."""
+def estimates(gram: numpy.ndarray, design: tuple[int, ...]) -> Estimates:
+    """From the inner products [..., K, K] of all cells, in the order seed, CLIP prompt, T5 prompt."""
+    seeds, across = design[SEED], _across(gram, design)
+    found = components(_squares(across), design)
+    shares, whole = _shares(found)
+    if seeds < FEWEST or not found:
+        return Estimates(found, shares, {}, {})
+    fewer = (seeds - 1, *design[1:])
+    left = [_shares(components(_squares(_without(across, seed)), fewer))[0] for seed in range(seeds)]
+    far = stdtrit(seeds - 1, (1 + LEVEL) / 2)
+    intervals = {}
+    for name, share in shares.items():
+        spread = numpy.stack([each[name] for each in left]).std(0) * math.sqrt(seeds - 1) * far
+        intervals[name] = (share - spread).clip(0, 1), (share + spread).clip(0, 1)
+    chance = {name: _chance(across[effect], effect, design) / whole
+              for name, effect in PROMPTS.items() if name in found}  # fmt: skip
+    return Estimates(found, shares, intervals, chance)
+
+
+def components(squares: Squares, design: tuple[int, ...]) -> Parts:
+    """Unbiased variances of those parts that a grid of this design can tell, from sums of squares."""
+    means = {effect: squares[effect] / _freedom(effect, design)
+             for effect in SUBSETS if effect and _freedom(effect, design)}  # fmt: skip
+    found = {}
+    for name, effect in PROMPTS.items():
+        beside = effect | {SEED}
+        if beside in means:
+            found[name] = (means[effect] - means[beside]) / _others(effect, design)
+    random = {}
+    for effect in (each for each in means if SEED in each):
+        signed = ((-1) ** len(larger - effect) * mean for larger, mean in means.items() if effect <= larger)
+        random[effect] = sum(signed) / _others(effect, design)
+    if random:
+        found["seed"] = random.pop(frozenset({SEED}))
+    return {**found, "rest": sum(random.values())} if random else found
+
+
+def effects(means: Squares) -> dict[frozenset, numpy.ndarray]:
+    """Sums of squares of all effects, from those of the means over all axes that are not in a key."""
     return {u: sum((-1) ** len(u - v) * means[v] for v in SUBSETS if v <= u) for u in SUBSETS if u}
 
 
-def _known(name: str, design: tuple[int, ...]) -> bool:
-    """Whether a grid of this design has any effect of this part."""
-    return any(all(design[axis] > 1 for axis in effect) for effect in PARTS[name])
+def _freedom(effect: frozenset, design: tuple[int, ...]) -> int:
+    return math.prod(design[axis] - 1 for axis in effect)
 
 
-def _part(squares: Mapping[frozenset, numpy.ndarray], name: str):
-    return sum(squares[effect] for effect in PARTS[name])
+def _others(effect: frozenset, design: tuple[int, ...]) -> int:
+    """How many cells each mean of this effect is over."""
+    return math.prod(design[axis] for axis in (SEED, CLIP, T5) if axis not in effect)
 
 
-def _shares(squares: Mapping[frozenset, float], whole: float) -> dict[str, float]:
-    return {name: _part(squares, name) / (whole or 1.0) for name in PARTS}
+def _shares(found: Parts) -> tuple[Parts, numpy.ndarray]:
+    """Of the sum of all parts; and that sum."""
+    whole = sum(found.values(), numpy.zeros(()))
+    whole = numpy.where(whole == 0, 1.0, whole)
+    return {name: each / whole for name, each in found.items()}, whole
+
+
+def _across(gram: numpy.ndarray, design: tuple[int, ...]) -> dict[frozenset, numpy.ndarray]:
+    """Inner products [..., S, S] between the seeds, of what each seed's cells have in each effect of the prompts."""
+    products = gram.reshape(*gram.shape[:-2], *design, *design)
+    found = {}
+    for effect in (frozenset(), *PROMPTS.values()):
+        averaged = [numpy.full((design[axis],) * 2, 1 / design[axis]) for axis in (CLIP, T5)]
+        ways = [numpy.eye(len(mean)) - mean if axis in effect else mean
+                for axis, mean in zip((CLIP, T5), averaged, strict=True)]  # fmt: skip
+        found[effect] = numpy.einsum("...sabtcd,ac,bd->...st", products, *ways, optimize=True)
+    return found
+
+
+def _without(across: Squares, seed: int) -> dict[frozenset, numpy.ndarray]:
+    return {effect: numpy.delete(numpy.delete(each, seed, -1), seed, -2) for effect, each in across.items()}
+
+
+def _squares(across: Squares) -> dict[frozenset, numpy.ndarray]:
+    """Sums of squares of every effect: what the seeds have in common, and what each has besides."""
+    found = {}
+    for effect, each in across.items():
+        common = each.sum((-1, -2)) / each.shape[-1]
+        found[effect], found[effect | {SEED}] = common, numpy.trace(each, axis1=-2, axis2=-1) - common
+    return found
+
+
+def _chance(across: numpy.ndarray, effect: frozenset, design: tuple[int, ...]) -> numpy.ndarray:
+    """The component [...] that this effect of the prompts, where it does nothing, exceeds in one of twenty grids."""
+    free = design[SEED] - 1
+    centre = numpy.eye(free + 1) - 1 / (free + 1)
+    covariance = centre @ across @ centre / free
+    trace = numpy.trace(covariance, axis1=-2, axis2=-1)
+    squared = ((covariance**2).sum((-1, -2)) - trace**2 / free) * free**2 / ((free - 1) * (free + 2))
+    freedom = numpy.maximum(trace**2 / numpy.maximum(squared, numpy.finfo(float).tiny), 1.0)
+    # The spread is itself estimated, from so many numbers that vary freely.
+    wider = stdtrit(free * (free + 1) / 2 - 1, LEVEL) / ndtri(LEVEL)
+    over = (fdtri(freedom, freedom * free, LEVEL) - 1) * wider
+    return trace * over / _freedom(effect, design) / _others(effect, design)
 
 
 def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]:
@@ -96,43 +199,7 @@ def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]
 
 
 def _mean_squares(values: numpy.ndarray, kept: frozenset) -> numpy.ndarray:
-    """M_V by element: values [S, N, M, E], the means over the axes that are not kept, squared and summed."""
+    """By element: values [S, N, M, E], the means over the axes that are not kept, squared and summed."""
     others = tuple(axis for axis in (SEED, CLIP, T5) if axis not in kept)
     count = math.prod(values.shape[axis] for axis in others)
     return count * (values.mean(others) ** 2).reshape(-1, values.shape[3]).sum(0)
-
-
-def _means(gram: numpy.ndarray, design: tuple[int, ...]) -> dict[frozenset, float]:
-    """M_V of all elements together, from the inner products."""
-    products, means = gram.reshape(*design, *design), {}
-    for kept in SUBSETS:
-        # An index that both sides share stands for an axis that is kept: a b c, a e f for the first.
-        other = "".join("abc"[axis] if axis in kept else "def"[axis] for axis in (SEED, CLIP, T5))
-        count = math.prod(design[axis] for axis in (SEED, CLIP, T5) if axis not in kept)
-        means[kept] = numpy.einsum(f"abc{other}->", products) / count
-    return means
-
-
-def _bootstrap(
-    gram: numpy.ndarray, design: tuple[int, ...], over: list[int], draws: int, seed: int
-) -> dict[str, numpy.ndarray]:
-    """The shares of grids whose prompts and seeds were drawn again, with replacement, from those there are."""
-    rng = numpy.random.default_rng(seed)
-    places = numpy.arange(math.prod(design)).reshape(design)
-    found: dict[str, list[float]] = {name: [] for name in PARTS}
-    while len(found["clip"]) < draws:
-        levels = [rng.integers(size, size=size) if axis in over else numpy.arange(size)
-                  for axis, size in enumerate(design)]  # fmt: skip
-        chosen = places[numpy.ix_(*levels)].ravel()
-        squares = _unshrunk(effects(_means(gram[numpy.ix_(chosen, chosen)], design)), design, over)
-        whole = sum(squares.values())
-        if whole > NOTHING * numpy.trace(gram):  # else the draw is of one cell alone
-            for name, share in _shares(squares, whole).items():
-                found[name].append(share)
-    return {name: numpy.array(values) for name, values in found.items()}
-
-
-def _unshrunk(squares: dict[frozenset, float], design: tuple[int, ...], over: list[int]) -> dict[frozenset, float]:
-    """Of n levels drawn again some come twice, so that their variance is (n - 1) / n of that which they came from."""
-    factor = {axis: design[axis] / (design[axis] - 1) if axis in over else 1.0 for axis in (SEED, CLIP, T5)}
-    return {u: max(value, 0.0) * math.prod(factor[axis] for axis in u) for u, value in squares.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import folder_paths
@@ -148,16 +148,16 @@ class ShowHeatmap(io.ComfyNode):
         cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word="",
         head=ALL_HEADS,
     ) -> io.NodeOutput:  # fmt: skip
-        reading = heatmap.reading(latent)
+        reading, settings = heatmap.run(latent)
         number = number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
         pictures = pictures_of(image, reading.pictures)
         found = maps(reading, choice)
         pages = [drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
                  for at, each in enumerate(found)]  # fmt: skip
-        told = json.dumps(told_of(reading, choice), indent=1)
+        told = json.dumps({**told_of(reading, choice), "settings": settings}, indent=1)
         if save_as.strip():
-            save(reading, save_as.strip())
+            save(reading, save_as.strip(), settings)
         size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(16 * side for side in reading.size)
         given = as_masks(found, masks, size)  # [B, words, H, W]
         sheets = torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
@@ -234,13 +234,14 @@ def told_of(reading: Reading, choice: Choice) -> dict:
     }  # fmt: skip
 
 
-def save(reading: Reading, name: str) -> Path:
+def save(reading: Reading, name: str, settings: Mapping | None = None) -> Path:
     """All maps as one file; raises ValueError for a name that leads out of the output folder."""
     folder = Path(folder_paths.get_output_directory())
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
     if not folder_paths.is_within_directory(str(folder), str(path)):
         raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
     head = {key: json.dumps(value) for key, value in told_of(reading, Choice()).items()}
+    head["settings"] = json.dumps(settings)
     tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, safetensors.torch.save(tensors, head))

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from .. import charts
 from ..charts import CLIP_HUE, INK, MUTED, PAPER, T5_HUE, Line
 from .effects import WHOLE, maps, pooled
-from .reading import Reading
+from .reading import Reading, floor
 
 HUES = {"clip": CLIP_HUE, "t5": T5_HUE}
 NAMES = {"clip": "CLIP", "t5": "T5"}
@@ -56,6 +56,8 @@ def _effects(reading: Reading, null: str) -> Image.Image:
     if "blocks_clip" in rows[0]:
         series += [line("T5, in blocks", "blocks_t5", T5_HUE, (2, 3)),
                    line("CLIP, in blocks", "blocks_clip", CLIP_HUE, (2, 3))]  # fmt: skip
+    if any(each.floor is not None for each in reading.moments):
+        series.append(Line("the same, again", [floor([each]) for each in reading.moments], MUTED, (1, 3)))
     title = f"What each prompt changes, of the velocity's length, against {AGAINST[null]}"
     return _over_the_run(reading, title, series, 440)
 

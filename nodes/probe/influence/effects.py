@@ -43,15 +43,16 @@ def effects(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor, within: Sequence
     solo = v01 - v00, v10 - v00
     whole = v11 - v00
     parts = [(one + other) / 2 for one, other in zip(unique, solo, strict=True)]
-    norms = torch.stack([_norm(each) for each in (v11, *unique, *solo, unique[0] - solo[0], whole)])
+    norms = torch.stack([length(each) for each in (v11, *unique, *solo, unique[0] - solo[0], whole)])
     dots = torch.stack([(part * whole).flatten(1).sum(1) for part in parts])
     mean = _cells(v11).square().flatten(1).mean(1).sqrt()[:, None, None]
     maps = torch.stack([_divided(_cells(part), mean) for part in parts])
-    blocks = torch.stack([_norm(v11 - each) for each in within]) if len(within) else None
+    blocks = torch.stack([length(v11 - each) for each in within]) if len(within) else None
     return Effects(norms, dots, maps, blocks)
 
 
-def _norm(v: Tensor) -> Tensor:
+def length(v: Tensor) -> Tensor:
+    """Of each picture's velocity [B, C, H, W] -> [B]."""
     return v.flatten(1).norm(dim=1)
 
 

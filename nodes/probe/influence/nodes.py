@@ -39,8 +39,8 @@ class Influence(io.ComfyNode):
             display_name=NAME,
             category=CATEGORY,
             description="Measures what each prompt does: at each step, on the same noisy picture, the model is asked "
-            "again without CLIP's prompt, without T5's, and without either. The picture stays the same to the last "
-            "bit.",
+            "again without CLIP's prompt, without T5's, without either, and with both once more. The picture stays the "
+            "same to the last bit.",
             search_aliases=["clip vs t5", "does clip matter", "prompt influence", "counterfactual", "probe"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs, before any sampler."),
@@ -51,8 +51,8 @@ class Influence(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000,
-                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 4 times a plain "
-                    "one, with both nulls 7 times.",
+                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 5 times a plain "
+                    "one, with both nulls 8 times.",
                 ),
                 FluxVec.Input(
                     "empty_vec", optional=True,
@@ -147,7 +147,7 @@ class ShowInfluence(io.ComfyNode):
 
     @classmethod
     def execute(cls, probe, latent, part=PARTS[0], picture=None) -> io.NodeOutput:
-        reading = probe.reading(latent)
+        reading, settings = probe.run(latent)
         if not reading.part(part):
             raise ValueError(
                 f"Show Influence: no step of the run's {part} was measured (every {reading.every}th of "
@@ -158,7 +158,7 @@ class ShowInfluence(io.ComfyNode):
         plot = image([drawing.plot(reading)])
         pages = drawing.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
-        data = json.dumps(as_json(reading, told))
+        data = json.dumps(as_json(reading, told, settings))
         drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
         shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}
         return io.NodeOutput(plot, image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)

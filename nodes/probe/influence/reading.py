@@ -16,13 +16,18 @@ PARTS = ("whole run", "first third", "middle third", "last third")
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown."""
+    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown.
+
+    `floor` [B] is what the same prompt, asked again in the variants' batch, changes in the velocity: less than that is
+    noise of the arithmetic. None where nothing was asked.
+    """
 
     step: int
     sigma: float
     percent: float
     effects: Mapping[str, Effects]
     modulation: Tensor | None = None
+    floor: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,7 @@ class Reading:
     """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew.
 
     `counted` rows of text count as T5's prompt, more than such a prompt mostly has; 0 where that need not be said.
+    `lengths` are the rows of the T5 prompt and of the empty one, None where they are as many.
     """
 
     moments: Sequence[Moment]
@@ -38,6 +44,7 @@ class Reading:
     rows: tuple[int, int]
     kinds: tuple[str, ...] = ()
     counted: int = 0
+    lengths: tuple[int, int] | None = None
 
     @property
     def nulls(self) -> list[str]:
@@ -63,17 +70,31 @@ class Reading:
         moments = self.part(name)
         return pooled([each.effects[null] for each in moments]) if moments else None
 
+    def floor(self, name: str) -> float | None:
+        """Of a part of the run: what asking the same prompt again changes, of the velocity's length."""
+        return floor(self.part(name))
+
     def modulation(self) -> dict[str, dict[str, float]] | None:
         """Shares of time, guidance and CLIP by the kind of block, over the whole run."""
         parts = [each.modulation for each in self.moments if each.modulation is not None]
         return modulation.shares(parts, self.kinds) if parts else None
 
 
+def floor(moments: Sequence[Moment]) -> float | None:
+    """Of several moments and all their pictures together, as effects.pooled has them; None where nothing was asked."""
+    measured = [each for each in moments if each.floor is not None]
+    if not measured:
+        return None
+    squares = sum(float(each.floor.double().square().sum()) for each in measured)
+    whole = sum(float(next(iter(each.effects.values())).norms[0].double().square().sum()) for each in measured)
+    return (squares / whole) ** 0.5 if whole else 0.0
+
+
 def table(reading: Reading) -> list[dict[str, Any]]:
     """A row for each step and null."""
     return [
         {"null": null, "step": each.step, "percent": round(each.percent, 3), "sigma": each.sigma,
-         **pooled([each.effects[null]])}
+         **pooled([each.effects[null]]), "floor": floor([each])}
         for null in reading.nulls for each in reading.moments
     ]  # fmt: skip
 
@@ -85,8 +106,11 @@ def csv(reading: Reading) -> str:
     return "\n".join(",".join(line) for line in lines) + "\n"
 
 
-def as_json(reading: Reading, told: str) -> dict[str, Any]:
-    """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1."""
+def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1.
+
+    `settings` are what the run is repeated by.
+    """
     pictures = next(iter(reading.moments[0].effects.values())).norms.shape[1]
     alone = [
         {null: pooled([of_picture(each.effects[null], at) for each in reading.moments]) for null in reading.nulls}
@@ -94,10 +118,13 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
     ]
     return {
         "sentence": told,
+        "settings": settings,
         "steps": reading.steps,
         "every": reading.every,
         "t5_rows": reading.counted or None,
+        "t5_lengths": None if reading.lengths is None else dict(zip(("prompt", "empty"), reading.lengths, strict=True)),
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
+        "floor": {name: reading.floor(name) for name in PARTS},
         "parts": {name: {null: reading.numbers(name, null) for null in reading.nulls} for name in PARTS},
         "pictures": alone,
         "per_step": table(reading),
@@ -108,7 +135,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
 def columns(reading: Reading, told: str) -> dict[str, Any]:
     """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
     moments = reading.moments
-    rows = {null: [pooled([each.effects[null]]) for each in moments] for null in reading.nulls}
+    rows = {null: [{**pooled([each.effects[null]]), **_floor(each)} for each in moments] for null in reading.nulls}
     return {
         "sentence": told,
         "step": [each.step for each in moments],
@@ -116,6 +143,10 @@ def columns(reading: Reading, told: str) -> dict[str, Any]:
         "percent": [round(each.percent, 1) for each in moments],
         "nulls": {null: {name: [_short(row[name]) for row in its] for name in its[0]} for null, its in rows.items()},
     }
+
+
+def _floor(moment: Moment) -> Numbers:
+    return {} if moment.floor is None else {"floor": floor([moment])}
 
 
 def _short(value: float | None) -> float | None:

@@ -1,9 +1,10 @@
-"""The recorder of Encoder Influence: at each chosen step the four velocities, and the modulation. Imports ComfyUI."""
+"""The recorder of Encoder Influence: at each chosen step the velocities, and the modulation. Imports ComfyUI."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
@@ -12,11 +13,12 @@ from ...condition.controls import TXT, VEC
 from ...condition.place.blocks import Blocks
 from . import modulation
 from .asking import Asker, Asking, Entry
-from .effects import Effects, effects
+from .effects import Effects, effects, length
 from .reading import Moment, Reading
-from .retelling import Null, is_null, named, own, within, without
+from .retelling import Null, is_null, named, own, unchanged, within, without
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
+SAME = ("", "again")  # the variant that differs in nothing
 T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
 
 
@@ -45,7 +47,7 @@ class Recorder:
         self.asker.forward = self._modulated
         self.kinds: Sequence[str] = ()
         self.parts: Tensor | None = None
-        self.counted = 0
+        self.counted, self.lengths = 0, None
 
     def options(self, options: dict) -> dict:
         return self.asker.options(options)
@@ -57,25 +59,30 @@ class Recorder:
                 each,
                 effects={name: one.on_cpu() for name, one in each.effects.items()},
                 modulation=None if each.modulation is None else each.modulation.to("cpu"),
+                floor=None if each.floor is None else each.floor.to("cpu"),
             )
             for each in self.moments
         ]
         rows = tuple(self.asker.counts.rows)
-        return Reading(moments, len(self.sigmas) - 1, self.plan.every, rows, tuple(self.kinds), self.counted)
+        steps, kinds = len(self.sigmas) - 1, tuple(self.kinds)
+        return Reading(moments, steps, self.plan.every, rows, kinds, self.counted, self.lengths)
 
     def _measure(self, asking: Asking) -> None:
         for null in self.plan.nulls:
             null.check([own(entry, TXT) for entry in asking.entries])
         self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
+        for null, entry in product(self.plan.nulls, asking.entries):
+            self.lengths = self.lengths or null.lengths(own(entry, TXT))
         variants = {}
         for null in self.plan.nulls:
             variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}
+        if variants:  # first, so that it shares a batch with variants
+            variants = {SAME: [named(unchanged(entry), "again") for entry in asking.entries], **variants}
         velocities = dict(zip(variants, asking.again(list(variants.values())), strict=True))
         found = {null.name: _effects(asking.velocity, velocities, null.name) for null in self.plan.nulls}
-        sampling = self.guider.inner_model.model_sampling
-        self.moments.append(
-            Moment(asking.step, asking.sigma, percent_of(asking.sigma, sampling.percent_to_sigma), found, self.parts)
-        )
+        floor = length(velocities[SAME] - asking.velocity) if variants else None
+        percent = percent_of(asking.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor))
         self.parts = None
 
     def _counted(self, entry: Entry) -> int:

@@ -53,6 +53,15 @@ class Null:
             return text
         return torch.cat([before, text.expand(len(own), -1, -1), after], 1)
 
+    def lengths(self, own: Tensor) -> tuple[int, int] | None:
+        """Rows of the T5 prompt and of the text that stands for none, where they differ: rows alone change a picture.
+
+        None where they are as many, and for zeros, which take as many rows as there are.
+        """
+        rows, text = self.rows(own), self.texts[TXT]
+        there = rows.stop - rows.start
+        return None if text is None or text.shape[1] == there else (there, text.shape[1])
+
     def check(self, texts: Sequence[Tensor]) -> None:
         """Raises ValueError where the user has told of a T5 prompt that stands in none of these texts [B, L, C].
 
@@ -136,6 +145,11 @@ def is_null(entry: Entry, road: str, null: Null) -> bool:
     if text.shape[1:] != said.shape[1:] or any(each.road == road for each in controls_of(entry)):
         return False
     return torch.equal(text.expand_as(said) if text.shape[0] == 1 else text, said)
+
+
+def unchanged(entry: Entry) -> Entry:
+    """An entry that says what it says, to be asked again: what differs then is noise of the arithmetic."""
+    return ready(entry, controls_of(entry))
 
 
 def without(entry: Entry, road: str, null: Null) -> Entry:

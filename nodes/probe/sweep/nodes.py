@@ -11,6 +11,7 @@ from ...sample.family import require_flux1
 from ...sample.sampling import SCHEDULERS, Plan
 from .. import sheets
 from ..files import temporary
+from ..repeating import guidance_of, of_plan
 from .deciding import distances
 from .switching import SAMPLER, preview, refusal, sweep
 from .telling import Story
@@ -94,8 +95,9 @@ class SwitchSweep(io.ComfyNode):
         strip = sheets.pixels(story.strip(pictures, kind))
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
         told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
+        settings = of_plan(model, plan, latent, guidance_of([*a, *b]))
         latents, curve = {"samples": swept.samples}, sheets.pixels(story.curve())
-        return io.NodeOutput(strip, latents, curve, story.as_json(), story.sentence, ui=told)
+        return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=told)
 
 
 NODES = [SwitchSweep]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from PIL import Image
 
@@ -52,12 +53,14 @@ class Story:
             "comes later moves it less than half of the way from A's picture to B's."
         )
 
-    def as_json(self) -> str:
+    def as_json(self, settings: Mapping[str, Any] | None = None) -> str:
+        """All numbers; `settings` are what the runs are repeated by."""
         evaluated = {"a": self.rows[0], "switched": self.rows[1], "all": sum(self.rows)}
         told = {
             "road": self.road,
             "steps": self.steps,
             "sentence": self.sentence,
+            "settings": settings,
             "decided": {name: self._moment(decided(self.switches, each.way)) for name, each in self.distances.items()},
             "rows_evaluated": evaluated,
             "runs": [self._run(number) for number in range(len(self.switches))],

@@ -106,14 +106,14 @@ def measure(
     txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
     positive = join(encoded_clip(clip.clip, clip.text), txt, guidance, MERGES)
     out = sample(probed(model, probe, KEY, begin), positive, None, latent, plan)
-    steps, sigmas, changes, rows = probe.reading(out)
+    (steps, sigmas, changes, rows), settings = probe.run(out)
     found = []
     for number, (road, word) in enumerate([*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]):
         values = [change[number] for change in changes]  # of each step: one value, or three
         columns = [tuple(column) for column in zip(*values, strict=True)]
         names = ("encoded", "deleted", "leaked")[: len(columns)]
         found.append(Found(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True))))
-    return Reading(found, steps, sigmas, rows)
+    return Reading(found, steps, sigmas, rows, settings)
 
 
 class Recorder:

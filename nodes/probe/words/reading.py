@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -35,6 +35,7 @@ class Reading:
     steps: Sequence[int]
     sigmas: Sequence[float]
     rows: tuple[int, int]
+    settings: Mapping[str, Any] | None = None  # what the run is repeated by
 
     @property
     def times(self) -> float:
@@ -44,6 +45,7 @@ class Reading:
 def as_json(reading: Reading, told: str) -> dict[str, Any]:
     return {
         "sentence": told,
+        "settings": reading.settings,
         "steps": list(reading.steps),
         "sigmas": list(reading.sigmas),
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
