@@ -52,7 +52,7 @@ def test_every_word_of_both_roads_and_no_sign(ablate):
     assert data["words"][1]["tokens"] > 1, "a word of several tokens is one"
     assert data["words"][2]["start"] == T5_TEXT.index("circle")
     assert len(data["sigmas"]) == 3 and all(len(each["encoded again"]) == 3 for each in data["words"])
-    assert data["cost"] == {"plain": STEPS, "extra": 3 * (2 * 6 + 2), "times": 1 + 3 * 14 / STEPS}
+    assert data["cost"] == {"plain": STEPS, "extra": 3 * (2 * 6 + 2 + 1), "times": 1 + 3 * 15 / STEPS}
     assert data["sentence"] == told and plot.ndim == 4
 
 
@@ -69,7 +69,7 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
     dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
 
     def change(t5_null: torch.Tensor, clip_null: ClipVec, road: str) -> float:
-        out, probe = Influence.execute(model, EMPTY, 100, clip_null, T5Text((Span(t5_null),))).result
+        out, probe = Influence.execute(model, EMPTY, 100, clip_null, T5Text((Span(t5_null),)), "", txt).result
         latent = MMDiTSampler.execute(out, join(vec, txt, 3.5), LATENT, None, seed=5, steps=STEPS, sampler="euler",
                                       scheduler="simple")[0]
         return probe.reading(latent).numbers("whole run", EMPTY)[f"D_{road}"]
@@ -77,6 +77,7 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
     assert circle["rows deleted"][0] == pytest.approx(change(without, dark, "t5"), rel=1e-3)
     assert circle["encoded again"][0] == pytest.approx(change(again, dark, "t5"), rel=1e-3)
     assert night["encoded again"][0] == pytest.approx(change(without, dark, "clip"), rel=1e-3)
+    assert data["control"]["rows deleted"][0] == pytest.approx(change(rows[:, :-1], dark, "t5"), rel=1e-3, abs=1e-6)
     # leaked: from the one velocity to the other, so within the triangle
     assert circle["leaked"][0] <= circle["rows deleted"][0] + circle["encoded again"][0]
     assert circle["leaked"][0] >= abs(circle["rows deleted"][0] - circle["encoded again"][0])

@@ -241,6 +241,12 @@ def test_the_words_reading_is_told():
     told = words_reading.sentence(read)
     assert told.startswith("Of T5's words 'circle' changes the velocity most: by 20 %. Of CLIP's words 'night'")
     assert "3 times the evaluations" in told
+    assert "Deleting a row" not in told
+    known = replace(read, control=(0.02, 0.0))
+    said = words_reading.sentence(known)
+    assert "Deleting a row of no word, T5's last, changes 1.0 %. 'a': no more than that." in said
+    assert words_reading.as_json(known, "")["control"]["rows deleted"] == [0.02, 0.0]
+    assert words_drawing.plot(known).height > words_drawing.plot(read).height
     data = words_reading.as_json(read, told)
     assert data["words"][0]["leaked"] == [0.2, 0.1] and "leaked" not in data["words"][2]
     assert words_drawing.plot(read).width == words_drawing.WIDTH

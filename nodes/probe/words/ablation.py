@@ -69,6 +69,11 @@ def deleted(txt: Tensor, word: Word) -> Tensor:
     return txt[:, keep]
 
 
+def control(txt: Tensor) -> Tensor:
+    """txt [B, L, C] without its last row, a pad's unless the prompt fills all rows: what deleting any row changes."""
+    return txt[:, :-1]
+
+
 def trimmed(txt: Tensor, rows: int, pads: int) -> Tensor:
     """A text that was encoded without a word, as many rows as if that word's were deleted, as far as pads allow.
 

@@ -12,6 +12,7 @@ from ..charts import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
 from .reading import CLIP, T5, Found, Reading
 
 WIDTH, SIDE, TAIL, TOP, BAR, GAP, HEAD = 860, 170, 80, 92, 13, 12, 34
+TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
 PALE = (228, 176, 140)  # T5's hue, for what a word's own rows are worth
 
 
@@ -19,12 +20,15 @@ def plot(reading: Reading) -> Image.Image:
     """Means over the levels of noise, with a line from the least to the most."""
     groups = [(road, [each for each in reading.found if each.road == road]) for road in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
+    if reading.control:
+        groups.append(("Control", [Found(T5, "last row (no word)", 0, 1, (), reading.control)]))
     height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
     page = Image.new("RGB", (WIDTH, height), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((20, 16), "How the velocity changes when a word is left out", fill=INK, font=charts.font(17))
     _legend(draw)
-    most, step = charts.scale(max([0.0, *(max(values) for each in reading.found for values, _ in _bars(each))]))
+    bars = [values for _, several in groups for each in several for values, _ in _bars(each)]
+    most, step = charts.scale(max([0.0, *map(max, bars)]))
 
     def place(value: float) -> float:
         return SIDE + value / most * (WIDTH - SIDE - TAIL)
@@ -35,14 +39,15 @@ def plot(reading: Reading) -> Image.Image:
         draw.text((x, height - 26), charts.number(count * step, True), fill=MUTED, font=charts.font(), anchor="ma")
     y = TOP
     for road, words in groups:
-        draw.text((20, y + 8), f"{road}'s words", fill=T5_HUE if road == T5 else CLIP_HUE, font=charts.font(15))
+        title, hue = TITLES.get(road, (road, MUTED))
+        draw.text((20, y + 8), title, fill=hue, font=charts.font(15))
         y = _words(draw, words, y + HEAD, place)
     return page
 
 
 def _bars(found: Found) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
     hue = CLIP_HUE if found.road == CLIP else T5_HUE
-    return [*([(found.deleted, PALE)] if found.deleted else []), (found.encoded, hue)]
+    return [(values, colour) for values, colour in ((found.deleted, PALE), (found.encoded, hue)) if values]
 
 
 def _height(found: Found) -> int:

@@ -27,7 +27,7 @@ from ..attach import probed
 from ..influence.asking import Asker, Asking
 from ..influence.retelling import named, said
 from ..record import Probe
-from .ablation import Word, check_chosen, deleted, trimmed, without, words
+from .ablation import Word, check_chosen, control, deleted, trimmed, without, words
 from .reading import CLIP, T5, Found, Reading
 
 KEY, NAME = "flux_duet_words", "Word Ablation"
@@ -72,7 +72,7 @@ def prompts(clip: comfy.sd.CLIP, t5: comfy.sd.CLIP, clip_text: str, t5_text: str
 
 
 def ways(clip: Text, t5: Text) -> list[list[Way]]:
-    """For each word of T5, then of CLIP: (rows deleted, encoded again), and encoded again."""
+    """For each word of T5, then of CLIP: (rows deleted, encoded again), and encoded again; last the control."""
     txt = one(encoded_t5(t5.clip, t5.text))
     out = []
     for word in t5.words:
@@ -80,7 +80,8 @@ def ways(clip: Text, t5: Text) -> list[list[Way]]:
         pads = [token for chunk in again.source.tokens for token, _ in chunk].count(T5_PAD)
         rows = deleted(txt, word)
         out.append([Way(TXT, rows), Way(TXT, trimmed(one(again), rows.shape[1], pads))])
-    return out + [[Way(VEC, one(encoded_clip(clip.clip, without(clip.text, word))))] for word in clip.words]
+    out += [[Way(VEC, one(encoded_clip(clip.clip, without(clip.text, word))))] for word in clip.words]
+    return [*out, [Way(TXT, control(txt))]]
 
 
 def one(stream: Stream) -> Tensor:
@@ -113,7 +114,8 @@ def measure(
         columns = [tuple(column) for column in zip(*values, strict=True)]
         names = ("encoded", "deleted", "leaked")[: len(columns)]
         found.append(Found(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True))))
-    return Reading(found, steps, sigmas, rows, settings)
+    any_row = tuple(change[-1][0] for change in changes)
+    return Reading(found, steps, sigmas, rows, settings, any_row)
 
 
 class Recorder:

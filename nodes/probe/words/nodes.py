@@ -30,7 +30,7 @@ class Words(io.ComfyNode):
             category="Flux Duet/probe",
             description="Leaves out each word of both prompts in turn and measures how the model's velocity changes, "
             "at a few levels of noise of one run. For T5 in two ways: the word's rows deleted, and the text encoded "
-            "again without it.",
+            "again without it. A control tells what deleting a row of no word changes.",
             search_aliases=["word importance", "token ablation", "which word", "prompt words", "probe"],
             is_output_node=True,
             inputs=[

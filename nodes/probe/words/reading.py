@@ -36,6 +36,7 @@ class Reading:
     sigmas: Sequence[float]
     rows: tuple[int, int]
     settings: Mapping[str, Any] | None = None  # what the run is repeated by
+    control: tuple[float, ...] = ()  # at each level, what deleting T5's last row changes: a pad's, of no word
 
     @property
     def times(self) -> float:
@@ -48,6 +49,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
         "settings": reading.settings,
         "steps": list(reading.steps),
         "sigmas": list(reading.sigmas),
+        "control": {"what": "T5's last row deleted", "rows deleted": list(reading.control)},
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "words": [
             {"road": each.road, "word": each.word, "start": each.start, "tokens": each.tokens,
@@ -68,9 +70,19 @@ def sentence(reading: Reading) -> str:
             f"A T5 word's own rows are worth {_percent(rows)} on average, and what the others' rows have taken from it "
             f"{_percent(leaked)}."
         )
+    if reading.control:
+        said.append(_control(reading, of_t5))
     levels = ", ".join(f"{sigma:.2f}" for sigma in reading.sigmas)
     said.append(f"Means over sigma {levels}; measured with {reading.times:.3g} times the evaluations of the plain run.")
     return " ".join(said)
+
+
+def _control(reading: Reading, of_t5: Sequence[Found]) -> str:
+    """What deleting any row changes, and which words do no more than that."""
+    level = mean(reading.control)
+    idle = [f"'{each.word}'" for each in of_t5 if mean(each.encoded) <= level and mean(each.deleted) <= level]
+    more = f" {', '.join(idle)}: no more than that." if idle else ""
+    return f"Deleting a row of no word, T5's last, changes {_percent(level)}.{more}"
 
 
 def _most(reading: Reading, road: str) -> str:
