@@ -40,6 +40,8 @@ CLIP_TEXT, T5_TEXT = "at (night:1.2)", "a (red:1.3) circle " * 80
 def keep_on(monkeypatch, device) -> None:
     """What --gpu-only does: results stay where they were computed."""
     monkeypatch.setattr(comfy.model_management, "intermediate_device", lambda: device)
+    # These tensors have no numbers that could be looked at for NaN; test_bad_files.py does that.
+    monkeypatch.setattr(remember, "_finite", lambda clip, spans: spans)
 
 
 @pytest.fixture
@@ -65,9 +67,7 @@ def test_fake_tensors_notice_mixed_devices(fake_cuda):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_encoding_stays_on_the_device(fake_cuda, length, monkeypatch):
-    # A fake tensor has no numbers that could be looked at for NaN; test_bad_files.py does that.
-    monkeypatch.setattr(remember, "_finite", lambda clip, spans: spans)
+def test_encoding_stays_on_the_device(fake_cuda, length):
     vec, (txt, _) = encode_clip(fake_cuda, CLIP_TEXT), encode_t5(fake_cuda, T5_TEXT, length)
     for stream in (vec, txt):
         assert [span.tensor.device for span in stream.spans] == [CUDA]
