@@ -81,12 +81,12 @@ def sampled_peak(process: psutil.Process) -> Iterator[Callable[[], int]]:
 
     def watch() -> None:
         while not done.wait(INTERVAL):
-            seen.append(max(seen.pop(), resident(family)))
+            seen[0] = max(seen[0], resident(family))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield lambda: max(*seen, resident(family)) - held
+        yield lambda: max(seen[0], resident(family)) - held
     finally:
         done.set()
         watcher.join()

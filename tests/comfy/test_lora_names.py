@@ -114,7 +114,7 @@ def test_a_bypass_lora_finds_them_too(dual, singles, tiny, name):
 def test_a_lora_reads_no_file(dual, tiny, monkeypatch):
     path = str(tiny["t5xxl"])
     load_t5(path)  # its first load, at which the header is read
-    monkeypatch.setattr(loading, "_read", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(loading, "read_weights", lambda path: pytest.fail(f"{path} was read"))
     patched = with_lora(load_t5(path), lora(dual, "lora_te3_{flat}"))
     assert isinstance(patched.cond_stage_model.t5xxl.transformer, Unread)
     assert len(patched.patcher.patches) == len(T5_MODULES)

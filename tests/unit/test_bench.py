@@ -104,13 +104,22 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
         monkeypatch.setattr(footprint, "forget_peak", lambda pid: False)
     elif not footprint.forget_peak(os.getpid()):
         pytest.skip("this system keeps no record of the peak")
+    looks, resident = [], footprint.resident
+
+    def counted(family):
+        looks.append(resident(family))
+        return looks[-1]
+
+    monkeypatch.setattr(footprint, "resident", counted)
     file = tmp_path / "file"
     file.write_bytes(b"x" * (5 * MB))
     before = b"x" * (300 * MB)  # a peak that is not the work's
     del before
     with footprint.footprint(os.getpid()) as cost:
         held = b"x" * (100 * MB)
-        time.sleep(20 * footprint.INTERVAL)  # for the one that samples
+        seen = len(looks)
+        while not recorded and len(looks) < seen + 2:  # the one that samples has looked once in full
+            time.sleep(footprint.INTERVAL)
         del held
         file.read_bytes()
     assert 90 * MB < cost.memory < 120 * MB
