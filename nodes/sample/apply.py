@@ -9,6 +9,7 @@ modulation are changed, and texts of their own are put behind the first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -105,9 +106,15 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     reached = Reached()
     options = {**_innermost(options), REACHED: reached}
     out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": options})
-    if not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
+    asked = any(_is_in_range(entry, moment.sigma) for cond in wanted if cond for entry in cond)
+    if asked and not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
         raise ValueError(_NOT_REACHED.format(type(model.diffusion_model).__name__))
     return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
+
+
+def _is_in_range(entry: Mapping[str, Any], sigma: float) -> bool:
+    """Whether ComfyUI evaluates an entry at this sigma (comfy/samplers.py, get_area_and_mult)."""
+    return entry.get("timestep_start", math.inf) >= sigma >= entry.get("timestep_end", 0.0)
 
 
 _NOT_REACHED = (

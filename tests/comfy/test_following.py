@@ -445,3 +445,10 @@ def test_a_step_that_never_comes_is_told(model, make, caplog):
     assert run(3) == []
     (told,) = run(4)
     assert "step 4 never acts: this run ends before step 4" in told
+
+
+def test_a_prompt_that_begins_later_is_no_swapped_model(model):
+    """Nothing is evaluated at first, as natively; the controls act from then on."""
+    late = nodes.ConditioningSetTimestepRange().set_range(controlled("weights"), 0.3, 1.0)[0]
+    native = nodes.ConditioningSetTimestepRange().set_range(prompt(), 0.3, 1.0)[0]
+    assert relative(sampled(model, late), natively(model, native)) > 1e-5
