@@ -6,6 +6,7 @@ import pytest
 
 from flux_duet.nodes.encode.load import layout
 from flux_duet.nodes.encode.load.fitting import BadFile
+from flux_duet.nodes.encode.text.weights import TooDeep
 
 VOCABULARY = {"clip": 49408, "t5": 32128}
 
@@ -215,3 +216,10 @@ def test_a_block_s_number_is_looked_at_before_anything_is_made_of_it(shapes, nam
     tracemalloc.stop()
     assert peak < 10**6 and len(str(told.value)) < 400
     assert "blocks" in layout.describe(shapes | {name.format(number): (4, 4)}) or known is layout.CLIP_L
+
+
+@pytest.mark.parametrize("error", [BadFile("no"), TooDeep()], ids=["a file", "a prompt"])
+def test_a_user_sees_no_path_in_an_errors_type(error):
+    """As ComfyUI puts it together, execution.py's full_type_name."""
+    kind = type(error)
+    assert (kind.__module__, kind.__qualname__) == ("builtins", "ValueError") and isinstance(error, ValueError)

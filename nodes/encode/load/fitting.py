@@ -18,6 +18,9 @@ PACKED = ".comfy_quant"  # beside a matrix whose columns a quantised layout may 
 class BadFile(ValueError):
     """A model file that cannot be used, in words for the user: its name, what came, what was expected, what to do."""
 
+    # ComfyUI shows a user the type of an error with its module, which for ours is the path of this file.
+    __module__, __qualname__ = "builtins", "ValueError"
+
 
 def fitted(shapes: Shapes, dims: Dims, filename: str) -> dict[str, int]:
     """The size of each name in `dims`, which tells the dimensions of all tensors that have to be in the file.

@@ -34,6 +34,9 @@ MODES = (EMBEDDING, ATTENTION, OFF)
 class TooDeep(ValueError):
     """Parentheses in parentheses, deeper than ComfyUI can read them."""
 
+    # ComfyUI shows a user the type of an error with its module, which for ours is the path of this file.
+    __module__, __qualname__ = "builtins", "ValueError"
+
     def __init__(self):
         super().__init__(
             f"Got more than {DEEPEST} parentheses in parentheses in a prompt, which is too deep to read. Close some, "
