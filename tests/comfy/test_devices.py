@@ -32,6 +32,8 @@ from flux_duet.nodes.sample.sampling import OFFICIAL, Plan, official_sigmas
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 
+pytestmark = pytest.mark.slow
+
 CPU, SECOND, META, CUDA = (torch.device(name) for name in ("cpu", "cpu:0", "meta", "cuda:0"))
 KINDS = ("bare", "LoRA", "two LoRAs", "LoRA as hook")
 CLIP_TEXT, T5_TEXT = "at (night:1.2)", "a (red:1.3) circle " * 80

@@ -25,7 +25,7 @@ from flux_duet.nodes.sample.family import family, flux1, is_wrapped, needs_pictu
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 BLOCKS = {"depth": 1, "depth_single_blocks": 1, "guidance_embed": True, "qkv_bias": True, "theta": 10000}

@@ -9,7 +9,7 @@ from flux_duet.nodes.encode.encoding import encode_t5, inspect
 from flux_duet.nodes.encode.nodes import ClipEncode, Inspect
 from flux_duet.nodes.encode.text.lengths import LENGTHS
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LONG = "a red circle to the left of a blue square, "
 TEXTS = ["", "a (red:1.3) circle", LONG * 9, LONG * 45, "\U0001f98a (in brackets)"]

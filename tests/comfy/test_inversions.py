@@ -14,7 +14,7 @@ from flux_duet.nodes.encode.nodes import ClipEncode, Inspect, T5Encode
 from flux_duet.nodes.encode.text.inspection import named_among, read_by_clip, read_by_t5
 from flux_duet.nodes.encode.text.spans import pieces
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 FILES = ["style.safetensors", "people/nan.pt", "people/of old/an.elder.bin", "odd.txt"]
 

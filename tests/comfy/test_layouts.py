@@ -10,6 +10,8 @@ import torch
 
 from flux_duet.nano import layouts
 
+pytestmark = pytest.mark.slow
+
 SHAPES = {
     "nano": layouts.Shape(),
     "wide, one block of each": layouts.Shape(hidden=256, double=1, single=1),

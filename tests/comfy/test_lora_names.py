@@ -13,7 +13,7 @@ from flux_duet.nodes.encode.load.unread import Unread
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.test_encode_patched import differs, hooked, ours, theirs, with_lora
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 CLIP_MODULES = [f"text_model.encoder.layers.{block}.{part}" for block in (0, 1)
                 for part in ("mlp.fc1", "mlp.fc2", "self_attn.q_proj", "self_attn.out_proj")]  # fmt: skip

@@ -16,7 +16,7 @@ from flux_duet.nodes.probe.grid import identity
 
 MATMUL = torch.backends.cuda.matmul
 
-pytestmark = pytest.mark.usefixtures("as_executed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from flux_duet.nodes.encode.keep.nodes import EmbeddingStore
 from flux_duet.nodes.encode.keep.store import Settings, Store
 from flux_duet.nodes.probe.grid.cells import cells
 
+pytestmark = pytest.mark.slow
+
 KEY = "0" * 64
 FUTURE = time.time() + 10 * 365 * 24 * 3600
 

@@ -25,6 +25,8 @@ from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.test_encode_patched import hooked, hooks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch, as_executed):
