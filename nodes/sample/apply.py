@@ -154,9 +154,7 @@ def _within(control, area, x: Tensor):
     """A control of a prompt that is for an area (h, w, y, x) of the latent: masks are over the whole picture."""
     if area is None or not isinstance(control, Text) or control.mask is None:
         return control
-    height, width, top, left = area
-    size = tuple(x.shape[2:])
-    return replace(control, mask=cropped(control.mask, size, (height, width, top, left)))
+    return replace(control, mask=cropped(control.mask, tuple(x.shape[2:]), area))
 
 
 def _filled(out: list, resting: list[int], asked: list[int]) -> list:

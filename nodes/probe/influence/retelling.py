@@ -18,6 +18,7 @@ from ...condition.controls import MODEL_CONDS, TXT, VEC, Bias, Controls, Shift, 
 from ...condition.place.blocks import Blocks
 from ...condition.place.placing import with_text
 from ...streams import Span, Stream
+from ..entries import located
 
 Entry = Mapping[str, Any]
 
@@ -100,13 +101,11 @@ class Null:
 
 def _place(prompt: Tensor, txt: Tensor) -> int | None:
     """From which row on all of a prompt's rows [1, l, C] stand in a text [B, L, C], in their order; None: nowhere."""
-    length = prompt.shape[1]
     if prompt.shape[-1] != txt.shape[-1] or len(prompt) not in (1, len(txt)):
         return None
-    prompt = prompt.to(txt)
-    starts = (txt == prompt[:, :1]).all(-1).all(0)[: max(txt.shape[1] - length + 1, 0)]
-    found = (int(start) for start in starts.nonzero())
-    return next((start for start in found if bool((txt[:, start : start + length] == prompt).all())), None)
+    # A batch's rows side by side: they stand at one place in all of its texts, or nowhere.
+    wide = prompt.to(txt).expand(len(txt), -1, -1).movedim(0, 1).flatten(1)
+    return located(txt.movedim(0, 1).flatten(1), wide)
 
 
 def prompts_of(stream: Stream | None) -> list[Tensor]:
