@@ -20,7 +20,9 @@ import comfy.model_patcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from .masking import FUNCTION
 from .record import Probe, Unread
+from .repainted import Repainted
 from .repeating import of_run
 
 log = logging.getLogger("flux_duet")
@@ -66,10 +68,10 @@ class Recorder(Protocol):
 
 
 def probed(
-    model, probe: Probe, key: str, begin: Callable[[Any, Any], Recorder],
+    model, probe: Probe, key: str, begin: Callable[[Any, Any, Repainted], Recorder],
     check: Callable[[Any, Any, Any], None] | None = None,
 ):  # fmt: skip
-    """A clone of a MODEL whose runs `probe` keeps a reading of. `begin(guider, sigmas)` gives the recorder of a run.
+    """A clone of a MODEL whose runs `probe` keeps readings of; `begin(guider, sigmas, repainted)` gives a recorder.
 
     `check(guider, sigmas, shape)` may refuse a run of this latent before it begins, by a ValueError: the only thing of
     a probe that stops one. A run that fails or is interrupted leaves no reading.
@@ -80,6 +82,7 @@ def probed(
         guider = executor.class_obj
         given = guider.model_options
         guard, recorder, reading, settings = Guard(probe.name), None, None, {}
+        repainted = Repainted(kwargs.get("denoise_mask", next(iter(args), None)))
         with guard:
             if check is not None:
                 check(guider, sigmas, noise.shape)
@@ -87,10 +90,8 @@ def probed(
             raise guard.error
         with guard:
             settings = of_run(guider, noise.shape, sampler, sigmas, kwargs.get("seed", next(iter(args[3:]), None)))
-            recorder = begin(guider, sigmas)
-            options = comfy.model_patcher.create_model_options_clone(given)
-            options["transformer_options"] = recorder.options(options["transformer_options"])
-            guider.model_options = options  # last, so that it is all of it or nothing
+            recorder = begin(guider, sigmas, repainted)
+            guider.model_options = _options(given, recorder, repainted)  # last, so that it is all of it or nothing
         try:
             samples = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
@@ -105,6 +106,15 @@ def probed(
     model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, around)
     return model
+
+
+def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
+    """ComfyUI's model_options with what a recorder adds to them for its run."""
+    options = comfy.model_patcher.create_model_options_clone(given)
+    if repainted.mask is not None and FUNCTION in options:
+        options[FUNCTION] = repainted.noting(options[FUNCTION])
+    options["transformer_options"] = recorder.options(options["transformer_options"])
+    return options
 
 
 # In transformer_options while a probe asks the model once more for itself, by which: other probes look away then.

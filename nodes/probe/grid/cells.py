@@ -23,6 +23,7 @@ from ...encode.keep.store import Settings, Store
 from ...notice import show
 from ...sample.sampling import Plan, sample
 from ...streams import ClipVec, T5Text
+from ..masking import mask_of
 from . import identity
 
 LIMIT_MB = 1024  # a latent of 1024 x 1024 pixels takes one
@@ -47,11 +48,15 @@ def cells() -> Cells:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W], how many were there already, and whether any is kept."""
+    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W], how many were there already, and whether any is kept.
+
+    `mask` [1, C, H, W] is the LATENT's, where it keeps a part of the picture.
+    """
 
     latents: Tensor
     found: int
     kept: bool
+    mask: Tensor | None = None
 
 
 def draw(
@@ -81,4 +86,5 @@ def draw(
                 shelf.put(key, cell)
         drawn.append(cell.to(comfy.model_management.intermediate_device()))
     grid = torch.cat(drawn)
-    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, is_kept)
+    mask = mask_of(latent, grid[:1])
+    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, is_kept, mask)

@@ -141,10 +141,11 @@ class PromptGrid(io.ComfyNode):
         drawn = draw(model, vecs, txts, guidance, latent, plan, drawn_with, resume)
         notes += [NOT_KEPT] if resume and not drawn.kept else []
         pictures = _decoded(vae, drawn.latents)
-        analyses = {"latents": analyse(drawn.latents), "pixels": analyse(pictures)}
+        analyses = {"latents": analyse(drawn.latents, drawn.mask), "pixels": analyse(pictures, drawn.mask)}
         sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
         said = sentence(analyses["pixels"], "pixels")
         told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found,
+                       repainted=analyses["latents"].repainted,
                        settings=of_plan(model, plan, latent, guidance))
         for note in notes:
             log.warning(note)

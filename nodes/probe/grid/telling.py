@@ -9,6 +9,8 @@ import numpy
 from PIL import Image
 
 from .. import charts, sheets
+from ..repainted import NOTHING
+from ..repainted import told as over
 from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
 
 NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
@@ -36,6 +38,9 @@ def sentence(analysis: Analysis, kind: str) -> str:
     """What explains how much of what differs in `kind`; what cannot be told from chance, or not at all, is named."""
     known = {name: share for name, share in analysis.shares.items() if share is not None}
     varied = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
+    where = over(None if analysis.repainted is None else [analysis.repainted])
+    if where == NOTHING:
+        return where
     if not varied:
         return "One picture differs from nothing: add prompts or seeds."
     if len(varied) == 1:
@@ -48,7 +53,8 @@ def sentence(analysis: Analysis, kind: str) -> str:
     first, *others = [f"{NAMES[name]} {{}}{percent(known[name])}{_range(analysis, name)}" for name in told]
     said = f"{first.format('explains ')} of what differs in {kind}"
     said = ", ".join([f"{said[0].upper()}{said[1:]}", *(each.format("") for each in others)])
-    return f"{said}.{_by_chance(analysis, [name for name in known if name not in told])}{_unknown(analysis)}"
+    by_chance = _by_chance(analysis, [name for name in known if name not in told])
+    return f"{said}.{by_chance}{_unknown(analysis)} {where}".strip()
 
 
 def _chance(analysis: Analysis, name: str) -> bool:

@@ -26,6 +26,8 @@ import numpy
 from scipy.special import fdtri, ndtri, stdtrit
 from torch import Tensor
 
+from .. import repainted
+
 SEED, CLIP, T5 = 0, 1, 2  # the axes of a grid of cells
 SUBSETS = [frozenset(each) for size in range(4) for each in combinations((SEED, CLIP, T5), size)]
 PROMPTS = {"clip": frozenset({CLIP}), "t5": frozenset({T5}), "both": frozenset({CLIP, T5})}
@@ -56,7 +58,10 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Of one grid; None where it cannot tell. `maps` are the components of each element [...] of a picture."""
+    """Of one grid; None where it cannot tell. `maps` are the components of each element [...] of a picture.
+
+    `repainted` is how much of a picture is, None without a mask.
+    """
 
     shares: Mapping[str, float | None]
     components: Mapping[str, float | None]
@@ -64,10 +69,15 @@ class Analysis:
     chance: Mapping[str, float | None]
     design: tuple[int, int, int]
     maps: Mapping[str, numpy.ndarray]
+    repainted: float | None = None
 
 
-def analyse(cells: Tensor) -> Analysis:
-    """cells [seeds, CLIP prompts, T5 prompts, ...] -> what explains their differences."""
+def analyse(cells: Tensor, mask: Tensor | None = None) -> Analysis:
+    """cells [seeds, CLIP prompts, T5 prompts, ...] -> what explains their differences.
+
+    Under a mask [1, C, h, w] of their latents, of the repainted part alone.
+    """
+    cells = repainted.finished(cells.detach().to("cpu"), mask)
     design, shape = tuple(cells.shape[:3]), tuple(cells.shape[3:])
     gram, squares = _sums(cells)
     found = estimates(gram, design)
@@ -84,6 +94,7 @@ def analyse(cells: Tensor) -> Analysis:
         {name: told(found.chance, name) for name in PARTS},
         design,
         {name: each.reshape(shape) for name, each in components(squares, design).items() if known},
+        None if mask is None else float(repainted.share(mask, 1)),
     )
 
 
@@ -186,7 +197,7 @@ def _chance(across: numpy.ndarray, effect: frozenset, design: tuple[int, ...]) -
 
 def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]:
     """The inner products of all cells [K, K], less the grand mean; and every effect's sum of squares by element."""
-    flat = cells.detach().to("cpu").flatten(3)
+    flat = cells.flatten(3)
     count = flat.shape[:3].numel()
     gram, parts = numpy.zeros((count, count)), []
     for chunk in flat.split(CHUNK, dim=3):

@@ -20,6 +20,7 @@ from torch import Tensor
 from ...condition.time.clock import step_at
 from ..attach import AGAIN, Given, Guard, around_forward, with_wrapper
 from ..entries import POSITIVE, roles
+from ..repainted import Repainted, counted
 from .retelling import Entry
 
 AT_ONCE = 8  # prompts that are handed over together; between them one may interrupt
@@ -27,13 +28,17 @@ AT_ONCE = 8  # prompts that are handed over together; between them one may inter
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """A moment of a run: what was asked, what came, and a way to ask anew. `entries` are the prompt as it is now."""
+    """A moment of a run: what was asked, what came, and a way to ask anew. `entries` are the prompt as it is now.
+
+    `velocity` and those asked anew are what reaches the picture by way of `mask` (repainted.counted).
+    """
 
     step: int
     sigma: float
     entries: Sequence[Entry]
     velocity: Tensor
     again: Callable[[Sequence[Sequence[Entry]]], list[Tensor]]
+    mask: Tensor | None = None
 
 
 class Counts:
@@ -81,7 +86,11 @@ class Asker:
     What it or `forward` raises is kept, and the run goes on; `check` raises it when the run is over.
     """
 
-    def __init__(self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Asking], None]):
+    def __init__(
+        self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Asking], None],
+        repainted: Repainted,
+    ):  # fmt: skip
+        self.repainted = repainted
         self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
         self.moment = f"{key}_moment"  # in transformer_options
         self.sigmas = [float(sigma) for sigma in sigmas]
@@ -154,14 +163,17 @@ class Asker:
         return out
 
     def _measured(self, ask, moment: Moment, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict) -> None:
-        x, sigma = at[0], float(at[1][0])
+        x, sigma, mask = at[0], float(at[1][0]), self.repainted.mask
+
+        def velocity(denoised: Tensor) -> Tensor:
+            return counted((x - denoised).float() / sigma, mask)
 
         def again(prompts: Sequence[Sequence[Entry]]) -> list[Tensor]:
-            return [_velocity(x, each, sigma) for each in self._again(ask, prompts, moment.place, at, options)]
+            return [velocity(each) for each in self._again(ask, prompts, moment.place, at, options)]
 
         self.done.add(self.step(sigma))
-        velocity = _velocity(x, out[moment.place], sigma)
-        self.measure(Asking(self.step(sigma), sigma, moment.entries, velocity, again))
+        plain = velocity(out[moment.place])
+        self.measure(Asking(self.step(sigma), sigma, moment.entries, plain, again, mask))
 
     def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
         given = options.get("transformer_options", {})
@@ -186,7 +198,3 @@ class Asker:
                 "nothing to measure. Another node has replaced the model's evaluation or the guider: measure without "
                 "it, with MMDiT Sampler, KSampler or SamplerCustomAdvanced."
             )
-
-
-def _velocity(x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
-    return (x - denoised).float() / sigma

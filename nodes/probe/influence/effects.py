@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..repainted import mean_square
+
 ROADS = ("clip", "t5")
 # In the order of Effects.norms. D_clip and D_t5 are the unique effects.
 VELOCITY, WHOLE = "velocity", "whole"
@@ -37,16 +39,21 @@ class Effects:
         return replace(self, **moved)
 
 
-def effects(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor, within: Sequence[Tensor] = ()) -> Effects:
-    """From velocities [B, C, H, W]; `within` has those whose CLIP, and whose T5, is missing in some blocks alone."""
+def effects(
+    v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor, within: Sequence[Tensor] = (), mask: Tensor | None = None
+) -> Effects:  # fmt: skip
+    """From velocities [B, C, H, W]; `within` has those whose CLIP, and whose T5, is missing in some blocks alone.
+
+    Under a mask they are those that reach the picture (repainted.counted), and it is given for the mean over places.
+    """
     unique = v11 - v10, v11 - v01
     solo = v01 - v00, v10 - v00
     whole = v11 - v00
     parts = [(one + other) / 2 for one, other in zip(unique, solo, strict=True)]
     norms = torch.stack([length(each) for each in (v11, *unique, *solo, unique[0] - solo[0], whole)])
     dots = torch.stack([(part * whole).flatten(1).sum(1) for part in parts])
-    mean = _cells(v11).square().flatten(1).mean(1).sqrt()[:, None, None]
-    maps = torch.stack([_divided(_cells(part), mean) for part in parts])
+    mean = mean_square(_cells(v11), mask).sqrt()[:, None, None]
+    maps = torch.stack([divided(_cells(part), mean) for part in parts])
     blocks = torch.stack([length(v11 - each) for each in within]) if len(within) else None
     return Effects(norms, dots, maps, blocks)
 
@@ -60,7 +67,8 @@ def _cells(v: Tensor) -> Tensor:
     return v.norm(dim=1)
 
 
-def _divided(some: Tensor, other: Tensor) -> Tensor:
+def divided(some: Tensor, other: Tensor) -> Tensor:
+    """0 where there is nothing to divide by."""
     return torch.where(other > 0, some / other.clamp_min(torch.finfo(other.dtype).tiny), 0.0)
 
 
@@ -74,14 +82,14 @@ def pooled(several: Sequence[Effects]) -> Numbers:
     where nothing is changed at all.
     """
     squares = sum(each.norms.double().square().sum(1) for each in several)
-    relative = _divided(squares, squares[:1]).sqrt()
+    relative = divided(squares, squares[:1]).sqrt()
     numbers: Numbers = {name: float(value) for name, value in zip(NORMS, relative, strict=True) if name != VELOCITY}
     parts = sum(each.parts.double().sum(1) for each in several)  # their sum is |E|^2
     for road, part in zip(ROADS, parts, strict=True):
         numbers[f"share_{road}"] = float(part / parts.sum()) if squares[-1] > 0 else None
     if several[0].blocks is not None:
         inside = sum(each.blocks.double().square().sum(1) for each in several)
-        for road, value in zip(ROADS, _divided(inside, squares[:1]).sqrt(), strict=True):
+        for road, value in zip(ROADS, divided(inside, squares[:1]).sqrt(), strict=True):
             numbers[f"blocks_{road}"] = float(value)
     return numbers
 

@@ -93,7 +93,7 @@ class Influence(io.ComfyNode):
         plan = Plan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
         probe = Probe(NAME)
         model = model if where is None else attach(model, node=NAME)
-        out = probed(model, probe, KEY, lambda guider, sigmas: Recorder(plan, guider, sigmas))
+        out = probed(model, probe, KEY, lambda *run: Recorder(plan, *run))
         return io.NodeOutput(out, probe)
 
 

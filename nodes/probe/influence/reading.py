@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from . import modulation
@@ -19,7 +20,8 @@ class Moment:
     """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown.
 
     `floor` [B] is what the same prompt, asked again in the variants' batch, changes in the velocity: less than that is
-    noise of the arithmetic. None where nothing was asked.
+    noise of the arithmetic. None where nothing was asked. `repainted` [B] is how much of each picture was repainted at
+    this step; None for a run without a mask.
     """
 
     step: int
@@ -28,6 +30,7 @@ class Moment:
     effects: Mapping[str, Effects]
     modulation: Tensor | None = None
     floor: Tensor | None = None
+    repainted: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,12 @@ class Reading:
     def times(self) -> float:
         """The cost, as a multiple of the plain run."""
         return sum(self.rows) / max(self.rows[0], 1)
+
+    @property
+    def repainted(self) -> list[float] | None:
+        """How much of each picture was repainted, the mean over the steps measured; None for a run without a mask."""
+        shares = [each.repainted for each in self.moments if each.repainted is not None]
+        return torch.stack(shares).mean(0).tolist() if shares else None
 
     def part(self, name: str) -> list[Moment]:
         """The moments of a part of the run, by the numbers of their steps; none where no step of it was measured."""
@@ -94,7 +103,7 @@ def table(reading: Reading) -> list[dict[str, Any]]:
     """A row for each step and null."""
     return [
         {"null": null, "step": each.step, "percent": round(each.percent, 3), "sigma": each.sigma,
-         **pooled([each.effects[null]]), "floor": floor([each])}
+         **pooled([each.effects[null]]), "floor": floor([each]), **_repainted(each)}
         for null in reading.nulls for each in reading.moments
     ]  # fmt: skip
 
@@ -109,7 +118,7 @@ def csv(reading: Reading) -> str:
 def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1.
 
-    `settings` are what the run is repeated by.
+    `settings` are what the run is repeated by. `repainted` is how much of each picture is, null without a mask.
     """
     pictures = next(iter(reading.moments[0].effects.values())).norms.shape[1]
     alone = [
@@ -122,6 +131,7 @@ def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = No
         "steps": reading.steps,
         "every": reading.every,
         "t5_rows": reading.counted or None,
+        "repainted": reading.repainted,
         "t5_lengths": None if reading.lengths is None else dict(zip(("prompt", "empty"), reading.lengths, strict=True)),
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "floor": {name: reading.floor(name) for name in PARTS},
@@ -147,6 +157,10 @@ def columns(reading: Reading, told: str) -> dict[str, Any]:
 
 def _floor(moment: Moment) -> Numbers:
     return {} if moment.floor is None else {"floor": floor([moment])}
+
+
+def _repainted(moment: Moment) -> Numbers:
+    return {} if moment.repainted is None else {"repainted": float(moment.repainted.mean())}
 
 
 def _short(value: float | None) -> float | None:

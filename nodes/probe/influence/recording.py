@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ...condition.controls import TXT, VEC
 from ...condition.place.blocks import Blocks
+from .. import repainted
+from ..repainted import Repainted
 from . import modulation
 from .asking import Asker, Asking, Entry
 from .effects import Effects, effects, length
@@ -39,11 +41,12 @@ class Recorder:
     plan: Plan
     guider: object
     sigmas: Tensor
+    repainted: Repainted
     moments: list[Moment] = field(default_factory=list)
 
     def __post_init__(self):
         steps = range(0, max(len(self.sigmas) - 1, 1), self.plan.every)
-        self.asker = Asker(KEY, self.guider, self.sigmas, steps, self._measure)
+        self.asker = Asker(KEY, self.guider, self.sigmas, steps, self._measure, self.repainted)
         self.asker.forward = self._modulated
         self.kinds: Sequence[str] = ()
         self.parts: Tensor | None = None
@@ -60,6 +63,7 @@ class Recorder:
                 effects={name: one.on_cpu() for name, one in each.effects.items()},
                 modulation=None if each.modulation is None else each.modulation.to("cpu"),
                 floor=None if each.floor is None else each.floor.to("cpu"),
+                repainted=None if each.repainted is None else each.repainted.to("cpu"),
             )
             for each in self.moments
         ]
@@ -79,10 +83,11 @@ class Recorder:
         if variants:  # first, so that it shares a batch with variants
             variants = {SAME: [named(unchanged(entry), "again") for entry in asking.entries], **variants}
         velocities = dict(zip(variants, asking.again(list(variants.values())), strict=True))
-        found = {null.name: _effects(asking.velocity, velocities, null.name) for null in self.plan.nulls}
+        found = {null.name: _effects(asking, velocities, null.name) for null in self.plan.nulls}
         floor = length(velocities[SAME] - asking.velocity) if variants else None
         percent = percent_of(asking.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
-        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor))
+        share = repainted.share(asking.mask, len(asking.velocity))
+        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor, share))
         self.parts = None
 
     def _counted(self, entry: Entry) -> int:
@@ -119,7 +124,9 @@ class Recorder:
         self.parts = modulation.parts(tables, (time, guidance, clip), null)
 
 
-def _effects(v11: Tensor, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
+def _effects(asking: Asking, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
+    v11 = asking.velocity
+
     def of(way: str, same: Tensor) -> Tensor:
         return velocities.get((null, way), same)
 
@@ -127,7 +134,8 @@ def _effects(v11: Tensor, velocities: Mapping[tuple[str, str], Tensor], null: st
     # Where a road says the null already, taking it away changes nothing, with the other road on or off.
     v00 = of("v00", v10 if (null, "v01") not in velocities else v01)
     in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
-    return effects(v11, v10, v01, v00, [of("in v10", v11), of("in v01", v11)] if in_blocks else [])
+    within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []
+    return effects(v11, v10, v01, v00, within, asking.mask)
 
 
 def percent_of(sigma: float, sigma_at) -> float:

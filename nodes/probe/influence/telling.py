@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..repainted import NOTHING as KEPT
+from ..repainted import told
 from .effects import ROADS, Numbers, pooled
 from .reading import PARTS, Reading, floor
 
@@ -19,12 +21,14 @@ NOTHING = 1e-9  # of the velocity: what rounding alone might leave
 def sentence(reading: Reading) -> str:
     """Who decides, early and in all, whether one repeats the other, and what the measurement cost."""
     null = reading.nulls[0]
+    if (where := told(reading.repainted)) == KEPT:
+        return f"{where} {cost(reading)}"
     numbers = reading.numbers(PARTS[0], null)
     clear = not _drowns(numbers, reading, PARTS[0])
     repeats = _repeats(numbers) if clear else []
     parts = [_decides(reading, null, numbers), *repeats, *_other_null(reading), *_counted(reading),
              *_lengths(reading)]
-    return " ".join([*parts, cost(reading)])
+    return " ".join(filter(None, [*parts, where, cost(reading)]))
 
 
 def _decides(reading: Reading, null: str, numbers: Numbers) -> str:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..repainted import finished
+
 ROUNDING = 1e-5  # of a picture's length: what float32 makes of one picture in batches of other sizes
 
 
@@ -29,10 +31,13 @@ class Distances:
     way: list[float | None]
 
 
-def distances(pictures: Tensor) -> Distances:
-    """pictures [K, ...], from pure B (switched before the first step) to pure A (never switched)."""
+def distances(pictures: Tensor, mask: Tensor | None = None) -> Distances:
+    """pictures [K, ...], from pure B (switched before the first step) to pure A (never switched).
+
+    Under a mask [1, C, h, w] of their latents, of the repainted part alone; all None where that is nothing.
+    """
     # In float64: the differences are small beside the numbers, and their squares smaller still.
-    flat = pictures.detach().to("cpu", torch.float64).flatten(1)
+    flat = finished(pictures.detach().to("cpu", torch.float64), mask).flatten(1)
     b, a = flat[0], flat[-1]
     whole = (b - a).norm()
     if whole <= ROUNDING * b.norm():

@@ -9,7 +9,7 @@ from ...decode.decoding import decode
 from ...notice import show
 from ...sample.family import require_flux1
 from ...sample.sampling import SCHEDULERS, Plan
-from .. import sheets
+from .. import repainted, sheets
 from ..files import temporary
 from ..repeating import guidance_of, of_plan
 from .deciding import distances
@@ -79,14 +79,14 @@ class SwitchSweep(io.ComfyNode):
         plan = Plan(seed, steps, sampler, scheduler)
         require_flux1(model, NAME, wrapped=True)
         swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
-        measured, pictures, kind = {"latents": distances(swept.samples)}, None, ""
+        measured, pictures, kind = {"latents": distances(swept.samples, swept.mask)}, None, ""
         if vae is not None:
             pixels = decode(vae, {"samples": swept.samples})[0]
-            measured["pixels"] = distances(pixels)
+            measured["pixels"] = distances(pixels, swept.mask)
             pictures = [sheets.picture(each) for each in pixels]
             frames = [sheets.picture(each, FRAME) for each in pixels]
         story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured,
-                      left_behind(a, b, switch))  # fmt: skip
+                      left_behind(a, b, switch), repainted.share(swept.mask, 1))  # fmt: skip
         if pictures is None:
             rough = preview(model, swept.samples)
             kind = ROUGH if rough else BLANK

@@ -22,6 +22,7 @@ from torch import Tensor
 from ...condition.controls import asked_for
 from ...sample.apply import attach
 from ...sample.sampling import OFFICIAL, Plan, check_widths, official_sigmas
+from ..masking import mask_of
 from .turning import NAME
 
 SAMPLER = "euler"
@@ -43,6 +44,7 @@ class Swept:
     sigmas: list[float]
     percents: list[float]
     rows: tuple[int, int]  # evaluated for A's path, and for all others
+    mask: Tensor | None = None  # [1, C, h, w]: the LATENT's, where it keeps a part of the picture
 
 
 def refusal(sampler: str | None) -> str | None:
@@ -93,7 +95,8 @@ def sweep(model, a: list, b: list, latent: dict, plan: Plan, every: int = 1, bat
     pure_a = run(a, comfy.samplers.ksampler(SAMPLER), keep, 1)
     others = run(b, comfy.samplers.KSAMPLER(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
     percents = [_percent(model, float(sigma)) for sigma in sigmas]
-    return Swept([*starts, steps], torch.cat([others, pure_a]), sigmas.tolist(), percents, rows)
+    samples = torch.cat([others, pure_a])
+    return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
 
 
 def _check(model, a: list, b: list, latent: dict, plan: Plan) -> None:

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from .. import charts, sheets
+from ..repainted import NOTHING, told
 from .deciding import Distances, between, decided
 
 HUES = {"T5": charts.T5_HUE, "CLIP": charts.CLIP_HUE, "both": charts.INK}
@@ -27,6 +29,7 @@ class Story:
     rows: tuple[int, int]
     distances: Mapping[str, Distances]
     note: str = ""  # what else there is to say
+    repainted: Tensor | None = None  # [1]: how much of the picture; None without a mask
 
     @property
     def steps(self) -> int:
@@ -42,7 +45,12 @@ class Story:
 
     @property
     def sentence(self) -> str:
-        return f"{self._decides()} {self.note}".strip()
+        where = told(self._share)
+        return " ".join(filter(None, [where] if where == NOTHING else [self._decides(), where, self.note]))
+
+    @property
+    def _share(self) -> list[float] | None:
+        return None if self.repainted is None else self.repainted.tolist()
 
     def _decides(self) -> str:
         step = self.decided
@@ -56,16 +64,17 @@ class Story:
     def as_json(self, settings: Mapping[str, Any] | None = None) -> str:
         """All numbers; `settings` are what the runs are repeated by."""
         evaluated = {"a": self.rows[0], "switched": self.rows[1], "all": sum(self.rows)}
-        told = {
+        numbers = {
             "road": self.road,
             "steps": self.steps,
             "sentence": self.sentence,
             "settings": settings,
+            "repainted": self._share and self._share[0],
             "decided": {name: self._moment(decided(self.switches, each.way)) for name, each in self.distances.items()},
             "rows_evaluated": evaluated,
             "runs": [self._run(number) for number in range(len(self.switches))],
         }
-        return json.dumps(told, indent=1)
+        return json.dumps(numbers, indent=1)
 
     def columns(self) -> dict:
         """What the front end draws, by column: a row for each switch."""

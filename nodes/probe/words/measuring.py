@@ -23,10 +23,13 @@ from ...encode.text.lengths import COMFYUI, T5_PAD
 from ...encode.text.weights import OFF
 from ...sample.sampling import Plan, sample
 from ...streams import ClipVec, Stream, T5Text
+from .. import repainted
 from ..attach import probed
 from ..influence.asking import Asker, Asking
+from ..influence.effects import divided
 from ..influence.retelling import named, said
 from ..record import Probe
+from ..repainted import Repainted
 from .ablation import Word, check_chosen, control, deleted, trimmed, without, words
 from .reading import CLIP, T5, Found, Reading
 
@@ -100,14 +103,14 @@ def measure(
     probe = Probe(NAME)
     recorders = []
 
-    def begin(guider, sigmas):
-        recorders.append(Recorder(guider, sigmas, at, told))
+    def begin(*run):
+        recorders.append(Recorder(*run, at, told))
         return recorders[-1]
 
     txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
     positive = join(encoded_clip(clip.clip, clip.text), txt, guidance, MERGES)
     out = sample(probed(model, probe, KEY, begin), positive, None, latent, plan)
-    (steps, sigmas, changes, rows), settings = probe.run(out)
+    (steps, sigmas, shares, changes, rows), settings = probe.run(out)
     found = []
     for number, (road, word) in enumerate([*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]):
         values = [change[number] for change in changes]  # of each step: one value, or three
@@ -115,16 +118,20 @@ def measure(
         names = ("encoded", "deleted", "leaked")[: len(columns)]
         found.append(Found(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True))))
     any_row = tuple(change[-1][0] for change in changes)
-    return Reading(found, steps, sigmas, rows, settings, any_row)
+    return Reading(found, steps, sigmas, rows, settings, any_row, shares)
 
 
 class Recorder:
-    """For one run: at each step and for each word how far the velocity is from the plain one, relative to it."""
+    """For one run: at each step and for each word how far the velocity is from the plain one, relative to it.
 
-    def __init__(self, guider, sigmas: Tensor, at: Sequence[float], told: Sequence[Sequence[Way]]):
+    Under a mask, of what reaches the picture; a level at which nothing is repainted tells nothing, and is left out
+    unless there is no other.
+    """
+
+    def __init__(self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], told: Sequence[Sequence[Way]]):
         levels = [float(sigma) for sigma in sigmas][:-1]
         nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
-        self.asker = Asker(KEY, guider, sigmas, nearest, self._measure)
+        self.asker = Asker(KEY, guider, sigmas, nearest, self._measure, mask)
         self.told, self.moments = told, []
         self.progress = comfy.utils.ProgressBar(len(nearest))
 
@@ -133,12 +140,13 @@ class Recorder:
 
     def reading(self):
         self.asker.check(NAME)
-        steps, sigmas, values = zip(*self.moments, strict=True)
+        moments = [each for each in self.moments if each[2] != 0] or self.moments
+        steps, sigmas, shares, values = zip(*moments, strict=True)
         changes = []
         for each in values:
             numbers = iter(each.tolist())
             changes.append([[next(numbers) for _ in range(3 if len(word) == 2 else 1)] for word in self.told])
-        return steps, sigmas, changes, tuple(self.asker.counts.rows)
+        return steps, sigmas, None if None in shares else shares, changes, tuple(self.asker.counts.rows)
 
     def _measure(self, asking: Asking) -> None:
         (entry,) = asking.entries
@@ -150,7 +158,9 @@ class Recorder:
             *rows, again = [next(velocities) for _ in word]
             distances.append(asking.velocity - again)
             distances += [difference for each in rows for difference in (asking.velocity - each, each - again)]
-        relative = torch.stack([each.norm() for each in distances]) / asking.velocity.norm()
-        self.moments.append((asking.step, asking.sigma, relative))
+        relative = divided(torch.stack([each.norm() for each in distances]), asking.velocity.norm())
+        share = repainted.share(asking.mask, len(asking.velocity))
+        share = None if share is None else float(share.mean())
+        self.moments.append((asking.step, asking.sigma, share, relative))
         self.progress.update(1)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from ..repainted import NOTHING, told
+
 CLIP, T5 = "CLIP", "T5"
 
 
@@ -37,6 +39,7 @@ class Reading:
     rows: tuple[int, int]
     settings: Mapping[str, Any] | None = None  # what the run is repeated by
     control: tuple[float, ...] = ()  # at each level, what deleting T5's last row changes: a pad's, of no word
+    repainted: tuple[float, ...] | None = None  # at each level, how much of the picture; None without a mask
 
     @property
     def times(self) -> float:
@@ -49,6 +52,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
         "settings": reading.settings,
         "steps": list(reading.steps),
         "sigmas": list(reading.sigmas),
+        "repainted": reading.repainted and list(reading.repainted),
         "control": {"what": "T5's last row deleted", "rows deleted": list(reading.control)},
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "words": [
@@ -62,7 +66,10 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
 
 def sentence(reading: Reading) -> str:
     """Which word of each road matters most, and how much of the words stands in others' rows."""
-    said = [told for road in (T5, CLIP) if (told := _most(reading, road))]
+    cost = f"measured with {reading.times:.3g} times the evaluations of the plain run."
+    if (where := told(reading.repainted)) == NOTHING:
+        return f"{where} M{cost[1:]}"
+    said = [most for road in (T5, CLIP) if (most := _most(reading, road))]
     of_t5 = [each for each in reading.found if each.road == T5]
     if of_t5:
         rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
@@ -73,8 +80,8 @@ def sentence(reading: Reading) -> str:
     if reading.control:
         said.append(_control(reading, of_t5))
     levels = ", ".join(f"{sigma:.2f}" for sigma in reading.sigmas)
-    said.append(f"Means over sigma {levels}; measured with {reading.times:.3g} times the evaluations of the plain run.")
-    return " ".join(said)
+    said += [where, f"Means over sigma {levels}; {cost}"]
+    return " ".join(filter(None, said))
 
 
 def _control(reading: Reading, of_t5: Sequence[Found]) -> str:
