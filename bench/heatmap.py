@@ -198,10 +198,10 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     positive = step.prompt(shape)
     wanted = every_word(chosen.words, positive)
 
-    def begin(guider, sigmas):
+    def begin(guider, sigmas, repainted):
         if measure == DENSE:
             return Dense(wanted)
-        return Recorder(wanted, measure, 1, sigmas, guider)
+        return Recorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
 
     def sampled(model):
         return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import comfy.samplers
 import comfy.sd
 import comfy.utils
 import comfy_extras.nodes_cond
@@ -49,6 +50,29 @@ def encode(clip: comfy.sd.CLIP, clip_text: str, t5_text: str, guidance: float = 
 
 def with_t5_options(clip: comfy.sd.CLIP, min_length: int, min_padding: int = 0) -> comfy.sd.CLIP:
     return comfy_extras.nodes_cond.T5TokenizerOptions.execute(clip, min_padding, min_length)[0]
+
+
+def masks_in_use(model, positive: list, latent: dict, sigmas: torch.Tensor) -> list[torch.Tensor]:
+    """[B, C, h, w] at each of a run's sigmas: how much of a model's answer the sampler takes.
+
+    Told by the sampler itself: what it makes of a model that answers 1 everywhere, less that of one that answers 0.
+    """
+    model, answer, found = model.clone(), [0.0], []
+    model.set_model_unet_function_wrapper(lambda _, given: torch.full_like(given["input"], answer[0]))
+
+    def sampler(ask, x, sigmas, extra_args=None, callback=None, disable=None):
+        for sigma in sigmas[:-1]:
+            out = []
+            for answer[0] in (0.0, 1.0):
+                out.append(ask(x, sigma.expand(len(x)), **extra_args))
+            found.append(out[1] - out[0])
+        return x
+
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(positive, positive)
+    guider.sample(torch.zeros_like(latent["samples"]), latent["samples"], comfy.samplers.KSAMPLER(sampler), sigmas,
+                  denoise_mask=latent.get("noise_mask"), disable_pbar=True, seed=0)
+    return found
 
 
 def assert_same(ours: list, theirs: list) -> None:

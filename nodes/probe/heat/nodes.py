@@ -19,8 +19,9 @@ from ...sample.family import require_flux1
 from ...sockets import FluxHeatmap, FluxTxt
 from ..attach import probed
 from ..record import Probe
+from ..repainted import told
 from .overlay import Panel, sheet
-from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, maps, masks, masses, otsu
+from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, counts, maps, masks, masses, otsu
 from .recorder import KEY, Recorder
 from .room import check_room, planned
 from .route import ALL_HEADS, folder
@@ -81,8 +82,8 @@ class Heatmap(io.ComfyNode):
             flux = guider.model_patcher.get_model_object("diffusion_model")
             check_room(planned(flux, len(found.words), every, heads, len(sigmas) - 1, shape), probe.room())
 
-        def begin(guider, sigmas):
-            return Recorder(found, measure, every, sigmas, guider, apart=heads)
+        def begin(guider, sigmas, repainted):
+            return Recorder(found, measure, every, sigmas, guider, heads, repainted)
 
         return io.NodeOutput(probed(model, probe, KEY, begin, check), probe)
 
@@ -155,15 +156,15 @@ class ShowHeatmap(io.ComfyNode):
         found = maps(reading, choice)
         pages = [drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
                  for at, each in enumerate(found)]  # fmt: skip
-        told = json.dumps({**told_of(reading, choice), "settings": settings}, indent=1)
+        data = json.dumps({**told_of(reading, choice), "settings": settings}, indent=1)
         if save_as.strip():
             save(reading, save_as.strip(), settings)
         size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(16 * side for side in reading.size)
-        given = as_masks(found, masks, size)  # [B, words, H, W]
+        given = as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
         sheets = torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
         shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}
         names = "\n".join(reading.words)
-        return io.NodeOutput(sheets, given.flatten(0, 1), names, told, given[:, number], ui=shown)
+        return io.NodeOutput(sheets, given.flatten(0, 1), names, data, given[:, number], ui=shown)
 
 
 def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
@@ -207,19 +208,23 @@ def for_the_front_end(reading: Reading, pictures: torch.Tensor | None, cls) -> d
 def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
     """The sheet of tiles of one picture of the batch. `found` [words, h, w] are its maps."""
     shares = masses(reading, choice, at)
-    panels = [Panel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, masks(found), strict=True)]
+    counted = counts(reading, choice)
+    tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
+    panels = [Panel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
     took = ", ".join(f"{name} {100 * shares[name]:.2g} %" for name in list(shares)[len(reading.words) :])
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
-    return sheet(f"Where each word acts{which}", below, picture, panels)
+    where = told(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
+    return sheet(f"Where each word acts{which}", f"{below}. {where}" if where else below, picture, panels)
 
 
-def as_masks(found: torch.Tensor, how: str, size: tuple[int, int]) -> torch.Tensor:
-    """found [B, words, h, w] -> [B, words, H, W], 0 to 1, at the picture's size."""
-    values = masks(found)
-    values = otsu(values).float() if how == HARD else values
+def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torch.Tensor | None = None):
+    """found [B, words, h, w] -> [B, words, H, W], 0 to 1, at the picture's size; 0 where a place does not count."""
+    values = masks(found, counted)
+    values = otsu(values, counted).float() if how == HARD else values
     mode = {"mode": "nearest"} if how == HARD else {"mode": "bilinear", "align_corners": False}
-    return torch.nn.functional.interpolate(values, size, **mode).clamp(0, 1)
+    given = torch.nn.functional.interpolate(values, size, **mode).clamp(0, 1)
+    return given if counted is None else given * torch.nn.functional.interpolate(counted[:, None].float(), size)
 
 
 def told_of(reading: Reading, choice: Choice) -> dict:
@@ -229,7 +234,7 @@ def told_of(reading: Reading, choice: Choice) -> dict:
         "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
         "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
         "double_blocks": reading.double, "heads": reading.heads, "tokens": list(reading.size), "bytes": reading.bytes(),
-        "prompt": reading.role, "acts": reading.acts,
+        "prompt": reading.role, "acts": reading.acts, "repainted": reading.shares_repainted,
         "pictures": [{"shares": own, "image": 1 - own[ALL]} for own in each],
     }  # fmt: skip
 

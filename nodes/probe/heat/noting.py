@@ -7,7 +7,7 @@ on cards of their own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -24,23 +24,28 @@ HEADS = 4  # at a time: all of a picture's tokens by all of a text's is large
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a forward gives of one prompt: `maps` [blocks * heads, B, words, image] and `groups` [blocks * heads, B,
-    kinds], in main memory, as in a Reading; `acts` [B] is how much of the picture the prompt has."""
+    kinds], in main memory, as in a Reading; `acts` [B] is how much of the picture the prompt has, `counts` [B] how much
+    of it is in the means (Grid.counts), `repainted` [B, image] how much of each token is repainted, None for all of it.
+    """
 
     role: str
     maps: Tensor
     groups: Tensor
     acts: Tensor
+    counts: Tensor
+    repainted: Tensor | None
 
     def plus(self, other: Result) -> Result:
         """Of two entries of one prompt, each with a part of the picture."""
-        acts = self.acts + other.acts
-        part = (self.acts / acts.clamp_min(1e-12))[:, None]
-        return Result(self.role, self.maps + other.maps, torch.lerp(other.groups, self.groups, part), acts)
+        counts = self.counts + other.counts
+        part = (self.counts / counts.clamp_min(1e-12))[:, None]
+        groups = torch.lerp(other.groups, self.groups, part)
+        return Result(self.role, self.maps + other.maps, groups, self.acts + other.acts, counts, self.repainted)
 
     def towards(self, other: Result, part: float) -> Result:
         """A mean of several, and one more."""
-        own, others = (self.maps, self.groups, self.acts), (other.maps, other.groups, other.acts)
-        return Result(self.role, *(torch.lerp(a, b, part) for a, b in zip(own, others, strict=True)))
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self)[1:])
+        return Result(self.role, *(None if own is None else torch.lerp(own, new, part) for own, new in pairs))
 
 
 class Means:
@@ -53,17 +58,18 @@ class Means:
         mean, count = self.means.get(step, (result, 0))
         self.means[step] = (mean.towards(result, 1 / (count + 1)) if count else result, count + 1)
 
-    def stacked(self) -> tuple[tuple[int, ...], Tensor, Tensor, float]:
-        """(steps, maps, groups, acts), after which nothing is left here: the maps are not there twice."""
+    def stacked(self) -> tuple[tuple[int, ...], Tensor, Tensor, float, Tensor | None]:
+        """(steps, maps, groups, acts, repainted), after which nothing is left here: the maps are not there twice."""
         numbers = tuple(sorted(self.means))
-        first, acts = self.means[numbers[0]][0], 0.0
+        first, acts, repainted = self.means[numbers[0]][0], 0.0, []
         maps = torch.empty(len(numbers), *first.maps.shape)
         groups = torch.empty(len(numbers), *first.groups.shape)
         for at, number in enumerate(numbers):
             result, _ = self.means.pop(number)
             maps[at], groups[at] = result.maps, result.groups
             acts += float(result.acts.mean()) / len(numbers)
-        return numbers, maps, groups, acts
+            repainted.append(result.repainted)
+        return numbers, maps, groups, acts, None if first.repainted is None else torch.stack(repainted)
 
 
 class Chunk:
@@ -114,7 +120,9 @@ class Chunk:
 
     def result(self) -> Result:
         maps = self.grid.spread(self.maps).flatten(0, 1).to("cpu")
-        return Result(self.role, maps, self.groups.flatten(0, 1).to("cpu"), self.grid.acts(self.maps.shape[2]))
+        groups, count = self.groups.flatten(0, 1).to("cpu"), self.maps.shape[2]
+        grid = self.grid
+        return Result(self.role, maps, groups, grid.acts(count), grid.counts(count), grid.repainted_tokens(count))
 
 
 class Forward:

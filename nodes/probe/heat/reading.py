@@ -29,6 +29,9 @@ class Reading:
     blocks are double. `sigmas` are those of the steps seen, `numbers` their numbers in the run. `name` tells it from
     every other reading. `role` says which of the guider's prompts it is of, and `acts` how much of the picture that
     prompt has.
+
+    `repainted` [steps, B, h * w] is how much of each image token was; None for a run without a mask. Maps are as
+    without one; `groups` are means over what is repainted (over all of it where that is nothing).
     """
 
     measure: str
@@ -43,6 +46,12 @@ class Reading:
     heads: int = 1
     role: str = "positive"
     acts: float = 1.0
+    repainted: Tensor | None = None
+
+    @property
+    def shares_repainted(self) -> list[float] | None:
+        """How much of each picture was repainted, the mean over the steps seen; None for a run without a mask."""
+        return None if self.repainted is None else self.repainted.mean((0, 2)).tolist()
 
     @property
     def pictures(self) -> int:
@@ -115,21 +124,52 @@ def masses(reading: Reading, choice: Choice, picture: int | None = None) -> dict
     return dict(zip((*reading.words, *GROUPS), values, strict=True))
 
 
-def masks(found: Tensor) -> Tensor:
-    """[words, h, w] or [B, words, h, w] -> the same from 0 to 1: each word's map from its least to its most."""
-    flat = found.flatten(-2)
-    low, high = flat.amin(-1, keepdim=True), flat.amax(-1, keepdim=True)
-    return ((flat - low) / (high - low).clamp_min(1e-12)).unflatten(-1, found.shape[-2:])
+def counts(reading: Reading, choice: Choice) -> Tensor | None:
+    """[B, h, w], bool: which places count, since something of them was repainted in the chosen steps; None for all."""
+    if reading.repainted is None:
+        return None
+    steps, _ = chosen(reading, choice)
+    return (reading.repainted[steps] > 0).any(0).unflatten(-1, reading.size)
 
 
-def otsu(found: Tensor) -> Tensor:
-    """Maps of 0 to 1 [..., h, w] -> bool: what is above the threshold that parts each map best (Otsu 1979)."""
+def span(found: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """[B, words, h, w] -> [B, words]: the least and the most of each map, among the places that count if any do."""
     flat = found.flatten(-2)
+    if counted is None:
+        return flat.amin(-1), flat.amax(-1)
+    out = (counted.any(-1).any(-1)[:, None, None] & ~counted)[:, None].flatten(-2)  # [B, 1, h * w]
+    return flat.masked_fill(out, torch.inf).amin(-1), flat.masked_fill(out, -torch.inf).amax(-1)
+
+
+def masks(found: Tensor, counted: Tensor | None = None) -> Tensor:
+    """[B, words, h, w] -> the same from 0 to 1: each word's map from its least to its most (span).
+
+    Places that do not count, and are beyond that, have its ends.
+    """
+    low, high = (each[..., None, None] for each in span(found, counted))
+    values = (found - low) / (high - low).clamp_min(1e-12)
+    return values if counted is None else values.clamp(0, 1)
+
+
+def otsu(found: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Maps of 0 to 1 [..., h, w] -> bool: what is above the threshold that parts each map best (Otsu 1979).
+
+    With `counted` [B, h, w], of [B, words, h, w] the places that count alone; all others are False.
+    """
+    if counted is None:
+        return _above(found.flatten(-2)).unflatten(-1, found.shape[-2:])
+    out = torch.zeros_like(found, dtype=torch.bool)
+    for picture, where in enumerate(counted):
+        if where.sum() > 1:
+            out[picture][:, where] = _above(found[picture][:, where])
+    return out
+
+
+def _above(flat: Tensor) -> Tensor:
     ordered = flat.sort(-1).values
     count = torch.arange(1, flat.shape[-1], device=flat.device)
     below = ordered.cumsum(-1)[..., :-1] / count
     above = (ordered.sum(-1, keepdim=True) - ordered.cumsum(-1)[..., :-1]) / (flat.shape[-1] - count)
     between = count * (flat.shape[-1] - count) * (above - below) ** 2
     at = between.argmax(-1, keepdim=True)
-    threshold = (ordered.gather(-1, at) + ordered.gather(-1, at + 1)) / 2
-    return (flat > threshold).unflatten(-1, found.shape[-2:])
+    return flat > (ordered.gather(-1, at) + ordered.gather(-1, at + 1)) / 2

@@ -20,6 +20,7 @@ from ...sample.attention import CONTEXT, GROUP
 from ..attach import AGAIN, Given, Guard, around_forward, with_wrapper
 from ..entries import UNKNOWN, Entry, Place, rank, roles
 from ..mixing import places
+from ..repainted import Repainted, places_of
 from .flow import Flow, watching
 from .lse import Attention, lse_of
 from .noting import Chunk, Forward, Means, Result
@@ -51,7 +52,10 @@ class Moment:
 class Recorder:
     """For one run. Every `every`-th step is watched; `apart` keeps each head's maps and not their mean."""
 
-    def __init__(self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False):
+    def __init__(
+        self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False,
+        repainted: Repainted | None = None,
+    ):  # fmt: skip
         flux = guider.model_patcher.get_model_object("diffusion_model")
         self.wanted, self.measure, self.every, self.guider = wanted, measure, every, guider
         self.heads = flux.params.num_heads if apart else 1
@@ -60,6 +64,7 @@ class Recorder:
         self.attention, self.guard = Attention(), Guard(NAME)
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
+        self.repainted = repainted or Repainted()
         self.last: tuple[Moment, str] | None = None  # what was kept, and for which role
 
     def options(self, options: dict) -> dict:
@@ -87,10 +92,10 @@ class Recorder:
                 f"{NAME}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
                 "(wrapped models, and packs that replace FLUX's forward), so there is nothing to show."
             )  # fmt: skip
-        numbers, maps, groups, acts = self.steps.stacked()
+        numbers, maps, groups, acts, repainted = self.steps.stacked()
         sigmas = tuple(self.levels[number] for number in numbers)
         return Reading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth[0], self.size,
-                       heads=self.heads, role=self.role, acts=acts)  # fmt: skip
+                       heads=self.heads, role=self.role, acts=acts, repainted=repainted)  # fmt: skip
 
     # ---- around the evaluation of all prompts
 
@@ -173,10 +178,11 @@ class Recorder:
 
     def _begun(self, moment: Moment, given: Given) -> Forward:
         indices = given.options["cond_or_uncond"]
-        each, chunks = given.x.shape[0] // len(indices), []
+        each, chunks, mask = given.x.shape[0] // len(indices), [], self.repainted.mask
+        mask = None if mask is None else places_of(mask)
         for number, (index, uuid) in enumerate(zip(indices, given.options["uuids"], strict=True)):
             role, place = moment.who(index, uuid)
-            grid = Grid(moment.x.shape[-2:], self.patch, place)
+            grid = Grid(moment.x.shape[-2:], self.patch, place, mask)
             rows = slice(number * each, (number + 1) * each)
             chunks.append(Chunk(role, rows, grid, sum(self.depth), self.heads, self.wanted))
         flow = Flow(given.flux) if self.measure == FLOW else None

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ...condition.place.blocks import Blocks
 from ...request import Refused, answered, shown
-from .reading import ALL, Choice, masks
+from .reading import ALL, Choice, masks, span
 from .stored import SUFFIX, look
 
 NAME = re.compile(r"[0-9a-f]{32}")  # a name that cannot lead anywhere else
@@ -68,9 +68,10 @@ def _answer(asked: tuple[str, Choice]) -> str:
         raise Refused(404, GONE) from error
     except ValueError as error:
         raise Refused(400, str(error)) from error
-    flat = seen.maps.flatten(1)
-    levels = (masks(seen.maps) * 255).round().byte().numpy()  # each word's from its least to its most
+    found, counted = seen.maps[None], None if seen.counted is None else seen.counted[None]
+    levels = (masks(found, counted) * 255).round().byte().numpy()  # each word's from its least to its most
+    least, most = (each[0].tolist() for each in span(found, counted))
     return json.dumps({
         "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": seen.maps.shape[1:],
-        "least": flat.amin(1).tolist(), "most": flat.amax(1).tolist(), "maps": b64encode(levels.tobytes()).decode(),
+        "least": least, "most": most, "maps": b64encode(levels.tobytes()).decode(),
     })  # fmt: skip

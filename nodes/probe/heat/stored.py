@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ...encode.keep.atomic import write_whole
 from ...encode.keep.shelf import SUFFIX, is_file, kept, remove, sweep
-from .reading import Choice, Reading, chosen, maps, masses
+from .reading import Choice, Reading, chosen, counts, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first
 PART = 4  # and together they take at most one part in so many of the disk that is free without them
@@ -40,6 +40,8 @@ def store(reading: Reading, folder: Path) -> str:
             path.touch()
         return reading.name
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
+    if reading.repainted is not None:
+        first["repainted"] = reading.repainted[:, :1].contiguous()
     told = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas, "numbers": reading.numbers,
             "double": reading.double, "size": reading.size, "heads": reading.heads}  # fmt: skip
     try:
@@ -81,11 +83,15 @@ def _make_room(folder: Path, size: int) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """What the chosen steps and blocks come to: `maps` [words, h, w], and the shares of `masses`."""
+    """What the chosen steps and blocks come to: `maps` [words, h, w], and the shares of `masses`.
+
+    `counted` [h, w] are the places that count (reading.counts).
+    """
 
     words: tuple[str, ...]
     maps: Tensor
     shares: dict[str, float]
+    counted: Tensor | None = None
 
 
 def look(path: Path, choice: Choice) -> Look:
@@ -98,7 +104,8 @@ def look(path: Path, choice: Choice) -> Look:
             found = found + maps(step, choice)[0] / len(steps)
             for name, share in masses(step, choice).items():
                 shares[name] += share / len(steps)
-    return Look(whole.words, found, shares)
+        counted = counts(whole, choice)
+    return Look(whole.words, found, shares, None if counted is None else counted[0])
 
 
 def _head(file) -> Reading:
@@ -107,7 +114,8 @@ def _head(file) -> Reading:
     words, groups = tuple(told["words"]), file.get_tensor("groups")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
     return Reading(told["measure"], words, nothing, groups, tuple(told["sigmas"]), tuple(told["numbers"]),
-                   told["double"], tuple(told["size"]), heads=told["heads"])  # fmt: skip
+                   told["double"], tuple(told["size"]), heads=told["heads"],
+                   repainted=file.get_tensor("repainted") if "repainted" in file.keys() else None)  # fmt: skip
 
 
 def _steps(file, whole: Reading, indices: list[int]) -> Iterator[Reading]:
@@ -116,4 +124,4 @@ def _steps(file, whole: Reading, indices: list[int]) -> Iterator[Reading]:
     for index in indices:
         here = slice(index, index + 1)
         yield replace(whole, maps=kept[here], groups=whole.groups[here], sigmas=whole.sigmas[here],
-                      numbers=whole.numbers[here])  # fmt: skip
+                      numbers=whole.numbers[here], repainted=None)  # fmt: skip

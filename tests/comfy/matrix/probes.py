@@ -11,6 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.matrix.dense import BLOCKS, Truth, told
 from flux_duet.tests.comfy.matrix.graph import Graph, natively
 
@@ -40,7 +41,8 @@ class Shares:
 
     `words` are the words' rows, among the first `length`. `masses` [words] are the means over all steps, blocks and
     pictures; `maps` [words, h, w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are
-    this prompt's. With `truth` it is told as a control tells it, and read where it is not another one.
+    this prompt's. With `truth` it is told as a control tells it, and read where it is not another one. Where a sampler
+    takes only a part of the picture, masses are over that, and `counted` [h, w] are the tokens it is in; else None.
     """
 
     def __init__(self, graph: Graph, length: int, words: Sequence[Sequence[int]], truth=lambda step: None):
@@ -50,6 +52,9 @@ class Shares:
             if (truth(step) or Truth()).txt is None:
                 self.now.append(shares)
 
+        self.masks = masks_of(graph)
+        tokens = [pooled(each[None])[0] for each in self.masks.values()]
+        self.counted = torch.stack(tokens).amax(0) > 0 if tokens else None
         model = told(graph, length, lambda step: truth(step) or Truth(), see)
         self._begin()
         drawn(watched(replace(graph, model=model), WrappersMP.CALC_COND_BATCH, self._evaluate, self._begin))
@@ -64,7 +69,8 @@ class Shares:
         if forwards and not rest:  # a node that asks once more without some blocks is not the picture
             shares = torch.stack(self.now).unflatten(0, (forwards, -1)).mean(1).flatten(0, 1)  # of all blocks
             words = torch.stack([shares[..., list(rows)].sum(-1) for rows in self.words], 1)  # [B, words, tokens]
-            self._place(words.unflatten(0, (-1, len(x))).mean(0), *self._part(conds, x, timestep))
+            weight, area = self._part(conds, x, timestep)
+            self._place(words.unflatten(0, (-1, len(x))).mean(0), weight, area, self.masks.get(float(timestep[0])))
         self.now = []
         return out
 
@@ -94,9 +100,10 @@ class Shares:
             weight[top : top + height, left : left + width] += place.mult[0, 0]
         return weight
 
-    def _place(self, words: Tensor, weight: Tensor, area: tuple) -> None:
+    def _place(self, words: Tensor, weight: Tensor, area: tuple, mask: Tensor | None) -> None:
         height, width, top, left = area
-        tokens = pooled(weight[None, top : top + height, left : left + width]).flatten()
+        counts = weight if mask is None or not (weight * mask).any() else weight * mask
+        tokens = pooled(counts[None, top : top + height, left : left + width]).flatten()
         self.found.append((words * tokens / tokens.sum()).sum(-1).mean(0))
         wide = words[0].unflatten(-1, (-(-height // 2), -(-width // 2))).repeat_interleave(2, 1).repeat_interleave(2, 2)
         whole = torch.zeros(len(wide), *weight.shape)
@@ -111,15 +118,29 @@ def pooled(pixels: Tensor) -> Tensor:
 
 # ---- velocities
 
+def masks_of(run: Graph) -> dict[float, Tensor]:
+    """{sigma: [h, w]} of a run whose LATENT has a noise_mask; nothing for others."""
+    if "noise_mask" not in run.latent:
+        return {}
+    sigmas = torch.tensor([float(at[0]) for _, at in seen_by(run)] + [0.0])
+    masks = native.masks_in_use(run.model, run.positive, run.latent, sigmas)
+    return {float(sigma): mask[0, 0] for sigma, mask in zip(sigmas, masks, strict=False)}
+
+
 def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int, dict[str, float]]:
     """{step: D_clip, D_t5, ...} of the run's last sampler, from native runs of each of the ways on that run's x_t.
+
+    Of what the sampler takes of each velocity.
 
     With `keeps`, what the run's first forward leaves behind is there for the ways too.
     """
     seen = seen_by(run)
     first = ways["v11"] if keeps else None
     found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
-    return {step: _numbers(**{way: each[step] for way, each in found.items()}) for step in range(len(seen))}
+    masks = masks_of(run)
+    taken = [masks.get(float(at[0]), 1.0) for _, at in seen]
+    return {step: _numbers(**{way: each[step] * taken[step] for way, each in found.items()})
+            for step in range(len(seen))}
 
 
 def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
@@ -160,4 +181,4 @@ def _numbers(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor) -> dict[str, fl
     """facts: E1. All relative to |v11|."""
     parts = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00,
              "interaction": v11 - v10 - v01 + v00, "whole": v11 - v00}
-    return {name: float(each.norm() / v11.norm()) for name, each in parts.items()}
+    return {name: float(each.norm() / v11.norm()) if v11.any() else 0.0 for name, each in parts.items()}

@@ -91,8 +91,11 @@ def test_heatmap(plain, text, row, measure):
     # Whatever the measure, the shares are of the attention.
     assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
-        low, high = expected.maps.amin((1, 2), keepdim=True), expected.maps.amax((1, 2), keepdim=True)
-        wide = interpolate(((expected.maps - low) / (high - low))[None], masks.shape[-2:], mode="bilinear")[0]
+        counted = torch.ones_like(expected.maps[0], dtype=torch.bool) if expected.counted is None else expected.counted
+        low, high = (each[:, None, None] for each in expected.maps[:, counted].aminmax(dim=1))
+        wide = ((expected.maps - low) / (high - low)).clamp(0, 1)
+        wide = interpolate(wide[None], masks.shape[-2:], mode="bilinear")[0]
+        wide = wide * interpolate(counted[None, None].float(), masks.shape[-2:])[0]
         assert (masks[: len(WORDS)] - wide).abs().max() < 2e-3
 
 
