@@ -93,6 +93,9 @@ def told(shares: Sequence[float] | None) -> str:
     part = mean(shares)
     if not part:
         return NOTHING
+    return f"Counted over the repainted {percent(part)} of the picture."
+
+
+def percent(part: float) -> str:
     value = 100 * part
-    digits = 0 if value >= 10 else 1 if value >= 1 else 2
-    return f"Counted over the repainted {value:.{digits}f} % of the picture."
+    return f"{value:.{0 if value >= 10 else 1 if value >= 1 else 2}f} %"

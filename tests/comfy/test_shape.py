@@ -51,6 +51,9 @@ def test_models(tiny, dual, singles):
 @pytest.mark.parametrize("value, expected", [
     ({"samples": torch.zeros(2, 16, 128, 96)}, "[2, 16, 128, 96]: 16 channels, 1/8 of the picture's sides; "
                                                "img: 3072 tokens, one for each 2 x 2 of it"),
+    ({"samples": torch.zeros(1, 16, 8, 8), "noise_mask": torch.cat([torch.ones(1, 64, 16), torch.zeros(1, 64, 48)], 2)},
+     "[1, 16, 8, 8]: 16 channels, 1/8 of the picture's sides; img: 16 tokens, one for each 2 x 2 of it; "
+     "noise_mask: 25 % is repainted"),
     (torch.linspace(1, 0, 21), "20 steps, sigma 1, 0.95, 0.9, 0.85, 0.8, 0.75 ... 0"),
     (torch.zeros(3, 40, 60, 3), "[3, 40, 60, 3]: 3 of 60 x 40 pixels"), (torch.zeros(1, 40, 60), "[1, 40, 60]"),
     ("ring", "'ring'"), (3, "3"), (object(), "of type object"), (None, "of type NoneType"), ([], "0 values"),

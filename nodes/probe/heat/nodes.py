@@ -215,7 +215,7 @@ def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.nda
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = told(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
-    return sheet(f"Where each word acts{which}", f"{below}. {where}" if where else below, picture, panels)
+    return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)
 
 
 def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torch.Tensor | None = None):

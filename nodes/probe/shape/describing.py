@@ -14,6 +14,8 @@ from ...sample.family import family, flux1
 from ...sample.schedule import image_tokens
 from ...short import shorten
 from ...streams import ClipVec, Stream, T5Text
+from .. import repainted
+from ..masking import mask_of
 
 MOST_SIGMAS = 6  # shown of a schedule
 
@@ -63,6 +65,8 @@ def _latent(latent: Mapping) -> str:
     if samples.ndim == 4:
         height, width = samples.shape[2:]
         told += f"; img: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
+        shares = repainted.share(mask_of(latent, samples), len(samples))
+        told += "" if shares is None else f"; noise_mask: {repainted.percent(float(shares.mean()))} is repainted"
     return told
 
 
