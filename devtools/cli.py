@@ -8,6 +8,7 @@ import sys
 
 from . import ROOT, SetupError, browser, build, environment, say
 from .environment import Environment
+from .lint import CHECKS, Tools, lint
 
 FAST = "not slow and not server and not browser"
 EPILOG = """--comfy, --comfy-path and --python may stand before or after the command.
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     command("demo", "make a picture from two prompts, one for CLIP and one for T5", own_help=False)
     test = command("test", "run the tests; what follows -- goes to pytest")
     test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
+    checks = command("lint", "check style, format and types; files that follow -- are all that ruff looks at")
+    checks.add_argument("checks", nargs="*", metavar="CHECK", help=f"some of {', '.join(CHECKS)}; else all of them")
+    checks.add_argument("--fix", action="store_true", help="mend what the tools can mend by themselves")
     comfy = command("comfy", "start ComfyUI with this pack in it; what follows -- goes to ComfyUI")
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
@@ -100,6 +104,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
     elif options.command == "test":
         fast = ["-m", FAST] if options.fast else []
         inside(found, "--pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *fast, *rest)
+    elif options.command == "lint":
+        lint(Tools(found.python, found.cache), options.checks, options.fix, rest)
     elif options.command == "demo":
         inside(found, "devtools.demo", *rest)
     elif options.command == "comfy":
