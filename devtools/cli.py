@@ -18,8 +18,9 @@ Environments are kept in {cache}; FLUX_DUET_CACHE chooses another folder."""
 def shared_options() -> argparse.ArgumentParser:
     """The options of every command: which ComfyUI to work with."""
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.add_argument("--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; "
-                         f"{build.DEFAULT} unless told otherwise")
+    options.add_argument(
+        "--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; {build.DEFAULT} unless told otherwise"
+    )
     options.add_argument("--comfy-path", metavar="DIR", help="your own ComfyUI folder; nothing is written into it")
     options.add_argument("--python", metavar="PATH", help="the Python of --comfy-path, if it is not in its venv")
     return options
@@ -27,9 +28,13 @@ def shared_options() -> argparse.ArgumentParser:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="dev.py", description="Flux Duet: demo, tests and tools, each in one command.", allow_abbrev=False,
-        parents=[shared_options()], formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG.format(cache=environment.cache_folder()))
+        prog="dev.py",
+        description="Flux Duet: demo, tests and tools, each in one command.",
+        allow_abbrev=False,
+        parents=[shared_options()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG.format(cache=environment.cache_folder()),
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, text: str, own_help: bool = True) -> argparse.ArgumentParser:
@@ -60,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that are meant for what the command starts."""
     cut = argv.index("--") if "--" in argv else len(argv)
-    head, tail = argv[:cut], argv[cut + 1:]
+    head, tail = argv[:cut], argv[cut + 1 :]
     # Taken out first: so they may stand on either side of the command.
     shared, head = shared_options().parse_known_args(head)
     top = parser()

@@ -29,8 +29,9 @@ class Check:
 
 CHECKS = {
     "ruff": Check("ruff", ("check", "--quiet"), ("check", "--quiet", "--fix"), takes_files=True),
-    "format": Check("ruff", ("format", "--check", "--quiet", "--output-format", "concise"), ("format", "--quiet"),
-                    takes_files=True),
+    "format": Check(
+        "ruff", ("format", "--check", "--quiet", "--output-format", "concise"), ("format", "--quiet"), takes_files=True
+    ),
     "mypy": Check("mypy", ("--no-error-summary",)),
     "tsc": Check(NODE, ("typescript/bin/tsc", "--project", "jsconfig.json")),
     "eslint": Check(NODE, ("eslint/bin/eslint.js", "js"), ("eslint/bin/eslint.js", "--fix", "js")),
@@ -51,8 +52,10 @@ class Tools:
         if done.returncode:
             raise SetupError(f"{self.python} does not run: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
         if missing := done.stdout.split():
-            raise SetupError(f"{self.python} has no {', '.join(missing)}; give it what checks need: "
-                             f"{self.python} -m pip install -r {REQUIREMENTS}")
+            raise SetupError(
+                f"{self.python} has no {', '.join(missing)}; give it what checks need: "
+                f"{self.python} -m pip install -r {REQUIREMENTS}"
+            )
 
     def run(self, check: Check, root: Path = ROOT, fix: bool = False, files: Sequence[str] = ()) -> str:
         """What the tool has to say of the project at `root`: nothing if all is well. Raises SetupError."""
@@ -64,8 +67,15 @@ class Tools:
             command = npm.node(self.python, str(modules / first), *rest)
         else:
             command = [str(self.python), "-m", check.module, first, *rest, *(files if check.takes_files else ())]
-        done = subprocess.run(command, cwd=root, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         output = done.stdout.decode(errors="replace").strip()
         return "" if done.returncode == 0 else output or f"exit status {done.returncode}"
 

@@ -51,14 +51,23 @@ def _install(python: Path, folder: Path) -> None:
     for name in FILES:
         shutil.copy(ROOT / name, folder)
     command = [str(python), "-c", CALL.format("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"}, check=False,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     output = done.stdout.decode(errors="replace")
     if done.returncode:
         log = folder.with_name(f"{folder.name}.log")
         log.write_text(output, encoding="utf-8")
-        raise SetupError(f"TypeScript and ESLint could not be installed: {error_line(output)}. Check the network and "
-                         f"npm's settings, then run `python dev.py lint` again; the full log is {log}")
+        raise SetupError(
+            f"TypeScript and ESLint could not be installed: {error_line(output)}. Check the network and "
+            f"npm's settings, then run `python dev.py lint` again; the full log is {log}"
+        )
     (folder / READY).touch()
 
 
