@@ -10,8 +10,11 @@ from . import say
 
 COMMANDS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"]
 MAC = ["Google Chrome", "Chromium", "Microsoft Edge"]
-WINDOWS = [r"Google\Chrome\Application\chrome.exe", r"Chromium\Application\chrome.exe",
-           r"Microsoft\Edge\Application\msedge.exe"]
+WINDOWS = [
+    r"Google\Chrome\Application\chrome.exe",
+    r"Chromium\Application\chrome.exe",
+    r"Microsoft\Edge\Application\msedge.exe",
+]
 HOW_TO = "install Chrome or Chromium, or set CHROME_PATH to its executable"
 
 
@@ -50,8 +53,14 @@ def provide() -> Path | None:
 
 
 def _apt(*args: str) -> None:
-    done = subprocess.run(["apt-get", "-qq", *args], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["apt-get", "-qq", *args],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no output"]
         say(f"apt-get {args[0]} failed: {lines[-1]}")

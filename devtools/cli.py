@@ -8,6 +8,7 @@ import sys
 
 from . import ROOT, SetupError, browser, build, environment, say
 from .environment import Environment
+from .lint import CHECKS, Tools, lint
 
 FAST = "not slow and not server and not browser"
 EPILOG = """--comfy, --comfy-path and --python may stand before or after the command.
@@ -17,8 +18,9 @@ Environments are kept in {cache}; FLUX_DUET_CACHE chooses another folder."""
 def shared_options() -> argparse.ArgumentParser:
     """The options of every command: which ComfyUI to work with."""
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.add_argument("--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; "
-                         f"{build.DEFAULT} unless told otherwise")
+    options.add_argument(
+        "--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; {build.DEFAULT} unless told otherwise"
+    )
     options.add_argument("--comfy-path", metavar="DIR", help="your own ComfyUI folder; nothing is written into it")
     options.add_argument("--python", metavar="PATH", help="the Python of --comfy-path, if it is not in its venv")
     return options
@@ -26,9 +28,13 @@ def shared_options() -> argparse.ArgumentParser:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="dev.py", description="Flux Duet: demo, tests and tools, each in one command.", allow_abbrev=False,
-        parents=[shared_options()], formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG.format(cache=environment.cache_folder()))
+        prog="dev.py",
+        description="Flux Duet: demo, tests and tools, each in one command.",
+        allow_abbrev=False,
+        parents=[shared_options()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG.format(cache=environment.cache_folder()),
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, text: str, own_help: bool = True) -> argparse.ArgumentParser:
@@ -37,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     command("demo", "make a picture from two prompts, one for CLIP and one for T5", own_help=False)
     test = command("test", "run the tests; what follows -- goes to pytest")
     test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
+    checks = command("lint", "check style, format and types; files that follow -- are all that ruff looks at")
+    checks.add_argument("checks", nargs="*", metavar="CHECK", help=f"some of {', '.join(CHECKS)}; else all of them")
+    checks.add_argument("--fix", action="store_true", help="mend what the tools can mend by themselves")
     comfy = command("comfy", "start ComfyUI with this pack in it; what follows -- goes to ComfyUI")
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
@@ -56,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that are meant for what the command starts."""
     cut = argv.index("--") if "--" in argv else len(argv)
-    head, tail = argv[:cut], argv[cut + 1:]
+    head, tail = argv[:cut], argv[cut + 1 :]
     # Taken out first: so they may stand on either side of the command.
     shared, head = shared_options().parse_known_args(head)
     top = parser()
@@ -100,6 +109,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
     elif options.command == "test":
         fast = ["-m", FAST] if options.fast else []
         inside(found, "--pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *fast, *rest)
+    elif options.command == "lint":
+        lint(Tools(found.python, found.cache), options.checks, options.fix, rest)
     elif options.command == "demo":
         inside(found, "devtools.demo", *rest)
     elif options.command == "comfy":

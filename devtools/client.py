@@ -67,14 +67,22 @@ class RunResult:
         if "node_type" in error:
             told.append(f"in node {error.get('node_id')} ({error['node_type']})")
         for node, wrong in self.node_errors.items():
-            told += [f"node {node} ({wrong['class_type']}): {each['message']} {each['details']}"
-                     for each in wrong["errors"]]
+            told += [
+                f"node {node} ({wrong['class_type']}): {each['message']} {each['details']}" for each in wrong["errors"]
+            ]
         told.append("".join(error.get("traceback") or []))
         return "\n".join(line for line in told if line)
 
 
-def run(server: "Server", prompt: dict[str, Any], *, check: bool = True, timeout: float = 600,
-        on_event: Event | None = None, extra: dict[str, Any] | None = None) -> RunResult:
+def run(
+    server: "Server",
+    prompt: dict[str, Any],
+    *,
+    check: bool = True,
+    timeout: float = 600,
+    on_event: Event | None = None,
+    extra: dict[str, Any] | None = None,
+) -> RunResult:
     """Run an API-format prompt to its end; raises RunFailed unless it succeeded or `check` is off.
 
     on_event(kind, data) sees every message as it comes, for instance to interrupt. extra joins the request:

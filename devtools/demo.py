@@ -18,8 +18,11 @@ Prompt = dict[str, dict[str, Any]]
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev.py demo", description="Make a picture from two prompts.",
-                                     epilog="What is not given stays as the workflow has it.")
+    parser = argparse.ArgumentParser(
+        prog="dev.py demo",
+        description="Make a picture from two prompts.",
+        epilog="What is not given stays as the workflow has it.",
+    )
     parser.add_argument("--clip", metavar="TEXT", help="the prompt for CLIP-L")
     parser.add_argument("--t5", metavar="TEXT", help="the prompt for T5")
     parser.add_argument("--seed", type=int)
@@ -31,8 +34,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def fill(prompt: Prompt, options: argparse.Namespace) -> Prompt:
     """The workflow with the options put into the nodes they belong to."""
-    places = [("clip", "FluxDuetClipEncode", "text"), ("t5", "FluxDuetT5Encode", "text"),
-              ("seed", "FluxDuetSampler", "seed"), ("steps", "FluxDuetSampler", "steps")]
+    places = [
+        ("clip", "FluxDuetClipEncode", "text"),
+        ("t5", "FluxDuetT5Encode", "text"),
+        ("seed", "FluxDuetSampler", "seed"),
+        ("steps", "FluxDuetSampler", "steps"),
+    ]
     for option, kind, name in places:
         value = getattr(options, option)
         nodes = [node for node in prompt.values() if node["class_type"] == kind]

@@ -58,8 +58,10 @@ def key(version: str) -> str:
 def ensure(version: str, builder: Callable = build.build) -> Environment:
     """The ready environment for this ComfyUI version; sets it up first where there is none."""
     if version not in build.RELEASES:
-        raise SetupError(f"ComfyUI {version} cannot be had here; choose one of {', '.join(build.RELEASES)}, "
-                         "or pass --comfy-path with the folder of your own install")
+        raise SetupError(
+            f"ComfyUI {version} cannot be had here; choose one of {', '.join(build.RELEASES)}, "
+            "or pass --comfy-path with the folder of your own install"
+        )
     folder = cache_folder() / "envs" / key(version)
     if found := _read_ready(folder):
         return found
@@ -79,8 +81,10 @@ def _set_up(folder: Path, version: str, builder: Callable, lock: Lock) -> Enviro
     check_python()
     _check_disk(folder.parent)
     others = [path.name for path in folder.parent.iterdir() if path.is_dir()]
-    say(f"Setting up ComfyUI {version} in {folder}\n"
-        f"About {build.SIZE_GB} GB on disk and a few minutes; this happens once.")
+    say(
+        f"Setting up ComfyUI {version} in {folder}\n"
+        f"About {build.SIZE_GB} GB on disk and a few minutes; this happens once."
+    )
     if others:
         say(f"Environments already there: {', '.join(others)}. Delete those you no longer use.")
     folder.mkdir(parents=True)
@@ -105,27 +109,35 @@ def _read_ready(folder: Path) -> Environment | None:
 def _check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free / GB
     if free < build.FREE_GB:
-        raise SetupError(f"{folder} has {free:.1f} GB free, setting up needs {build.FREE_GB}; free some space, "
-                         "or set FLUX_DUET_CACHE to a folder on a larger disk")
+        raise SetupError(
+            f"{folder} has {free:.1f} GB free, setting up needs {build.FREE_GB}; free some space, "
+            "or set FLUX_DUET_CACHE to a folder on a larger disk"
+        )
 
 
 def check_python() -> None:
     """PyTorch's wheels need a 64-bit CPython; venv needs ensurepip, which some distributions package apart."""
     if platform.python_implementation() != "CPython" or sys.maxsize <= 2**32:
-        raise SetupError(f"{sys.executable} is a {platform.architecture()[0]} {platform.python_implementation()}; "
-                         "PyTorch needs a 64-bit CPython, run dev.py with one")
+        raise SetupError(
+            f"{sys.executable} is a {platform.architecture()[0]} {platform.python_implementation()}; "
+            "PyTorch needs a 64-bit CPython, run dev.py with one"
+        )
     if not build.can_make_venv():
         package = f"python3.{sys.version_info.minor}-venv"
-        raise SetupError(f"{sys.executable} cannot make virtual environments; on Debian and Ubuntu run "
-                         f"`apt install {package}`, elsewhere install Python from python.org")
+        raise SetupError(
+            f"{sys.executable} cannot make virtual environments; on Debian and Ubuntu run "
+            f"`apt install {package}`, elsewhere install Python from python.org"
+        )
 
 
 def existing(folder: str, python: str | None = None) -> Environment:
     """The user's own ComfyUI, with the Python they name or the one that stands where installers put it."""
     comfyui = Path(folder).expanduser().resolve()
     if not (comfyui / "main.py").is_file() or not (comfyui / "comfy").is_dir():
-        raise SetupError(f"--comfy-path {comfyui} is not a ComfyUI folder (no main.py and comfy/ in it); "
-                         "name the folder that holds main.py")
+        raise SetupError(
+            f"--comfy-path {comfyui} is not a ComfyUI folder (no main.py and comfy/ in it); "
+            "name the folder that holds main.py"
+        )
     return Environment(_python_of(comfyui, python), comfyui, _version_of(comfyui), cache_folder())
 
 

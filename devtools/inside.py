@@ -36,8 +36,9 @@ def has_accelerator() -> bool:
     try:
         import torch
     except ImportError:
-        raise SystemExit(f"error: {sys.executable} has no torch, so it is not ComfyUI's Python; "
-                         "name that one with --python PATH") from None
+        raise SystemExit(
+            f"error: {sys.executable} has no torch, so it is not ComfyUI's Python; name that one with --python PATH"
+        ) from None
     if hasattr(torch, "accelerator"):
         return torch.accelerator.is_available()
     return torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -78,13 +79,16 @@ def main(module: str, *args: str) -> None:
         try:
             import pytest
         except ImportError:
-            raise SystemExit(f"error: {sys.executable} has no pytest; give it what tests need with\n"
-                             f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}") from None
+            raise SystemExit(
+                f"error: {sys.executable} has no pytest; give it what tests need with\n"
+                f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}"
+            ) from None
         raise SystemExit(pytest.main(list(args)))
     name = f"{NAME}.{module.removeprefix(f'{NAME}.')}"
     if not exists(name):
-        raise SystemExit(f"error: there is no {name.removeprefix(f'{NAME}.').replace('.', '/')}.py in {ROOT}; "
-                         "check the name")
+        raise SystemExit(
+            f"error: there is no {name.removeprefix(f'{NAME}.').replace('.', '/')}.py in {ROOT}; check the name"
+        )
     sys.argv = [name, *args]
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 

@@ -42,6 +42,10 @@ def untidy(front: FrontEnd, patience: float = 10) -> list[str]:
 
 def _untidy(front: FrontEnd) -> list[str]:
     nodes, groups = front.page.evaluate(NODES), front.page.evaluate(GROUPS)
-    crossing = [f"{node[0]} sticks out of {group[0]}" for node in nodes for group in groups
-                if _overlap(node, group) and not _holds(group, node)]
+    crossing = [
+        f"{node[0]} sticks out of {group[0]}"
+        for node in nodes
+        for group in groups
+        if _overlap(node, group) and not _holds(group, node)
+    ]
     return [*_meeting(nodes), *_meeting(groups), *crossing]

@@ -60,7 +60,8 @@ def _node(schema, said: Say) -> dict:
     told = {"display_name": _message(said(schema.display_name)), "description": _message(said(schema.description))}
     told["inputs"] = {_key(each.id): _slot(each, each.id, said) for each in schema.inputs}
     told["outputs"] = {
-        str(number): _slot(each, each.display_name or each.io_type, said) for number, each in enumerate(schema.outputs)}
+        str(number): _slot(each, each.display_name or each.io_type, said) for number, each in enumerate(schema.outputs)
+    }
     return told
 
 

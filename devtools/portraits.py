@@ -66,8 +66,12 @@ def photograph(front: FrontEnd, node: int | str) -> Image.Image:
     box = front.page.locator(f"[data-node-id='{node}']").bounding_box()
     if box["y"] + box["height"] > WINDOW[1]:
         raise SetupError(f"node {node} is {box['height']:.0f} pixels tall, more than the window has room for")
-    clip = {"x": box["x"] - MARGIN, "y": box["y"] - MARGIN, "width": box["width"] + 2 * MARGIN,
-            "height": box["height"] + 2 * MARGIN}
+    clip = {
+        "x": box["x"] - MARGIN,
+        "y": box["y"] - MARGIN,
+        "width": box["width"] + 2 * MARGIN,
+        "height": box["height"] + 2 * MARGIN,
+    }
     picture = Image.open(io.BytesIO(front.page.screenshot(clip=clip))).convert("RGB")
     share = min(1, WIDEST / picture.width)
     return picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS)

@@ -84,8 +84,9 @@ def save(picture: Image.Image, workflow: Path) -> None:
 def chosen(names: list[str]) -> list[Path]:
     shipped = sorted((ROOT / "workflows").glob("*.json"))
     if unknown := set(names) - {path.stem for path in shipped}:
-        raise SetupError(f"no workflow is called {', '.join(sorted(unknown))}; there are "
-                         f"{', '.join(path.stem for path in shipped)}")
+        raise SetupError(
+            f"no workflow is called {', '.join(sorted(unknown))}; there are {', '.join(path.stem for path in shipped)}"
+        )
     return [path for path in shipped if not names or path.stem in names]
 
 

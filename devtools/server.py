@@ -49,9 +49,15 @@ class Server:
     args             more of ComfyUI's own arguments
     """
 
-    def __init__(self, *, packs: Mapping[str, Path] | None = None, port: int | None = None,
-                 model_folders: Mapping[str, Path] | None = None, base: Path | None = None,
-                 args: Sequence[str] = ()):
+    def __init__(
+        self,
+        *,
+        packs: Mapping[str, Path] | None = None,
+        port: int | None = None,
+        model_folders: Mapping[str, Path] | None = None,
+        base: Path | None = None,
+        args: Sequence[str] = (),
+    ):
         self.comfyui = Path(os.environ[COMFYUI])
         self.packs = dict(packs or {PACK: ROOT})
         self.model_folders = dict(model_folders or {})
@@ -67,14 +73,31 @@ class Server:
         """ComfyUI's command line. Its own folder is left alone: ours come in through a file of extra paths."""
         for pack, folder in self.packs.items():
             link_folder(self.scratch / "custom_nodes" / pack, folder)
-        paths = {"flux_duet": {"custom_nodes": str(self.scratch / "custom_nodes"),
-                               **{kind: str(folder) for kind, folder in self.model_folders.items()}}}
+        paths = {
+            "flux_duet": {
+                "custom_nodes": str(self.scratch / "custom_nodes"),
+                **{kind: str(folder) for kind, folder in self.model_folders.items()},
+            }
+        }
         config = self.scratch / "extra_model_paths.yaml"
         config.write_text(json.dumps(paths), encoding="utf-8")  # JSON is YAML
-        command = [sys.executable, str(self.comfyui / "main.py"), "--listen", "127.0.0.1", "--port", str(self.port),
-                   "--extra-model-paths-config", str(config), "--disable-auto-launch", "--disable-api-nodes",
-                   "--disable-all-custom-nodes", "--whitelist-custom-nodes", *self.packs,
-                   "--database-url", "sqlite:///:memory:"]
+        command = [
+            sys.executable,
+            str(self.comfyui / "main.py"),
+            "--listen",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--extra-model-paths-config",
+            str(config),
+            "--disable-auto-launch",
+            "--disable-api-nodes",
+            "--disable-all-custom-nodes",
+            "--whitelist-custom-nodes",
+            *self.packs,
+            "--database-url",
+            "sqlite:///:memory:",
+        ]
         for kind in ("user", "input", "output", "temp"):
             (self.base / kind).mkdir(parents=True, exist_ok=True)
             command += [f"--{kind}-directory", str(self.base / kind)]
@@ -82,8 +105,9 @@ class Server:
 
     def start(self, timeout: float = 180) -> "Server":
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                            cwd=self.scratch)
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.scratch
+            )
         try:
             self._wait(time.monotonic() + timeout, timeout)
         except BaseException:
@@ -153,8 +177,9 @@ class Server:
             return json.loads(body) if "json" in answer.headers.get("Content-Type", "") else body
 
     def post(self, path: str, data: dict | None = None, timeout: float = 60):
-        request = urllib.request.Request(f"{self.url}{path}", data=json.dumps(data or {}).encode(),
-                                         headers={"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.url}{path}", data=json.dumps(data or {}).encode(), headers={"Content-Type": "application/json"}
+        )
         with OPENER.open(request, timeout=timeout) as answer:
             body = answer.read()
             return json.loads(body) if body else None

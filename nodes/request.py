@@ -84,5 +84,6 @@ def _integer(digits: str) -> int | float:
 
 def shown(value: Any) -> str:
     """A value of a request, in an error message: as JSON, but of a list or an object only what it is."""
-    kind = {list: "a list", dict: "an object"}.get(type(value))
+    kinds: dict[type, str] = {list: "a list", dict: "an object"}
+    kind = kinds.get(type(value))
     return kind or json.dumps(value if not isinstance(value, str) else value[:40])[:40]

@@ -36,8 +36,8 @@ export function variance() {
         bar.replaceChildren(...known.map(name => {
             const [title, hue] = PARTS[name], range = intervals[name];
             const level = chance?.[name] ?? null; // only the prompts' parts have one; old results have none
-            const words = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`
-                + (level === null ? "" : TEXTS.chance(level));
+            const measured = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`;
+            const words = level === null ? measured : `${measured}${TEXTS.chance(level)}`;
             const part = element("button", { title: `${words}. ${drawn_over}`, "aria-label": words,
                 textContent: shares[name] > 0.1 ? title : "" });
             part.style.setProperty("--share", Math.max(0, shares[name]));

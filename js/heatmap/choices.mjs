@@ -24,7 +24,8 @@ export class Choices {
     #play = element("button", { className: "name" });
 
     constructor(node, look) {
-        Object.assign(this, { node, look });
+        this.node = node;
+        this.look = look;
         this.#label("\u25b6", TEXTS.play);
         this.#play.addEventListener("click", () => this.#timer ? this.stop() : this.#begin());
         const row = (head, slider, told) => element("div", { className: "choice" }, head, slider.root, told);

@@ -20,6 +20,7 @@ export class Picture {
     #canvas = element("canvas", { role: "img", "aria-label": TEXTS.map });
     #grey = null;
     #coloured = null;
+    /** @type {[number, number]} height and width in places */
     #size = [1, 1];
     #drawn = null;
     #url = "";

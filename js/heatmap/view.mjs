@@ -93,7 +93,7 @@ export class HeatmapView {
     }
 
     #paint() {
-        if (this.#maps) this.#picture.draw(this.#maps.levels[this.#words.looked], this.#maps.size);
+        if (this.#maps) this.#picture.draw(this.#maps.levels[this.#words.looked]);
     }
 
     /** Ranks the words at a place of the maps, or null for the whole picture. */

@@ -34,7 +34,8 @@ export class WordList {
     #over = null;
 
     constructor(changed, chosen) {
-        Object.assign(this, { changed, chosen });
+        this.changed = changed;
+        this.chosen = chosen;
         this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
     }
 

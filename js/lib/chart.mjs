@@ -43,6 +43,7 @@ export class Chart {
     #values = element("div", { className: "values", hidden: true, "aria-hidden": "true" });
     #seen = new ResizeObserver(() => this.#paint());
 
+    /** @param {string} label @param {(index: number | null) => void} pointed */
     constructor(label, pointed = () => {}) {
         this.#pointed = pointed;
         this.#svg = drawn("svg", { tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": 0 });

@@ -20,6 +20,9 @@ let made = 0;
  *
  * Returns { root, widget, resize }: fill `root`, an element; `resize(height)` makes room for that many pixels. A
  * widget's listeners on its own elements end with the node; others are for the caller to end in `node.onRemoved`.
+ *
+ * @param {any} node @param {string} name
+ * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null }} [options]
  */
 export function panel(node, name, { css = "", height = 40, after = null } = {}) {
     const host = element("div");

@@ -28,7 +28,9 @@ export class FilmStrip {
     #shots = [];
 
     constructor(looked, chosen, missing) {
-        Object.assign(this, { looked, chosen, missing });
+        this.looked = looked;
+        this.chosen = chosen;
+        this.missing = missing;
         this.root = element("div", { className: "strip", role: "group", "aria-label": TEXTS.strip });
         this.root.addEventListener("pointerleave", () => looked(null));
         this.root.addEventListener("focusout", event => this.root.contains(event.relatedTarget) || looked(null));

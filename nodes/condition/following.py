@@ -99,7 +99,7 @@ _MIXED = (
 )
 
 
-def _behind(control: Timeline, more: Tensor | None) -> Timeline:
+def _behind(control: Control, more: Tensor | None) -> Control:
     """A T5 timeline with what native nodes have put behind its prompts, in their order."""
     if more is None or not isinstance(control, T5Timeline):
         return control

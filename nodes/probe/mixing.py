@@ -53,4 +53,4 @@ def _inside(weight: Tensor, area: Sequence[int] | None) -> Tensor:
 
 
 def _four(area: Sequence[int] | None) -> tuple[int, int, int, int] | None:
-    return None if area is None else tuple(area)
+    return None if area is None else (area[0], area[1], area[2], area[3])

@@ -108,7 +108,7 @@ def test_every_damage_is_noticed_and_the_entry_goes(store):
     store.put(KEY, torch.arange(6.0).reshape(2, 3))
     path = store.folder / f"{KEY}.safetensors"
     whole = path.read_bytes()
-    for position in range(0, len(whole)):
+    for position in range(len(whole)):
         broken = bytearray(whole)
         broken[position] ^= 0xFF
         path.write_bytes(broken)

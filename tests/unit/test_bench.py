@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from flux_duet.bench import cold, controls, edit, encoder_files, footprint, graphs, meaning, measure, nano
+from flux_duet.bench import cold, controls, edit, encoder_files, footprint, graphs, measure, nano
+from flux_duet.bench.meaning import lots, reading, regions, switches
 from flux_duet.nano import layouts, scenes
 from flux_duet.nodes.encode.keep.store import Store
 from flux_duet.nodes.encode.load import layout
@@ -213,51 +214,51 @@ def test_work_counts_the_pairs_that_are_attended():
     assert controls.attended(MADE.shape, txt.shape[1], acting, 64) == 320 * 320 + 256 * 320 + 64 * 320
 
 
-LEFT, RIGHT = meaning.LAYOUTS["left, right"].values()
+LEFT, RIGHT = regions.LAYOUTS["left, right"].values()
 
 
 def test_things_are_unseen_and_tell_apart():
     rng = random.Random(0)
-    for boxes in meaning.LAYOUTS.values():
-        items = meaning.things(rng, tuple(boxes))
+    for boxes in regions.LAYOUTS.values():
+        items = lots.things(rng, tuple(boxes))
         assert [item.place for item in items] == list(boxes) and len({item.colour for item in items}) == len(items)
         assert all(scenes.unseen(scenes.Scene((item,), "")) for item in items)
-        assert all(meaning.inside(item, box) for item, box in zip(items, boxes.values(), strict=True))
-    one = meaning.thing(rng, "left")
-    other = meaning.thing(rng, "top", [one])
+        assert all(regions.inside(item, box) for item, box in zip(items, boxes.values(), strict=True))
+    one = lots.thing(rng, "left")
+    other = lots.thing(rng, "top", [one])
     assert one.colour != other.colour and one.shape != other.shape
-    said = [meaning.words(one, rng, meaning.PLACELESS) for _ in range(20)]
+    said = [lots.words(one, rng, lots.PLACELESS) for _ in range(20)]
     assert not any("left" in each or "middle" in each for each in said)
 
 
 def test_masks_cover_the_picture_once():
-    for boxes in meaning.LAYOUTS.values():
-        assert torch.equal(sum(meaning.mask(box) for box in boxes.values()), torch.ones(1, 64, 64))
+    for boxes in regions.LAYOUTS.values():
+        assert torch.equal(sum(regions.mask(box) for box in boxes.values()), torch.ones(1, 64, 64))
 
 
 def test_an_object_counts_in_its_own_half_alone():
     red, blue = scenes.Object("red", "circle", "left"), scenes.Object("blue", "square", "right")
     told = scenes.Scene((red, blue), "sea")
     seen = scenes.Scene((scenes.Object("red", "star", "left"), scenes.Object("blue", "square", "left")), "sea")
-    assert meaning.placed_right(told, seen, (LEFT, RIGHT)) == [
+    assert regions.placed_right(told, seen, (LEFT, RIGHT)) == [
         {"colour": True, "shape": False, "both": False}, {"colour": False, "shape": False, "both": False}]
 
 
 def test_paint_is_seen_whatever_its_shape():
     scene = scenes.Scene((scenes.Object("red", "circle", "center"),), "sea")
     picture, bare = scenes.render(scene), scenes.Scene((), "sea")
-    assert meaning.painted(picture, bare, LEFT) == meaning.painted(picture, bare, RIGHT) == "red"
-    assert meaning.painted(scenes.render(bare), bare, LEFT) is None
+    assert regions.painted(picture, bare, LEFT) == regions.painted(picture, bare, RIGHT) == "red"
+    assert regions.painted(scenes.render(bare), bare, LEFT) is None
 
 
 def test_a_picture_that_falls_apart_is_not_clean():
     scene = scenes.Scene((scenes.Object("red", "circle", "left"),), "sea")
-    assert meaning.clean(scenes.render(scene), scene)
+    assert reading.clean(scenes.render(scene), scene)
     noise = torch.randint(256, (128, 128, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).numpy()
-    assert not meaning.clean(noise, scene)
+    assert not reading.clean(noise, scene)
 
 
 @pytest.mark.parametrize("shares, step", [
     ([0, 0, 1, 1], 1.5), ([0, 0.5, 1], 1.0), ([0.5, 1], 0.0), ([0, 0.25, 0.75], 1.5), ([0, 0, 0], 2.0)])
 def test_a_curve_turns_where_it_crosses_a_half(shares, step):
-    assert meaning.half_turned(shares) == step
+    assert switches.half_turned(shares) == step

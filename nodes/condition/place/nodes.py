@@ -145,8 +145,9 @@ class NegativeTxt(io.ComfyNode):
     def execute(
         cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
-        limits = {"blocks": Blocks.parse(blocks), "when": Range.parse(start, end)}
-        return io.NodeOutput(placing.against(txt, negative, Against(scale=scale, tau=tau, alpha=alpha, **limits)))
+        blocks, when = Blocks.parse(blocks), Range.parse(start, end)
+        control = Against(scale=scale, tau=tau, alpha=alpha, blocks=blocks, when=when)
+        return io.NodeOutput(placing.against(txt, negative, control))
 
 
 NODES = [Region, Route, NegativeTxt]

@@ -74,8 +74,8 @@ def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: fl
         wanted = own.tensor if positive is None else _only(positive)
         if shift is None:
             _no_timeline(own)
-            tensor = towards(*_alike(own.tensor, wanted, away.tensor), weight)
-            spans.append(replace(own, tensor=tensor, extras=extras))
+            start, plus, minus = _alike(own.tensor, wanted, away.tensor)
+            spans.append(replace(own, tensor=towards(start, plus, minus, weight), extras=extras))
             continue
         same_batch(own.tensor, away.tensor)  # raises for batches of two sizes
         others = [away.tensor] if positive is None else [away.tensor, wanted]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
@@ -104,10 +106,10 @@ class Schedule(io.ComfyNode):
         clock = _run(model, sigmas)
         clip, t5 = parse(clip_timeline), parse(t5_timeline)
         clip_prompts, t5_prompts = _named(clip, vecs, "CLIP"), _named(t5, txts, "T5")
-        vec = scheduled(clip, clip_prompts, clock)
+        vec: Any = scheduled(clip, clip_prompts, clock)
         # ComfyUI's ranges of the two roads meet in one unit alone.
         units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
-        txt = scheduled(t5, t5_prompts, clock, native=len(units) < 2)
+        txt: Any = scheduled(t5, t5_prompts, clock, native=len(units) < 2)
         roads = [("CLIP", clip, clock, said(clip, clip_prompts)), ("T5", t5, clock, said(t5, t5_prompts))]
         report = "\n".join(line for road in roads for line in told(*road))
         idle = "\n".join(line for road in roads for line in never(*road))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..blend.rows import same_batch
-from ..controls import TXT, Control, Controls, Shift, T5Timeline, Text, Timeline, of
+from ..controls import Control, Controls, Shift, T5Timeline, Text, Timeline, of
 from .clock import Moment
 from .timeline import playing
 
@@ -38,7 +38,7 @@ def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment)
             continue
         span = playing(control, moment)
         lasting += of(span)
-        if control.road == TXT:
+        if isinstance(control, T5Timeline):
             more = _more(control, txt)
             played = slice(0, txt.shape[1] - more.shape[1]), span.tensor.shape[1]
             txt = torch.cat(same_batch(span.tensor.to(txt), more), 1)

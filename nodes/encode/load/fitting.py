@@ -35,7 +35,7 @@ def fitted(shapes: Shapes, dims: Dims, filename: str) -> dict[str, int]:
     sizes = {name: each.most_common(1)[0][0] for name, each in votes.items() if isinstance(name, str)}
     wrong = [key for key, names in dims.items() if not _fits(shapes, key, names, sizes)]
     if wrong:
-        expected = ", ".join(str(sizes.get(name, name)) for name in dims[wrong[0]])
+        expected = ", ".join(str(sizes.get(str(name), name)) for name in dims[wrong[0]])
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BadFile(
             f"{filename} holds tensors that do not fit each other: {wrong[0]} has the shape {list(shapes[wrong[0]])}, "

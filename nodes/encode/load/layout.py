@@ -24,6 +24,7 @@ CLIP_L_DEPTH = 22  # CLIP-H has 23 or 24 layers, CLIP-G 32; ComfyUI tells them a
 _CLIP = "text_model."
 _CLIP_LAYER = _CLIP + "encoder.layers.{}."
 _T5_BLOCK = "encoder.block.{}."
+_Names = dict[str, tuple[str, ...]]  # what the dimensions of modules are called
 MOST_BLOCKS = 1000  # the largest text encoders have a tenth of it
 _BEYOND = re.compile(r"(?:text_model\.encoder\.layers|encoder\.block)\.[0-9]{4,}\.")
 _T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
@@ -105,10 +106,10 @@ def _is_clip_l(shapes: Shapes) -> bool:
 
 
 def _clip_dims(shapes: Shapes) -> Dims:
-    parts = {f"self_attn.{name}_proj": ("width", "width") for name in ("q", "k", "v", "out")}
+    parts: _Names = {f"self_attn.{name}_proj": ("width", "width") for name in ("q", "k", "v", "out")}
     parts |= {"layer_norm1": ("width",), "layer_norm2": ("width",)}
     parts |= {"mlp.fc1": ("ff", "width"), "mlp.fc2": ("width", "ff")}
-    found = {
+    found: dict[str, tuple[str | int, ...]] = {
         f"{_CLIP}embeddings.token_embedding.weight": (CLIP_WORDS, "width"),
         f"{_CLIP}embeddings.position_embedding.weight": ("positions", "width"),
     }
@@ -161,7 +162,7 @@ def _t5_gated(shapes: Shapes) -> bool:
 
 def _t5_dims(shapes: Shapes) -> Dims:
     dense = ["wi_0", "wi_1"] if _t5_gated(shapes) else ["wi"]
-    parts = {f"layer.0.SelfAttention.{name}": ("inner", "width") for name in "qkv"}
+    parts: _Names = {f"layer.0.SelfAttention.{name}": ("inner", "width") for name in "qkv"}
     parts |= {"layer.0.SelfAttention.o": ("width", "inner")}
     parts |= {f"layer.1.DenseReluDense.{name}": ("ff", "width") for name in dense}
     parts |= {"layer.1.DenseReluDense.wo": ("width", "ff")}

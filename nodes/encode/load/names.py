@@ -19,10 +19,12 @@ class BesideClipL(OrderedDict):
     weights alone, so that what saves, merges or patches them has nothing else in its hands.
     """
 
-    def keys(self) -> KeysView:
+    def keys(self) -> KeysView:  # type: ignore[override]  # the built-in view has a type of its own
         return _Names(self)
 
 
 class _Names(KeysView):
+    _mapping: BesideClipL
+
     def __contains__(self, name) -> bool:
         return name == CLIP_L_SEAT or name in self._mapping

@@ -213,7 +213,8 @@ def _with_inversion(tokenizer, named: _Named) -> Iterator[Group]:
     if rows is not None:
         group, wide = named.name.whole([None] * len(rows)), rows[0].shape[-1]
         yield group if wide == tokenizer.embedding_size else group._replace(ignored=_ignored(named, wide))
-    yield from _after(tokenizer, named, *native[rows is not None :], missing=rows is None)
+    following = native[rows is not None :]
+    yield from _after(tokenizer, named, following[0] if following else (), missing=rows is None)
 
 
 def _after(tokenizer, named: _Named, ids: Sequence[int] = (), missing: bool = False) -> Iterator[Group]:

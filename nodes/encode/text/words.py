@@ -99,8 +99,8 @@ def _apart(words: list[str], encoding) -> Iterator[tuple[str, Read]]:
     """The tokens of words that were tokenized with a space between each two."""
     text, begins = " ".join(words), _begins(words)
     offsets = encoding.offsets  # a new list each time
-    starts = [start for start, _ in offsets]
-    ends = [max(start + 1, end) for start, end in offsets]
+    starts: Sequence[int] = [start for start, _ in offsets]
+    ends: Sequence[int] = [max(start + 1, end) for start, end in offsets]
     if not text.isascii():
         ends = _with_signs(text, ends)
     firsts = [bisect_left(starts, begin) for begin in begins]

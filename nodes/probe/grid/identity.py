@@ -54,7 +54,7 @@ def _digest(parts) -> str:
 
 def _file(model) -> list:
     """The file's content, and how it was loaded."""
-    loader, args, *which = model.cached_patcher_init or (None, ())
+    loader, args, *which = model.cached_patcher_init or (None, [])
     if loader not in _LOADERS:
         raise Untold
     path, *options = args

@@ -86,7 +86,7 @@ def analyse(cells: Tensor, mask: Tensor | None = None) -> Analysis:
     def told(parts: Parts, name: str) -> float | None:
         return float(parts[name]) if known and name in parts else None
 
-    intervals = {name: tuple(map(float, ends)) for name, ends in found.intervals.items() if known}
+    intervals = {name: (float(low), float(high)) for name, (low, high) in found.intervals.items() if known}
     return Analysis(
         {name: told(found.shares, name) for name in PARTS},
         {name: told(found.components, name) for name in PARTS},

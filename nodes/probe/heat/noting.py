@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -155,7 +156,7 @@ class Forward:
             kinds = chunk.member[columns[text]]  # [C, kinds]
             q_, lse_, k_ = (each[chunk.rows] for each in (q[:, :, queries], lse[:, :, queries], k[:, :, text]))
             mask_ = None if mask is None else _part(with_heads(mask, torch.float32), chunk.rows, queries, text)
-            found = by_heads(q_, k_, lse_, mask_, lambda share, kinds=kinds: (share @ kinds).transpose(0, 1).mT)
+            found = by_heads(q_, k_, lse_, mask_, partial(_by_kind, kinds))
             chunk.note(block, found, places)
             if self.flow is not None:
                 whole = by_heads(q_, k_, lse_, mask_, lambda share: share.transpose(0, 1)).transpose(0, 1)
@@ -196,6 +197,11 @@ def image_of(q: Tensor, group, txt: int, image: int) -> tuple[Tensor, Tensor]:
     rows = torch.arange(q.shape[2], device=q.device) if group is None else group.rows
     queries = ((rows >= txt) & (rows < txt + image)).nonzero()[:, 0]
     return queries, rows[queries] - txt
+
+
+def _by_kind(kinds: Tensor, share: Tensor) -> Tensor:
+    """[heads, B, kinds, Q]: shares [B, heads, Q, C] summed over the columns of each kind [C, kinds]."""
+    return (share @ kinds).transpose(0, 1).mT
 
 
 def _part(mask: Tensor, batch: slice, queries: Tensor, columns: Tensor) -> Tensor:

@@ -164,7 +164,7 @@ class Recorder:
         with self.guard:
             is_alone = MOMENT not in given.options
             moment = self._alone(given) if is_alone else given.options[MOMENT]
-            forward = moment and self._begun(moment, given)
+            forward = self._begun(moment, given) if moment else None
         if forward is None:
             return ask(given.options)
         out = ask({**given.options, KEY: forward})

@@ -48,8 +48,8 @@ def wanted(txt: T5Text, asked: str) -> Wanted:
         member[row, len(found) + GROUPS.index(kind)] = not member[row].any()
     real = max((row + 1 for row, token in enumerate(ids) if token != T5_PAD), default=0)
     # Rows behind the text's own are those of other texts (regions, negatives).
-    rows = tuple(text for span in txt.spans for text in _different(span.tensor[:, : len(ids)]))
-    return Wanted(tuple(found), member, real if 0 < real < len(ids) else None, rows)
+    others = tuple(text for span in txt.spans for text in _different(span.tensor[:, : len(ids)]))
+    return Wanted(tuple(found), member, real if 0 < real < len(ids) else None, others)
 
 
 def _different(text: Tensor) -> Iterator[Tensor]:

@@ -37,7 +37,7 @@ def weights() -> Tensor:
     out = torch.zeros(len(SOURCES), 8)
     for source in range(len(SOURCES)):
         for subset in range(8):
-            others = bin(subset & ~(1 << source)).count("1")
+            others = (subset & ~(1 << source)).bit_count()
             share = factorial(others) * factorial(2 - others) / factorial(3)
             out[source, subset] = share if subset >> source & 1 else -share
     return out

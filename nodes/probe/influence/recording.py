@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Any
 
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
@@ -39,7 +40,7 @@ class Recorder:
     """For one run."""
 
     plan: Plan
-    guider: object
+    guider: Any
     sigmas: Tensor
     repainted: Repainted
     moments: list[Moment] = field(default_factory=list)
@@ -67,9 +68,9 @@ class Recorder:
             )
             for each in self.moments
         ]
-        rows = tuple(self.asker.counts.rows)
+        plain, extra = self.asker.counts.rows
         steps, kinds = len(self.sigmas) - 1, tuple(self.kinds)
-        return Reading(moments, steps, self.plan.every, rows, kinds, self.counted, self.lengths)
+        return Reading(moments, steps, self.plan.every, (plain, extra), kinds, self.counted, self.lengths)
 
     def _measure(self, asking: Asking) -> None:
         for null in self.plan.nulls:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import comfy.model_patcher
@@ -105,7 +105,7 @@ def _plain(value: Any) -> str:
     return shorten(repr(value), 300)
 
 
-KINDS = (
+KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     ((ClipVec, T5Text), _stream), (Tensor, _tensor), (comfy.model_patcher.ModelPatcher, _model),
     (comfy.sd.CLIP, _clip), (comfy.sd.VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
     (comfy.samplers.CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(guider.model_patcher)}"),

@@ -41,7 +41,7 @@ def distances(pictures: Tensor, mask: Tensor | None = None) -> Distances:
     b, a = flat[0], flat[-1]
     whole = (b - a).norm()
     if whole <= ROUNDING * b.norm():
-        nothing = [None] * len(flat)
+        nothing: list[float | None] = [None] * len(flat)
         return Distances(nothing, nothing, nothing)
     return Distances(
         ((flat - a).norm(dim=1) / whole).tolist(),

@@ -36,9 +36,9 @@ def switched(a: list, b: list, roads: str) -> list:
             f"one road switches, all else stays A's. Choose '{BOTH}', or give `a` and `b` as many prompts."
         )
     if roads == T5:
-        vec, txt, names, merges = vec_a, _alone(txt_b), ("a", "b"), {HOOKS: lambda of_a, of_b: of_a}
+        vec, txt, names, merges = vec_a, _alone(txt_b), ("a", "b"), {HOOKS: lambda of_vec, of_txt: of_vec}
     else:
-        vec, txt, names, merges = _alone(vec_b), txt_a, ("b", "a"), {HOOKS: lambda of_b, of_a: of_a}
+        vec, txt, names, merges = _alone(vec_b), txt_a, ("b", "a"), {HOOKS: lambda of_vec, of_txt: of_txt}
     for _ in paired(vec.spans, txt.spans, merges, names, NAME):  # so that what cannot go together is told in our words
         pass
     return join(vec, txt, guidance, merges)

@@ -1,0 +1,27 @@
+"""What both negatives are tried on: a prompt, and what its picture shows that the negative names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...nano.pipeline import GUIDANCE
+from ...nano.scenes import Object
+from ...nodes.condition.conditioning import join
+from .studio import Studio
+
+
+@dataclass(frozen=True)
+class Away:
+    """An object, its two prompts, what the plain picture shows of what they leave open, and the negative naming it.
+
+    No negative: the plain picture shows nothing that was asked for, and the case does not count.
+    """
+
+    item: Object
+    clip: str
+    t5: str
+    shown: str = ""
+    negative: str = ""
+
+
+def plain(studio: Studio, cases: Sequence[Away]) -> list:
+    return join(studio.vec([each.clip for each in cases]), studio.txt([each.t5 for each in cases]), GUIDANCE)
