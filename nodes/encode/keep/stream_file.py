@@ -23,6 +23,7 @@ from torch import Tensor
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import extras
 from .atomic import write_whole
+from .given import read_given
 from .store import checksum
 
 FORMAT, VERSION, FAMILY = "flux_duet.stream", "1", "flux.1"
@@ -119,8 +120,7 @@ def load(path: Path) -> Shared:
     if path.suffix != ".safetensors":
         raise ValueError(f"{name}: expected a .safetensors file; other formats can run code when they are opened.")
     try:
-        with open(path, "rb") as file:
-            return Shared(_parse(file.read(MOST_BYTES + 1)))
+        return Shared(_parse(read_given(path, MOST_BYTES)))
     except _FAULTS as error:
         raise ValueError(f"Load Embedding: {name} cannot be used: {_said(error)}. Ask for the file again.") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from pathlib import Path
@@ -60,7 +59,7 @@ def checked(asked: Any) -> tuple[str, Choice]:
         raise Refused(400, str(error)) from error
 
 
-def _answer(asked: tuple[str, Choice]) -> str:
+def _answer(asked: tuple[str, Choice]) -> dict:
     name, choice = asked
     try:
         seen = look(folder() / f"{name}{SUFFIX}", choice)
@@ -70,7 +69,7 @@ def _answer(asked: tuple[str, Choice]) -> str:
         raise Refused(400, str(error)) from error
     flat = seen.maps.flatten(1)
     levels = (masks(seen.maps) * 255).round().byte().numpy()  # each word's from its least to its most
-    return json.dumps({
-        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": seen.maps.shape[1:],
+    return {
+        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": list(seen.maps.shape[1:]),
         "least": flat.amin(1).tolist(), "most": flat.amax(1).tolist(), "maps": b64encode(levels.tobytes()).decode(),
-    })  # fmt: skip
+    }  # fmt: skip
