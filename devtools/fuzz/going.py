@@ -34,7 +34,10 @@ def fuzz(server: Server, runner: Server, seed: int, most: int, going: Callable[[
     return figures
 
 
-def _round(routes: Routes, files: Files, workflows: Workflows, number: int) -> list[Callable[[random.Random, int], None]]:
+Step = Callable[[random.Random, int], None]
+
+
+def _round(routes: Routes, files: Files, workflows: Workflows, number: int) -> list[Step]:
     """One input of each kind, and as many requests as there are other inputs."""
     figures = routes.figures
     parsed = [lambda rng, most, kind=kind: parse_one(figures, kind, rng, most) for kind in PARSERS]

@@ -7,6 +7,7 @@ ATOMS = ("a", "red ", "(", ")", "((", "))", ":", ":1.5)", ":nan)", ":1e999)", "(
          "@", "\n@", "@8 ", "@40%..60% ", "@s0.7 ", "..", "%", "---\n", '""', "0", "9", "-", ",", "0-", "double",
          "final", "embedding:", "embedding:a ", "<", "[", "\0", "\u0301", "\u0323", "\u200d", "\ufe0f", "\U0001f98a",
          "\u1112", "\u0e31", "\u0663", "\ufb01", "\ufdfa", "\u0130", "\u2028", "\x1c")  # fmt: skip
+ROUTE = 20_000  # characters that /flux_duet/tokens answers
 ODD = (None, True, -1, 0, 0.5, 10**400, -(10**400), 1e308, "", "a", [], {}, [[[]]], "9" * 5000)
 
 
@@ -20,7 +21,16 @@ def text(rng: random.Random, most: int) -> str:
 
 
 def timelines(rng: random.Random, most: int) -> str:
-    return text(rng, most) + f"\n@{rng.randint(0, 99)}" * rng.randint(0, 30)
+    """Odd prompts at odd times, or at good ones."""
+    if rng.random() < 0.5:
+        return text(rng, most) + f"\n@{rng.randint(0, 99)}" * rng.randint(0, 30)
+    times = sorted(rng.sample(range(1, 100), rng.randint(0, 30)))
+    return "".join(f"\n@{at} " * (at > 0) + text(rng, 60).replace("@", "") for at in [0, *times])
+
+
+def searched(rng: random.Random, most: int) -> str:
+    """Half as long: its words are told one by one."""
+    return text(rng, most // 2)
 
 
 def blocks(rng: random.Random, most: int) -> str:
@@ -39,8 +49,10 @@ def shapes(rng: random.Random, most: int) -> dict[str, tuple[int, ...]]:
 
 def request(rng: random.Random, most: int) -> tuple[str, bytes, dict[str, str]]:
     """A route of the pack's, a body and headers."""
+    least = min(most, ROUTE)
     fields = {
-        "tokens": {"text": text(rng, most), "clip_positions": 77, "t5_weights": "off", "length": "official 256"},
+        "tokens": {"text": text(rng, rng.choice((least, least, most))), "clip_positions": 77, "t5_weights": "off",
+                   "length": "official 256"},
         "sigmas": {"steps": rng.choice((20, 10_000)), "denoise": 1.0, "shift": 1.15, "mu": 1.0, "sampler": "euler",
                    "scheduler": rng.choice(("simple", "normal", "sgm_uniform", "beta")), "width": 1024},
         "heatmap": {"name": "0" * 32, "first": 0, "last": 9, "head": 0, "blocks": text(rng, 60)},

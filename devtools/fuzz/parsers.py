@@ -41,8 +41,8 @@ def read_names(given: dict) -> None:
 PARSERS: dict[str, tuple[Callable, Callable]] = {
     "prompts for CLIP": (inputs.text, read_for_clip),
     "prompts for T5": (inputs.text, read_for_t5),
-    "words of prompts": (inputs.text, read_words),
-    "searches in prompts": (inputs.text, search),
+    "words of prompts": (inputs.searched, read_words),
+    "searches in prompts": (inputs.searched, search),
     "timelines": (inputs.timelines, timeline.parse),
     "lists of prompts": (inputs.text, listed),
     "lists of blocks": (inputs.blocks, read_blocks),

@@ -129,8 +129,8 @@ class Workflows:
         ours = f"custom_nodes/{PACK}/nodes/" in last.replace("\\", "/") and "\n    raise " in last
         if error.get("exception_type") != "ValueError" or not ours or not 0 < len(told) <= LONGEST:
             given = prompt.get(str(error.get("node_id")), {}).get("inputs")
-            self.figures.fault(f"{KIND}: {error['node_type']}: {error.get('exception_type')} {told:.120} by {last:.120} "
-                               f"for {given!r:.100}")  # fmt: skip
+            what = f"{error.get('exception_type')} {told:.120} by {last:.160}"
+            self.figures.fault(f"{KIND}: {error['node_type']}: {what} for {given!r:.100}")
 
 
 def _spoil(rng: random.Random, prompt: dict) -> None:
@@ -139,7 +139,8 @@ def _spoil(rng: random.Random, prompt: dict) -> None:
     linked = [field for field, value in prompt[node]["inputs"].items() if isinstance(value, list) and len(value) == 2]
     kind = rng.randrange(6)
     if kind == 0 and linked:
-        prompt[node]["inputs"][rng.choice(linked)] = rng.choice(([node, 0], ["999", 0], ["1", 99], ["1", -1], ["1", "0"]))
+        wrong = rng.choice(([node, 0], ["999", 0], ["1", 99], ["1", -1], ["1", "0"]))
+        prompt[node]["inputs"][rng.choice(linked)] = wrong
     elif kind == 1:
         prompt[node]["inputs"][rng.choice(("other", "text", "clip"))] = rng.choice(inputs.ODD)
     elif kind == 2:

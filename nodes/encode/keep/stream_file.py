@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ...short import shorten
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import extras
 from .atomic import write_whole
@@ -129,7 +130,8 @@ _FAULTS = (ValueError, KeyError, TypeError, RecursionError, safetensors.Safetens
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})"
+    # safetensors repeats names of the file, which may be of any length.
+    return shorten(str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})", 400)
 
 
 def _parse(data: bytes) -> dict[str, Stream]:
