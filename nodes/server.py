@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Lock
@@ -24,7 +26,7 @@ from .encode.text.lengths import COMFYUI, LENGTHS
 from .encode.text.weights import EMBEDDING, MODES, OFF, TooDeep
 from .request import Refused, answered, shown
 
-MOST_CHARACTERS = 100_000
+MOST_CHARACTERS = 20_000  # ten times what the longest length mode reads
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
 BOTH = "both"  # which readings are wanted, or CLIP or T5: a prompt box shows one
 DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0],
@@ -46,9 +48,9 @@ async def tokens(request: web.Request) -> web.Response:
     return await answered(request, checked, _answer)
 
 
-def _answer(asked: dict[str, Any]) -> str:
+def _answer(asked: dict[str, Any]) -> dict:
     try:
-        return json.dumps(read(**asked), separators=(",", ":"))
+        return read(**asked)
     except TooDeep as error:
         raise Refused(400, str(error)) from error
 
@@ -64,11 +66,21 @@ def checked(asked: Any) -> dict[str, Any]:
         if not any(given == choice and type(given) is type(choice) for choice in choices):
             expected = ", ".join(map(json.dumps, choices))
             raise Refused(400, f"got {shown(given)} for `{name}`; expected one of {expected}")
-    if len(asked["text"]) > MOST_CHARACTERS:
-        raise Refused(413, f"got a text of {len(asked['text']):,} characters, expected at most {MOST_CHARACTERS:,}")
+    _check_length(asked["text"])
     if HALF.search(asked["text"]):
         raise Refused(400, "`text` holds half a character (a lone surrogate); send whole ones")
     return {**DEFAULTS, **asked}
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise Refused(413, f"got a text of {len(text):,} characters, expected at most {MOST_CHARACTERS:,}")
+    # T5 reads some signs as the words that they are short for, up to 18 characters each.
+    signs = Counter(text) if not text.isascii() else {}
+    written = sum(count * len(unicodedata.normalize("NFKC", sign)) for sign, count in signs.items())
+    if written > MOST_CHARACTERS:
+        raise Refused(413, f"got a text of {written:,} characters, if signs that stand for several are written out; "
+                           f"expected at most {MOST_CHARACTERS:,}")  # fmt: skip
 
 
 def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int, roads: str = BOTH) -> dict:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from ..encode.text.spans import CHARACTER
 from ..encode.text.weights import Segment, parse
 
+_FIRST_MARK = "\u0300"  # no accent comes before it
 _FEW = 64  # characters, which are sorted in no time
 Place = tuple[int, int]  # from its first character to after its last
 
 
-@dataclass(frozen=True)
-class Sign:
+class Sign(NamedTuple):
     """A base character with its accents: how it reads, how it is compared, and where it stands in the source.
 
     `first` says that a text which is tokenized by itself begins here: nothing before it belongs to the same word.
@@ -45,16 +45,18 @@ def signs(text: str, weighted: bool = True) -> list[Sign]:
 
 def _of(source: str, segment: Segment, weighted: bool) -> Iterator[Sign]:
     shape = CHARACTER if weighted else re.compile(".", re.DOTALL)
-    clusters: list[list] = []  # [its characters, start, end]
+    clusters: list[list] = []  # [its characters, where it ends]
     for match in shape.finditer(source, segment.start, segment.end):
-        said = match[0][-1] if len(match[0]) == 2 else match[0]
-        if clusters and unicodedata.category(said).startswith("M"):
+        said = match[0][-1]  # without the backslash of an escape
+        if said >= _FIRST_MARK and clusters and unicodedata.category(said).startswith("M"):
             clusters[-1][0].append(said)
-            clusters[-1][2] = match.end()
+            clusters[-1][1] = match.end()
         else:
-            clusters.append([[said], match.start(), match.end()])
-    for number, (characters, start, end) in enumerate(clusters):
+            clusters.append([[said], match.end()])
+    start = segment.start
+    for number, (characters, end) in enumerate(clusters):
         yield Sign(*_forms("".join(characters)), (start, end), number == 0)
+        start = end
 
 
 def _forms(said: str) -> tuple[str, str]:

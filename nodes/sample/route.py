@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -60,9 +59,9 @@ def checked(asked: Any) -> dict[str, Any]:
     return plan
 
 
-def _answer(plan: dict[str, Any]) -> str:
+def _answer(plan: dict[str, Any]) -> dict:
     found = noise_levels(partial(_schedule, plan), plan["sampler"], plan["steps"], plan["denoise"])
-    return json.dumps({"sigmas": [round(sigma, 9) for sigma in found.tolist()]})
+    return {"sigmas": [round(sigma, 9) for sigma in found.tolist()]}
 
 
 def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:

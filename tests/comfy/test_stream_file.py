@@ -1,6 +1,7 @@
 """Save and Load Embedding: what was saved comes back whole, and what a stranger wrote is not believed."""
 
 import json
+import os
 import pickle
 import re
 import struct
@@ -15,6 +16,7 @@ from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.encode.keep import stream_file
 from flux_duet.nodes.encode.keep.nodes import EmbeddingStore, LoadStream, SaveStream
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
+from flux_duet.nodes.probe.grid.prompts import gathered
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
 TEXT = "a (red:1.5) circle, \u6771\u4eac \U0001f600"
@@ -253,3 +255,31 @@ def test_the_store_s_node_shows_sets_and_empties(singles):
     T5Encode.execute(singles[1], "not kept", "exact")
     assert EmbeddingStore.execute(True, 2048, "report").args[0].startswith("0 encodings, 0.0 of 2048 MB, on")
     assert EmbeddingStore.fingerprint_inputs() != EmbeddingStore.fingerprint_inputs()
+
+
+def test_a_long_name_in_a_damaged_header_is_not_told_whole(tmp_path):
+    header = json.dumps({"a": {"dtype": "x" * 100_000, "shape": [], "data_offsets": [0, 0]}}).encode()
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="odd.safetensors cannot be used") as refused:
+        stream_file.load(path)
+    assert len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "nothing"])
+def test_what_is_no_file_is_told_without_its_folder(tmp_path, kind):
+    path = tmp_path / "odd.safetensors"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("Windows has no named pipes in folders")
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path)
+    with pytest.raises(ValueError, match="odd.safetensors cannot be used: it (is|cannot be read)") as refused:
+        stream_file.load(path)
+    assert str(tmp_path) not in str(refused.value)
+    with pytest.raises(ValueError, match="odd.safetensors cannot be read for T5 prompts") as refused:
+        gathered("T5", "a", path)
+    assert str(tmp_path) not in str(refused.value)

@@ -47,7 +47,7 @@ def lines_run(function, *given) -> int:
 
 def parse(text: str) -> None:
     for strict in (False, True):
-        prompt = weights.parse.__wrapped__(text, strict)
+        prompt = weights._parse(text, strict)
         assert prompt.native
         weights.doubts(prompt, "T5"), weights.implied(prompt)
 

@@ -9,6 +9,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ...short import shorten
 from ...sockets import FluxTxt, FluxVec
 from .files import stat_of
 from .remember import store
@@ -103,9 +104,9 @@ class LoadStream(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file=None) -> bool | str:
-        if file is None or folder_paths.exists_annotated_filepath(file):
+        if file is None or (isinstance(file, str) and folder_paths.exists_annotated_filepath(file)):
             return True
-        return f"there is no {file!r} in ComfyUI's input or output folder"
+        return f"there is no {shorten(repr(file), 100)} in ComfyUI's input or output folder"
 
     @classmethod
     def fingerprint_inputs(cls, file=None):

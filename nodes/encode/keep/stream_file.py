@@ -20,9 +20,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ...short import shorten
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import extras
 from .atomic import write_whole
+from .given import read_given
 from .store import checksum
 
 FORMAT, VERSION, FAMILY = "flux_duet.stream", "1", "flux.1"
@@ -119,8 +121,7 @@ def load(path: Path) -> Shared:
     if path.suffix != ".safetensors":
         raise ValueError(f"{name}: expected a .safetensors file; other formats can run code when they are opened.")
     try:
-        with open(path, "rb") as file:
-            return Shared(_parse(file.read(MOST_BYTES + 1)))
+        return Shared(_parse(read_given(path, MOST_BYTES)))
     except _FAULTS as error:
         raise ValueError(f"Load Embedding: {name} cannot be used: {_said(error)}. Ask for the file again.") from error
 
@@ -129,7 +130,8 @@ _FAULTS = (ValueError, KeyError, TypeError, RecursionError, safetensors.Safetens
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})"
+    # safetensors repeats names of the file, which may be of any length.
+    return shorten(str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})", 400)
 
 
 def _parse(data: bytes) -> dict[str, Stream]:

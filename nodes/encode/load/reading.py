@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ import torch
 from comfy.quant_ops import QUANT_ALGOS
 
 from ...short import shorten
+from ..keep.given import kind_of
 from .fitting import PACKED, BadFile, Shapes
 
 CHOOSE = "Choose a file in ComfyUI/models/text_encoders (press R for a new list)."
@@ -82,15 +82,11 @@ def shapes_of(sd: dict[str, torch.Tensor]) -> Shapes:
 
 # ---- what is no file
 
-_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
-
-
 def require_file(path: str) -> None:
     """Raises BadFile for a path that leads to no ordinary file. Opening a pipe would wait for ever."""
     with in_our_words(path):
         mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        kind = next((words for is_one, words in _KINDS if is_one(mode)), "a device")
+    if kind := kind_of(mode):
         raise BadFile(f"{os.path.basename(path)} is {kind}, expected a model file. {CHOOSE}")
 
 

@@ -80,7 +80,8 @@ class Reading:
 
     def of_weights(self) -> list[str]:
         """What there is to tell of its parentheses."""
-        return [*doubts(self.prompt, self.road), *implied(self.prompt)] if self.weighted else []
+        prompt = self.prompt
+        return [] if prompt is None else [*doubts(prompt, self.road), *implied(prompt)]
 
     def as_json(self) -> dict:
         """Plain data, a list for each column: thousands of tokens stay small."""

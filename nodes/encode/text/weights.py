@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from .parentheses import Item, Parentheses, Range
 
 IMPLIED = 1.1  # what parentheses without a number multiply by
 
+REMEMBERED = 4000  # characters of a text whose reading is kept; those of longer ones are thousands of objects
 DEEPEST = 500  # parentheses in parentheses: ComfyUI's parser calls itself for each, which Python ends near 1,000
 
 # How weights act on T5's rows. Embedding: as in ComfyUI, each row moves away from the empty prompt's row. Attention:
@@ -44,8 +46,7 @@ class TooDeep(ValueError):
         )
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Text of one weight: `start` and `end` in what the user wrote, `text` without the backslashes of escapes."""
 
     start: int
@@ -54,8 +55,7 @@ class Segment:
     weight: float
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """A pair of parentheses: the words within, from `start` to `end`, its weight, and that of what is around it."""
 
     start: int
@@ -117,7 +117,6 @@ def _within(segment: Segment, group: Group) -> bool:
     return group.start <= segment.start and segment.end <= group.end
 
 
-@lru_cache(maxsize=8)  # both roads read the same text, and what there is to tell of it is asked for then
 def parse(text: str, strict: bool = False) -> Weighted:
     r"""Takes `(words:1.3)`, `(words)` for 1.1, nesting, and `\(` `\)` for plain parentheses.
 
@@ -128,6 +127,10 @@ def parse(text: str, strict: bool = False) -> Weighted:
     says is no weight is text with its parentheses, as if they were escaped: NaN, infinity, numbers beyond 1000. If
     `strict`, as for CLIP, so is what may be none: `(16:9)`, `(12:30)`, numbers beyond 10.
     """
+    return _parse(text, strict) if len(text) > REMEMBERED else _remembered(text, strict)
+
+
+def _parse(text: str, strict: bool) -> Weighted:
     # Two characters for two: every place stays where it was.
     hidden = text.replace("\\)", "\0\1").replace("\\(", "\0\2")
     refused: set[tuple[int, int]] = set()
@@ -137,6 +140,10 @@ def parse(text: str, strict: bool = False) -> Weighted:
         if not more:
             return Weighted(text, tuple(segments), tuple(groups), tuple(sorted(refused)), tuple(sorted(places)))
         refused.update(more)
+
+
+# Both roads read the same text, and what there is to tell of it is asked for then.
+_remembered = lru_cache(maxsize=8)(_parse)
 
 
 def _read(parentheses: Parentheses, strict: bool) -> tuple[list[Segment], list[Group], list[tuple[int, int]]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
+from ...encode.keep.given import read_given
+
 RULE, EMPTY = "---", '""'
 MOST_BYTES = 10**6  # of a file of prompts
 
@@ -37,11 +39,8 @@ def gathered(road: str, text: str, file: Path | None) -> list[str]:
 
 
 def _read(road: str, file: Path) -> str:
-    data = file.read_bytes()
     try:
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
-        return data.decode("utf-8-sig")
+        return read_given(file, MOST_BYTES).decode("utf-8-sig")
     except ValueError as error:
         raise ValueError(
             f"Prompt Grid: {file.name} cannot be read for {road} prompts ({error}), expected text in UTF-8, one prompt "

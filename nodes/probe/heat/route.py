@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from pathlib import Path
@@ -60,7 +59,7 @@ def checked(asked: Any) -> tuple[str, Choice]:
         raise Refused(400, str(error)) from error
 
 
-def _answer(asked: tuple[str, Choice]) -> str:
+def _answer(asked: tuple[str, Choice]) -> dict:
     name, choice = asked
     try:
         seen = look(folder() / f"{name}{SUFFIX}", choice)
@@ -71,7 +70,7 @@ def _answer(asked: tuple[str, Choice]) -> str:
     found, counted = seen.maps[None], None if seen.counted is None else seen.counted[None]
     levels = (masks(found, counted) * 255).round().byte().numpy()  # each word's from its least to its most
     least, most = (each[0].tolist() for each in span(found, counted))
-    return json.dumps({
-        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": seen.maps.shape[1:],
+    return {
+        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": list(seen.maps.shape[1:]),
         "least": least, "most": most, "maps": b64encode(levels.tobytes()).decode(),
-    })  # fmt: skip
+    }  # fmt: skip

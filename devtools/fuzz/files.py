@@ -1,0 +1,208 @@
+"""Damaged files, made of real ones, into what reads them, in this process. Needs ComfyUI.
+
+Each file is a whole one with bytes changed, cut off or added, with a changed header, or something that is no file.
+"""
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import folder_paths
+import safetensors.torch
+import torch
+
+from ...nano import layouts
+from ...nodes.condition.time import timeline
+from ...nodes.encode.encoding import encode_clip, encode_t5
+from ...nodes.encode.keep import stream_file
+from ...nodes.encode.keep.store import Settings, Store
+from ...nodes.encode.load.loading import load_clip_l, load_t5
+from ...nodes.probe.grid.prompts import gathered
+from ...nodes.streams import ClipVec, Source, Span, T5Text
+from . import inputs
+from .figures import Figures, Timer
+
+ODD = (*inputs.ODD, 3, 1e999, [1, 2], {"a": 1}, "F32", "BF16", "I64", [0], [2**40], [-1, 4], ["x"], True)
+
+
+def damaged(rng: random.Random, data: bytes) -> bytes:
+    """Bytes of a .safetensors or any other file, changed in one way or several."""
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        data = rng.choice((_flipped, _flipped_early, _cut, _longer, _other_header, _other_header))(rng, data)
+    return data
+
+
+def _flipped(rng: random.Random, data: bytes, until: int | None = None) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 3, 40))):
+        if changed:
+            changed[rng.randrange(min(len(changed), until or len(changed)))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def _flipped_early(rng: random.Random, data: bytes) -> bytes:
+    return _flipped(rng, data, 600)
+
+
+def _cut(rng: random.Random, data: bytes) -> bytes:
+    return data[: rng.choice((0, 4, 8, 100, rng.randint(0, len(data))))]
+
+
+def _longer(rng: random.Random, data: bytes) -> bytes:
+    return data + rng.randbytes(rng.choice((1, 100)))
+
+
+def _other_header(rng: random.Random, data: bytes) -> bytes:
+    """One value of the header is another, or gone, or bears another name."""
+    length = int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8 : 8 + length])
+        _change(rng, header)
+        text = json.dumps(header).encode()
+    except (ValueError, RecursionError, AttributeError, IndexError):
+        return data
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def _change(rng: random.Random, table: dict) -> None:
+    """Somewhere in a nest of tables and lists."""
+    place = rng.choice([*table]) if isinstance(table, dict) else rng.randrange(len(table))
+    if isinstance(table[place], dict | list) and table[place] and rng.random() < 0.8:
+        _change(rng, table[place])
+    elif isinstance(table, dict) and rng.random() < 0.3:
+        value = table.pop(place)
+        if rng.random() < 0.5:
+            table[place.replace("0", "99999999")] = value
+    else:
+        table[place] = rng.choice(ODD)
+
+
+def placed(rng: random.Random, folder: Path, name: str, data: Callable[[], bytes]) -> Path:
+    """A file of that name with these bytes, or now and then what is none: a folder, a pipe, a loop, nothing."""
+    path = folder / name
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    kind = rng.random()
+    if kind < 0.02:
+        path.mkdir()
+    elif kind < 0.04 and hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    elif kind < 0.06 and os.name != "nt":
+        path.symlink_to(path)
+    elif kind > 0.08:
+        path.write_bytes(data())
+    return path
+
+
+class Files:
+    """Real files in a folder of their own, to be damaged. `kinds` are the names of what `read_one` can do."""
+
+    def __init__(self, figures: Figures, folder: Path):
+        self.figures, self.folder = figures, folder
+        self._made = {path.stem: path.read_bytes() for path in layouts.save(folder / "whole").values()
+                      if path.parent.name == "text_encoders"}  # fmt: skip
+        self.stream = self._saved()
+        self._store = Store(folder / "store")
+        self.kinds: dict[str, Callable[[random.Random, int], None]] = {
+            "damaged encoders": self._encoder, "damaged embeddings": self._embedding,
+            "embeddings signed anew": self._signed, "entries of the store": self._entry,
+            "settings of the store": self._settings, "files of prompts": self._prompts,
+        }
+
+    def read_one(self, kind: str, rng: random.Random, most: int) -> None:
+        """One file: a result, or a message of ours, in which no folder is named."""
+        self.figures.tried[kind] += 1
+        state = rng.getstate()
+        timer = Timer()
+        try:
+            self.kinds[kind](rng, most)
+        except Exception as error:
+            self.figures.judge(kind, error, f"the state {hash(state)}", self.folder)
+        self.figures.took(kind, *timer.read(), kind)
+
+    def _saved(self) -> bytes:
+        torch.manual_seed(0)
+        source = Source("a red circle", [[(3, 1.0), (7, 1.5)]], {"length": "exact"}, lambda: {"file": "t5"})
+        vec = ClipVec((Span(torch.randn(1, 768), {"start_percent": 0.0, "end_percent": 0.5}),), source)
+        txt = T5Text((Span(torch.randn(1, 4, 4096), {}, torch.zeros(1, 4)), Span(torch.randn(1, 2, 4096))), source)
+        path = self.folder / "whole.safetensors"
+        stream_file.save(path, {"vec": vec, "txt": txt})
+        return path.read_bytes()
+
+    def _embedding(self, rng: random.Random, most: int) -> None:
+        path = placed(rng, self.folder, "odd.safetensors", lambda: damaged(rng, self.stream))
+        stream_file.load(path).about()
+
+    def _signed(self, rng: random.Random, most: int) -> None:
+        """What says odd things with a checksum that fits: made by someone, not by chance."""
+        tensors = safetensors.torch.load(self.stream)
+        length = int.from_bytes(self.stream[:8], "little")
+        told = json.loads(self.stream[8 : 8 + length])["__metadata__"]
+        roads = {road: json.loads(told[road]) for road in stream_file.ROADS}
+        for _ in range(rng.choice((1, 1, 3))):
+            _change(rng, roads)
+        said = {road: json.dumps(value) for road, value in roads.items() if road in stream_file.ROADS}
+        if rng.random() < 0.3:
+            key = rng.choice(sorted(tensors))
+            tensors[key] = rng.choice((tensors[key][:0], tensors[key].long(), tensors[key] / 0, tensors[key][None]))
+        head = {key: told[key] for key in ("format", "version", "family")}
+        path = self.folder / "signed.safetensors"
+        digest = stream_file._digest(tensors, said)
+        path.write_bytes(safetensors.torch.save(tensors, {**head, **said, "sha256": digest}))
+        stream_file.load(path).about()
+
+    def _encoder(self, rng: random.Random, most: int) -> None:
+        name = rng.choice(sorted(self._made))
+        path = placed(rng, self.folder, f"{name}.safetensors", lambda: damaged(rng, self._made[name]))
+        if "clip" in name:
+            encode_clip(load_clip_l(str(path)), "a red circle")
+        else:
+            encode_t5(load_t5(str(path)), "a red circle", "exact", "embedding")
+
+    def _entry(self, rng: random.Random, most: int) -> None:
+        """A damaged entry is as if there were none; one that comes back is what was put there."""
+        torch.manual_seed(1)
+        tensor = torch.randn(2, 8)
+        self._store.put("k", tensor)
+        whole = (self._store.folder / "k.safetensors").read_bytes()
+        placed(rng, self._store.folder, "k.safetensors", lambda: damaged(rng, whole))
+        found = self._store.get("k")
+        if found is None:
+            self.figures.refused["entries of the store"] += 1
+        elif not torch.equal(found, tensor):
+            raise AssertionError("the store gave back other numbers")
+
+    def _settings(self, rng: random.Random, most: int) -> None:
+        text = {"on": rng.choice((True, *ODD)), "limit_mb": rng.choice((3, *ODD))}
+        data = json.dumps(text).encode()
+        placed(rng, self._store.folder, "settings.json", lambda: _flipped(rng, data) if rng.random() < 0.3 else data)
+        limit = self._store.settings().limit_mb
+        if type(limit) is not int or limit < 0:
+            raise AssertionError(f"a limit of {limit!r:.40} MB")
+        placed(rng, self._store.folder, "settings.json", lambda: data)
+        self._store.set(Settings()) if not (self._store.folder / "settings.json").is_dir() else None
+
+    def _prompts(self, rng: random.Random, most: int) -> None:
+        """A list of prompts in some encoding, and what of it a timeline makes."""
+        coding = rng.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"))
+        data = inputs.text(rng, most).encode(coding, "replace")
+        if rng.random() < 0.3:
+            data = rng.choice((_flipped, _cut, _longer))(rng, data)
+        path = placed(rng, self.folder, "prompts.txt", lambda: data)
+        for prompt in gathered("CLIP", inputs.text(rng, 60), path)[:3]:
+            timeline.parse(prompt)
+
+
+@contextmanager
+def own_user(folder: Path) -> Iterator[None]:
+    """In this process ComfyUI's folder for users is this one: what is learned of the files is written there."""
+    before = folder_paths.get_user_directory()
+    folder_paths.set_user_directory(str(folder))
+    try:
+        yield
+    finally:
+        folder_paths.set_user_directory(before)
