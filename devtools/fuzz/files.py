@@ -3,6 +3,7 @@
 Each file is a whole one with bytes changed, cut off or added, with a changed header, or something that is no file.
 """
 
+import copy
 import json
 import os
 import random
@@ -77,7 +78,7 @@ def _change(rng: random.Random, table: dict) -> None:
         if rng.random() < 0.5:
             table[place.replace("0", "99999999")] = value
     else:
-        table[place] = rng.choice(ODD)
+        table[place] = copy.deepcopy(rng.choice(ODD))  # which may be changed in its turn
 
 
 def placed(rng: random.Random, folder: Path, name: str, data: Callable[[], bytes]) -> Path:

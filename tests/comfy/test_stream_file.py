@@ -283,3 +283,10 @@ def test_what_is_no_file_is_told_without_its_folder(tmp_path, kind):
     with pytest.raises(ValueError, match="odd.safetensors cannot be read for T5 prompts") as refused:
         gathered("T5", "a", path)
     assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [0, 1.5, True, {"a": 1}, ["x", 0], "none.safetensors", "\0"])
+def test_a_file_that_is_no_name_of_one_is_refused_before_the_run(given):
+    """ComfyUI tells an error in this check by its raw text."""
+    told = LoadStream.validate_inputs(file=given)
+    assert told.startswith("there is no ") and "in ComfyUI's input or output folder" in told
