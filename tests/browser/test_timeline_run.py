@@ -174,6 +174,6 @@ def test_a_text_from_another_node_is_shown_and_not_edited(front):
     track.locator(".segment").nth(1).focus()
     front.page.keyboard.press("ArrowRight")
     front.page.keyboard.press("Enter")
-    front.page.wait_for_timeout(200)
+    front.still()
     assert track.locator(".segment").count() == 3
     assert front.errors == []

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
 
-from flux_duet.devtools import ROOT, SetupError, browser, build, cli, demo, environment
+from flux_duet.devtools import ROOT, SetupError, browser, build, cli, demo, environment, lock
 from flux_duet.devtools.environment import ensure
 from flux_duet.devtools.lock import Lock
 
@@ -86,11 +85,12 @@ def test_a_damaged_marker_counts_as_none(cache):
     assert builder.calls == 2
 
 
-def test_two_at_once_build_one():
-    builder, found = Builder(), []
+def test_two_at_once_build_one(monkeypatch):
+    builder, found, waits = Builder(), [], threading.Event()
+    monkeypatch.setattr(lock, "say", lambda text: waits.set())
 
     def slow(folder, version, keep):
-        time.sleep(0.3)
+        assert waits.wait(60)  # the other one has found the lock taken
         return builder(folder, version, keep)
 
     threads = [threading.Thread(target=lambda: found.append(ensure(VERSION, slow))) for _ in range(2)]
@@ -101,17 +101,17 @@ def test_two_at_once_build_one():
     assert builder.calls == 1 and found[0] == found[1]
 
 
-def test_the_lock_of_a_killed_process_is_free(tmp_path, capsys):
+def test_the_lock_of_a_killed_process_is_free(tmp_path, monkeypatch):
     path = tmp_path / "lock"
-    hold = (f"import sys, time; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
-            f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); time.sleep(60)")
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
+    hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
+            f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline().strip() == b"held"
-        killer = threading.Timer(0.3, holder.kill)
-        killer.start()
+        heard = []
+        monkeypatch.setattr(lock, "say", lambda text: (heard.append(text), holder.kill()))
         with Lock(path, poll=0.05):
-            assert not killer.is_alive()
-    assert f"process {holder.pid}" in capsys.readouterr().err
+            assert f"process {holder.pid}" in heard[0]  # it waited, until the holder was killed
 
 
 def test_a_changed_recipe_has_another_key(tmp_path, monkeypatch):
