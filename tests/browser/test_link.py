@@ -1,6 +1,5 @@
 """One prompt for both roads: the link between two boxes, as a user clicks it and types."""
 
-import pytest
 
 from flux_duet.tests.browser.waiting import becomes, undo_is_heard
 
@@ -22,14 +21,6 @@ FORGET = """() => {
 PAIR = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt"], [[1, 0, 3, "vec"], [2, 0, 3, "txt"]]]
 BUTTON = """id => app.graph.getNodeById(id).widgets.find(widget => widget.name === 'tokens')
     .element.shadowRoot.querySelector('.link')"""
-
-
-@pytest.fixture
-def front(front):
-    """What does not come within seconds does not come at all."""
-    front.page.set_default_timeout(20_000)
-    yield front
-    front.page.set_default_timeout(120_000)
 
 
 def add(front, types, links):

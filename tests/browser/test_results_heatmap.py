@@ -26,7 +26,6 @@ def shown(front):
     assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
     ran(front)
     front.requests = []
-    front.page.set_default_timeout(20_000)
 
     def note(request):
         if request.method == "POST" and not request.url.endswith(("/settings", "/userdata")):
@@ -34,7 +33,6 @@ def shown(front):
 
     front.page.on("request", note)
     yield front
-    front.page.set_default_timeout(120_000)
     front.page.remove_listener("request", note)
     assert front.errors == []
 

@@ -28,14 +28,6 @@ CONNECT = """([from, output, to, input]) => {
 }"""
 
 
-@pytest.fixture
-def front(front):
-    """What does not come within seconds does not come at all."""
-    front.page.set_default_timeout(20_000)
-    yield front
-    front.page.set_default_timeout(120_000)
-
-
 def add(front, *types):
     front.page.evaluate(ADD, list(types))
     front.fit()

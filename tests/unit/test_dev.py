@@ -14,6 +14,7 @@ import pytest
 from flux_duet.devtools import ROOT, SetupError, browser, build, cli, demo, environment, lock
 from flux_duet.devtools.environment import ensure
 from flux_duet.devtools.lock import Lock
+from flux_duet.tests import parallel
 
 VERSION = build.DEFAULT
 
@@ -300,6 +301,42 @@ def test_shared_options_stand_before_or_after_the_command(line):
 def test_the_rest_goes_to_what_the_command_starts(line, command, rest):
     options, got = cli.parse(line.split())
     assert (options.command, got) == (command, rest)
+
+
+@pytest.mark.parametrize(("line", "number"), [
+    ("test", 3),
+    ("test --fast", 3),
+    ("test tests/unit", 3),
+    ("test -- -k vec", 3),
+    ("test tests/unit/test_dev.py", 1),
+    ("test tests/unit/test_dev.py::test_a_changed_recipe_has_another_key -- -x", 1),
+    ("test -- --pdb", 1),
+    ("test -- -n 2", 1),  # pytest-xdist's own option is left as it is
+    ("test --workers 2", 2),
+    ("test --workers 0", 1),
+    ("test --workers 2 tests/unit/test_dev.py", 2),
+])
+def test_the_suite_runs_on_every_core_and_a_file_in_one_process(line, number, monkeypatch):
+    monkeypatch.setattr(cli, "cores", lambda: 3)
+    monkeypatch.chdir(ROOT)
+    options, rest = cli.parse(line.split())
+    assert cli.workers(options.workers, rest) == (["-n", str(number)] if number > 1 else [])
+
+
+def test_more_cores_than_memory_for_them_are_left(monkeypatch):
+    monkeypatch.setattr(cli, "cores", lambda: 64)
+    assert cli.workers(None, []) == ["-n", str(cli.MOST_WORKERS)]
+
+
+@pytest.mark.parametrize(("test", "expected"), [
+    ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
+    ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
+    ("tests/browser/test_link.py::test_one[litegraph]", "tests/browser/test_link.py litegraph"),
+    ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py vue"),
+    ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py vue-blend"),
+])
+def test_a_process_is_given_a_file_in_one_renderer(test, expected):
+    assert parallel.piece(test) == expected
 
 
 @pytest.mark.parametrize("line", ["env --nope", "nope", "--comfy 1 env --comfy-path x", "env --python x"])
