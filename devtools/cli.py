@@ -5,12 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from . import ROOT, SetupError, browser, build, environment, say
 from .environment import Environment
 from .lint import CHECKS, Tools, lint
 
 FAST = "not slow and not server and not browser"
+MOST_WORKERS = 4  # each has its own copy of torch, a server and a browser: about 3 GB
+FEW_FILES = 6  # a worker takes some seconds to start, which few files do not make up for
+# With these, a person looks at one test, or at none.
+ALONE = ("--pdb", "--trace", "-s", "--capture=no", "--co", "--collect-only", "-h", "--help", "--fixtures", "--markers")
 EPILOG = """--comfy, --comfy-path and --python may stand before or after the command.
 Environments are kept in {cache}; FLUX_DUET_CACHE chooses another folder."""
 
@@ -43,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     command("demo", "make a picture from two prompts, one for CLIP and one for T5", own_help=False)
     test = command("test", "run the tests; what follows -- goes to pytest")
     test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
+    test.add_argument("--workers", type=int, metavar="N", help=f"run in N processes, 0 for this one alone; by default "
+                      f"as many as there are cores, {MOST_WORKERS} at most, and for {FEW_FILES} files or fewer none")
     checks = command("lint", "check style, format and types; files that follow -- are all that ruff looks at")
     checks.add_argument("checks", nargs="*", metavar="CHECK", help=f"some of {', '.join(CHECKS)}; else all of them")
     checks.add_argument("--fix", action="store_true", help="mend what the tools can mend by themselves")
@@ -83,6 +90,25 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def test_files(rest: list[str]) -> int:
+    """How many files of tests pytest's arguments name; all of them if none."""
+    named = [path for each in rest if not each.startswith("-") and (path := Path(each.split("::")[0])).exists()]
+    return sum(len(list(path.rglob("test_*.py"))) if path.is_dir() else 1 for path in named or [ROOT / "tests"])
+
+
+def workers(wanted: int | None, rest: list[str]) -> list[str]:
+    """pytest-xdist's option: none where processes of their own would not pay, or what is asked for is for one."""
+    if wanted is None:
+        alone = any(each in ALONE or each.startswith("-n") for each in rest) or test_files(rest) <= FEW_FILES
+        wanted = 0 if alone else min(cores(), MOST_WORKERS)
+    return ["-n", str(wanted)] if wanted > 1 else []
+
+
 def environment_for(options: argparse.Namespace) -> Environment:
     if options.comfy_path:
         return environment.existing(options.comfy_path, options.python)
@@ -108,7 +134,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         print(found.as_json())
     elif options.command == "test":
         fast = ["-m", FAST] if options.fast else []
-        inside(found, "--pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *fast, *rest)
+        inside(found, "--pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *fast,
+               *workers(options.workers, rest), *rest)
     elif options.command == "lint":
         lint(Tools(found.python, found.cache), options.checks, options.fix, rest)
     elif options.command == "demo":

@@ -76,13 +76,12 @@ def main(module: str, *args: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boot()
     if module == "--pytest":
-        try:
-            import pytest
-        except ImportError:
-            raise SystemExit(
-                f"error: {sys.executable} has no pytest; give it what tests need with\n"
-                f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}"
-            ) from None
+        for needed, package in (("pytest", "pytest"), ("xdist", "pytest-xdist"))[: 1 + ("-n" in args)]:
+            if not exists(needed):
+                raise SystemExit(f"error: {sys.executable} has no {package}; give it what tests need with\n"
+                                 f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}")
+        import pytest
+
         raise SystemExit(pytest.main(list(args)))
     name = f"{NAME}.{module.removeprefix(f'{NAME}.')}"
     if not exists(name):

@@ -81,6 +81,13 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from flux_duet.tests import parallel
+
+    return parallel.scheduler(config, log)
+
+
 def pytest_terminal_summary(terminalreporter):
     skipped = [report for report in terminalreporter.getreports("skipped") if hasattr(report, "costly")]
     if skipped:

@@ -128,18 +128,18 @@ def test_presets_are_python_s(front):
 
 def test_what_is_typed_is_shown_and_errors_are_said(front):
     shown = Picker(front, clip_blocks="doble")
-    shown.strip().get_by_text('Got "doble", expected numbers').wait_for(timeout=5000)
+    shown.strip().get_by_text('Got "doble", expected numbers').wait_for()
     set_text = """([id, text]) => {
         const widget = app.graph.getNodeById(id).widgets.find(widget => widget.name === "clip_blocks");
         widget.value = text;
         widget.callback?.(text);
     }"""
     front.page.evaluate(set_text, [shown.node, "0, 4-1"])
-    shown.strip().get_by_text("4-1 ends before it begins and names no block; expected 1-4.").wait_for(timeout=5000)
+    shown.strip().get_by_text("4-1 ends before it begins and names no block; expected 1-4.").wait_for()
     front.page.evaluate(set_text, [shown.node, "7-9"])
     assert shown.painted()[0] == {7, 8, 9}
     front.page.evaluate(set_text, [shown.node, "7, 60"])
-    front.page.locator(".scale[data-wrong]", has_text="60 is not in this model").wait_for(timeout=5000)
+    front.page.locator(".scale[data-wrong]", has_text="60 is not in this model").wait_for()
     shown.stroke(3, 3)
     assert shown.text() == "3, 7, 60"  # nothing is lost
     assert front.errors == []
@@ -160,7 +160,7 @@ def test_the_nano_model_has_fewer_blocks(front):
         app.canvas.emitBeforeChange();
         app.canvas.emitAfterChange();
     }""", shown.node)
-    front.page.locator(".scale", has_text="2 double and 4 single blocks: nano_flux.safetensors").wait_for(timeout=5000)
+    front.page.locator(".scale", has_text="2 double and 4 single blocks: nano_flux.safetensors").wait_for()
     assert shown.cells().count() == 7 and shown.painted()[0] == {0, 1}
     shown.stroke(4, 5)
     assert shown.text() == "double, 4-"

@@ -1,6 +1,7 @@
 """One prompt for both roads: the link between two boxes, as a user clicks it and types."""
 
-import pytest
+
+from flux_duet.tests.browser.waiting import becomes, undo_is_heard
 
 ADD = """async ([types, links]) => {
     await app.loadGraphData({ version: 0.4, nodes: [], links: [], id: crypto.randomUUID() });
@@ -11,31 +12,22 @@ ADD = """async ([types, links]) => {
     }
     const nodes = app.graph._nodes_by_id;
     for (const [from, output, to, input] of links) nodes[from].connect(output, nodes[to], input);
-    await new Promise(done => setTimeout(done, 100));
+}"""
+FORGET = """() => {
     const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
     tracker.captureCanvasState();
     tracker.undoQueue.length = 0;
 }"""
 PAIR = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt"], [[1, 0, 3, "vec"], [2, 0, 3, "txt"]]]
-RELOAD = """async () => {
-    await app.loadGraphData(JSON.parse(JSON.stringify(app.graph.serialize())));
-    await new Promise(done => setTimeout(done, 100));
-}"""
 BUTTON = """id => app.graph.getNodeById(id).widgets.find(widget => widget.name === 'tokens')
     .element.shadowRoot.querySelector('.link')"""
-
-
-@pytest.fixture
-def front(front):
-    """What does not come within seconds does not come at all."""
-    front.page.set_default_timeout(20_000)
-    yield front
-    front.page.set_default_timeout(120_000)
 
 
 def add(front, types, links):
     front.page.evaluate(ADD, [types, links])
     front.fit()
+    front.still()
+    front.page.evaluate(FORGET)
 
 
 def button(front, node):
@@ -91,12 +83,12 @@ def test_linking_is_one_step_of_undo(front):
     # Not by `texts`: an API prompt sorts the nodes anew, which the front end takes for a step.
     assert [area.input_value() for area in front.page.locator("textarea:visible").all()] == ["mood"] * 2
     front.page.mouse.click(900, 800)
-    front.page.wait_for_timeout(300)  # until the canvas has the focus, and has seen that it was no double click
+    undo_is_heard(front)
     front.page.keyboard.press("Control+z")
     expect_word(front, 1, "split")
     assert front.page.evaluate("() => [1, 2].map(id => app.graph.getNodeById(id).widgets[0].value)") == [
         "mood", "a house by the sea"]
-    front.page.wait_for_timeout(500)  # a redo is not heard before the undo is done with all else
+    undo_is_heard(front)
     front.page.keyboard.press("Control+y")
     expect_word(front, 1, "same prompt")
     assert texts(front) == {"1": "mood", "2": "mood"}
@@ -107,7 +99,7 @@ def test_a_workflow_keeps_the_link(front):
     add(front, *PAIR)
     write(front, 0, "a fox")
     button(front, 1).click()
-    front.page.evaluate(RELOAD)
+    front.load(front.page.evaluate("() => app.graph.serialize()"))
     expect_word(front, 2, "same prompt")
     write(front, 1, "a bear")
     assert texts(front) == {"1": "a bear", "2": "a bear"}
@@ -122,8 +114,8 @@ def test_loading_a_workflow_writes_no_text_into_another(front):
         const saved = JSON.parse(JSON.stringify(app.graph.serialize()));
         for (const node of saved.nodes) if (node.type.endsWith("Encode")) node.widgets_values[0] = `text ${node.id}`;
         await app.loadGraphData(saved);
-        await new Promise(done => setTimeout(done, 100));
     }""")
+    front.still()
     assert texts(front) == {"1": "text 1", "2": "text 2"}
     write(front, 0, "new")
     assert texts(front) == {"1": "new", "2": "text 2"}
@@ -185,13 +177,12 @@ def test_a_copied_pair_is_a_pair_of_its_own(front):
     add(front, *PAIR)
     write(front, 0, "a fox")
     button(front, 1).click()
-    front.page.evaluate("""async () => {
+    front.page.evaluate("""() => {
         app.canvas.selectItems(app.graph.nodes);
         app.canvas.copyToClipboard();
         app.canvas.pasteFromClipboard();
-        await new Promise(done => setTimeout(done, 200));
     }""")
-    assert sorted(texts(front).values()) == ["a fox"] * 4
+    becomes(front, lambda: sorted(texts(front).values()), ["a fox"] * 4)
     front.page.evaluate("""() => {
         const copy = app.graph.nodes.filter(node => node.comfyClass === "FluxDuetT5Encode").at(-1);
         const text = copy.widgets.find(widget => widget.name === "text");

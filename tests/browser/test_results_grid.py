@@ -29,10 +29,8 @@ def shown(front):
     front.page.evaluate(f"() => {{ {NODE}.widgets.find(widget => widget.name === 'steps').value = 2; }}")
     kind, detail = front.queue()
     assert kind == "execution_success", detail
-    front.page.set_default_timeout(20_000)
     in_view(front)
     yield front
-    front.page.set_default_timeout(120_000)
     assert front.errors == []
 
 

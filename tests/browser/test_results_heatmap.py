@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flux_duet.tests.browser.waiting import becomes
+from flux_duet.tests.browser.waiting import becomes, followed
 
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "token_heatmap.json"
 KIND = "FluxDuetHeatmapShow"
@@ -26,7 +26,6 @@ def shown(front):
     assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
     ran(front)
     front.requests = []
-    front.page.set_default_timeout(20_000)
 
     def note(request):
         if request.method == "POST" and not request.url.endswith(("/settings", "/userdata")):
@@ -34,7 +33,6 @@ def shown(front):
 
     front.page.on("request", note)
     yield front
-    front.page.set_default_timeout(120_000)
     front.page.remove_listener("request", note)
     assert front.errors == []
 
@@ -141,20 +139,16 @@ def test_the_node_s_own_widgets_move_the_sliders(shown):
 
 def test_steps_play_and_stop(shown):
     shown.page.get_by_title("Play the steps one by one").click()
-    for _ in range(30):  # on busy cores a step may pass unseen, and comes again
-        shown.page.wait_for_timeout(400)
-        if len({body["first"] for body in maps_asked(shown)}) == 4:
-            break
-    assert {(body["first"], body["last"]) for body in maps_asked(shown)} == {(step, step) for step in range(4)}
+    # On busy cores a step may pass unseen, and comes again.
+    becomes(shown, lambda: {(body["first"], body["last"]) for body in maps_asked(shown)},
+            {(step, step) for step in range(4)})
     assert widget(shown, "last_step") == 10000
     shown.page.get_by_title("Stop").click()
     becomes(shown, lambda: (maps_asked(shown)[-1]["first"], maps_asked(shown)[-1]["last"]), (0, 3))
-    shown.page.get_by_title("Play the steps one by one").click()
-    shown.page.evaluate(f"() => app.graph.remove({NODE})")
-    shown.page.wait_for_timeout(100)
-    shown.requests.clear()
-    shown.page.wait_for_timeout(800)
-    assert maps_asked(shown) == []
+    with followed(shown) as ended:
+        shown.page.get_by_title("Play the steps one by one").click()
+        shown.page.evaluate(f"() => app.graph.remove({NODE})")
+        ended()  # no timer is left that would ask for more
 
 
 def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
@@ -176,7 +170,10 @@ def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
 
 
 def test_the_picture_is_not_shown_twice(shown):
-    shown.page.wait_for_timeout(500)
+    # The native node after it in the workflow has got its picture, in the same way as it would.
+    shown.page.wait_for_function(
+        "() => app.graph.nodes.find(node => node.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth")
+    shown.still()
     native = f"() => [{NODE}.imgs?.length ?? 0, {NODE}.widgets.filter(widget => widget.name[0] === '$').length]"
     assert shown.page.evaluate(native) == [0, 0]
     if not shown.page.evaluate("() => LiteGraph.vueNodesMode"):

@@ -25,10 +25,8 @@ def shown(front):
     }}""")
     kind, detail = front.queue()
     assert kind == "execution_success", detail
-    front.page.set_default_timeout(20_000)
     in_view(front)
     yield front
-    front.page.set_default_timeout(120_000)
     assert front.errors == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flux_duet.tests.browser.waiting import becomes, eventually
+from flux_duet.tests.browser.waiting import becomes, eventually, followed
 
 BUILD = """texts => {
     const add = (type, pos, values = {}) => {
@@ -320,6 +320,7 @@ def test_nothing_is_left_of_a_deleted_node(front):
     assert front.page.locator(TRACKS.format("CLIP")).count() == 0
     asked = []
     front.page.on("request", lambda request: asked.append(request.url))
-    front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")
-    front.page.wait_for_timeout(300)
+    with followed(front) as ended:
+        front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")
+        ended()
     assert not [url for url in asked if "sigmas" in url]

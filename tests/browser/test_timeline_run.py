@@ -128,13 +128,13 @@ IDLE = """([steps, timeline]) => {
     ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps.")])
 def test_a_prompt_that_never_acts_is_told(front, timeline, said):
     front.page.evaluate(IDLE, [0, timeline])
-    front.page.locator(".foot", has_text="assumed").wait_for(timeout=5000)  # no run is known that it could miss
+    front.page.locator(".foot", has_text="assumed").wait_for()  # no run is known that it could miss
     front.page.evaluate(IDLE, [10, timeline])
-    front.page.locator(".foot[data-wrong]", has_text=said).wait_for(timeout=5000)
+    front.page.locator(".foot[data-wrong]", has_text=said).wait_for()
     front.page.evaluate(IDLE, [10, "1\n@9 2"])
-    front.page.locator(".foot:not([data-wrong])", has_text="10 steps").wait_for(timeout=5000)
+    front.page.locator(".foot:not([data-wrong])", has_text="10 steps").wait_for()
     front.page.evaluate(IDLE, [200, timeline if "90 " in timeline else "1\n@90 2"])
-    front.page.locator(".foot:not([data-wrong])", has_text="200 steps").wait_for(timeout=5000)
+    front.page.locator(".foot:not([data-wrong])", has_text="200 steps").wait_for()
     assert front.errors == []
 
 
@@ -144,11 +144,11 @@ def test_without_the_server_it_goes_on_and_says_so(front):
         const node = LiteGraph.createNode("FluxDuetSchedule");
         app.graph.add(node);
     }""")
-    front.page.locator(".foot", has_text="The schedule could not be asked for").wait_for(timeout=5000)
+    front.page.locator(".foot", has_text="The schedule could not be asked for").wait_for()
     front.page.unroute("**/flux_duet/sigmas")
     assert front.page.locator(".ruler span").all_inner_texts()[:2] == ["0", "2"]
     front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")  # the next change asks again
-    front.page.locator(".foot", has_text="could not").wait_for(state="hidden", timeout=5000)
+    front.page.locator(".foot", has_text="could not").wait_for(state="hidden")
 
 
 def test_a_text_from_another_node_is_shown_and_not_edited(front):
@@ -169,11 +169,11 @@ def test_a_text_from_another_node_is_shown_and_not_edited(front):
     }""")
     track = front.page.locator("[role=listbox][aria-label='CLIP timeline']")
     becomes(front, track.count, 1)  # the former test's node has left the page
-    track.locator(".segment").nth(2).wait_for(timeout=5000)
+    track.locator(".segment").nth(2).wait_for()
     assert track.locator(".segment").count() == 3 and not track.locator(".grip").first.is_visible()
     track.locator(".segment").nth(1).focus()
     front.page.keyboard.press("ArrowRight")
     front.page.keyboard.press("Enter")
-    front.page.wait_for_timeout(200)
+    front.still()
     assert track.locator(".segment").count() == 3
     assert front.errors == []

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flux_duet.tests.browser.waiting import becomes
+from flux_duet.tests.browser.waiting import becomes, followed, undo_is_heard
 
 CLIP, T5 = "FluxDuetClipEncode", "FluxDuetT5Encode"
 # A graph with an id of its own: the front end remembers values by it.
@@ -26,18 +26,6 @@ CONNECT = """([from, output, to, input]) => {
     const named = type => app.graph.nodes.find(node => (node.comfyClass ?? node.type) === type);
     named(from).connect(output, named(to), input);
 }"""
-RELOAD = """async () => {
-    await app.loadGraphData(JSON.parse(JSON.stringify(app.graph.serialize())));
-    await new Promise(done => setTimeout(done, 100));
-}"""
-
-
-@pytest.fixture
-def front(front):
-    """What does not come within seconds does not come at all."""
-    front.page.set_default_timeout(20_000)
-    yield front
-    front.page.set_default_timeout(120_000)
 
 
 def add(front, *types):
@@ -277,7 +265,7 @@ COUNT_REQUESTS = """() => {
         if (!route.includes("flux_duet")) return fetchApi.call(app.api, route, request);
         asked.push(JSON.parse(request.body).text);
         most = Math.max(most, ++running);
-        await new Promise(done => setTimeout(done, 300));
+        for (let frame = 0; frame < 20; frame++) await new Promise(requestAnimationFrame); // a slow server
         return fetchApi.call(app.api, route, request).finally(() => running--);
     };
     app.api.fetchApi.stop = () => {
@@ -290,12 +278,13 @@ COUNT_REQUESTS = """() => {
 def test_one_request_at_a_time_and_none_that_is_stale(front):
     add(front, CLIP)
     expect_count(front, "0 / 75 75 pads")
-    front.page.evaluate(COUNT_REQUESTS)
-    box(front).click()
-    front.page.keyboard.type("one two three four five six seven", delay=20)
-    expect_count(front, "7 / 75 68 pads")
-    front.page.wait_for_timeout(300)
-    asked, most = front.page.evaluate("() => app.api.fetchApi.stop()")
+    with followed(front) as ended:
+        front.page.evaluate(COUNT_REQUESTS)
+        box(front).click()
+        front.page.keyboard.type("one two three four five six seven", delay=20)
+        expect_count(front, "7 / 75 68 pads")
+        ended()
+        asked, most = front.page.evaluate("() => app.api.fetchApi.stop()")
     assert asked[-1] == "one two three four five six seven"
     assert most == 1
     assert front.page.locator(".chips[data-old]").count() == 0
@@ -306,21 +295,27 @@ def test_the_answer_shown_is_for_the_text_on_screen(front):
     """A slow answer to an older text is dropped, and old chips are dim until the new ones are there."""
     add(front, CLIP)
     expect_count(front, "0 / 75 75 pads")
-    front.page.route("**/flux_duet/tokens", lambda route: (front.page.wait_for_timeout(400), route.fallback()))
+    held = []
+    front.page.route("**/flux_duet/tokens", lambda route: held.append(route))
     box(front).fill("one")
-    front.page.wait_for_timeout(250)
+    becomes(front, lambda: len(held), 1)
     box(front).fill("one two")
     front.page.locator(".chips[data-old]").wait_for()
-    seen = front.page.evaluate(f"""async () => {{
-        const panel = ({PANELS})[0], seen = new Set();
-        for (const now = performance.now(); performance.now() < now + (seen.size ? 1800 : 30000);) {{
+    front.page.evaluate(f"""() => {{
+        const panel = ({PANELS})[0], seen = new Set(), watch = new MutationObserver(look);
+        function look() {{
             if (!panel.querySelector('.chips[data-old]')) seen.add(panel.querySelector('b').innerText);
-            await new Promise(done => setTimeout(done, 10));
         }}
-        return [...seen];
+        watch.observe(panel, {{ subtree: true, childList: true, characterData: true, attributes: true }});
+        window.seenCounts = () => (watch.disconnect(), [...seen]);
     }}""")
+    held[0].continue_()
+    becomes(front, lambda: len(held), 2)  # asked for once the older answer is there
+    held[1].continue_()
+    expect_count(front, "2 / 75 73 pads")
     front.page.unroute("**/flux_duet/tokens")
-    assert seen == ["2 / 75"]
+    assert [route.request.post_data_json["text"] for route in held] == ["one", "one two"]
+    assert front.page.evaluate("() => seenCounts()") == ["2 / 75"]
     assert front.errors == []
 
 
@@ -345,16 +340,31 @@ def test_folding_is_saved_and_undone(front):
     assert front.page.locator(".chips").is_hidden()
     saved = front.page.evaluate("() => app.graph.serialize().nodes[0]")
     assert saved["widgets_values"] == ["a red fox", "first", True]
-    front.page.evaluate(RELOAD)
+    front.load(front.page.evaluate("() => app.graph.serialize()"))
     expect_count(front, "3 / 75 72 pads")
     assert front.page.locator(".chips").is_hidden()
     front.page.locator(".fold").click()
     assert front.page.locator(".chips").is_visible()
     front.page.mouse.click(1000, 800)
-    front.page.wait_for_timeout(300)  # until the canvas has the focus, and has seen that it was no double click
+    undo_is_heard(front)
     front.page.keyboard.press("Control+z")
     front.page.locator(".fold[aria-expanded=false]").wait_for()
     assert front.errors == []
+
+
+ADD_AND_REMOVE = """() => {
+    const added = [], { addEventListener, removeEventListener } = app.api;
+    const node = LiteGraph.createNode("FluxDuetClipEncode");
+    let listening = 0;
+    app.api.addEventListener = (...given) => (listening++, addEventListener.apply(app.api, given));
+    app.api.removeEventListener = (...given) => (listening--, removeEventListener.apply(app.api, given));
+    app.graph.add(node);
+    const during = listening;
+    node.widgets[0].value = "to be asked";
+    app.graph.remove(node);
+    [app.api.addEventListener, app.api.removeEventListener] = [addEventListener, removeEventListener];
+    return [during, listening];
+}"""
 
 
 def test_nothing_is_left_of_a_deleted_node(front):
@@ -362,21 +372,10 @@ def test_nothing_is_left_of_a_deleted_node(front):
     expect_count(front, "0 / 75 75 pads")
     asked = []
     front.page.on("request", lambda request: asked.append(request.url) if "flux_duet" in request.url else None)
-    left = front.page.evaluate("""async () => {
-        const added = [], { addEventListener, removeEventListener } = app.api;
-        const node = LiteGraph.createNode("FluxDuetClipEncode");
-        let listening = 0;
-        app.api.addEventListener = (...given) => (listening++, addEventListener.apply(app.api, given));
-        app.api.removeEventListener = (...given) => (listening--, removeEventListener.apply(app.api, given));
-        app.graph.add(node);
-        const during = listening;
-        node.widgets[0].value = "to be asked";
-        app.graph.remove(node);
-        [app.api.addEventListener, app.api.removeEventListener] = [addEventListener, removeEventListener];
-        return [during, listening];
-    }""")
+    with followed(front) as ended:
+        left = front.page.evaluate(ADD_AND_REMOVE)
+        ended()
     assert left[0] > 0 and left[1] == 0
-    front.page.wait_for_timeout(500)
     assert asked == []
     assert front.errors == []
 

@@ -88,9 +88,9 @@ def test_one_step_has_no_nan_and_depends_on_both_roads(saved):
 
 
 def test_seed_decides_and_is_quick():
-    start = time.perf_counter()
+    start = time.process_time()
     first = layouts.random_state_dicts(layouts.Shape(), seed=5)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5  # of this process alone, however busy the machine is
     second, third = (layouts.random_state_dicts(layouts.Shape(), seed=seed) for seed in (5, 6))
     assert all(first[part][key].equal(second[part][key]) for part in first for key in first[part])
     assert not first["flux"]["img_in.weight"].equal(third["flux"]["img_in.weight"])

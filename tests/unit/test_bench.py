@@ -2,7 +2,7 @@
 
 import os
 import random
-import time
+import threading
 
 import pytest
 import torch
@@ -105,11 +105,13 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
         monkeypatch.setattr(footprint, "forget_peak", lambda pid: False)
     elif not footprint.forget_peak(os.getpid()):
         pytest.skip("this system keeps no record of the peak")
-    looks, resident = [], footprint.resident
+    looked, resident = threading.Semaphore(0), footprint.resident
 
     def counted(family):
-        looks.append(resident(family))
-        return looks[-1]
+        try:
+            return resident(family)
+        finally:
+            looked.release()
 
     monkeypatch.setattr(footprint, "resident", counted)
     file = tmp_path / "file"
@@ -118,9 +120,10 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
     del before
     with footprint.footprint(os.getpid()) as cost:
         held = b"x" * (100 * MB)
-        seen = len(looks)
-        while not recorded and len(looks) < seen + 2:  # the one that samples has looked once in full
-            time.sleep(footprint.INTERVAL)
+        while looked.acquire(blocking=False):
+            pass
+        for _ in range(0 if recorded else 2):  # the one that samples has looked once in full
+            assert looked.acquire(timeout=60)
         del held
         file.read_bytes()
     assert 90 * MB < cost.memory < 120 * MB

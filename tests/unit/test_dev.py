@@ -7,14 +7,14 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
 
-from flux_duet.devtools import ROOT, SetupError, browser, build, cli, demo, environment
+from flux_duet.devtools import ROOT, SetupError, browser, build, cli, demo, environment, lock
 from flux_duet.devtools.environment import ensure
 from flux_duet.devtools.lock import Lock
+from flux_duet.tests import parallel
 
 VERSION = build.DEFAULT
 
@@ -86,11 +86,12 @@ def test_a_damaged_marker_counts_as_none(cache):
     assert builder.calls == 2
 
 
-def test_two_at_once_build_one():
-    builder, found = Builder(), []
+def test_two_at_once_build_one(monkeypatch):
+    builder, found, waits = Builder(), [], threading.Event()
+    monkeypatch.setattr(lock, "say", lambda text: waits.set())
 
     def slow(folder, version, keep):
-        time.sleep(0.3)
+        assert waits.wait(60)  # the other one has found the lock taken
         return builder(folder, version, keep)
 
     threads = [threading.Thread(target=lambda: found.append(ensure(VERSION, slow))) for _ in range(2)]
@@ -101,17 +102,17 @@ def test_two_at_once_build_one():
     assert builder.calls == 1 and found[0] == found[1]
 
 
-def test_the_lock_of_a_killed_process_is_free(tmp_path, capsys):
+def test_the_lock_of_a_killed_process_is_free(tmp_path, monkeypatch):
     path = tmp_path / "lock"
-    hold = (f"import sys, time; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
-            f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); time.sleep(60)")
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
+    hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
+            f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline().strip() == b"held"
-        killer = threading.Timer(0.3, holder.kill)
-        killer.start()
+        heard = []
+        monkeypatch.setattr(lock, "say", lambda text: (heard.append(text), holder.kill()))
         with Lock(path, poll=0.05):
-            assert not killer.is_alive()
-    assert f"process {holder.pid}" in capsys.readouterr().err
+            assert f"process {holder.pid}" in heard[0]  # it waited, until the holder was killed
 
 
 def test_a_changed_recipe_has_another_key(tmp_path, monkeypatch):
@@ -301,6 +302,42 @@ def test_shared_options_stand_before_or_after_the_command(line):
 def test_the_rest_goes_to_what_the_command_starts(line, command, rest):
     options, got = cli.parse(line.split())
     assert (options.command, got) == (command, rest)
+
+
+@pytest.mark.parametrize(("line", "number"), [
+    ("test", 3),
+    ("test --fast", 3),
+    ("test tests/unit", 3),
+    ("test -- -k vec", 3),
+    ("test tests/unit/test_dev.py", 1),
+    ("test tests/unit/test_dev.py::test_a_changed_recipe_has_another_key -- -x", 1),
+    ("test -- --pdb", 1),
+    ("test -- -n 2", 1),  # pytest-xdist's own option is left as it is
+    ("test --workers 2", 2),
+    ("test --workers 0", 1),
+    ("test --workers 2 tests/unit/test_dev.py", 2),
+])
+def test_the_suite_runs_on_every_core_and_a_file_in_one_process(line, number, monkeypatch):
+    monkeypatch.setattr(cli, "cores", lambda: 3)
+    monkeypatch.chdir(ROOT)
+    options, rest = cli.parse(line.split())
+    assert cli.workers(options.workers, rest) == (["-n", str(number)] if number > 1 else [])
+
+
+def test_more_cores_than_memory_for_them_are_left(monkeypatch):
+    monkeypatch.setattr(cli, "cores", lambda: 64)
+    assert cli.workers(None, []) == ["-n", str(cli.MOST_WORKERS)]
+
+
+@pytest.mark.parametrize(("test", "expected"), [
+    ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
+    ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
+    ("tests/browser/test_link.py::test_one[litegraph]", "tests/browser/test_link.py litegraph"),
+    ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py vue"),
+    ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py vue-blend"),
+])
+def test_a_process_is_given_a_file_in_one_renderer(test, expected):
+    assert parallel.piece(test) == expected
 
 
 @pytest.mark.parametrize("line", ["env --nope", "nope", "--comfy 1 env --comfy-path x", "env --python x"])
