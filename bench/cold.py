@@ -93,8 +93,10 @@ def measure(encoders: Encoders, disk: Path, count: int, prepare: Callable[[Path]
                 for path in encoders.paths().values():
                     prepare(path)
                 firsts[case].append(one := first(side, encoders, Path(base)))
-                say(f"round {number + 1} of {count}, {case}: {seconds(one.run.seconds)}, {size(one.cost.memory)}, "
-                    f"{told(one.cost.fetched)} from storage")
+                say(
+                    f"round {number + 1} of {count}, {case}: {seconds(one.run.seconds)}, {size(one.cost.memory)}, "
+                    f"{told(one.cost.fetched)} from storage"
+                )
     return firsts
 
 
@@ -107,8 +109,9 @@ def check(firsts: Mapping[str, Sequence[First]]) -> None:
             if len(one.kept) != KEPT[case]:
                 raise ValueError(f"{case}: got {len(one.kept)} encodings in the store, expected {KEPT[case]}")
             if one.t5 is not None and bool(one.t5) != (case != WARM):
-                raise ValueError(f"{case}: T5's file was {opened(one)}, expected {'it not' if case == WARM else 'it'} "
-                                 "to be")
+                raise ValueError(
+                    f"{case}: T5's file was {opened(one)}, expected {'it not' if case == WARM else 'it'} to be"
+                )
 
 
 def opened(one: First) -> str:
@@ -123,8 +126,9 @@ def report(firsts: Mapping[str, Sequence[First]]) -> str:
     memory = {case: [one.cost.memory for one in ones] for case, ones in firsts.items()}
     stores = {EMPTY: "empty store", WARM: "warm store"}
     comparisons = [Comparison(f"time, {name}", times[NATIVE], times[case]) for case, name in stores.items()]
-    comparisons += [Comparison(f"peak memory, {name}", memory[NATIVE], memory[case], size)
-                    for case, name in stores.items()]
+    comparisons += [
+        Comparison(f"peak memory, {name}", memory[NATIVE], memory[case], size) for case, name in stores.items()
+    ]
     heads = ["", "CPU time", "read by calls", "from storage", "T5's file since the server's start", "encodings kept"]
     return compared(comparisons) + "\n\n" + table(heads, [row(case, ones) for case, ones in firsts.items()])
 
@@ -162,8 +166,10 @@ def main() -> int:
     except SetupError as error:
         say(f"error: {error}")
         return 1
-    print(f"\n{chosen.scale} shapes, {machine()}, {chosen.rounds} rounds, the encoders' files "
-          f"{'dropped from' if dropped else 'warm in'} the page cache\n")
+    print(
+        f"\n{chosen.scale} shapes, {machine()}, {chosen.rounds} rounds, the encoders' files "
+        f"{'dropped from' if dropped else 'warm in'} the page cache\n"
+    )
     print(report(firsts))
     return 0
 

@@ -24,11 +24,11 @@ from ..nodes.condition.blend.nodes import ClipNegative
 from ..nodes.condition.conditioning import join
 from ..nodes.condition.controls import Text, controls_of
 from ..nodes.condition.place.nodes import NegativeTxt, Region, Route
-from ..nodes.condition.place.texts import Layout
-from ..nodes.condition.time.clock import Clock, Moment
+from ..nodes.condition.time.at_moment import resolve
 from ..nodes.condition.time.nodes import Schedule
-from ..nodes.condition.time.resolving import resolve
+from ..nodes.condition.timepoints import Clock, Moment
 from ..nodes.sample.attention import DuetAttention
+from ..nodes.sample.attention_groups import Layout
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
 from ..nodes.streams import ClipVec, Span, T5Text
@@ -39,6 +39,7 @@ GUIDANCE = 3.5
 
 
 # ---- prompts
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -103,6 +104,7 @@ def regions(made: Prompts) -> list:
 
 # ---- rows
 
+
 @dataclass(frozen=True)
 class Row:
     """`ours` makes the prompt with a control. Plain is one text of the length of `texts`; `cfg` is true CFG's."""
@@ -129,6 +131,7 @@ ROWS = (
 
 
 # ---- what a control makes the model compute
+
 
 def work(rows: int, pairs: float, hidden: int) -> float:
     """Multiplications in a block: 12 hidden^2 for each token, double and single alike, 2 hidden for each pair of a
@@ -166,11 +169,18 @@ def computed(positive: list, shape: layouts.Shape, tokens: int, steps: int) -> f
     ((txt, extras),) = positive
     controls, clock = controls_of(extras), Clock([1 - number / steps for number in range(steps + 1)])
     moments = [resolve(extras["pooled_output"], txt, controls, Moment(sigma, clock)) for sigma in clock.sigmas[:-1]]
-    return mean(work(text_rows(now.txt.shape[1], now.controls) + tokens,
-                     attended(shape, now.txt.shape[1], now.controls, tokens), shape.hidden) for now in moments)
+    return mean(
+        work(
+            text_rows(now.txt.shape[1], now.controls) + tokens,
+            attended(shape, now.txt.shape[1], now.controls, tokens),
+            shape.hidden,
+        )
+        for now in moments
+    )
 
 
 # ---- measuring
+
 
 def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple[Comparison, float]:
     """Both sides' times, and the ratio of what they compute."""
@@ -179,8 +189,16 @@ def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
 
     def sampled(positive, **guided):
-        return MMDiTSampler.execute(model=flux, positive=positive, latent=latent, seed=0, steps=chosen.steps,
-                                    sampler="euler", scheduler="simple", **guided).result[0]
+        return MMDiTSampler.execute(
+            model=flux,
+            positive=positive,
+            latent=latent,
+            seed=0,
+            steps=chosen.steps,
+            sampler="euler",
+            scheduler="simple",
+            **guided,
+        ).result[0]
 
     guided = {} if row.cfg == 1 else {"negative": join(made.vec(2), made.txt(2), GUIDANCE), "cfg": row.cfg}
     calls = dict(zip(SIDES, (lambda: sampled(plain), lambda: sampled(ours, **guided)), strict=True))
@@ -191,8 +209,15 @@ def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple
 
 def told(row: Row, comparison: Comparison, expected: float) -> list[str]:
     ratios = comparison.ratios
-    return [row.name, seconds(median(comparison.native)), seconds(median(comparison.ours)), ratio(comparison.ratio),
-            f"{ratio(min(ratios))}, {ratio(max(ratios))}", ratio(expected), f"{row.target}" if row.target else ""]
+    return [
+        row.name,
+        seconds(median(comparison.native)),
+        seconds(median(comparison.ours)),
+        ratio(comparison.ratio),
+        f"{ratio(min(ratios))}, {ratio(max(ratios))}",
+        ratio(expected),
+        f"{row.target}" if row.target else "",
+    ]
 
 
 def options() -> argparse.Namespace:
@@ -221,10 +246,13 @@ def main() -> None:
         say(f"{row.name} ...")
         rows.append(told(row, *measured(row, flux, made, chosen)))
     comfy.model_management.unload_all_models()
-    print(f"\n{machine()}, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens, {chosen.rounds} rounds of "
-          f"{chosen.steps} steps; `computed` is the ratio of what both have to multiply\n")
-    print(table(["a step with", "plain", "ours", "ours / plain", "lowest and highest round", "computed", "target"],
-                rows))
+    print(
+        f"\n{machine()}, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens, {chosen.rounds} rounds of "
+        f"{chosen.steps} steps; `computed` is the ratio of what both have to multiply\n"
+    )
+    print(
+        table(["a step with", "plain", "ours", "ours / plain", "lowest and highest round", "computed", "target"], rows)
+    )
 
 
 if __name__ == "__main__":

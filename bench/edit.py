@@ -73,8 +73,9 @@ def report(runs: dict[str, dict[str, list[Run]]]) -> str:
             if len(seen) > 1:
                 raise ValueError(f"{side}: edits of {kind} ran different nodes, expected the same each time: {seen}")
             ran.append([kind, side, ", ".join(*seen)])
-    comparisons = [Comparison(f"edit of {kind}", *([run.seconds for run in runs[side][kind]] for side in SIDES))
-                   for kind in EDITS]
+    comparisons = [
+        Comparison(f"edit of {kind}", *([run.seconds for run in runs[side][kind]] for side in SIDES)) for kind in EDITS
+    ]
     return compared(comparisons) + "\n\n" + table(["edited", "side", "nodes that ran"], ran)
 
 

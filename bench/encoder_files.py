@@ -60,11 +60,15 @@ def written(disk: Path, scale: str) -> Iterator[Encoders]:
 def check_room(folder: Path, shape: layouts.Shape) -> None:
     need, memory = size(shape), psutil.virtual_memory().available
     if memory < need + SPARE_GB * GB:
-        raise SetupError(f"{memory / GB:.1f} GB of memory are free, these encoders need {need / GB + SPARE_GB:.1f}; "
-                         "close other programs, or try --scale small")
+        raise SetupError(
+            f"{memory / GB:.1f} GB of memory are free, these encoders need {need / GB + SPARE_GB:.1f}; "
+            "close other programs, or try --scale small"
+        )
     if shutil.disk_usage(folder).free < need + GB:
-        raise SetupError(f"{folder} has {shutil.disk_usage(folder).free / GB:.1f} GB free, the encoders' files need "
-                         f"{need / GB + 1:.1f}; free some, name another folder with --disk, or try --scale small")
+        raise SetupError(
+            f"{folder} has {shutil.disk_usage(folder).free / GB:.1f} GB free, the encoders' files need "
+            f"{need / GB + 1:.1f}; free some, name another folder with --disk, or try --scale small"
+        )
 
 
 def shapes(shape: layouts.Shape) -> dict[str, Shapes]:

@@ -34,8 +34,9 @@ def dual_loader(encoders: Encoders) -> dict[str, Any]:
 def native(encoders: Encoders, clip: str, t5: str) -> Graph:
     return {
         "DualCLIPLoader": dual_loader(encoders),
-        "CLIPTextEncodeFlux": node("CLIPTextEncodeFlux", clip=["DualCLIPLoader", 0], clip_l=clip, t5xxl=t5,
-                                   guidance=3.5),
+        "CLIPTextEncodeFlux": node(
+            "CLIPTextEncodeFlux", clip=["DualCLIPLoader", 0], clip_l=clip, t5xxl=t5, guidance=3.5
+        ),
         "PreviewAny": node("PreviewAny", source=["CLIPTextEncodeFlux", 0]),
     }
 

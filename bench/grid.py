@@ -19,10 +19,10 @@ from ..devtools import say
 from ..nano import layouts, scenes
 from ..nano.pipeline import GUIDANCE, MODELS, SIDE, STEPS, Pipeline
 from ..nodes.encode.encoding import encode_clip, encode_t5
-from ..nodes.probe import sheets
 from ..nodes.probe.grid.cells import draw
-from ..nodes.probe.grid.telling import NAMES, page, sentence
+from ..nodes.probe.grid.summary import NAMES, page, sentence
 from ..nodes.probe.grid.variance import PARTS, Analysis, analyse
+from ..nodes.probe.plots import sheets
 from ..nodes.sample.sampling import Plan
 from .measure import machine, table
 

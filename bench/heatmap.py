@@ -28,15 +28,15 @@ from torch import Tensor
 from ..devtools import say
 from ..nano import layouts, scenes
 from ..nano.pipeline import GUIDANCE, SIDE, STEPS, Pipeline
+from ..nodes.condition.blocks import Blocks
 from ..nodes.condition.conditioning import join
-from ..nodes.condition.place.blocks import Blocks
 from ..nodes.encode import encoding
-from ..nodes.probe.attach import probed
 from ..nodes.probe.heat.nodes import Heatmap, drawn
 from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, Reading, maps, masks, otsu
 from ..nodes.probe.heat.recorder import KEY, Recorder
-from ..nodes.probe.heat.wanted import Wanted
-from ..nodes.probe.record import Probe
+from ..nodes.probe.heat.selection import Wanted
+from ..nodes.probe.hooks import probed
+from ..nodes.probe.reading_store import Probe
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
 from . import step
@@ -86,12 +86,14 @@ def read(pipeline: Pipeline, case: Case, measure: str, seed: int) -> tuple[Readi
     model, probe = Heatmap.execute(pipeline.flux, txt, "\n".join(case.words), measure).result
     positive, latent = join(vec, txt, GUIDANCE), torch.zeros(1, 16, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
-    samples = comfy.sample.sample(model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed,
-                                  disable_pbar=True)
+    samples = comfy.sample.sample(
+        model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True
+    )
     return probe.reading({"samples": samples}), samples
 
 
 # ---- how well a map points
+
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
     return float((found & truth).sum() / (found | truth).sum())
@@ -139,18 +141,20 @@ def tables(readings: Sequence[tuple[Case, Reading]]) -> str:
         names = list(block_choices(readings[0][1].blocks))
         rows = [[part, *(f"{found[part, name][0]:.2f}" for name in names)] for part in PARTS]
         best = max(found, key=lambda key: found[key][0])
-        values = ", ".join(f"{label} {value:.2f}" for label, value in
-                           zip(("IoU", "accuracy", "AP"), found[best], strict=True))
-        lines += [f"\n{word}, mean IoU; best {best[0]}, block {best[1]}: {values}\n",
-                  table(["blocks", *names], rows)]
+        values = ", ".join(
+            f"{label} {value:.2f}" for label, value in zip(("IoU", "accuracy", "AP"), found[best], strict=True)
+        )
+        lines += [f"\n{word}, mean IoU; best {best[0]}, block {best[1]}: {values}\n", table(["blocks", *names], rows)]
     return "\n".join(lines)
 
 
 def true(chosen: argparse.Namespace) -> None:
     pipeline, told = Pipeline(), cases(chosen.scenes, chosen.seed)
     covered = np.mean([case.truth.mean() for case in told])
-    print(f"\n{len(told)} unseen scenes of one object, which covers {100 * covered:.0f} % of the tokens; a map of all "
-          f"tokens has IoU {covered:.2f}\n")
+    print(
+        f"\n{len(told)} unseen scenes of one object, which covers {100 * covered:.0f} % of the tokens; a map of all "
+        f"tokens has IoU {covered:.2f}\n"
+    )
     for measure in MEASURES:
         say(f"{measure} ...")
         readings = [(case, read(pipeline, case, measure, chosen.seed + at)[0]) for at, case in enumerate(told)]
@@ -163,6 +167,7 @@ def true(chosen: argparse.Namespace) -> None:
 
 
 # ---- cost
+
 
 def every_word(words: int, positive: list) -> Wanted:
     """One word for each of the first rows of the prompt."""
@@ -204,8 +209,15 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
         return Recorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
 
     def sampled(model):
-        return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,
-                                    sampler="euler", scheduler="simple").result[0]
+        return MMDiTSampler.execute(
+            model=model,
+            positive=positive,
+            latent=latent,
+            seed=0,
+            steps=chosen.steps,
+            sampler="euler",
+            scheduler="simple",
+        ).result[0]
 
     ready = probed(flux, Probe("bench"), KEY, begin)
     calls = dict(zip(SIDES, (lambda: sampled(flux), lambda: sampled(ready)), strict=True))
@@ -220,11 +232,14 @@ def cost(chosen: argparse.Namespace) -> None:
     flux = step.model(shape)
     warn_if_busy()
     results = [watched(flux, measure, shape, chosen) for measure in (*MEASURES, DENSE)]
-    print(f"\n{chosen.rounds} rounds of {chosen.steps} steps, {shape.double} double and {shape.single} single blocks, "
-          f"{chosen.words} words; the probe's latents are equal\n\n{compared(results)}\n")
+    print(
+        f"\n{chosen.rounds} rounds of {chosen.steps} steps, {shape.double} double and {shape.single} single blocks, "
+        f"{chosen.words} words; the probe's latents are equal\n\n{compared(results)}\n"
+    )
     kept = 20 * 57 * chosen.words * 4096 * 4
-    print(f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in float32 (computed): "
-          f"{kept / 1e6:.0f} MB")
+    print(
+        f"Maps of {chosen.words} words at 1024 x 1024, 57 blocks, 20 steps, in float32 (computed): {kept / 1e6:.0f} MB"
+    )
 
 
 def options() -> argparse.Namespace:

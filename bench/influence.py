@@ -26,7 +26,7 @@ from ..nodes.encode import encoding
 from ..nodes.probe.influence.effects import of_picture, pooled
 from ..nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence
 from ..nodes.probe.influence.reading import PARTS, Reading
-from ..nodes.probe.influence.telling import repeats
+from ..nodes.probe.influence.summary import repeats
 from .measure import machine, table
 
 Rng = random.Random
@@ -69,7 +69,8 @@ def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) ->
     latent = torch.zeros(len(prompts), layouts.LATENT_CHANNELS, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
     samples = comfy.sample.sample(
-        model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True)
+        model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True
+    )
     return probe.reading({"samples": samples})
 
 
@@ -77,7 +78,8 @@ def by_scene(readings: list[Reading], part: str, null: str) -> list[dict]:
     """Each scene's numbers in a part of the run."""
     return [
         pooled([of_picture(moment.effects[null], at) for moment in reading.part(part)])
-        for reading in readings for at in range(reading.moments[0].effects[null].norms.shape[1])
+        for reading in readings
+        for at in range(reading.moments[0].effects[null].norms.shape[1])
     ]
 
 
@@ -131,24 +133,47 @@ def main() -> None:
             measured(pipeline, prompts[at : at + chosen.batch], chosen.seed + at, BOTH if chosen.json else chosen.null)
             for at in range(0, len(prompts), chosen.batch)
         ]
-    print(f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {chosen.null}; "
-          "per cent of the velocity, shares of what both change\n")
+    print(
+        f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {chosen.null}; "
+        "per cent of the velocity, shares of what both change\n"
+    )
     print(table(HEADS, [row for case in CASES for row in rows(case, found[case.name], chosen.null)]))
     print("\nFrom scene to scene, whole run: the median, and in parentheses the 5th and the 95th of a hundred\n")
-    print(table(["", "D_clip", "D_t5", "share T5", "CLIP repeats T5", "T5 repeats CLIP"],
-                [spread(case, found[case.name], chosen.null) for case in CASES]))
+    print(
+        table(
+            ["", "D_clip", "D_t5", "share T5", "CLIP repeats T5", "T5 repeats CLIP"],
+            [spread(case, found[case.name], chosen.null) for case in CASES],
+        )
+    )
     sigmas = [f"{moment.sigma:.2f}" for moment in next(iter(found.values()))[0].moments]
     print("\nT5's share step by step\n")
-    print(table(["sigma", *sigmas], [
-        [case.name, *(f"{100 * value:.0f}" for value in per_step(found[case.name], chosen.null, "share_t5"))]
-        for case in CASES]))
+    print(
+        table(
+            ["sigma", *sigmas],
+            [
+                [case.name, *(f"{100 * value:.0f}" for value in per_step(found[case.name], chosen.null, "share_t5"))]
+                for case in CASES
+            ],
+        )
+    )
     if chosen.json:
-        chosen.json.write_text(json.dumps({
-            name: {null: {"parts": {part: pooled([m.effects[null] for r in readings for m in r.part(part)])
-                                    for part in PARTS},
-                          "per_step": {column: per_step(readings, null, column) for column in COLUMNS}}
-                   for null in (EMPTY, ZEROS)}
-            for name, readings in found.items()}))
+        chosen.json.write_text(
+            json.dumps(
+                {
+                    name: {
+                        null: {
+                            "parts": {
+                                part: pooled([m.effects[null] for r in readings for m in r.part(part)])
+                                for part in PARTS
+                            },
+                            "per_step": {column: per_step(readings, null, column) for column in COLUMNS},
+                        }
+                        for null in (EMPTY, ZEROS)
+                    }
+                    for name, readings in found.items()
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

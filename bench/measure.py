@@ -35,8 +35,10 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not self.native or len(self.native) != len(self.ours):
-            raise ValueError(f"{self.name}: got {len(self.native)} native and {len(self.ours)} values of ours, "
-                             "expected a pair for every round")
+            raise ValueError(
+                f"{self.name}: got {len(self.native)} native and {len(self.ours)} values of ours, "
+                "expected a pair for every round"
+            )
 
     @property
     def ratios(self) -> list[float]:
@@ -70,8 +72,17 @@ def compared(comparisons: Sequence[Comparison]) -> str:
     """The table of both sides' medians and the ratio between them, with its lowest and highest round."""
     return table(
         ["", "native", "ours", "ours / native", "lowest and highest round"],
-        [[each.name, each.told(median(each.native)), each.told(median(each.ours)), ratio(each.ratio),
-          f"{ratio(min(each.ratios))}, {ratio(max(each.ratios))}"] for each in comparisons])
+        [
+            [
+                each.name,
+                each.told(median(each.native)),
+                each.told(median(each.ours)),
+                ratio(each.ratio),
+                f"{ratio(min(each.ratios))}, {ratio(max(each.ratios))}",
+            ]
+            for each in comparisons
+        ],
+    )
 
 
 def machine() -> str:

@@ -79,8 +79,13 @@ ALL = (*OBJECT, "background", "count", "everything")
 CASES = (
     Case("one object on T5, background on CLIP", _split, ONE, ALL),
     Case("background on CLIP, T5 empty", _background_on_clip, ONE, ("background",)),
-    Case("two objects in a relation on T5, background on CLIP", _split, TWO,
-         ("colour", "shape", "size", "fill", "background", "relation", "count", "everything"), related=True),
+    Case(
+        "two objects in a relation on T5, background on CLIP",
+        _split,
+        TWO,
+        ("colour", "shape", "size", "fill", "background", "relation", "count", "everything"),
+        related=True,
+    ),
     Case("all on T5, CLIP empty", _whole_on_t5, ONE, ALL),
     Case("the same text on both", _whole_on_both, ONE, ALL),
     Case("all on CLIP, T5 empty", _whole_on_clip, ONE, ALL),
@@ -119,8 +124,11 @@ def followed(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
         if number == 0:
             chance = row("chance: the first row's pictures, other scenes", case.columns, shares(told[1:], seen[:-1]))
             decoded = decode_true(pipeline, told)
-            ceiling = row("ceiling: true pictures through the autoencoder", case.columns,
-                          shares(told, [scenes.read(picture) for picture in decoded]))
+            ceiling = row(
+                "ceiling: true pictures through the autoencoder",
+                case.columns,
+                shares(told, [scenes.read(picture) for picture in decoded]),
+            )
     if chosen.sheet:
         Image.fromarray(np.concatenate(sheets)).save(chosen.sheet)
     return [*rows, chance, ceiling]
@@ -133,6 +141,7 @@ def decode_true(pipeline: Pipeline, told: list[Scene]) -> np.ndarray:
 
 
 # ---- conflict
+
 
 def conflict(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
     """T5 is told one scene and CLIP another: whose colour, shape, place and background is drawn?"""
@@ -153,6 +162,7 @@ def conflict(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
 
 def winner(name: str, t5: Scene, clip: Scene, seen: Scene) -> str | None:
     """Whose word is in the picture, or None where both say the same."""
+
     def says(scene: Scene) -> list[str]:
         return [scene.background] if name == "background" else [getattr(item, name) for item in scene.objects[-1:]]
 
@@ -162,6 +172,7 @@ def winner(name: str, t5: Scene, clip: Scene, seen: Scene) -> str | None:
 
 
 # ---- time
+
 
 def speed(pipeline: Pipeline, repeats: int = 5) -> float:
     """Seconds for one picture at the default size, from text to pixels; the median."""
@@ -194,8 +205,10 @@ def main() -> None:
     tables = {"followed": followed(pipeline, chosen), "conflict": conflict(pipeline, chosen)}
     print(f"\n{machine()}; {STEPS} steps, guidance {chosen.guidance}: {seconds(time_for_one)} for one picture\n")
     print(f"Right, in per cent of {chosen.pictures} pictures\n\n{table(['', *COLUMNS], tables['followed'])}\n")
-    print("T5 and CLIP are told different scenes, per cent of the pictures in which their words differ\n\n"
-          + table(["whose is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"]))
+    print(
+        "T5 and CLIP are told different scenes, per cent of the pictures in which their words differ\n\n"
+        + table(["whose is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"])
+    )
     if chosen.json:
         chosen.json.write_text(json.dumps({"seconds": time_for_one, **tables}, indent=1))
 

@@ -55,8 +55,9 @@ def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
         return nodes.KSampler().sample(flux, 0, steps, 1.0, "euler", "simple", positive, positive, latent)[0]
 
     def ours():
-        return MMDiTSampler.execute(model=flux, positive=positive, latent=latent, seed=0, steps=steps, sampler="euler",
-                                    scheduler="simple").result[0]
+        return MMDiTSampler.execute(
+            model=flux, positive=positive, latent=latent, seed=0, steps=steps, sampler="euler", scheduler="simple"
+        ).result[0]
 
     return dict(zip(SIDES, (native, ours), strict=True))
 
@@ -80,8 +81,13 @@ def starts(count: int) -> tuple[list[float], list[str]]:
     compile the pack to bytecode, does not count."""
     times = []
     for number in range(count + 1):
-        done = subprocess.run([sys.executable, str(ROOT / "devtools" / "inside.py"), "bench.start"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "devtools" / "inside.py"), "bench.start"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )
         told = json.loads(done.stdout.splitlines()[-1])
         times.append(told["seconds"])
         say(f"  start {number} of {count}: {seconds(times[-1])}")
@@ -109,9 +115,12 @@ def main() -> None:
     calls = samplers(shape, chosen.tokens, chosen.steps)
     step = steps_compared(calls, chosen.rounds, chosen.steps, f"a step, width {shape.hidden}, {chosen.tokens} tokens")
     print(f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps\n\n{compared([step])}\n")
-    print(table(["ComfyUI's start", "median", "fastest", "slowest", "modules imported for the pack alone"],
-                [["the pack adds", *(seconds(pick(times)) for pick in (median, min, max)),
-                  ", ".join(modules) or "none"]]))
+    print(
+        table(
+            ["ComfyUI's start", "median", "fastest", "slowest", "modules imported for the pack alone"],
+            [["the pack adds", *(seconds(pick(times)) for pick in (median, min, max)), ", ".join(modules) or "none"]],
+        )
+    )
 
 
 if __name__ == "__main__":

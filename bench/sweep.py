@@ -22,9 +22,9 @@ from ..devtools import say
 from ..nano import layouts, scenes
 from ..nano.pipeline import MODELS, SIDE, Pipeline, Prompt
 from ..nano.scenes.reading import read_background
-from ..nodes.probe.sweep.deciding import between, decided, distances
-from ..nodes.probe.sweep.switching import SAMPLER, sweep
-from ..nodes.probe.sweep.turning import CLIP, T5, switched
+from ..nodes.probe.sweep.distances import between, decided, distances
+from ..nodes.probe.sweep.runner import SAMPLER, sweep
+from ..nodes.probe.sweep.switched_prompt import CLIP, T5, switched
 from ..nodes.sample.sampling import Plan
 from .measure import machine, table
 
@@ -55,8 +55,10 @@ def pairs(count: int, rng: random.Random) -> list[tuple[scenes.Scene, scenes.Sce
 def shown(a: scenes.Scene, b: scenes.Scene, seen: scenes.Scene) -> dict[str, str]:
     """Whose word a picture shows, for everything that is asked for: A, B, AB or nobody's."""
     sides = {"A": a, "B": b}
-    return {name: "".join(side for side, told in sides.items() if words(told, name) <= words(seen, name))
-            for name in (*OBJECT, "background")}
+    return {
+        name: "".join(side for side, told in sides.items() if words(told, name) <= words(seen, name))
+        for name in (*OBJECT, "background")
+    }
 
 
 def swept(pipeline: Pipeline, scene_pairs, road: str, chosen: argparse.Namespace):
@@ -128,8 +130,10 @@ def main() -> None:
         middle = median(steps)
         moment = f"sigma {between(schedule.sigmas, middle):.2f}, {between(schedule.percents, middle):.0f} % of time"
         print(f"The {road} road switches; per cent of the pictures that show the word\n\n{table(*tables[road])}")
-        print(f"\nDecided (latents): median step {middle:.1f} of {chosen.steps}, {moment}; "
-              f"8 of 10 pairs from {low:.1f} to {high:.1f}")
+        print(
+            f"\nDecided (latents): median step {middle:.1f} of {chosen.steps}, {moment}; "
+            f"8 of 10 pairs from {low:.1f} to {high:.1f}"
+        )
         for name in names:
             print(f"More pictures show A's {name} than B's from a switch at {turning(results, schedule, name)} on")
         print()

@@ -17,17 +17,17 @@ import re
 import time
 
 from ..devtools import say
-from ..nodes import server
-from ..nodes.encode.text import words as remembered
+from ..nodes.encode.tokens import words as remembered
+from ..nodes.routes import tokens as tokens_route
 from .measure import SIDES, Comparison, compared, machine, rounds, warn_if_busy
 
 WEIGHT = "({}:1.2)"  # one word in fifty
-ROADS = server.CLIP_POSITIONS[0]
+ROADS = tokens_route.CLIP_POSITIONS[0]
 
 
 def vocabulary(count: int) -> list[str]:
     """Words that T5 has a token for, in an order that says nothing."""
-    tokens = server._tokenizers(ROADS)[1].tokenizer.get_vocab()
+    tokens = tokens_route._tokenizers(ROADS)[1].tokenizer.get_vocab()
     words = {token.lstrip("\u2581") for token in tokens}
     return random.Random(0).sample(sorted(filter(re.compile("[A-Za-z]{3,}").fullmatch, words)), count)
 
@@ -42,19 +42,19 @@ def prompt(count: int, again: bool) -> str:
 
 def forget() -> None:
     remembered._words.clear()
-    for tokenizer in server._tokenizers(ROADS):
+    for tokenizer in tokens_route._tokenizers(ROADS):
         if hasattr(model := tokenizer.tokenizer.backend_tokenizer.model, "_clear_cache"):
             model._clear_cache()
 
 
 def measured(name: str, text: str, count: int, new: bool) -> Comparison:
-    clip_l, t5 = server._tokenizers(ROADS)
+    clip_l, t5 = tokens_route._tokenizers(ROADS)
 
     def native(text):
         return [tokenizer.tokenize_with_weights(text) for tokenizer in (clip_l, t5)]
 
     def ours(text):
-        return json.dumps(server.read(**server.checked({"text": text})), separators=(",", ":"))
+        return json.dumps(tokens_route.read(**tokens_route.checked({"text": text})), separators=(",", ":"))
 
     calls, times = dict(zip(SIDES, (native, ours), strict=True)), {side: [] for side in SIDES}
     for call in calls.values():
@@ -79,10 +79,15 @@ def main() -> None:
     usual, all_new = prompt(chosen.words, again=True), prompt(chosen.words, again=False)
     different = len(set(usual.split()))
     print(f"\n{machine()}, {chosen.rounds} rounds, {chosen.words:,} words, {different:,} different ones\n")
-    print(compared([
-        measured("typed on", usual, chosen.rounds, new=False),
-        measured("pasted", usual, chosen.rounds, new=True),
-        measured("pasted, none twice", all_new, chosen.rounds, new=True)]))
+    print(
+        compared(
+            [
+                measured("typed on", usual, chosen.rounds, new=False),
+                measured("pasted", usual, chosen.rounds, new=True),
+                measured("pasted, none twice", all_new, chosen.rounds, new=True),
+            ]
+        )
+    )
 
 
 if __name__ == "__main__":

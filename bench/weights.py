@@ -39,8 +39,15 @@ def measured(shape: layouts.Shape, tokens: int, chosen: argparse.Namespace) -> C
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
 
     def sampled(positive):
-        return MMDiTSampler.execute(model=model, positive=positive, latent=latent, seed=0, steps=chosen.steps,
-                                    sampler="euler", scheduler="simple").result[0]
+        return MMDiTSampler.execute(
+            model=model,
+            positive=positive,
+            latent=latent,
+            seed=0,
+            steps=chosen.steps,
+            sampler="euler",
+            scheduler="simple",
+        ).result[0]
 
     calls = dict(zip(SIDES, (lambda: sampled(plain), lambda: sampled(weighted(plain))), strict=True))
     name = f"a step, width {shape.hidden}, {tokens} + {step.TXT_TOKENS} tokens"
@@ -65,8 +72,10 @@ def main() -> None:
         say(f"{tokens} image tokens through {shape.double} double and {shape.single} single blocks ...")
         results.append(measured(shape, tokens, chosen))
         comfy.model_management.unload_all_models()
-    print(f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps; native: no weights, ours: "
-          f"{len(WEIGHTED)} weighted tokens\n")
+    print(
+        f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps; native: no weights, ours: "
+        f"{len(WEIGHTED)} weighted tokens\n"
+    )
     print(compared(results))
 
 

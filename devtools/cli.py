@@ -48,8 +48,13 @@ def parser() -> argparse.ArgumentParser:
     command("demo", "make a picture from two prompts, one for CLIP and one for T5", own_help=False)
     test = command("test", "run the tests; what follows -- goes to pytest")
     test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
-    test.add_argument("--workers", type=int, metavar="N", help=f"run in N processes, 0 for this one alone; by default "
-                      f"as many as there are cores, {MOST_WORKERS} at most, and for {FEW_FILES} files or fewer none")
+    test.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"run in N processes, 0 for this one alone; by default "
+        f"as many as there are cores, {MOST_WORKERS} at most, and for {FEW_FILES} files or fewer none",
+    )
     checks = command("lint", "check style, format and types; files that follow -- are all that ruff looks at")
     checks.add_argument("checks", nargs="*", metavar="CHECK", help=f"some of {', '.join(CHECKS)}; else all of them")
     checks.add_argument("--fix", action="store_true", help="mend what the tools can mend by themselves")
@@ -57,7 +62,9 @@ def parser() -> argparse.ArgumentParser:
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
     bench.add_argument("name", help="a module of bench/, for instance edit")
-    fuzz = command("fuzz", "send odd texts, files, requests and workflows into the pack, and print what it made of them")
+    fuzz = command(
+        "fuzz", "send odd texts, files, requests and workflows into the pack, and print the outcome"
+    )
     fuzz.add_argument("--minutes", type=float, default=1)
     fuzz.add_argument("--seed", type=int, default=0)
     command("train-nano", "train the nano models", own_help=False)
@@ -134,8 +141,17 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         print(found.as_json())
     elif options.command == "test":
         fast = ["-m", FAST] if options.fast else []
-        inside(found, "--pytest", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *fast,
-               *workers(options.workers, rest), *rest)
+        inside(
+            found,
+            "--pytest",
+            "--rootdir",
+            str(ROOT),
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            *fast,
+            *workers(options.workers, rest),
+            *rest,
+        )
     elif options.command == "lint":
         lint(Tools(found.python, found.cache), options.checks, options.fix, rest)
     elif options.command == "demo":

@@ -14,11 +14,19 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 from .server import Server
 
 # Headless without a GPU, a display or a call home; root in a container has no sandbox.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--no-first-run", "--no-default-browser-check",
-             # No name is found but this machine's, so that no test depends on the internet. Not by routes: each
-             # request would go through Python, and Chromium would keep no file for the next page.
-             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+    # No name is found but this machine's, so that no test depends on the internet. Not by routes: each
+    # request would go through Python, and Chromium would keep no file for the next page.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 READY = "() => !!(window.app?.extensionManager && window.app.vueAppReady && window.app.canvas)"
 # Nodes whose class the server did not describe; notes and reroutes are the front end's own and have no nodeData.
 MISSING = """() => app.graph.nodes
@@ -65,8 +73,16 @@ def browser(path: Path) -> Iterator[Browser]:
 class FrontEnd:
     """One open page in a profile of its own. `page` is Playwright's; `errors` collects what went wrong in it."""
 
-    def __init__(self, started: Browser, server: Server, *, vue: bool = False, width: int = 1400, height: int = 900,
-                 timeout: float = 120):
+    def __init__(
+        self,
+        started: Browser,
+        server: Server,
+        *,
+        vue: bool = False,
+        width: int = 1400,
+        height: int = 900,
+        timeout: float = 120,
+    ):
         self.server = server
         self.errors: list[str] = []
         self.context = started.new_context(viewport={"width": width, "height": height})

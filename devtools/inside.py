@@ -78,8 +78,10 @@ def main(module: str, *args: str) -> None:
     if module == "--pytest":
         for needed, package in (("pytest", "pytest"), ("xdist", "pytest-xdist"))[: 1 + ("-n" in args)]:
             if not exists(needed):
-                raise SystemExit(f"error: {sys.executable} has no {package}; give it what tests need with\n"
-                                 f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}")
+                raise SystemExit(
+                    f"error: {sys.executable} has no {package}; give it what tests need with\n"
+                    f"  {sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}"
+                )
         import pytest
 
         raise SystemExit(pytest.main(list(args)))

@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 import { Picker } from "./blocks/view.mjs";
 import { ROADS } from "./lib/palette.mjs";
 
-const KEY = "flux_duet_blocks"; // as nodes/condition/place/blocks.py writes it
+const KEY = "flux_duet_blocks"; // as nodes/condition/blocks.py writes it
 const NEUTRAL = { name: "", hue: "var(--descrip-text, #999)" };
 const WIDTH = 400;
 

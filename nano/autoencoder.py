@@ -104,7 +104,7 @@ def _crops(rng: random.Random, count: int, size: int) -> Tensor:
     whole = pictures([scenes.random_scene(rng) for _ in range(count // 2)])
     edge = whole.shape[-1] - size
     corners = [(picture, rng.randint(0, edge), rng.randint(0, edge)) for picture in whole for _ in range(2)]
-    return torch.stack([picture[:, y:y + size, x:x + size] for picture, y, x in corners])
+    return torch.stack([picture[:, y : y + size, x : x + size] for picture, y, x in corners])
 
 
 def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,8 +122,17 @@ def loss(slim: SlimTAESD, image: Tensor, noise: float) -> Tensor:
     return F.l1_loss(decoded, image) + F.mse_loss(decoded, image) + edges + 0.02 * normal
 
 
-def train(slim: SlimTAESD, steps: int, seconds: float, seed: int, decoder_only: bool = False,
-          batch: int = 16, crop: int = 64, noise: float = 0.15, lr: float = 3e-3) -> SlimTAESD:
+def train(
+    slim: SlimTAESD,
+    steps: int,
+    seconds: float,
+    seed: int,
+    decoder_only: bool = False,
+    batch: int = 16,
+    crop: int = 64,
+    noise: float = 0.15,
+    lr: float = 3e-3,
+) -> SlimTAESD:
     """Train for `steps`, or for `seconds` if they end first; the learning rate falls with whichever is nearer its end.
 
     With `decoder_only` the latents stay what they are, so a flow that was trained on them stays right.

@@ -69,7 +69,8 @@ class Reader(nn.Module):
         self.t5_object = nn.Sequential(nn.Linear(shape.t5_width, width), nn.GELU(), nn.Linear(width, answers))
         self.t5_background = nn.Linear(shape.t5_width, len(scenes.BACKGROUNDS) + 1)
         self.clip_object = nn.Sequential(
-            nn.Linear(shape.clip_width, 4 * width), nn.GELU(), nn.Linear(4 * width, len(PLACES) * answers))
+            nn.Linear(shape.clip_width, 4 * width), nn.GELU(), nn.Linear(4 * width, len(PLACES) * answers)
+        )
         self.clip_background = nn.Linear(shape.clip_width, len(scenes.BACKGROUNDS) + 1)
 
     def t5(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,8 +121,9 @@ class Understood:
         return f"{self.one:.2f} {self.more:.2f}"
 
 
-def train(encoders: TextEncoders, shape: layouts.Shape, steps: int, seed: int, batch: int = 128,
-          lr: float = 3e-3) -> TextEncoders:
+def train(
+    encoders: TextEncoders, shape: layouts.Shape, steps: int, seed: int, batch: int = 128, lr: float = 3e-3
+) -> TextEncoders:
     """Teach both encoders at once; the learning rate warms up and falls with a cosine."""
     torch.manual_seed(seed)
     layouts.make_trainable(encoders)
@@ -137,8 +139,10 @@ def train(encoders: TextEncoders, shape: layouts.Shape, steps: int, seed: int, b
         clip, t5 = tokens.clip(texts, rng), tokens.t5(texts, choose(rng, T5_LENGTHS), rng)
         with torch.autocast("cpu", torch.bfloat16):
             answers = {"clip": reader.clip(encoders.vec(*clip)), "t5": reader.t5(encoders.txt(t5))}
-        value = sum(_object_loss(said.float(), objects) + F.cross_entropy(look.float(), looks)
-                    for said, look in answers.values())
+        value = sum(
+            _object_loss(said.float(), objects) + F.cross_entropy(look.float(), looks)
+            for said, look in answers.values()
+        )
         reader.zero_grad()
         encoders.zero_grad()
         value.backward()

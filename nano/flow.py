@@ -36,6 +36,7 @@ GUIDANCE_MAX, GUIDANCE_GAIN = 5.0, 0.4
 
 # ---- the model
 
+
 def flux(shape: layouts.Shape, seed: int) -> nn.Module:
     """A trainable Flux, whose blocks start as the identity (adaLN-Zero, arXiv:2212.09748)."""
     model = layouts.modules(shape, seed)["flux"]
@@ -70,8 +71,14 @@ class Prompts:
 
 
 @torch.no_grad()
-def encode(encoders: TextEncoders, tokens: Tokens, clip: list[str], t5: list[str], length: int,
-           rng: random.Random | None = None) -> Prompts:
+def encode(
+    encoders: TextEncoders,
+    tokens: Tokens,
+    clip: list[str],
+    t5: list[str],
+    length: int,
+    rng: random.Random | None = None,
+) -> Prompts:
     """Captions as FLUX sees them; with `rng`, unknown words among the others."""
     return Prompts(encoders.vec(*tokens.clip(clip, rng)), encoders.txt(tokens.t5(t5, length, rng)))
 
@@ -84,6 +91,7 @@ def velocity(model: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, guida
 
 
 # ---- the loss
+
 
 def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], list[str]]:
     """What CLIP and what T5 is told about each scene."""
@@ -102,8 +110,9 @@ def _objects(batch: list[scenes.Scene], size: int) -> Tensor:
 
 
 @torch.no_grad()
-def guided(teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothing: Prompts,
-           guidance: Tensor) -> Tensor:
+def guided(
+    teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothing: Prompts, guidance: Tensor
+) -> Tensor:
     """What guidance adds to the velocity: (v(prompt) - v(nothing)) times the strength that the number stands for.
 
     Trained into the plain target, it is model guidance (arXiv:2502.12154): classifier-free guidance in one pass, as
@@ -115,8 +124,15 @@ def guided(teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothi
     return GUIDANCE_GAIN * (guidance - 1)[:, None, None, None] * (told - untold)
 
 
-def flow_loss(model: nn.Module, teacher: nn.Module | None, latents: Tensor, batch: list[scenes.Scene],
-              prompts: Prompts, nothing: Prompts | None, emphasis: float = 0.0) -> Tensor:
+def flow_loss(
+    model: nn.Module,
+    teacher: nn.Module | None,
+    latents: Tensor,
+    batch: list[scenes.Scene],
+    prompts: Prompts,
+    nothing: Prompts | None,
+    emphasis: float = 0.0,
+) -> Tensor:
     """Rectified flow as FLUX learns it: x = (1 - sigma) x0 + sigma noise, and the model says noise - x0.
 
     With a teacher, and `nothing` as the empty prompt, guidance_in learns guidance; without, it is given numbers that

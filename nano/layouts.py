@@ -63,11 +63,21 @@ NANO = Shape(clip_layers=3, t5_layers=3, double=2, single=4)
 def _flux(shape: Shape) -> Flux:
     """comfy/model_detection.py reads the same numbers back from the checkpoint."""
     return Flux(
-        in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, patch_size=2,
-        vec_in_dim=shape.clip_width, context_in_dim=shape.t5_width,
-        hidden_size=shape.hidden, num_heads=shape.hidden // 128, mlp_ratio=4.0,
-        depth=shape.double, depth_single_blocks=shape.single,
-        axes_dim=[16, 56, 56], theta=10000, qkv_bias=True, guidance_embed=shape.guidance, txt_ids_dims=[],
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        patch_size=2,
+        vec_in_dim=shape.clip_width,
+        context_in_dim=shape.t5_width,
+        hidden_size=shape.hidden,
+        num_heads=shape.hidden // 128,
+        mlp_ratio=4.0,
+        depth=shape.double,
+        depth_single_blocks=shape.single,
+        axes_dim=[16, 56, 56],
+        theta=10000,
+        qkv_bias=True,
+        guidance_embed=shape.guidance,
+        txt_ids_dims=[],
         operations=ops.disable_weight_init,
     )
 
@@ -75,9 +85,13 @@ def _flux(shape: Shape) -> Flux:
 def _clip_l(shape: Shape) -> CLIPTextModel:
     """The fields of comfy/sd1_clip_config.json."""
     config = {
-        "hidden_size": shape.clip_width, "intermediate_size": 4 * shape.clip_width,
-        "num_hidden_layers": shape.clip_layers, "num_attention_heads": shape.clip_width // 64,
-        "max_position_embeddings": shape.clip_positions, "hidden_act": "quick_gelu", "eos_token_id": 49407,
+        "hidden_size": shape.clip_width,
+        "intermediate_size": 4 * shape.clip_width,
+        "num_hidden_layers": shape.clip_layers,
+        "num_attention_heads": shape.clip_width // 64,
+        "max_position_embeddings": shape.clip_positions,
+        "hidden_act": "quick_gelu",
+        "eos_token_id": 49407,
     }
     return CLIPTextModel(config, None, None, ops.disable_weight_init)
 
@@ -85,9 +99,15 @@ def _clip_l(shape: Shape) -> CLIPTextModel:
 def _t5xxl(shape: Shape) -> T5:
     """The fields of comfy/text_encoders/t5_config_xxl.json."""
     config = {
-        "d_model": shape.t5_width, "d_kv": shape.t5_head_width, "d_ff": shape.t5_ff,
-        "num_heads": shape.t5_heads, "num_layers": shape.t5_layers, "vocab_size": 32128,
-        "dense_act_fn": "gelu_pytorch_tanh", "is_gated_act": True, "model_type": "t5",
+        "d_model": shape.t5_width,
+        "d_kv": shape.t5_head_width,
+        "d_ff": shape.t5_ff,
+        "num_heads": shape.t5_heads,
+        "num_layers": shape.t5_layers,
+        "vocab_size": 32128,
+        "dense_act_fn": "gelu_pytorch_tanh",
+        "is_gated_act": True,
+        "model_type": "t5",
     }
     return T5(config, None, None, ops.disable_weight_init)
 
@@ -130,7 +150,7 @@ def _fill(module: torch.nn.Module, generator: torch.Generator) -> None:
             value.fill_(1.0)
             continue
         fan_in = math.prod(value.shape[1:])
-        fallback = 0.02 if value.ndim == 1 else fan_in ** -0.5
+        fallback = 0.02 if value.ndim == 1 else fan_in**-0.5
         deviation = next((std for suffix, std in DEVIATIONS.items() if name.endswith(suffix)), fallback)
         value.normal_(0.0, deviation, generator=generator)
 

@@ -25,8 +25,10 @@ def of(*modules: nn.Module, inner: tuple[str, ...], lr: float) -> tuple[torch.op
         for name, value in module.named_parameters():
             within = value.ndim == 2 and any(part in name for part in inner) and not any(part in name for part in OUTER)
             (matrices if within else rest).append(value)
-    return (torch.optim.Muon(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0))
+    return (
+        torch.optim.Muon(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
+    )
 
 
 def step(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:

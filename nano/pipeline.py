@@ -53,12 +53,13 @@ class Pipeline:
         latent = torch.zeros(len(prompts), layouts.LATENT_CHANNELS, SIDE, SIDE)
         noise = comfy.sample.prepare_noise(latent, seed)
         return comfy.sample.sample(
-            self.flux, noise, steps, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True)
+            self.flux, noise, steps, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True
+        )
 
     def draw(self, prompts: list[Prompt], seed: int, batch: int = 16, **options) -> np.ndarray:
         """Pictures, uint8 [N, 128, 128, 3]; prompt number n always starts from the same noise for the same seed."""
         drawn = []
         for start in range(0, len(prompts), batch):
-            latent = self.sample(prompts[start:start + batch], seed + start, **options)
+            latent = self.sample(prompts[start : start + batch], seed + start, **options)
             drawn.append((self.vae.decode(latent) * 255).round().clamp(0, 255).to(torch.uint8))
         return torch.cat(drawn).numpy()

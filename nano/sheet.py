@@ -41,12 +41,23 @@ def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
 
 def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], anchor: str, text: str, width: int) -> None:
     font = ImageFont.load_default(FONT)
-    draw.multiline_text(at, wrapped(text or "(empty)", width, font), fill=INK if text else MUTED, font=font,
-                        anchor=anchor, align="center" if anchor[0] == "m" else "right", spacing=3)
+    draw.multiline_text(
+        at,
+        wrapped(text or "(empty)", width, font),
+        fill=INK if text else MUTED,
+        font=font,
+        anchor=anchor,
+        align="center" if anchor[0] == "m" else "right",
+        spacing=3,
+    )
 
 
-def sheet(pictures: np.ndarray, clip: tuple[str, ...] = CLIP_PROMPTS, t5: tuple[str, ...] = T5_PROMPTS,
-          corner_text: str = "CLIP below, T5 above") -> Image.Image:
+def sheet(
+    pictures: np.ndarray,
+    clip: tuple[str, ...] = CLIP_PROMPTS,
+    t5: tuple[str, ...] = T5_PROMPTS,
+    corner_text: str = "CLIP below, T5 above",
+) -> Image.Image:
     """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
     rows, columns, height, width, _ = pictures.shape
     page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)

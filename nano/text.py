@@ -25,8 +25,27 @@ UNKNOWN, RUNS, RUN_LENGTH = 0.25, 3, 4
 
 # For judging: nouns, verbs, styles and names as people put them into prompts.
 UNKNOWN_WORDS = (
-    "cinematic", "photograph", "of", "my", "grandmother", "4k", "detailed", "running", "cat", "bicycle", "masterpiece",
-    "Vermeer", "oil", "painting", "slowly", "trumpet", "beautiful", "seventeen", "octopus", "coffee", "because",
+    "cinematic",
+    "photograph",
+    "of",
+    "my",
+    "grandmother",
+    "4k",
+    "detailed",
+    "running",
+    "cat",
+    "bicycle",
+    "masterpiece",
+    "Vermeer",
+    "oil",
+    "painting",
+    "slowly",
+    "trumpet",
+    "beautiful",
+    "seventeen",
+    "octopus",
+    "coffee",
+    "because",
 )
 
 
@@ -64,7 +83,7 @@ class Tokens:
         """[B, 77], and the place after each first end token; with `rng`, unknown words among the others."""
         rows = self._clip(texts)["input_ids"]
         if rng:
-            rows = [_strew(row, self.CLIP_WORDS, 1, rng)[:self.CLIP_LENGTH - 1] for row in rows]
+            rows = [_strew(row, self.CLIP_WORDS, 1, rng)[: self.CLIP_LENGTH - 1] for row in rows]
             rows = [row if row[-1] == self.CLIP_PAD else [*row, self.CLIP_PAD] for row in rows]
         return self._pad(rows, self.CLIP_LENGTH, self.CLIP_PAD), [len(row) for row in rows]
 

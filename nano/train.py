@@ -107,7 +107,7 @@ def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Ten
         pool, latents = pool_scenes(recipe), []
         encoder = slim.taesd_encoder.to(memory_format=torch.channels_last)
         for start in tqdm(range(0, len(pool), size), desc="latents", mininterval=5):
-            image = autoencoder.pictures(pool[start:start + size])
+            image = autoencoder.pictures(pool[start : start + size])
             latents.append(encoder(image.contiguous(memory_format=torch.channels_last)).half().contiguous())
         _write(path, {"latents": torch.cat(latents)})
     return torch.load(path, weights_only=True)["latents"]
@@ -118,8 +118,15 @@ class Run:
 
     PARTS = ("model", "average", "muon", "adam")
 
-    def __init__(self, recipe: Recipe, shape: layouts.Shape, encoders: TextEncoders, latents: Tensor, cache: Path,
-                 minutes: float | None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        shape: layouts.Shape,
+        encoders: TextEncoders,
+        latents: Tensor,
+        cache: Path,
+        minutes: float | None,
+    ):
         self.recipe, self.minutes, self.path = recipe, minutes, cache / "flow.pt"
         self.encoders, self.tokens = encoders.eval(), Tokens()
         self.latents, self.pool = latents, pool_scenes(recipe)
@@ -143,8 +150,10 @@ class Run:
 
     def keep(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in self.PARTS}
-        _write(self.path, {**state, "identity": self._identity, "step": self.step, "elapsed": self.elapsed,
-                           "curve": self.curve})
+        _write(
+            self.path,
+            {**state, "identity": self._identity, "step": self.step, "elapsed": self.elapsed, "curve": self.curve},
+        )
 
     @property
     def progress(self) -> float:
@@ -231,8 +240,7 @@ def main() -> None:
     polish_decoder(recipe, options.cache, slim)
     metadata = {"recipe": json.dumps(asdict(recipe)), "steps": str(run.step), "minutes": f"{run.elapsed / 60:.1f}"}
     write_curve(run, options.out / "training.json")
-    paths = layouts.write(
-        options.out, finished(run, shape, slim), torch.float16, TABLE_DTYPE, metadata)
+    paths = layouts.write(options.out, finished(run, shape, slim), torch.float16, TABLE_DTYPE, metadata)
     for path in paths.values():
         tqdm.write(f"{path.stat().st_size:>10,} bytes  {path}")
 

@@ -7,7 +7,7 @@ import torch
 from ..nodes.condition.conditioning import join
 from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
 from ..nodes.encode.encoding import encode_t5
-from ..nodes.encode.text.weights import ATTENTION
+from ..nodes.encode.tokens.weights import ATTENTION
 from ..nodes.sample.apply import attach
 from .pipeline import GUIDANCE, MODELS, SIDE, Pipeline
 from .sheet import SHEET, sheet
@@ -33,15 +33,28 @@ def paint(pipeline: Pipeline, positive: list, seed: int, negative: list | None =
     """One picture, uint8 [H, W, 3], by a CONDITIONING with controls; true CFG where there is a negative."""
     latent = torch.zeros(1, 16, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
-    samples = comfy.sample.sample(attach(pipeline.flux), noise, STEPS, cfg, "euler", "simple", positive,
-                                  negative or positive, latent, seed=seed, disable_pbar=True)
+    samples = comfy.sample.sample(
+        attach(pipeline.flux),
+        noise,
+        STEPS,
+        cfg,
+        "euler",
+        "simple",
+        positive,
+        negative or positive,
+        latent,
+        seed=seed,
+        disable_pbar=True,
+    )
     return (pipeline.vae.decode(samples)[0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def main() -> None:
     pipeline = Pipeline(MODELS)
-    pictures = [[draw(pipeline, clip.format(weight), t5.format(weight), SEED) for weight in WEIGHTS]
-                for clip, t5 in ROWS.values()]
+    pictures = [
+        [draw(pipeline, clip.format(weight), t5.format(weight), SEED) for weight in WEIGHTS]
+        for clip, t5 in ROWS.values()
+    ]
     page = sheet(np.array(pictures), tuple(ROWS), tuple(f"w = {weight:g}" for weight in WEIGHTS), "")
     page.save(OUT, quality=90, optimize=True)
 

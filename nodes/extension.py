@@ -11,19 +11,19 @@ from .condition.nodes import NODES as CONDITION
 from .condition.place.nodes import NODES as PLACE
 from .condition.time.nodes import NODES as TIME
 from .decode.nodes import NODES as DECODE
-from .encode.keep.nodes import NODES as KEEP
+from .encode.embeddings.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
 from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
-from .probe.heat.route import register as register_heatmap
 from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS
+from .routes.heatmap import register as register_heatmap
+from .routes.sigmas import register as register_sigmas
+from .routes.tokens import register
 from .sample.nodes import NODES as SAMPLE
-from .sample.route import register as register_sigmas
-from .server import register
 
 MODELS = Path(__file__).parents[1] / "workflows" / "models"
 

@@ -40,8 +40,17 @@ def _one_thread():
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
+def _same_examples():
+    """Hypothesis tries the same texts in every run: what fails here fails everywhere. `dev.py fuzz` looks for more."""
+    from hypothesis import settings
+
+    settings.register_profile("same", derandomize=True, database=None, deadline=None)
+    settings.load_profile("same")
+
+
 _boot()
 _one_thread()
+_same_examples()
 
 # What a test costs decides its place in the order. Browser tests come last for another reason too: Playwright
 # keeps an event loop in the main thread, where no asyncio.run works any more.

@@ -28,8 +28,10 @@ class Others:
         if not self.clock:
             return "not asked"
         middle = sorted(self.clock)[len(self.clock) // 2]
-        return (f"asked {len(self.clock):,} times, median {1000 * middle:.0f} ms, at most "
-                f"{1000 * max(self.charged):.0f} ms of the server's ({1000 * max(self.clock):.0f} on the clock)")
+        return (
+            f"asked {len(self.clock):,} times, median {1000 * middle:.0f} ms, at most "
+            f"{1000 * max(self.charged):.0f} ms of the server's ({1000 * max(self.clock):.0f} on the clock)"
+        )
 
 
 @dataclass
@@ -48,8 +50,7 @@ class Figures:
         self.faults.append(what[:400])
 
     def judge(self, kind: str, error: Exception, given: str, folder: Path | None = None) -> None:
-        """Counts an error as refused; it is a fault unless it is a ValueError by a `raise` in nodes/, without a path.
-        """
+        """Counts an error as refused, or as a fault unless it is a ValueError raised in nodes/ without a path."""
         self.refused[kind] += 1
         where = traceback.extract_tb(error.__traceback__)[-1]
         ours = where.filename.startswith(OURS) and (where.line or "").startswith("raise ")
@@ -62,8 +63,11 @@ class Figures:
     @property
     def late(self) -> list[str]:
         """What took too long."""
-        slow = [f"{kind} took {charged:.2f} s: {what}" for kind, (charged, _, what) in self.slowest.items()
-                if charged > SECONDS and kind not in UNJUDGED]
+        slow = [
+            f"{kind} took {charged:.2f} s: {what}"
+            for kind, (charged, _, what) in self.slowest.items()
+            if charged > SECONDS and kind not in UNJUDGED
+        ]
         most = max(self.meanwhile.charged, default=0)
         return slow + [f"another route took {1000 * most:.0f} ms"] * (most > OTHERS_SECONDS)
 
@@ -73,13 +77,17 @@ class Figures:
 
     def lines(self) -> list[str]:
         """The figures as they are printed."""
-        kinds = [f"{kind}: {count:,} tried, {self.refused[kind]:,} refused" + self._slowest(kind)
-                 for kind, count in sorted(self.tried.items())]
+        kinds = [
+            f"{kind}: {count:,} tried, {self.refused[kind]:,} refused" + self._slowest(kind)
+            for kind, count in sorted(self.tried.items())
+        ]
         return [
-            *kinds, f"other routes, while ours were asked: {self.meanwhile}",
+            *kinds,
+            f"other routes, while ours were asked: {self.meanwhile}",
             f"other routes, while nothing was asked of us: {self.quiet}",
             f"{sum(self.tried.values()):,} inputs, {len(self.faults)} faults, {len(self.late)} too slow",
-            *self.late, *self.faults[:20],
+            *self.late,
+            *self.faults[:20],
         ]
 
     def _slowest(self, kind: str) -> str:

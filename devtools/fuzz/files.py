@@ -17,9 +17,9 @@ import torch
 
 from ...nano import layouts
 from ...nodes.condition.time import timeline
+from ...nodes.encode.embeddings import stream_file
+from ...nodes.encode.embeddings.store import Settings, Store
 from ...nodes.encode.encoding import encode_clip, encode_t5
-from ...nodes.encode.keep import stream_file
-from ...nodes.encode.keep.store import Settings, Store
 from ...nodes.encode.load.loading import load_clip_l, load_t5
 from ...nodes.probe.grid.prompts import gathered
 from ...nodes.streams import ClipVec, Source, Span, T5Text
@@ -109,9 +109,12 @@ class Files:
         self.stream = self._saved()
         self._store = Store(folder / "store")
         self.kinds: dict[str, Callable[[random.Random, int], None]] = {
-            "damaged encoders": self._encoder, "damaged embeddings": self._embedding,
-            "embeddings signed anew": self._signed, "entries of the store": self._entry,
-            "settings of the store": self._settings, "files of prompts": self._prompts,
+            "damaged encoders": self._encoder,
+            "damaged embeddings": self._embedding,
+            "embeddings signed anew": self._signed,
+            "entries of the store": self._entry,
+            "settings of the store": self._settings,
+            "files of prompts": self._prompts,
         }
 
     def read_one(self, kind: str, rng: random.Random, most: int) -> None:

@@ -46,5 +46,3 @@ def _round(routes: Routes, files: Files, workflows: Workflows, number: int) -> l
     asked = [routes.ask_one] * len(others)
     many = [routes.ask_many] if number // (2 * len(others)) % CROWDED == 0 else []
     return [step for pair in zip(others, asked, strict=True) for step in pair] + many
-
-

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Callable
 
-from ...nodes.condition.place.blocks import Blocks
+from ...nodes.condition.blocks import Blocks
 from ...nodes.condition.time import timeline
 from ...nodes.encode.load import layout
-from ...nodes.encode.text import weights
+from ...nodes.encode.tokens import weights
 from ...nodes.probe import phrases
 from ...nodes.probe.grid.prompts import listed
 from . import inputs

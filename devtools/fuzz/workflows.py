@@ -98,8 +98,12 @@ class Workflows:
         makers = self.makers.get(kind.split(",")[0])
         if not makers or not deep:
             return None
-        there = [[node, slot] for node, each in prompt.items() for name, slot in makers
-                 if each["class_type"] == name and each.get("whole")]
+        there = [
+            [node, slot]
+            for node, each in prompt.items()
+            for name, slot in makers
+            if each["class_type"] == name and each.get("whole")
+        ]
         if there and rng.random() < 0.5:
             return rng.choice(there)
         name, slot = rng.choice(makers)

@@ -1,4 +1,4 @@
-// A list of blocks, as nodes/condition/place/blocks.py reads it, and the shortest way to write one. No DOM.
+// A list of blocks, as nodes/condition/blocks.py reads it, and the shortest way to write one. No DOM.
 
 import { TEXTS } from "./texts.mjs";
 

@@ -1,4 +1,4 @@
-// Lines over the steps of a run, with a hairline that tells every value at a step; as nodes/probe/charts.py draws them.
+// Lines over the steps of a run, with a hairline that tells every value at a step; as nodes/probe/plots/charts.py draws them.
 
 import { element } from "./dom.mjs";
 

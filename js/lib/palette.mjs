@@ -1,4 +1,4 @@
-// One hue for each road, the same in sockets, nodes, chips, tracks and plots (nodes/probe/charts.py). Blue and amber
+// One hue for each road, the same in sockets, nodes, chips, tracks and plots (nodes/probe/plots/charts.py). Blue and amber
 // differ for every kind of colour blindness; whatever they tell is told by words or shapes too.
 
 export const CLIP = "#3f789e";

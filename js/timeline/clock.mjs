@@ -3,7 +3,7 @@
 
 import { SIGMA, STEP } from "./grammar.mjs";
 
-const NEARLY = 1 + 8e-7; // as nodes/condition/time/clock.py takes a sigma for reached, a little less
+const NEARLY = 1 + 8e-7; // as nodes/condition/timepoints.py takes a sigma for reached, a little less
 const MOST_DIGITS = 7;
 
 /** FLUX.1's time to sigma: `shift` is ComfyUI's (exp of it is the factor); null where there is none. */

@@ -28,12 +28,24 @@ class Patterns:
 
 
 TRAINED = Patterns(
-    one=("{thing} {where}", "{thing}, {where}", "{where} there is {thing}", "{where}, {thing}", "{thing} is {where}",
-         "there is {thing} {where}", "a picture of {thing} {where}", "{tags}, {place}"),
+    one=(
+        "{thing} {where}",
+        "{thing}, {where}",
+        "{where} there is {thing}",
+        "{where}, {thing}",
+        "{thing} is {where}",
+        "there is {thing} {where}",
+        "a picture of {thing} {where}",
+        "{tags}, {place}",
+    ),
     middle=("{thing}", "a picture of {thing}", "there is {thing}", "{tags}", "just {thing}"),
     joint=(" and ", ", ", ", and ", " with "),
-    pair=("{one} {relation} {other}", "{one} is {relation} {other}", "there is {one} {relation} {other}",
-          "a picture of {one} {relation} {other}"),
+    pair=(
+        "{one} {relation} {other}",
+        "{one} is {relation} {other}",
+        "there is {one} {relation} {other}",
+        "a picture of {one} {relation} {other}",
+    ),
     inside=("{other} with {one} inside", "{other} that holds {one}", "{other}, {one} inside it"),
     look=("{look}", "{look}", "a picture {look}", "everything {look}"),
     whole=("{objects} {look}", "{objects}, {look}", "{look}, {objects}", "{objects}. {look}", "{look} {objects}"),
@@ -41,12 +53,19 @@ TRAINED = Patterns(
 
 # Sentences for judging alone: other turns of phrase, with words that training never uses.
 UNTRAINED = Patterns(
-    one=("please draw {thing} {where}", "{where} one can see {thing}", "i want {thing} placed {where}",
-         "an image showing {thing} {where}"),
+    one=(
+        "please draw {thing} {where}",
+        "{where} one can see {thing}",
+        "i want {thing} placed {where}",
+        "an image showing {thing} {where}",
+    ),
     middle=("please draw {thing}", "i want {thing}", "an image showing {thing}"),
     joint=(" together with ", " plus ", "; also "),
-    pair=("please draw {one} {relation} {other}", "an image showing {one} {relation} {other}",
-          "i want {one} placed {relation} {other}"),
+    pair=(
+        "please draw {one} {relation} {other}",
+        "an image showing {one} {relation} {other}",
+        "i want {one} placed {relation} {other}",
+    ),
     inside=("please draw {other} having {one} inside",),
     look=("the scene is {look}", "an image taken {look}"),
     whole=("{objects}; all of it {look}", "an image taken {look}: {objects}"),
@@ -54,6 +73,7 @@ UNTRAINED = Patterns(
 
 
 # ---- objects
+
 
 def _words(item: Object, rng: random.Random) -> tuple[list[str], str]:
     """Adjectives before the noun, the colour last, and what follows the noun."""
@@ -84,7 +104,8 @@ def _tags(item: Object, rng: random.Random) -> str:
 def _one(item: Object, patterns: Patterns, rng: random.Random) -> str:
     plain = item.place == "center" and rng.random() < PLAIN
     return rng.choice(patterns.middle if plain else patterns.one).format(
-        thing=_thing(item, rng), tags=_tags(item, rng), place=item.place, where=rng.choice(PLACES[item.place][1]))
+        thing=_thing(item, rng), tags=_tags(item, rng), place=item.place, where=rng.choice(PLACES[item.place][1])
+    )
 
 
 def _pair(scene: Scene, patterns: Patterns, rng: random.Random) -> str:
@@ -95,6 +116,7 @@ def _pair(scene: Scene, patterns: Patterns, rng: random.Random) -> str:
 
 
 # ---- the three captions of a scene
+
 
 def object_caption(scene: Scene, rng: random.Random, patterns: Patterns = TRAINED) -> str:
     """What stands where, silent about the background."""

@@ -15,9 +15,15 @@ def matched(told: Scene, seen: Scene) -> list[Object | None]:
     """For each object told, the one seen that is meant by it, or None: as many attributes right as can be."""
     candidates = [*seen.objects, *[None] * len(told.objects)]
     orders = permutations(candidates, len(told.objects))
-    return list(max(orders, key=lambda order: sum(
-        sum(_right(item, other).values()) + (other is not None) / 10
-        for item, other in zip(told.objects, order, strict=True))))
+    return list(
+        max(
+            orders,
+            key=lambda order: sum(
+                sum(_right(item, other).values()) + (other is not None) / 10
+                for item, other in zip(told.objects, order, strict=True)
+            ),
+        )
+    )
 
 
 def relation_holds(relation: str, one: Object, other: Object, seen: Scene) -> bool:
@@ -28,8 +34,12 @@ def relation_holds(relation: str, one: Object, other: Object, seen: Scene) -> bo
     (x, y), (other_x, other_y) = one.centre, other.centre
     right, down = x - other_x, y - other_y
     beside = abs(right) > abs(down)
-    return {"left of": beside and right < 0, "right of": beside and right > 0,
-            "above": not beside and down < 0, "below": not beside and down > 0}[relation]
+    return {
+        "left of": beside and right < 0,
+        "right of": beside and right > 0,
+        "above": not beside and down < 0,
+        "below": not beside and down > 0,
+    }[relation]
 
 
 def judge(told: Scene, seen: Scene) -> dict[str, bool]:

@@ -43,6 +43,7 @@ def read_background(picture: np.ndarray) -> Scene:
 
 # ---- objects
 
+
 @lru_cache(maxsize=1)
 def _stamps() -> list[tuple[tuple[slice, slice], list[Object], np.ndarray, np.ndarray]]:
     """For each place and size: a window, the objects that can stand there, and how they are drawn on any canvas:

@@ -57,6 +57,7 @@ class Scene:
 
 # ---- choosing
 
+
 def random_object(rng: random.Random, **fixed: str) -> Object:
     """An object drawn by lot, but for what is fixed."""
     tables = {"colour": COLOURS, "shape": SHAPES, "place": PLACES, "size": SIZES, "fill": FILLS}

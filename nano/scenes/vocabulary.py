@@ -10,6 +10,7 @@ Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # ---- shapes
 
+
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Five points: fold the plane into a tenth of a turn, then measure to the one edge left."""
     tenth, tip, notch = np.pi / 5, 1.12, 0.48
@@ -24,7 +25,7 @@ def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Two arcs above a right angle; after Inigo Quilez, https://iquilezles.org/articles/distfunctions2d."""
     x, y = 0.6 * np.abs(x), 0.57 - 0.6 * y
-    arc = np.hypot(x - 0.25, y - 0.75) - 0.125 ** 0.5
+    arc = np.hypot(x - 0.25, y - 0.75) - 0.125**0.5
     foot = 0.5 * np.maximum(x + y, 0)
     tip = np.minimum(np.hypot(x, y - 1), np.hypot(x - foot, y - foot)) * np.sign(x - y)
     return np.where(x + y > 1, arc, tip) / 0.6
@@ -113,6 +114,7 @@ RELATIONS = {
 
 
 # ---- backgrounds
+
 
 def _blend(amount: np.ndarray, *colours: tuple[float, float, float]) -> np.ndarray:
     """A gradient through the colours as amount [H, W] goes from 0 to 1 -> [H, W, 3]."""

@@ -15,7 +15,7 @@ from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
 from .controls import TXT, VEC, Bias, Made, of, put
 from .extras import Merge, merged
-from .following import followed
+from .reconcile import followed
 
 # ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
 START, END = "clip_start_percent", "clip_end_percent"

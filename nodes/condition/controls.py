@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from ..streams import Span
-from .place.blocks import ALL, Blocks
-from .time.clock import ALWAYS, Point, Range
+from .blocks import ALL, Blocks
+from .timepoints import ALWAYS, Point, Range
 
 KEY = "flux_duet"  # among model_conds, and among the keyword arguments of Flux's forward
 MODEL_CONDS = "model_conds"

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..sockets import FluxTxt, FluxVec
 from .conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join, split
-from .merging import MERGES
+from .hooks import MERGES
 
 
 class DualPrompt(io.ComfyNode):

@@ -10,8 +10,8 @@ import torch
 
 from ..streams import ClipVec, Span
 from .encoding import CLIP_L, Cut, clip_chunks, clip_told, encode_clip, encode_clip_chunks, said, source_of
-from .text import weights
-from .text.lengths import Tokens, unweighted, words
+from .tokens import weights
+from .tokens.lengths import Tokens, unweighted, words
 
 Read = tuple[ClipVec, "Cut | None"]
 

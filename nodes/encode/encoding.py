@@ -15,12 +15,12 @@ import comfy.sd
 import comfy.sd1_clip
 from torch import Tensor
 
-from ..short import shorten
+from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
-from .keep.remember import fingerprint, remembered
-from .text import weights
-from .text.inspection import Reading, has_inversion, read_by_clip, read_by_t5
-from .text.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
+from .embeddings.cached import fingerprint, remembered
+from .tokens import weights
+from .tokens.inspection import Reading, has_inversion, read_by_clip, read_by_t5
+from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
 _TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists

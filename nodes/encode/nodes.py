@@ -12,10 +12,10 @@ from ..notice import show, tell
 from ..sockets import FluxTxt, FluxVec
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
 from .encoding import encode_t5, inspect, t5_rows, t5_told
-from .text.chips import draw
-from .text.inspection import notes
-from .text.lengths import COMFYUI, LENGTHS
-from .text.weights import EMBEDDING, MODES
+from .tokens.chips import draw
+from .tokens.inspection import notes
+from .tokens.lengths import COMFYUI, LENGTHS
+from .tokens.weights import EMBEDDING, MODES
 
 CATEGORY = "Flux Duet/encode"
 

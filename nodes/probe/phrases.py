@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from ..encode.text.spans import CHARACTER
-from ..encode.text.weights import Segment, parse
+from ..encode.tokens.spans import CHARACTER
+from ..encode.tokens.weights import Segment, parse
 
 _FIRST_MARK = "\u0300"  # no accent comes before it
 _FEW = 64  # characters, which are sorted in no time

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from ..condition import attn_masks
 from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, Text, controls_of, put, ready, take
-from ..condition.following import followed
-from ..condition.place.texts import Layout, cropped, stacked
-from ..condition.time.clock import Clock, Moment
-from ..condition.time.resolving import resolve
+from ..condition.reconcile import followed
+from ..condition.time.at_moment import resolve
+from ..condition.timepoints import Clock, Moment
+from ..family import require_flux1, require_plane
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
-from .family import require_flux1, require_plane
+from .attention_groups import Layout, cropped, stacked
 from .modulation import Shifts
 from .step_notes import step_notes
 

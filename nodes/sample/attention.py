@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..condition.controls import Against, Bias, Controls, Text
-from ..condition.place.texts import Group, Layout, Texts, columns_of, weighted_columns
+from .attention_groups import Group, Layout, Texts, columns_of, weighted_columns
 
 # In the transformer_options, for those who watch the attention (probe/heat): GROUP of an attention that is asked for a
 # part of the tokens, CONTEXT [B, txt, C] of a forward in which texts of their own stand behind the first.

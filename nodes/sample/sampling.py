@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..condition.conditioning import widths
 from ..condition.controls import asked_for
+from ..family import flux1, require_plane
 from .apply import attach
-from .family import flux1, require_plane
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 NAME = "MMDiT Sampler"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from torch import Tensor
 
 from ..condition.controls import Control, Only, Shift, Text, Timeline
-from ..condition.time.clock import STEP, Point
+from ..condition.timepoints import STEP, Point
 
 
 def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sigma_max: float) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flux_duet.nodes.condition.place.blocks import PRESETS, Blocks
+from flux_duet.nodes.condition.blocks import PRESETS, Blocks
 from flux_duet.tests.browser.waiting import becomes
 
 ADD = """([type, texts]) => {
@@ -147,7 +147,8 @@ def test_what_is_typed_is_shown_and_errors_are_said(front):
 
 def test_the_nano_model_has_fewer_blocks(front):
     shown = Picker(front, clip_blocks="double", t5_blocks="none")
-    front.page.evaluate("""id => {
+    front.page.evaluate(
+        """id => {
         const [sampler, loader] = ["FluxDuetSampler", "UNETLoader"].map(type => {
             const node = LiteGraph.createNode(type);
             node.pos = [1000, 400];
@@ -159,7 +160,9 @@ def test_the_nano_model_has_fewer_blocks(front):
         app.graph.getNodeById(id).connect(0, sampler, 1);
         app.canvas.emitBeforeChange();
         app.canvas.emitAfterChange();
-    }""", shown.node)
+    }""",
+        shown.node,
+    )
     front.page.locator(".scale", has_text="2 double and 4 single blocks: nano_flux.safetensors").wait_for()
     assert shown.cells().count() == 7 and shown.painted()[0] == {0, 1}
     shown.stroke(4, 5)
@@ -172,8 +175,9 @@ def test_the_nano_model_has_fewer_blocks(front):
     assert front.errors == []
 
 
-@pytest.mark.parametrize("kind, name", [("FluxDuetClipNegative", "CLIP"), ("FluxDuetRegion", "T5"),
-                                        ("FluxDuetNag", "T5")])
+@pytest.mark.parametrize(
+    "kind, name", [("FluxDuetClipNegative", "CLIP"), ("FluxDuetRegion", "T5"), ("FluxDuetNag", "T5")]
+)
 def test_other_nodes_lists_are_painted_too(front, kind, name):
     shown = Picker(front, kind, blocks="5-" if name == "CLIP" else "all")
     if not shown.strip(name).is_visible():  # Vue nodes hide what is advanced, and the strip with it
@@ -210,8 +214,30 @@ BOTH = """async ([lists, depths, presets]) => {
 
 def random_lists(count):
     pick = random.Random(0)
-    words = ["double", "single", "final", "all", "none", "0", "5", "18", "19", "0-18", "3-7", "40-", "56-", "57", "2-9",
-             "0-", "Double", "x", "5--", "-3", "9-2", "\u0663"]
+    words = [
+        "double",
+        "single",
+        "final",
+        "all",
+        "none",
+        "0",
+        "5",
+        "18",
+        "19",
+        "0-18",
+        "3-7",
+        "40-",
+        "56-",
+        "57",
+        "2-9",
+        "0-",
+        "Double",
+        "x",
+        "5--",
+        "-3",
+        "9-2",
+        "\u0663",
+    ]
     return [pick.choice([", ", " ", ",,"]).join(pick.choices(words[: pick.choice([17, 22])], k=pick.randint(0, 4)))
             for _ in range(count)]  # fmt: skip
 

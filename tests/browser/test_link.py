@@ -1,6 +1,5 @@
 """One prompt for both roads: the link between two boxes, as a user clicks it and types."""
 
-
 from flux_duet.tests.browser.waiting import becomes, undo_is_heard
 
 ADD = """async ([types, links]) => {
@@ -87,7 +86,9 @@ def test_linking_is_one_step_of_undo(front):
     front.page.keyboard.press("Control+z")
     expect_word(front, 1, "split")
     assert front.page.evaluate("() => [1, 2].map(id => app.graph.getNodeById(id).widgets[0].value)") == [
-        "mood", "a house by the sea"]
+        "mood",
+        "a house by the sea",
+    ]
     undo_is_heard(front)
     front.page.keyboard.press("Control+y")
     expect_word(front, 1, "same prompt")
@@ -123,10 +124,14 @@ def test_loading_a_workflow_writes_no_text_into_another(front):
     assert front.errors == []
 
 
-BLENDED = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "FluxDuetClipEncode", "FluxDuetBlendVec"],
-           [[1, 0, 5, 0], [4, 0, 5, 1], [5, 0, 3, "vec"], [2, 0, 3, "txt"]]]
-REROUTED = [["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "Reroute"],
-            [[1, 0, 4, 0], [4, 0, 3, "vec"], [2, 0, 3, "txt"]]]
+BLENDED = [
+    ["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "FluxDuetClipEncode", "FluxDuetBlendVec"],
+    [[1, 0, 5, 0], [4, 0, 5, 1], [5, 0, 3, "vec"], [2, 0, 3, "txt"]],
+]
+REROUTED = [
+    ["FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetDualPrompt", "Reroute"],
+    [[1, 0, 4, 0], [4, 0, 3, "vec"], [2, 0, 3, "txt"]],
+]
 
 
 def test_a_pair_that_is_not_clear_is_not_offered(front):

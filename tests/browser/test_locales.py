@@ -25,8 +25,11 @@ def test_a_node_speaks_the_user_s_language(front):
     told = json.loads((LOCALES / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))["FluxDuetDualPrompt"]
     try:
         speak(front, "zh")
-        front.page.wait_for_function(f"([type, title]) => ({NODE})(type)[0] === title",
-                                     arg=["FluxDuetDualPrompt", told["display_name"]], timeout=60_000)
+        front.page.wait_for_function(
+            f"([type, title]) => ({NODE})(type)[0] === title",
+            arg=["FluxDuetDualPrompt", told["display_name"]],
+            timeout=60_000,
+        )
         labels = front.page.evaluate(NODE, "FluxDuetDualPrompt")[1:]
         assert labels[:2] == [told["inputs"][name]["name"] for name in ("vec", "txt")]
     finally:

@@ -42,8 +42,11 @@ def in_view(front) -> None:
 
 
 def texts(front, ids) -> list[str]:
-    return front.page.evaluate("""ids => ids.map(id => app.graph.getNodeById(id).widgets
-        .find(widget => widget.name === 'text').value)""", ids)
+    return front.page.evaluate(
+        """ids => ids.map(id => app.graph.getNodeById(id).widgets
+        .find(widget => widget.name === 'text').value)""",
+        ids,
+    )
 
 
 def use(front, cell: int) -> str:
@@ -89,8 +92,11 @@ def test_a_cell_s_prompts_go_into_the_one_pair_in_one_step_of_undo(shown):
     exported = shown.to_api()
     assert [exported[str(node)]["inputs"]["text"] for node in ids if str(node) in exported] in ([], texts(shown, ids))
     shown.page.keyboard.press("Control+z")
-    shown.page.wait_for_function("""([ids, before]) => ids.every((id, at) => app.graph.getNodeById(id)?.widgets
-        .find(widget => widget.name === 'text').value === before[at])""", arg=[ids, before])
+    shown.page.wait_for_function(
+        """([ids, before]) => ids.every((id, at) => app.graph.getNodeById(id)?.widgets
+        .find(widget => widget.name === 'text').value === before[at])""",
+        arg=[ids, before],
+    )
 
 
 def test_with_more_than_a_pair_the_selected_one_is_meant_else_the_prompts_are_copied(shown):

@@ -73,7 +73,8 @@ def maps_asked(front) -> list[dict]:
 def words(front) -> list[str]:
     """As they stand one under another."""
     listed = front.page.locator(".word").evaluate_all(
-        "each => each.map(word => [word.getBoundingClientRect().top, word.getBoundingClientRect().left, word.title])")
+        "each => each.map(word => [word.getBoundingClientRect().top, word.getBoundingClientRect().left, word.title])"
+    )
     return [word for *_, word in sorted(listed)]
 
 
@@ -140,8 +141,11 @@ def test_the_node_s_own_widgets_move_the_sliders(shown):
 def test_steps_play_and_stop(shown):
     shown.page.get_by_title("Play the steps one by one").click()
     # On busy cores a step may pass unseen, and comes again.
-    becomes(shown, lambda: {(body["first"], body["last"]) for body in maps_asked(shown)},
-            {(step, step) for step in range(4)})
+    becomes(
+        shown,
+        lambda: {(body["first"], body["last"]) for body in maps_asked(shown)},
+        {(step, step) for step in range(4)},
+    )
     assert widget(shown, "last_step") == 10000
     shown.page.get_by_title("Stop").click()
     becomes(shown, lambda: (maps_asked(shown)[-1]["first"], maps_asked(shown)[-1]["last"]), (0, 3))
@@ -172,7 +176,8 @@ def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
 def test_the_picture_is_not_shown_twice(shown):
     # The native node after it in the workflow has got its picture, in the same way as it would.
     shown.page.wait_for_function(
-        "() => app.graph.nodes.find(node => node.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth")
+        "() => app.graph.nodes.find(node => node.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth"
+    )
     shown.still()
     native = f"() => [{NODE}.imgs?.length ?? 0, {NODE}.widgets.filter(widget => widget.name[0] === '$').length]"
     assert shown.page.evaluate(native) == [0, 0]

@@ -52,8 +52,12 @@ def test_every_value_at_a_step(shown):
     told = values(shown)
     assert told[0].startswith(f"Step 2, \u03c3 {reading['sigma'][2]:.3f}, {reading['percent'][2]:.0f} %")
     numbers = reading["nulls"]["empty prompt"]
-    for name, column in (("T5 beside CLIP", "D_t5"), ("CLIP alone", "solo_clip"), ("both", "whole"),
-                         ("the same, again", "floor")):
+    for name, column in (
+        ("T5 beside CLIP", "D_t5"),
+        ("CLIP alone", "solo_clip"),
+        ("both", "whole"),
+        ("the same, again", "floor"),
+    ):
         share = 100 * numbers[column][2]
         assert float(told[told.index(name) + 1].removesuffix(" %")) == pytest.approx(share, rel=0.06, abs=0.006)
     shown.page.mouse.move(box["x"], box["y"] - 60)

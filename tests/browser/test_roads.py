@@ -19,8 +19,9 @@ ADD = """type => {
 def test_links_keep_their_road_s_colour_whatever_the_palette(front, palette):
     front.set("Comfy.ColorPalette", palette)
     for kind, hue in (("FLUX_VEC", CLIP), ("FLUX_TXT", T5)):
-        front.page.wait_for_function(f"([type, hue]) => ({COLOURS})(type).every(found => found === hue)",
-                                     arg=[kind, hue])
+        front.page.wait_for_function(
+            f"([type, hue]) => ({COLOURS})(type).every(found => found === hue)", arg=[kind, hue]
+        )
     # The front end's own types are as the palette says.
     assert front.page.evaluate(COLOURS, "CLIP")[0] not in (CLIP, T5)
     front.set("Comfy.ColorPalette", "dark")

@@ -93,8 +93,9 @@ class Timeline:
 
     def widths(self, road):
         width = "each => each.getBoundingClientRect().width"
-        return self.track(road).evaluate(f"track => [...track.querySelectorAll('.segment')].map({width})"
-                                         f".map(width => width / ({width})(track))")
+        return self.track(road).evaluate(
+            f"track => [...track.querySelectorAll('.segment')].map({width}).map(width => width / ({width})(track))"
+        )
 
 
 def test_tracks_show_what_plays_when(front):
@@ -188,10 +189,21 @@ def test_double_click_splits_and_a_menu_does_the_rest(front):
 def test_by_keys_alone(front):
     shown = Timeline(front, "1\n@8 2", "1\n@s0.85 2")
     shown.segments("CLIP").nth(1).focus()
-    steps = [("ArrowRight", "1\n@9 2"), ("Shift+ArrowRight", "1\n@14 2"), ("ArrowLeft", "1\n@13 2"),
-             ("f", "1\n@13..14 2"), ("f", "1\n@13..15 2"), ("Shift+F", "1\n@13..14 2"), ("Shift+F", "1\n@13 2"),
-             ("Enter", "1\n@13 2\n@17 1"), ("ArrowDown", None), ("2", "1\n@13 2\n@17 2"), ("Delete", "1\n@13 2"),
-             ("Home", None), ("Delete", "2")]
+    steps = [
+        ("ArrowRight", "1\n@9 2"),
+        ("Shift+ArrowRight", "1\n@14 2"),
+        ("ArrowLeft", "1\n@13 2"),
+        ("f", "1\n@13..14 2"),
+        ("f", "1\n@13..15 2"),
+        ("Shift+F", "1\n@13..14 2"),
+        ("Shift+F", "1\n@13 2"),
+        ("Enter", "1\n@13 2\n@17 1"),
+        ("ArrowDown", None),
+        ("2", "1\n@13 2\n@17 2"),
+        ("Delete", "1\n@13 2"),
+        ("Home", None),
+        ("Delete", "2"),
+    ]
     text = "1\n@8 2"
     for key, expected in steps:
         shown.page.keyboard.press(key)

@@ -121,11 +121,15 @@ IDLE = """([steps, timeline]) => {
 }"""
 
 
-@pytest.mark.parametrize("timeline, said", [
-    ("1\n@90 2", "T5: the prompt from 90 acts in none of the run's 10 steps."),
-    ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 acts in none of the run's 10 steps."),
-    ("1\n@99.9% 2", "T5: the prompt from 99.9% acts in none of the run's 10 steps."),
-    ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps.")])
+@pytest.mark.parametrize(
+    "timeline, said",
+    [
+        ("1\n@90 2", "T5: the prompt from 90 acts in none of the run's 10 steps."),
+        ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 acts in none of the run's 10 steps."),
+        ("1\n@99.9% 2", "T5: the prompt from 99.9% acts in none of the run's 10 steps."),
+        ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps."),
+    ],
+)
 def test_a_prompt_that_never_acts_is_told(front, timeline, said):
     front.page.evaluate(IDLE, [0, timeline])
     front.page.locator(".foot", has_text="assumed").wait_for()  # no run is known that it could miss

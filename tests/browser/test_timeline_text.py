@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flux_duet.nodes.condition.time.clock import Clock, Moment, Point
 from flux_duet.nodes.condition.time.timeline import parse
+from flux_duet.nodes.condition.timepoints import Clock, Moment, Point
 
 CASES = json.loads(Path(__file__).parents[1].joinpath("timelines.json").read_text("utf-8"))
 READ = """async texts => {
@@ -49,8 +49,35 @@ def written(entries) -> list:
 def random_texts(count: int) -> list[str]:
     """Most of them nearly right."""
     pick = random.Random(0)
-    pieces = ["1", "a red cat", "@8", "@ 9", "@12..16", "@s0.7", "@s0.5..s0.3", "@40%", "@62.5%..80%", "@0", "@100%",
-              "\\@8", "\\\\@", "@@", "..", "...", "%", "% b", ".. 6", "\t", " ", "", "é", "\r", "@8.5", "@s1", "-"]
+    pieces = [
+        "1",
+        "a red cat",
+        "@8",
+        "@ 9",
+        "@12..16",
+        "@s0.7",
+        "@s0.5..s0.3",
+        "@40%",
+        "@62.5%..80%",
+        "@0",
+        "@100%",
+        "\\@8",
+        "\\\\@",
+        "@@",
+        "..",
+        "...",
+        "%",
+        "% b",
+        ".. 6",
+        "\t",
+        " ",
+        "",
+        "é",
+        "\r",
+        "@8.5",
+        "@s1",
+        "-",
+    ]
     texts = []
     for _ in range(count):
         marks = sorted(pick.sample(range(20), pick.randint(0, 3)))

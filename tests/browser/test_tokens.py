@@ -47,8 +47,11 @@ def count(front, index=0):
 
 def expect_count(front, text, index=0):
     front.page.wait_for_function(
-        "([text, index]) => panels()[index]?.querySelector('.count').innerText.replace(/\\s+/g, ' ') === text"
-        .replace("panels()", PANELS), arg=[text, index])
+        "([text, index]) => panels()[index]?.querySelector('.count').innerText.replace(/\\s+/g, ' ') === text".replace(
+            "panels()", PANELS
+        ),
+        arg=[text, index],
+    )
 
 
 # The panels' shadow roots in the order of their nodes.
@@ -136,9 +139,13 @@ def test_ctrl_up_changes_a_weight_as_in_native_boxes(front):
     assert front.errors == []
 
 
-@pytest.mark.parametrize("kind, said, note", [
-    (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads as text, not as a weight: (12:30)"),
-    (T5, ["12"], "T5 reads as a weight, as in ComfyUI, what may be meant as text: (12:30)")])
+@pytest.mark.parametrize(
+    "kind, said, note",
+    [
+        (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads as text, not as a weight: (12:30)"),
+        (T5, ["12"], "T5 reads as a weight, as in ComfyUI, what may be meant as text: (12:30)"),
+    ],
+)
 def test_a_doubtful_number_is_marked_and_told(front, kind, said, note):
     add(front, kind)
     box(front).fill("(12:30)")
@@ -388,7 +395,6 @@ def test_thousands_of_words_stay_few_elements(front):
     assert front.page.locator(".chip").count() < 200
     front.page.locator(".chips").evaluate("list => list.scrollTop = list.scrollHeight / 2")
 
-
     def first() -> int:
         return int(re.sub(r"\D", "", front.page.locator(".chip").first.get_attribute("id")))
 
@@ -420,7 +426,9 @@ def test_a_busy_server_is_asked_again_quietly(front):
     expect_count(front, "2 / 75 73 pads")  # nobody typed anything since
     front.page.unroute("**/flux_duet/tokens")
     assert answers == ["a fox", "a fox"]
-    assert not any("busy" in told or "does not answer" in told
-                   for told in front.page.evaluate("() => (watch.disconnect(), window.told)"))
+    assert not any(
+        "busy" in told or "does not answer" in told
+        for told in front.page.evaluate("() => (watch.disconnect(), window.told)")
+    )
     assert all("503" in error for error in front.errors), "the browser's own line about the answer"
     front.errors.clear()

@@ -71,6 +71,7 @@ def eventually(front, check: Callable[[], Found]) -> Found:
 
 def becomes(front, read: Callable[[], Found], expected: Found) -> None:
     """Until `read` gives this."""
+
     def check():
         found = read()
         assert found == expected, f"{found!r} is not {expected!r}"

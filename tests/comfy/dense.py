@@ -58,8 +58,14 @@ def weight_of(model, positive: list, number: int, latent: dict, sigma: float = 0
 
     clone.set_model_unet_function_wrapper(answer)
     noise = torch.randn(latent["samples"].shape)
-    out = guider.sample(noise, latent["samples"], comfy.samplers.sampler_object("euler"), torch.tensor([sigma, 0.0]),
-                        disable_pbar=True, seed=0)
+    out = guider.sample(
+        noise,
+        latent["samples"],
+        comfy.samplers.sampler_object("euler"),
+        torch.tensor([sigma, 0.0]),
+        disable_pbar=True,
+        seed=0,
+    )
     return model.model.process_latent_in(out)[0, 0]
 
 

@@ -30,7 +30,8 @@ def control_net(model) -> comfy.controlnet.ControlNet:
 def controlled(conditioning: list, net, seed: int = 9, strength: float = 0.8) -> list:
     """ControlNetApplyAdvanced: a copy of the ControlNet each time."""
     return nodes.ControlNetApplyAdvanced().apply_controlnet(
-        conditioning, conditioning, net, randn(seed, 1, 64, 64, 3), strength, 0.0, 1.0)[0]
+        conditioning, conditioning, net, randn(seed, 1, 64, 64, 3), strength, 0.0, 1.0
+    )[0]
 
 
 def redux(conditioning: list, kind: str = "multiply", strength: float = 1.0) -> list:
@@ -49,9 +50,10 @@ def referred(conditioning: list, seed: int = 3) -> list:
 
 def masked(conditioning: list, side: str, strength: float = 1.0) -> list:
     mask = torch.zeros(1, 64, 64)
-    mask[..., : 32] = 1
-    return nodes.ConditioningSetMask().append(
-        conditioning, mask if side == "left" else 1 - mask, "default", strength)[0]
+    mask[..., :32] = 1
+    return nodes.ConditioningSetMask().append(conditioning, mask if side == "left" else 1 - mask, "default", strength)[
+        0
+    ]
 
 
 def placed(conditioning: list, x: int = 0) -> list:

@@ -70,8 +70,15 @@ def masks_in_use(model, positive: list, latent: dict, sigmas: torch.Tensor) -> l
 
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, positive)
-    guider.sample(torch.zeros_like(latent["samples"]), latent["samples"], comfy.samplers.KSAMPLER(sampler), sigmas,
-                  denoise_mask=latent.get("noise_mask"), disable_pbar=True, seed=0)
+    guider.sample(
+        torch.zeros_like(latent["samples"]),
+        latent["samples"],
+        comfy.samplers.KSAMPLER(sampler),
+        sigmas,
+        denoise_mask=latent.get("noise_mask"),
+        disable_pbar=True,
+        seed=0,
+    )
     return found
 
 

@@ -34,16 +34,28 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
 
 def clip_l(shape: Shape, weights: dict[str, Tensor]) -> CLIPTextModel:
     config = CLIPTextConfig(
-        hidden_size=shape.clip_width, intermediate_size=4 * shape.clip_width, num_hidden_layers=shape.clip_layers,
-        num_attention_heads=shape.clip_width // 64, max_position_embeddings=shape.clip_positions,
-        hidden_act="quick_gelu", bos_token_id=START, eos_token_id=END)
+        hidden_size=shape.clip_width,
+        intermediate_size=4 * shape.clip_width,
+        num_hidden_layers=shape.clip_layers,
+        num_attention_heads=shape.clip_width // 64,
+        max_position_embeddings=shape.clip_positions,
+        hidden_act="quick_gelu",
+        bos_token_id=START,
+        eos_token_id=END,
+    )
     return _pretrained(CLIPTextModel, config, weights)
 
 
 def t5xxl(shape: Shape, weights: dict[str, Tensor]) -> T5EncoderModel:
     config = T5Config(
-        d_model=shape.t5_width, d_kv=shape.t5_head_width, d_ff=shape.t5_ff, num_layers=shape.t5_layers,
-        num_heads=shape.t5_heads, vocab_size=32128, feed_forward_proj="gated-gelu")
+        d_model=shape.t5_width,
+        d_kv=shape.t5_head_width,
+        d_ff=shape.t5_ff,
+        num_layers=shape.t5_layers,
+        num_heads=shape.t5_heads,
+        vocab_size=32128,
+        feed_forward_proj="gated-gelu",
+    )
     return _pretrained(T5EncoderModel, config, weights)
 
 
@@ -55,8 +67,13 @@ def _pretrained(kind: type, config, weights: dict[str, Tensor]):
 
 def transformer(shape: Shape, weights: dict[str, Tensor]) -> FluxTransformer2DModel:
     model = FluxTransformer2DModel(
-        num_layers=shape.double, num_single_layers=shape.single, num_attention_heads=shape.hidden // 128,
-        joint_attention_dim=shape.t5_width, pooled_projection_dim=shape.clip_width, guidance_embeds=shape.guidance)
+        num_layers=shape.double,
+        num_single_layers=shape.single,
+        num_attention_heads=shape.hidden // 128,
+        joint_attention_dim=shape.t5_width,
+        pooled_projection_dim=shape.clip_width,
+        guidance_embeds=shape.guidance,
+    )
     model.load_state_dict(_converter(shape.hidden)(dict(weights)))
     return model.eval()
 
@@ -83,8 +100,13 @@ def autoencoder(weights: dict[str, Tensor]) -> AutoencoderTiny:
 def scheduler(shape: Shape) -> FlowMatchEulerDiscreteScheduler:
     """By the scheduler_config.json of FLUX.1-dev, whose shift grows with the picture, or of schnell, which has none."""
     return FlowMatchEulerDiscreteScheduler(
-        shift=3.0 if shape.guidance else 1.0, use_dynamic_shifting=shape.guidance,
-        base_shift=0.5, max_shift=1.15, base_image_seq_len=256, max_image_seq_len=4096)
+        shift=3.0 if shape.guidance else 1.0,
+        use_dynamic_shifting=shape.guidance,
+        base_shift=0.5,
+        max_shift=1.15,
+        base_image_seq_len=256,
+        max_image_seq_len=4096,
+    )
 
 
 @functools.cache
@@ -103,9 +125,13 @@ def _shipped(folder: str) -> Path:
 
 def pipeline(shape: Shape, weights: dict[str, dict[str, Tensor]]) -> FluxPipeline:
     pipe = FluxPipeline(
-        scheduler=scheduler(shape), vae=autoencoder(weights["ae"]),
-        text_encoder=clip_l(shape, weights["clip_l"]), tokenizer=clip_tokenizer(shape.clip_positions),
-        text_encoder_2=t5xxl(shape, weights["t5xxl"]), tokenizer_2=t5_tokenizer(),
-        transformer=transformer(shape, weights["flux"]))
+        scheduler=scheduler(shape),
+        vae=autoencoder(weights["ae"]),
+        text_encoder=clip_l(shape, weights["clip_l"]),
+        tokenizer=clip_tokenizer(shape.clip_positions),
+        text_encoder_2=t5xxl(shape, weights["t5xxl"]),
+        tokenizer_2=t5_tokenizer(),
+        transformer=transformer(shape, weights["flux"]),
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe

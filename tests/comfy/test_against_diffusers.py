@@ -43,16 +43,23 @@ def saved(request, tmp_path_factory):
 def test_velocity(saved, sigma):
     shape, weights, paths = saved
     generator = torch.Generator().manual_seed(SEED)
-    img, txt, vec = (torch.randn(2, *size, generator=generator)
-                     for size in ((16, HEIGHT, WIDTH), (40, shape.t5_width), (shape.clip_width,)))
+    img, txt, vec = (
+        torch.randn(2, *size, generator=generator)
+        for size in ((16, HEIGHT, WIDTH), (40, shape.t5_width), (shape.clip_width,))
+    )
     sigmas, guidance = torch.tensor([sigma, sigma / 2]), torch.tensor([GUIDANCE, 1.0])
     model = comfy.sd.load_diffusion_model(str(paths["flux"])).model.diffusion_model
     assert model.dtype == torch.float32
     ours = model(img, sigmas, context=txt, y=vec, guidance=guidance)
     theirs = reference.transformer(shape, weights["flux"])(
-        hidden_states=FluxPipeline._pack_latents(img, *img.shape), timestep=sigmas, pooled_projections=vec,
-        encoder_hidden_states=txt, guidance=guidance if shape.guidance else None, txt_ids=torch.zeros(40, 3),
-        img_ids=FluxPipeline._prepare_latent_image_ids(2, HEIGHT // 2, WIDTH // 2, "cpu", torch.float32)).sample
+        hidden_states=FluxPipeline._pack_latents(img, *img.shape),
+        timestep=sigmas,
+        pooled_projections=vec,
+        encoder_hidden_states=txt,
+        guidance=guidance if shape.guidance else None,
+        txt_ids=torch.zeros(40, 3),
+        img_ids=FluxPipeline._prepare_latent_image_ids(2, HEIGHT // 2, WIDTH // 2, "cpu", torch.float32),
+    ).sample
     assert reference.distance(ours, unpacked(theirs)) < VELOCITY_ROUNDING
 
 
@@ -83,9 +90,16 @@ class Ours:
     @torch.inference_mode()  # as ComfyUI runs nodes
     def picture(self, prompts: Prompts, negative: Prompts | None = None, cfg: float = 1.0) -> Picture:
         latent = MMDiTSampler.execute(
-            self.model, self.conditioning(*prompts), {"samples": torch.zeros(1, 16, HEIGHT, WIDTH)},
-            self.conditioning(*negative) if negative else None, cfg=cfg,
-            seed=SEED, steps=STEPS, sampler="euler", scheduler="official")[0]
+            self.model,
+            self.conditioning(*prompts),
+            {"samples": torch.zeros(1, 16, HEIGHT, WIDTH)},
+            self.conditioning(*negative) if negative else None,
+            cfg=cfg,
+            seed=SEED,
+            steps=STEPS,
+            sampler="euler",
+            scheduler="official",
+        )[0]
         return Picture(latent["samples"], VAEDecode.execute(self.vae, latent)[0])
 
     def conditioning(self, clip: str, t5: str) -> list:
@@ -103,10 +117,19 @@ class Theirs:
         latents = []
         against = dict(zip(("negative_prompt", "negative_prompt_2"), negative, strict=True)) if negative else {}
         images = self.pipe(
-            prompt=prompts[0], prompt_2=prompts[1], **against, true_cfg_scale=cfg, guidance_scale=GUIDANCE,
-            height=8 * HEIGHT, width=8 * WIDTH, num_inference_steps=STEPS, max_sequence_length=self.length,
-            generator=torch.Generator().manual_seed(SEED), output_type="pt",
-            callback_on_step_end=lambda pipe, step, time, tensors: latents.append(tensors["latents"]) or {}).images
+            prompt=prompts[0],
+            prompt_2=prompts[1],
+            **against,
+            true_cfg_scale=cfg,
+            guidance_scale=GUIDANCE,
+            height=8 * HEIGHT,
+            width=8 * WIDTH,
+            num_inference_steps=STEPS,
+            max_sequence_length=self.length,
+            generator=torch.Generator().manual_seed(SEED),
+            output_type="pt",
+            callback_on_step_end=lambda pipe, step, time, tensors: latents.append(tensors["latents"]) or {},
+        ).images
         assert len(latents) == STEPS
         return Picture(FluxLatents().process_out(unpacked(latents[-1])), images.movedim(1, -1))
 

@@ -71,11 +71,16 @@ def load(folder, shape: layouts.Shape, their_dtype: torch.dtype) -> Encoders:
     """The reference computes in float32 too, with weights rounded to `their_dtype`."""
     weights = layouts.random_state_dicts(shape)
     paths = layouts.write(folder, weights)
-    rounded = {name: {key: value.to(their_dtype).float() for key, value in part.items()}
-               for name, part in weights.items()}
+    rounded = {
+        name: {key: value.to(their_dtype).float() for key, value in part.items()} for name, part in weights.items()
+    }
     return Encoders(
-        shape, load_clip_l(str(paths["clip_l"])), load_t5(str(paths["t5xxl"])),
-        reference.clip_l(shape, rounded["clip_l"]), reference.t5xxl(shape, rounded["t5xxl"]))
+        shape,
+        load_clip_l(str(paths["clip_l"])),
+        load_t5(str(paths["t5xxl"])),
+        reference.clip_l(shape, rounded["clip_l"]),
+        reference.t5xxl(shape, rounded["t5xxl"]),
+    )
 
 
 @pytest.fixture(scope="module", params=reference.SHAPES.values(), ids=reference.SHAPES.keys())
@@ -92,10 +97,19 @@ def test_vec(in_float32, text):
     assert reference.distance(in_float32.vec(text), theirs) < VEC_ROUNDING
 
 
-@pytest.mark.parametrize("text, length", [
-    ("empty", "official 512"), ("short", "official 512"), ("short", "exact"), ("other scripts", "official 256"),
-    ("too long", "ComfyUI"), ("too long", "official 512"), ("too long", "official 256"), ("too long", "exact"),
-])
+@pytest.mark.parametrize(
+    "text, length",
+    [
+        ("empty", "official 512"),
+        ("short", "official 512"),
+        ("short", "exact"),
+        ("other scripts", "official 256"),
+        ("too long", "ComfyUI"),
+        ("too long", "official 512"),
+        ("too long", "official 256"),
+        ("too long", "exact"),
+    ],
+)
 def test_txt(in_float32, text, length):
     theirs = in_float32.their_txt(TEXTS[text], length)
     assert reference.distance(in_float32.txt(TEXTS[text], length), theirs) < TXT_ROUNDING
@@ -109,10 +123,14 @@ def test_another_text_is_far_away(in_float32):
     assert reference.distance(txt, their_txt) > 1000 * TXT_ROUNDING
 
 
-@pytest.mark.parametrize("their_dtype, vec_limits, txt_limits", [
-    (torch.float16, (0, VEC_ROUNDING), (0, TXT_ROUNDING)),
-    (torch.float32, (VEC_ROUNDING, FLOAT16_WEIGHTS), (TXT_ROUNDING, FLOAT16_WEIGHTS)),
-], ids=["rounded there too", "not rounded there"])
+@pytest.mark.parametrize(
+    "their_dtype, vec_limits, txt_limits",
+    [
+        (torch.float16, (0, VEC_ROUNDING), (0, TXT_ROUNDING)),
+        (torch.float32, (VEC_ROUNDING, FLOAT16_WEIGHTS), (TXT_ROUNDING, FLOAT16_WEIGHTS)),
+    ],
+    ids=["rounded there too", "not rounded there"],
+)
 def test_default_rounds_the_weights_to_float16_and_nothing_else(tmp_path, their_dtype, vec_limits, txt_limits):
     encoders, text = load(tmp_path, reference.SHAPES["dev"], their_dtype), TEXTS["short"]
     vec = reference.distance(encoders.vec(text), encoders.their_vec(text))

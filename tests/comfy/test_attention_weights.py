@@ -9,9 +9,9 @@ from comfy_extras import nodes_custom_sampler as custom
 import nodes
 from flux_duet.nodes.condition.controls import Bias, asked_for, put
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
-from flux_duet.nodes.condition.place.texts import Layout
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.attention import DuetAttention
+from flux_duet.nodes.sample.attention_groups import Layout
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -44,13 +44,15 @@ def weighted(weight: float, length: int = 9) -> list:
 
 
 def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, seed=5, steps=3, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]["samples"]
+    return MMDiTSampler.execute(
+        model, positive, latent, negative, cfg=cfg, seed=5, steps=3, sampler="euler", scheduler="simple", denoise=1.0
+    )[0]["samples"]
 
 
 def natively(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return nodes.KSampler().sample(
-        model, 5, 3, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0]["samples"]
+    return nodes.KSampler().sample(model, 5, 3, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0][
+        "samples"
+    ]
 
 
 def relative(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -59,15 +61,16 @@ def relative(one: torch.Tensor, other: torch.Tensor) -> float:
 
 # ---- identities
 
+
 def test_weight_zero_is_the_row_deleted(model):
-    deleted = torch.cat([TXT[:, :ROW], TXT[:, ROW + 1:]], 1)
+    deleted = torch.cat([TXT[:, :ROW], TXT[:, ROW + 1 :]], 1)
     assert relative(sampled(model, weighted(0.0)), sampled(model, prompt(deleted))) < 5e-6
     assert relative(sampled(model, prompt(deleted)), sampled(model, prompt())) > 1e-3
 
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_whole_weight_is_the_row_so_many_times(model, times):
-    repeated = torch.cat([TXT, *[TXT[:, ROW:ROW + 1]] * (times - 1)], 1)
+    repeated = torch.cat([TXT, *[TXT[:, ROW : ROW + 1]] * (times - 1)], 1)
     assert relative(sampled(model, weighted(times)), sampled(model, prompt(repeated))) < 5e-6
 
 
@@ -80,11 +83,12 @@ def test_columns_beyond_the_weights_weigh_one(model):
     """A CONDITIONING that native nodes have made longer keeps the weights of its first rows."""
     longer = torch.cat([TXT, randn(8, 1, 4, 64)], 1)
     short = [[longer, weighted(2.0)[0][1]]]
-    repeated = torch.cat([longer, TXT[:, ROW:ROW + 1]], 1)
+    repeated = torch.cat([longer, TXT[:, ROW : ROW + 1]], 1)
     assert relative(sampled(model, short), sampled(model, prompt(repeated))) < 5e-6
 
 
 # ---- whose weights act where
+
 
 def test_native_samplers_behind_apply_duet(model):
     ready = ApplyDuet.execute(model)[0]
@@ -114,7 +118,7 @@ def test_apply_duet_changes_nothing_else(model):
 def test_each_prompt_has_its_own_weights(model, length):
     """Positive and negative go through the model together where they are of one length, else one by one."""
     other = randn(7, 1, length, 64)
-    repeated = torch.cat([TXT, TXT[:, ROW:ROW + 1]], 1)
+    repeated = torch.cat([TXT, TXT[:, ROW : ROW + 1]], 1)
     expected = sampled(model, prompt(repeated), prompt(other, seed=9), cfg=3.0)
     plain = prompt(other, seed=9)
     neutral = prompt(other, [1.0] * length, seed=9)  # with controls, too: then both are one batch
@@ -126,7 +130,7 @@ def test_each_prompt_has_its_own_weights(model, length):
 
 def test_a_batch_of_pictures(model):
     latent = {"samples": torch.zeros(2, 16, 8, 8)}
-    repeated = torch.cat([TXT, TXT[:, ROW:ROW + 1]], 1)
+    repeated = torch.cat([TXT, TXT[:, ROW : ROW + 1]], 1)
     expected = sampled(model, prompt(repeated), latent=latent)
     assert relative(sampled(model, weighted(2.0), latent=latent), expected) < 5e-6
 
@@ -154,8 +158,9 @@ def test_every_attention_of_comfyui_takes_the_bias(name):
     assert torch.allclose(out, dense, atol=1e-5) and biased.called
 
 
-@pytest.mark.parametrize("shape, boolean", [
-    ((40, 40), True), ((40, 40), False), ((2, 40, 40), False), ((2, 3, 40, 40), True)])
+@pytest.mark.parametrize(
+    "shape, boolean", [((40, 40), True), ((40, 40), False), ((2, 40, 40), False), ((2, 3, 40, 40), True)]
+)
 def test_a_mask_that_is_there_already_still_masks(shape, boolean):
     mask = randn(9, *shape)
     mask = mask > -1 if boolean else mask
@@ -182,6 +187,7 @@ def test_an_override_of_another_pack_still_runs():
 
 
 # ---- from text
+
 
 def test_t5_encode_takes_the_weights_out_of_the_rows(singles):
     clip, t5 = singles

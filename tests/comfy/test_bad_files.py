@@ -11,13 +11,13 @@ from comfy.model_management import InterruptProcessingException
 from safetensors.torch import load_file, save_file
 
 from flux_duet.nodes.encode.clip_prompt import AVERAGE, FIRST, STRONGEST, encode_clip_prompt
+from flux_duet.nodes.encode.embeddings import cached
+from flux_duet.nodes.encode.embeddings.store import _pack
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.keep import remember
-from flux_duet.nodes.encode.keep.store import _pack
-from flux_duet.nodes.encode.load.fitting import BadFile
+from flux_duet.nodes.encode.load.lazy_t5 import read
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.nodes.encode.load.nodes import LoadClip, LoadT5
-from flux_duet.nodes.encode.load.unread import read
+from flux_duet.nodes.encode.load.shapes import BadFile
 from flux_duet.tests.comfy import native
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -197,7 +197,7 @@ def test_weights_that_are_not_finite(tiny, tmp_path, kind, number):
     for encode in ENCODE[kind]:
         with pytest.raises(ValueError, match=r"^odd\.safetensors encodes this prompt as numbers that are not finite"):
             encode(clip)
-    assert remember.store().size() == (0, 0)
+    assert cached.store().size() == (0, 0)
     with pytest.raises(ValueError, match="^This CLIP encodes this prompt as numbers"):  # whose file is not known
         ENCODE[kind][0](native.dual({**tiny, name: tmp_path / "odd.safetensors"}))
 
@@ -211,12 +211,12 @@ def test_a_lora_that_is_not_finite(tiny):
     patched.add_patches({weight: ("diff", (torch.full(shape, float("nan")),))})
     with pytest.raises(ValueError, match="its weights, or those of a LoRA on it, are damaged"):
         encode_clip(patched, "a red ring")
-    assert remember.store().size()[0] == 1
+    assert cached.store().size()[0] == 1
     assert torch.equal(encode_clip(clip, "a red ring").spans[0].tensor, before)
 
 
 def test_what_an_older_version_kept_is_encoded_anew():
-    store = remember.store()
+    store = cached.store()
     path = store.folder / "0.safetensors"
     store.put("0", torch.tensor([1.0, float("nan")]))
     assert not path.exists()

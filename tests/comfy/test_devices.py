@@ -21,11 +21,11 @@ from flux_duet.nodes.condition.attn_masks import with_texts
 from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.condition.controls import Against, Bias, Shift, Text
-from flux_duet.nodes.condition.place.texts import Layout, Texts, stacked, weighted_columns
+from flux_duet.nodes.encode.embeddings import cached
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.keep import remember
-from flux_duet.nodes.encode.text.lengths import LENGTHS
+from flux_duet.nodes.encode.tokens.lengths import LENGTHS
 from flux_duet.nodes.sample.attention import DuetAttention
+from flux_duet.nodes.sample.attention_groups import Layout, Texts, stacked, weighted_columns
 from flux_duet.nodes.sample.modulation import difference
 from flux_duet.nodes.sample.nodes import FluxSigmas
 from flux_duet.nodes.sample.sampling import OFFICIAL, Plan, official_sigmas
@@ -43,7 +43,7 @@ def keep_on(monkeypatch, device) -> None:
     """What --gpu-only does: results stay where they were computed."""
     monkeypatch.setattr(comfy.model_management, "intermediate_device", lambda: device)
     # These tensors have no numbers that could be looked at for NaN; test_bad_files.py does that.
-    monkeypatch.setattr(remember, "_finite", lambda clip, spans: spans)
+    monkeypatch.setattr(cached, "_finite", lambda clip, spans: spans)
 
 
 @pytest.fixture
@@ -109,8 +109,9 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
         attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, (1, 1))
     monkeypatch.setattr(Texts, "groups", lambda *_: found)
     q, k, v = (torch.empty(1, 2, layout.total, 16, device=CUDA, dtype=torch.bfloat16) for _ in range(3))
-    out = attention(attention_pytorch, q, k, v, 2, skip_reshape=True,
-                    transformer_options={"block_type": "double", "block_index": 0})
+    out = attention(
+        attention_pytorch, q, k, v, 2, skip_reshape=True, transformer_options={"block_type": "double", "block_index": 0}
+    )
     assert (out.device, out.dtype, out.shape) == (CUDA, torch.bfloat16, (1, layout.total, 32))
     context = stacked(torch.empty(1, 6, 8, device=CUDA, dtype=torch.bfloat16), texts)
     assert (context.device, context.dtype, context.shape) == (CUDA, torch.bfloat16, (1, 15, 8))

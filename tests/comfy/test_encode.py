@@ -14,7 +14,7 @@ from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
-from flux_duet.nodes.encode.text.lengths import LENGTHS
+from flux_duet.nodes.encode.tokens.lengths import LENGTHS
 from flux_duet.tests.comfy import native
 
 pytestmark = pytest.mark.usefixtures("as_executed")

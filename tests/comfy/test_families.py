@@ -15,13 +15,13 @@ from comfy.ldm.flux.model import Flux
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.encode.nodes import T5Encode
+from flux_duet.nodes.family import family, flux1, is_wrapped, needs_picture
 from flux_duet.nodes.probe.grid.nodes import PromptGrid
 from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.probe.influence.nodes import ZEROS, Influence
 from flux_duet.nodes.probe.shape.describing import described
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.probe.words.nodes import Words
-from flux_duet.nodes.sample.family import family, flux1, is_wrapped, needs_picture
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
@@ -29,8 +29,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 BLOCKS = {"depth": 1, "depth_single_blocks": 1, "guidance_embed": True, "qkv_bias": True, "theta": 10000}
-FLUX = {**BLOCKS, "in_channels": 16, "out_channels": 16, "patch_size": 2, "hidden_size": 128, "num_heads": 1,
-        "mlp_ratio": 4.0, "axes_dim": [16, 56, 56], "vec_in_dim": 64, "context_in_dim": 64, "txt_ids_dims": []}
+FLUX = {
+    **BLOCKS,
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": 2,
+    "hidden_size": 128,
+    "num_heads": 1,
+    "mlp_ratio": 4.0,
+    "axes_dim": [16, 56, 56],
+    "vec_in_dim": 64,
+    "context_in_dim": 64,
+    "txt_ids_dims": [],
+}
 CONFIGS = {
     "Flux.2": (comfy.supported_models.Flux2, {
         **FLUX, "image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "vec_in_dim": None,
@@ -77,8 +88,10 @@ def model(tiny):
 
 def streams() -> tuple[ClipVec, T5Text]:
     generator = torch.Generator().manual_seed(0)
-    return tuple(kind((Span(torch.randn(shape, generator=generator)),)) for kind, shape in (
-        (ClipVec, (1, 64)), (T5Text, (1, 9, 64))))
+    return tuple(
+        kind((Span(torch.randn(shape, generator=generator)),))
+        for kind, shape in ((ClipVec, (1, 64)), (T5Text, (1, 9, 64)))
+    )
 
 
 def prompt(region: bool = False) -> list:
@@ -188,8 +201,11 @@ def test_without_controls_the_sampler_samples_anything_as_ksampler_does(other):
 
     _, model = other
     channels = model.get_model_object("latent_format").latent_channels
-    shape = (1, channels, 1, 8, 8) if model.get_model_object("latent_format").latent_dimensions == 3 else (
-        1, channels, 8, 8)
+    shape = (
+        (1, channels, 1, 8, 8)
+        if model.get_model_object("latent_format").latent_dimensions == 3
+        else (1, channels, 8, 8)
+    )
     latent = {"samples": torch.zeros(shape)}
     positive = prompt()
     ours = MMDiTSampler.execute(model, positive, latent, None, seed=5, steps=2, sampler="euler", scheduler="simple")

@@ -56,13 +56,15 @@ def prompt(clip=A[0], t5=A[1]) -> list:
 
 
 def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, **options) -> torch.Tensor:
-    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, seed=5, steps=STEPS, sampler="euler",
-                                scheduler="simple", **options)[0]["samples"]
+    return MMDiTSampler.execute(
+        model, positive, latent, negative, cfg=cfg, seed=5, steps=STEPS, sampler="euler", scheduler="simple", **options
+    )[0]["samples"]
 
 
 def natively(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
     return nodes.KSampler().sample(
-        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0]["samples"]
+        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
+    )[0]["samples"]
 
 
 def chained(model, *parts: tuple[int, list, list], cfg=1.0) -> torch.Tensor:
@@ -70,8 +72,20 @@ def chained(model, *parts: tuple[int, list, list], cfg=1.0) -> torch.Tensor:
     latent, start = LATENT, 0
     for end, positive, negative in parts:
         latent = nodes.KSamplerAdvanced().sample(
-            model, "enable" if start == 0 else "disable", 5, STEPS, cfg, "euler", "simple", positive, negative, latent,
-            start, end, "enable" if end < STEPS else "disable")[0]
+            model,
+            "enable" if start == 0 else "disable",
+            5,
+            STEPS,
+            cfg,
+            "euler",
+            "simple",
+            positive,
+            negative,
+            latent,
+            start,
+            end,
+            "enable" if end < STEPS else "disable",
+        )[0]
         start = end
     return latent["samples"]
 
@@ -148,6 +162,7 @@ APPENDING = {"concat": concat, "redux": redux(), "redux, attn_bias": redux("attn
 
 # ---- zeroed
 
+
 @over_each
 def test_zeroed_out_it_is_its_prompt_zeroed_out(model, name):
     """As a negative, which is what ConditioningZeroOut is for."""
@@ -173,6 +188,7 @@ def test_one_road_zeroed_takes_that_roads_controls_alone(model):
 
 
 # ---- rows behind it
+
 
 @pytest.mark.parametrize("neighbour", APPENDING)
 def test_a_timeline_leaves_rows_behind_it_where_they_are(model, neighbour):
@@ -206,8 +222,18 @@ def test_a_fade_with_rows_behind_it(model, neighbour):
     for step, share in enumerate(levels):
         text = BlendTxt.execute(A[1], "join", share, B[1])[0]
         latent = MMDiTSampler.execute(
-            model, behind(prompt(t5=text)), latent, seed=5, steps=STEPS, sampler="euler", scheduler="simple",
-            start_step=step, end_step=step + 1, add_noise=step == 0, leftover_noise=step < STEPS - 1)[0]
+            model,
+            behind(prompt(t5=text)),
+            latent,
+            seed=5,
+            steps=STEPS,
+            sampler="euler",
+            scheduler="simple",
+            start_step=step,
+            end_step=step + 1,
+            add_noise=step == 0,
+            leftover_noise=step < STEPS - 1,
+        )[0]
     assert relative(sampled(model, faded), latent["samples"]) < 5e-6
 
 
@@ -281,6 +307,7 @@ def test_a_timeline_of_prompts_with_other_extras_is_told():
 
 # ---- mixed, multiplied
 
+
 @pytest.mark.parametrize("name", ["steps", "fade"])
 def test_a_timeline_in_a_mixture_is_refused_before_anything_is_sampled(model, name, monkeypatch):
     monkeypatch.setattr(model.model.diffusion_model, "_forward", lambda *_, **__: pytest.fail("it was sampled"))
@@ -315,6 +342,7 @@ def test_weights_on_rows_that_were_cut_are_told(model):
 @over_each
 def test_multiplied_all_of_its_texts_are(model, name):
     """The same as with every prompt multiplied before."""
+
     def half(stream):
         return type(stream)(tuple(Span(span.tensor * 0.5, bias=span.bias) for span in stream.spans))
 
@@ -324,6 +352,7 @@ def test_multiplied_all_of_its_texts_are(model, name):
 
 
 # ---- neighbours that read the prompt
+
 
 class Watching(comfy.controlnet.ControlBase):
     """A ControlNet that keeps what it is given and adds nothing."""
@@ -361,17 +390,18 @@ def test_a_controlnet_reads_the_prompt_that_plays_and_no_other(model, name):
 def test_under_flux_kv_cache(model, name):
     """The keys of references are kept from the first step on: as if they were computed with the prompt of then."""
     reference = {"reference_latents": [randn(9, 1, 16, 6, 6)], "reference_latents_method": "index"}
-    plain = {"region": lambda: prompt(t5=Region.execute(A[1], A[1], LEFT, base_ratio=0.0, blocks="0-4")[0]),
-             "NAG": lambda: prompt(t5=NegativeTxt.execute(A[1], A[1], 4.0, 10.0, 1.0)[0]),
-             "route": lambda: Route.execute(prompt(), prompt(), "1, 3", "2-3")[0],
-             "weights": lambda: prompt(t5=T5Text((Span(A[1].spans[0].tensor, bias=torch.zeros(1, 9)),)))}[name]
+    plain = {
+        "region": lambda: prompt(t5=Region.execute(A[1], A[1], LEFT, base_ratio=0.0, blocks="0-4")[0]),
+        "NAG": lambda: prompt(t5=NegativeTxt.execute(A[1], A[1], 4.0, 10.0, 1.0)[0]),
+        "route": lambda: Route.execute(prompt(), prompt(), "1, 3", "2-3")[0],
+        "weights": lambda: prompt(t5=T5Text((Span(A[1].spans[0].tensor, bias=torch.zeros(1, 9)),))),
+    }[name]
 
     def cached(positive):
         conditioning = nodes.node_helpers.conditioning_set_values(positive, reference)
         return sampled(FluxKVCache.execute(model)[0], conditioning)
 
-    native = natively(FluxKVCache.execute(model)[0],
-                      nodes.node_helpers.conditioning_set_values(prompt(), reference))
+    native = natively(FluxKVCache.execute(model)[0], nodes.node_helpers.conditioning_set_values(prompt(), reference))
     expected = native if name != "region" else None
     if expected is not None:
         assert relative(cached(plain()), expected) < 1e-5, "what says the same changes nothing"
@@ -397,12 +427,16 @@ def test_a_regions_mask_is_over_the_whole_picture_under_set_area(model):
 
 # ---- batches
 
+
 def test_batches_of_two_sizes_are_told():
     pair, three = txt(1, batch=2), txt(2, batch=3)
-    for make in (lambda: BlendTxt.execute(pair, "both", 0.5, three), lambda: Region.execute(pair, three, LEFT),
-                 lambda: NegativeTxt.execute(pair, three), lambda: Route.execute(
-                     prompt(vec(1), pair), prompt(vec(2), three), "none", "1"),
-                 lambda: ClipNegative.execute(vec(1, 2), vec(2, 3), 1.0)):
+    for make in (
+        lambda: BlendTxt.execute(pair, "both", 0.5, three),
+        lambda: Region.execute(pair, three, LEFT),
+        lambda: NegativeTxt.execute(pair, three),
+        lambda: Route.execute(prompt(vec(1), pair), prompt(vec(2), three), "none", "1"),
+        lambda: ClipNegative.execute(vec(1, 2), vec(2, 3), 1.0),
+    ):
         with pytest.raises(ValueError, match="a batch of 2 prompts and one of 3"):
             make()
     with pytest.raises(ValueError, match="a batch of 2 prompts and one of 3"):
@@ -421,6 +455,7 @@ def test_one_prompt_goes_with_all_of_a_batch(model):
 
 # ---- steps that count anew, or never come
 
+
 def test_a_run_that_starts_in_the_middle_tells_that_its_steps_are_its_own(model, caplog):
     ready = ApplyDuet.execute(model)[0]
     chained(ready, (2, scheduled(), scheduled()), (STEPS, scheduled(), scheduled()))
@@ -432,10 +467,15 @@ def test_a_run_that_starts_in_the_middle_tells_that_its_steps_are_its_own(model,
     assert not [record for record in caplog.records if "own first step" in record.message]
 
 
-@pytest.mark.parametrize("make", [
-    lambda step: scheduled("1", f"1\n@{step} 2"), lambda step: scheduled(f"1\n@{step}..20 2", "1"),
-    lambda step: prompt(t5=Region.execute(A[1], B[1], LEFT, start=f"{step}")[0]),
-    lambda step: PartOfRun.execute(prompt(), f"{step}", "100%")[0]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda step: scheduled("1", f"1\n@{step} 2"),
+        lambda step: scheduled(f"1\n@{step}..20 2", "1"),
+        lambda step: prompt(t5=Region.execute(A[1], B[1], LEFT, start=f"{step}")[0]),
+        lambda step: PartOfRun.execute(prompt(), f"{step}", "100%")[0],
+    ],
+)
 def test_a_step_that_never_comes_is_told(model, make, caplog):
     def run(step):
         caplog.clear()

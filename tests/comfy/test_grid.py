@@ -19,10 +19,10 @@ from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.condition.extras import with_extras
 from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
+from flux_duet.nodes.family import needs_picture
 from flux_duet.nodes.probe.grid import cells, identity
 from flux_duet.nodes.probe.grid import nodes as grid_nodes
 from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
-from flux_duet.nodes.sample.family import needs_picture
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.sample.sampling import Plan
 from flux_duet.tests.comfy import extras
@@ -51,8 +51,21 @@ def draw(singles, vae):
         def lines(prompts):
             return "\n".join(prompt or '""' for prompt in prompts)
 
-        return PromptGrid.execute(model, *singles, vae, lines(clips), lines(t5s), latent, seed, seeds, steps, "euler",
-                                  "simple", guidance, **options).result
+        return PromptGrid.execute(
+            model,
+            *singles,
+            vae,
+            lines(clips),
+            lines(t5s),
+            latent,
+            seed,
+            seeds,
+            steps,
+            "euler",
+            "simple",
+            guidance,
+            **options,
+        ).result
 
     return run
 
@@ -81,8 +94,17 @@ def test_cells_are_the_samplers_in_the_order_that_is_told(model, singles, draw):
     for number in (0, 1, 4, 11):
         seed, clip, t5 = places[number]
         vec, txt = encode_clip_prompt(singles[0], clip, "first")[0], encode_t5(singles[1], t5)[0]
-        expected = MMDiTSampler.execute(model, join(vec, txt, 3.5), LATENT, None, seed=seed, steps=2, sampler="euler",
-                                        scheduler="simple", denoise=1.0)[0]["samples"]
+        expected = MMDiTSampler.execute(
+            model,
+            join(vec, txt, 3.5),
+            LATENT,
+            None,
+            seed=seed,
+            steps=2,
+            sampler="euler",
+            scheduler="simple",
+            denoise=1.0,
+        )[0]["samples"]
         assert torch.equal(latents["samples"][number : number + 1], expected)
     assert sheet.shape[0] == 2 and sheet.shape[-1] == variance.shape[-1] == 3
     assert told["seeds"] == [7, 8] and told["latents"]["shares"]["both"] is not None
@@ -105,6 +127,7 @@ def test_one_sheet_for_all_seeds_and_weights_in_the_attention(model, draw):
 
 # ---- taken up again
 
+
 def test_an_interrupted_grid_goes_on_where_it_stopped(model, tiny, draw, pictures):
     pictures.stop = 6
     with pytest.raises(comfy.model_management.InterruptProcessingException):
@@ -125,16 +148,21 @@ def test_one_more_prompt_draws_its_cells_alone(model, draw, pictures):
 
 
 CHANGES = {
-    "guidance": {"guidance": 2.0}, "CLIP prompt": {"vec": "on pink paper"},
-    "T5 prompt": {"txt": ("a heart", "ComfyUI")}, "length": {"txt": ("a star", "exact")},
+    "guidance": {"guidance": 2.0},
+    "CLIP prompt": {"vec": "on pink paper"},
+    "T5 prompt": {"txt": ("a heart", "ComfyUI")},
+    "length": {"txt": ("a star", "exact")},
     "weights": {"txt": ("a (star:1.3)", "ComfyUI", "attention")},
-    "seed": {"seed": 8}, "steps": {"steps": 3}, "scheduler": {"scheduler": "beta"},
+    "seed": {"seed": 8},
+    "steps": {"steps": 3},
+    "scheduler": {"scheduler": "beta"},
     "size": {"latent": {"samples": torch.zeros(1, 16, 8, 10)}},
     "picture": {"latent": {"samples": torch.ones(1, 16, 8, 8)}},
     "mask": {"latent": {**LATENT, "noise_mask": torch.ones(1, 64, 64)}},
     "picture beside it": {"beside": {"concat_latent_image": torch.ones(1, 16, 8, 8)}},
     "another picture beside it": {"beside": {"concat_latent_image": torch.zeros(1, 16, 8, 8)}},
-    "reference": {"beside": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}}}
+    "reference": {"beside": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}},
+}
 
 
 def test_whatever_changes_a_picture_changes_its_key(singles):
@@ -189,7 +217,8 @@ def test_a_file_exchanged_under_a_loaded_model_does_not_lend_it_its_name(tiny, t
     loaded = comfy.sd.load_diffusion_model(str(path))
     weights = comfy.utils.load_torch_file(str(path))
     comfy.utils.save_torch_file(
-        {name: value + 1e-3 if value.ndim == 1 else value for name, value in weights.items()}, str(path))
+        {name: value + 1e-3 if value.ndim == 1 else value for name, value in weights.items()}, str(path)
+    )
     assert identity.of_model(loaded) != identity.of_model(comfy.sd.load_diffusion_model(str(path)))
 
 
@@ -206,8 +235,9 @@ def test_settings_of_the_model_are_told(model):
 def opaque(model, how: str):
     changed = model.clone()
     if how == "a function":
-        changed.set_model_unet_function_wrapper(lambda apply_model, args: apply_model(
-            args["input"], args["timestep"], **args["c"]))
+        changed.set_model_unet_function_wrapper(
+            lambda apply_model, args: apply_model(args["input"], args["timestep"], **args["c"])
+        )
     elif how == "a patch":
         changed.set_model_attn1_patch(lambda *args: args)
     elif how == "a wrapper":
@@ -242,6 +272,7 @@ def test_cells_are_bounded_and_forgotten(model, draw, pictures, monkeypatch):
 
 # ---- what stands beside the prompts
 
+
 def fill_like(positive: list, vae, model) -> list:
     """InpaintModelConditioning's positive: a picture and a mask."""
     pixels, mask = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 64, 64)
@@ -272,8 +303,9 @@ def test_a_cell_is_the_users_run_with_its_picture(tiny, singles, vae, draw, layo
     found = draw(model, clips=["at night"], t5s=["a star"], seeds=1, like=like(other, vae, model))[1]["samples"]
 
     def run(positive):
-        return MMDiTSampler.execute(model, positive, LATENT, None, seed=7, steps=2, sampler="euler",
-                                    scheduler="simple", denoise=1.0)[0]["samples"]
+        return MMDiTSampler.execute(
+            model, positive, LATENT, None, seed=7, steps=2, sampler="euler", scheduler="simple", denoise=1.0
+        )[0]["samples"]
 
     assert torch.equal(found, run(like(join(vec, txt, 3.5), vae, model)))
     assert ((found - run(join(vec, txt, 3.5))).norm() / found.norm()) > 1e-3, "the picture counts"
@@ -329,6 +361,7 @@ def layouts_of(tiny, channels: int):
 
 
 # ---- what comes in
+
 
 def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))

@@ -35,15 +35,28 @@ def streams(singles):
     with torch.inference_mode():
         clip, t5 = singles
         return {
-            "vec": ClipEncode.execute(clip, "on paper")[0], "txt": T5Encode.execute(t5, TEXT)[0],
-            "weighted": T5Encode.execute(
-                t5, "a red circle, and a (redder:2.5) ring at (night:0)", weights="attention")[0],
-            "long": T5Encode.execute(t5, "a blue star " * 90)[0]}
+            "vec": ClipEncode.execute(clip, "on paper")[0],
+            "txt": T5Encode.execute(t5, TEXT)[0],
+            "weighted": T5Encode.execute(t5, "a red circle, and a (redder:2.5) ring at (night:0)", weights="attention")[
+                0
+            ],
+            "long": T5Encode.execute(t5, "a blue star " * 90)[0],
+        }
 
 
 def sampled(model, positive, negative=None, cfg=1.0, latent=LATENT, sampler="euler") -> dict:
-    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, seed=5, steps=STEPS, sampler=sampler,
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        latent,
+        negative,
+        cfg=cfg,
+        seed=5,
+        steps=STEPS,
+        sampler=sampler,
+        scheduler="simple",
+        denoise=1.0,
+    )[0]
 
 
 def prompt(streams, txt="txt") -> list:
@@ -138,6 +151,7 @@ def test_a_fused_kernel_that_differs_is_not_used(monkeypatch):
 
 # ---- the picture stays
 
+
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])
 def test_the_picture_is_the_same_to_the_last_bit(model, streams, backend, measure):
     positive = prompt(streams, "weighted")
@@ -146,8 +160,12 @@ def test_the_picture_is_the_same_to_the_last_bit(model, streams, backend, measur
         plain = sampled(model, each)["samples"]
         ready, _ = Heatmap.execute(model, streams["txt"], "red", measure).result
         assert torch.equal(sampled(ready, each)["samples"], plain)
-    native = [nodes.KSampler().sample(each, 5, STEPS, 3.0, "heun", "simple", prompt(streams), prompt(streams, "long"),
-                                      LATENT, 1.0)[0]["samples"] for each in (model, ready)]
+    native = [
+        nodes.KSampler().sample(
+            each, 5, STEPS, 3.0, "heun", "simple", prompt(streams), prompt(streams, "long"), LATENT, 1.0
+        )[0]["samples"]
+        for each in (model, ready)
+    ]
     assert torch.equal(*native)
 
 
@@ -202,6 +220,7 @@ def test_a_model_that_shows_no_attention_is_told(model, streams, monkeypatch):
 
 
 # ---- with what else there is
+
 
 def test_the_negative_and_nag_are_not_the_picture(model, streams):
     alone, _ = watched(model, streams["txt"], prompt(streams), "red")
@@ -277,6 +296,7 @@ def test_under_apply_duet_and_with_a_lora(model, streams):
 
 # ---- other measures
 
+
 def test_flow_is_the_length_of_what_a_word_adds(model, streams):
     """By hand, from the block's own parts: gate * W_o(sum of shares * values), for each image token."""
     flux = model.model.diffusion_model
@@ -343,6 +363,7 @@ def test_output_is_a_share_among_the_words_and_the_rest(model, streams):
 
 # ---- shown
 
+
 def test_show_heatmap(model, streams, tmp_path, monkeypatch):
     import folder_paths
 
@@ -380,9 +401,14 @@ def test_words_may_overlap(model, streams):
     assert torch.allclose(both, red + circle, atol=1e-3)
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"blocks": "none"}, "no block is chosen"), ({"first_step": 9}, "no step is"),
-    ({"blocks": "18"}, "names block 18, but this model has blocks 0 to 4")])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"blocks": "none"}, "no block is chosen"),
+        ({"first_step": 9}, "no step is"),
+        ({"blocks": "18"}, "names block 18, but this model has blocks 0 to 4"),
+    ],
+)
 def test_a_choice_of_nothing_is_told(model, streams, options, words):
     ready, probe = Heatmap.execute(model, streams["txt"], "red").result
     latent = sampled(ready, prompt(streams))
@@ -397,8 +423,9 @@ def test_words_that_are_not_there_are_told(model, streams):
         Heatmap.execute(model, streams["txt"], "edde")
 
 
-@pytest.mark.parametrize("text", [
-    "a red circle", "a (red:1.3) circle", "a ((red) circle:0.7)", "a  red\n circle", "A Red CIRCLE"])
+@pytest.mark.parametrize(
+    "text", ["a red circle", "a (red:1.3) circle", "a ((red) circle:0.7)", "a  red\n circle", "A Red CIRCLE"]
+)
 def test_words_are_found_as_they_read(singles, text):
     """However they are written, they are the rows of these tokens."""
     from flux_duet.nodes.probe.heat.tokens import wanted
@@ -413,9 +440,14 @@ def test_words_are_found_as_they_read(singles, text):
     assert set(found.rows(1).tolist()) < set(found.rows(0).tolist())
 
 
-@pytest.mark.parametrize("text, word", [
-    (r"a \(red\) circle", "(red) circle"), ("un cafe\u0301 noir", "caf\u00e9"),
-    ("un caf\u00e9 noir", "cafe\u0301 noir")])
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        (r"a \(red\) circle", "(red) circle"),
+        ("un cafe\u0301 noir", "caf\u00e9"),
+        ("un caf\u00e9 noir", "cafe\u0301 noir"),
+    ],
+)
 def test_escapes_and_accents_are_as_they_read(singles, text, word):
     from flux_duet.nodes.probe.heat.tokens import wanted
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from flux_duet.nano import layouts
+from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.condition.nodes import DualPrompt
-from flux_duet.nodes.condition.place.blocks import Blocks
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
@@ -35,8 +35,9 @@ def prompts(singles):
 
 
 def sampled(model, positive) -> dict:
-    return MMDiTSampler.execute(model, positive, LATENT, None, cfg=1.0, seed=5, steps=STEPS, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model, positive, LATENT, None, cfg=1.0, seed=5, steps=STEPS, sampler="euler", scheduler="simple", denoise=1.0
+    )[0]
 
 
 def read(model, prompts, measure="mass", heads=True):

@@ -1,5 +1,4 @@
-"""Token Heatmap beside nodes that change what the attention sees: reference images, kept keys, caches, sharp attention.
-"""
+"""Token Heatmap beside nodes that change what the attention sees: references, kept keys, caches, sharp attention."""
 
 import json
 
@@ -67,8 +66,9 @@ def test_reference_images(model, txt, positive, keeps_keys, measure):
     assert torch.equal(latent["samples"], plain["samples"])
     found = probe.reading(latent)
     rows = [wanted(txt, "red, circle").rows(number) for number in range(2)]
-    share = torch.stack([torch.stack([call.share[0, 256 : 256 + IMAGE, own].sum(-1) for own in rows])
-                         for call in calls]).unflatten(0, (STEPS, BLOCKS))
+    share = torch.stack(
+        [torch.stack([call.share[0, 256 : 256 + IMAGE, own].sum(-1) for own in rows]) for call in calls]
+    ).unflatten(0, (STEPS, BLOCKS))
     if measure == "mass":
         assert (found.maps[:, :, 0] - share).abs().max() < 1e-6
     assert torch.allclose(found.groups[:, :, 0, :2], share.mean(-1), atol=1e-6)
@@ -90,6 +90,7 @@ def test_easy_cache(model, txt, positive):
 
 def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
     """Of attention made sixteen times sharper many shares are far below half precision's least; none of them is 0."""
+
     def sharper(q, k, v, **_):
         return {"q": q * 16, "k": k, "v": v}
 
@@ -100,8 +101,9 @@ def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
     ready, probe = Heatmap.execute(model, txt, "red, night").result
     reading = probe.reading(sampled(ready, positive))
     rows = [wanted(txt, "red, night").rows(number) for number in range(2)]
-    expected = torch.stack([torch.stack([call.share[0, -IMAGE:, own].sum(-1) for own in rows])
-                            for call in calls]).unflatten(0, (STEPS, BLOCKS))
+    expected = torch.stack(
+        [torch.stack([call.share[0, -IMAGE:, own].sum(-1) for own in rows]) for call in calls]
+    ).unflatten(0, (STEPS, BLOCKS))
     assert (expected.half() == 0).float().mean() > 0.2, "half precision would lose these"
     assert (expected > 0).all()
     torch.testing.assert_close(reading.maps[:, :, 0], expected, rtol=1e-3, atol=0)
@@ -112,12 +114,14 @@ def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
 
 # ---- a ControlNet, whose numbers stand before the options among the forward's arguments
 
+
 def test_a_control_net_is_no_set_of_options(model, txt, positive):
     from flux_duet.nodes.probe.influence.nodes import Influence
     from flux_duet.tests.comfy.test_sampler import control_net, randn
 
     applied = nodes.ControlNetApplyAdvanced().apply_controlnet(
-        positive, positive, control_net(model), randn(9, 1, 80, 48, 3), 0.8, 0.0, 1.0)[0]
+        positive, positive, control_net(model), randn(9, 1, 80, 48, 3), 0.8, 0.0, 1.0
+    )[0]
     ready, probe = Influence.execute(model, "zeros", 1).result
     alone = probe.reading(sampled(ready, positive))
     latent = sampled(ready, applied)
@@ -137,6 +141,7 @@ def test_a_control_net_is_no_set_of_options(model, txt, positive):
 
 # ---- a batch
 
+
 def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, monkeypatch):
     import folder_paths
 
@@ -150,13 +155,17 @@ def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, mon
     assert torch.equal(one, found[1::2])
     shares = json.loads(told)
     for number in range(3):
-        alone = {**vars(reading), "maps": reading.maps[:, :, number : number + 1],
-                 "groups": reading.groups[:, :, number : number + 1]}
+        alone = {
+            **vars(reading),
+            "maps": reading.maps[:, :, number : number + 1],
+            "groups": reading.groups[:, :, number : number + 1],
+        }
         single = type(reading)(**alone)
         other = type(probe)("Token Heatmap")
         other.keep(latent["samples"][number : number + 1], single)
         page, its, *_ = ShowHeatmap.execute(
-            other, {"samples": latent["samples"][number : number + 1]}, images[number : number + 1]).result
+            other, {"samples": latent["samples"][number : number + 1]}, images[number : number + 1]
+        ).result
         torch.testing.assert_close(found[2 * number : 2 * number + 2], its)
         assert page.shape[1:] == sheets.shape[1:]
         assert (page[0, 100:] - sheets[number, 100:]).abs().max() < 0.01, "all but the title is as of it alone"

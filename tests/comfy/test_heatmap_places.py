@@ -60,8 +60,10 @@ CASES = {  # (the CONDITIONING of both prompts, which of its entries are the wat
     "an area alone": lambda a, b: (area(a), [0]),
     "areas that overlap": lambda a, b: (combined(area(a), area(b, (12, 9, 8, 10), 2.0)), [0]),
     "two areas of one prompt": lambda a, b: (combined(area(a), area(a, (8, 8, 16, 13)), b), [0, 1]),
-    "a percentage": lambda a, b: (combined(
-        b, nodes.ConditioningSetAreaPercentage().append(a, 0.55, 0.35, 0.2, 0.45, 1.0)[0]), [1]),
+    "a percentage": lambda a, b: (
+        combined(b, nodes.ConditioningSetAreaPercentage().append(a, 0.55, 0.35, 0.2, 0.45, 1.0)[0]),
+        [1],
+    ),
     "a mask": lambda a, b: (combined(masked(a, corner()), masked(b, 1 - corner())), [0]),
     "a mask's bounds": lambda a, b: (combined(masked(a, corner(), "mask bounds", 0.7), b), [0]),
     "two whole prompts": lambda a, b: (combined(a, nodes.ConditioningSetAreaStrength().append(b, 3.0)[0]), [0]),
@@ -70,8 +72,9 @@ CASES = {  # (the CONDITIONING of both prompts, which of its entries are the wat
 
 
 def sampled(model, positive, cfg=1.0, negative=None):
-    return nodes.KSampler().sample(model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT,
-                                   1.0)[0]
+    return nodes.KSampler().sample(
+        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT, 1.0
+    )[0]
 
 
 def expected_of(model, positive, numbers, rows, cfg=1.0, negative=None):

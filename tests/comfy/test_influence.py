@@ -20,7 +20,7 @@ from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import PartOfRun, Schedule
 from flux_duet.nodes.probe.influence.effects import effects, pooled
 from flux_duet.nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence, ShowInfluence
-from flux_duet.nodes.probe.influence.retelling import Null
+from flux_duet.nodes.probe.replace_prompt import Null
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy.extras import redux
@@ -58,13 +58,22 @@ def prompt(clip=VEC, t5=TXT) -> list:
 
 
 def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS, **options) -> dict:
-    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, seed=5, steps=steps,
-                                **{"sampler": "euler", "scheduler": "simple", **options})[0]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        latent,
+        negative,
+        cfg=cfg,
+        seed=5,
+        steps=steps,
+        **{"sampler": "euler", "scheduler": "simple", **options},
+    )[0]
 
 
 def natively(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS) -> dict:
     return nodes.KSampler().sample(
-        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0]
+        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
+    )[0]
 
 
 def advanced(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS) -> dict:
@@ -74,8 +83,12 @@ def advanced(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS
     if negative is None:
         guider = custom.BasicGuider.execute(model, positive)[0]
     return custom.SamplerCustomAdvanced.execute(
-        custom.RandomNoise.execute(5)[0], guider, custom.KSamplerSelect.execute("euler")[0],
-        custom.BasicScheduler.execute(model, "simple", steps, 1.0)[0], latent)[0]
+        custom.RandomNoise.execute(5)[0],
+        guider,
+        custom.KSamplerSelect.execute("euler")[0],
+        custom.BasicScheduler.execute(model, "simple", steps, 1.0)[0],
+        latent,
+    )[0]
 
 
 def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blocks="", txt=None):
@@ -88,8 +101,14 @@ def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, to
     for name, positive in ways.items():
         guider = custom.BasicGuider.execute(model, positive)[0]
         # Noise at sigma over an empty picture is sigma * noise; a step of Euler's down to 0 gives x0.
-        samples = guider.sample(x / sigma, torch.zeros_like(x), comfy.samplers.sampler_object("euler"),
-                                torch.tensor([sigma, 0.0]), disable_pbar=True, seed=0)
+        samples = guider.sample(
+            x / sigma,
+            torch.zeros_like(x),
+            comfy.samplers.sampler_object("euler"),
+            torch.tensor([sigma, 0.0]),
+            disable_pbar=True,
+            seed=0,
+        )
         out[name] = (x - model.model.process_latent_in(samples)) / sigma
     return out
 
@@ -100,15 +119,26 @@ def by_hand(model, latent: dict, ways: dict, each: dict | None = None) -> list[d
     guider = custom.BasicGuider.execute(model, ways["v11"])[0]
     sigmas = custom.BasicScheduler.execute(model, "simple", STEPS, 1.0)[0]
     noise = comfy.sample.prepare_noise(latent["samples"], 5)
-    guider.sample(noise, latent["samples"], comfy.samplers.sampler_object("euler"), sigmas, seed=5, disable_pbar=True,
-                  callback=lambda step, x0, x, total: seen.append(x.clone()))
+    guider.sample(
+        noise,
+        latent["samples"],
+        comfy.samplers.sampler_object("euler"),
+        sigmas,
+        seed=5,
+        disable_pbar=True,
+        callback=lambda step, x0, x, total: seen.append(x.clone()),
+    )
     ways = {**ways, **(each or {})}
     return [velocities(model, ways, x, float(sigma)) for x, sigma in zip(seen, sigmas[:-1], strict=True)]
 
 
 def ways(no_vec=NO_VEC, no_txt=NO_TXT, clip=VEC, t5=TXT) -> dict:
-    return {"v11": prompt(clip, t5), "v10": prompt(no_vec, t5), "v01": prompt(clip, no_txt),
-            "v00": prompt(no_vec, no_txt)}
+    return {
+        "v11": prompt(clip, t5),
+        "v10": prompt(no_vec, t5),
+        "v01": prompt(clip, no_txt),
+        "v00": prompt(no_vec, no_txt),
+    }
 
 
 def check(reading, expected: list[dict], null=EMPTY, rel=2e-4) -> None:
@@ -119,6 +149,7 @@ def check(reading, expected: list[dict], null=EMPTY, rel=2e-4) -> None:
 
 
 # ---- the velocities are those of runs by hand
+
 
 @pytest.mark.parametrize("latent", [LATENT, PAIR], ids=["one", "batch of 2"])
 @pytest.mark.parametrize("length", [9, 21], ids=["equal lengths", "unequal lengths"])
@@ -171,9 +202,11 @@ def test_with_cfg_and_a_negative_the_positive_is_measured(model):
 
 
 def test_with_a_lora(model):
-    lora = {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
-            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
-            for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))}
+    lora = {
+        f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
+        for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
+        for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))
+    }
     patched = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
     expected = by_hand(patched, LATENT, ways())
     out, probe = measured(model)
@@ -186,6 +219,7 @@ def test_with_a_lora(model):
 
 
 # ---- what is nothing is exactly nothing
+
 
 def test_the_null_itself_is_not_asked(model):
     for clip, t5, asked, zero in ((NO_VEC, TXT, 1, "clip"), (VEC, NO_TXT, 1, "t5"), (NO_VEC, NO_TXT, 0, "clip")):
@@ -207,6 +241,7 @@ def test_shares_add_up(model):
 
 
 # ---- the picture stays the same
+
 
 @pytest.mark.parametrize("sampler", [sampled, natively, advanced], ids=["MMDiT Sampler", "KSampler", "advanced"])
 @pytest.mark.parametrize("negative", [None, prompt(vec(7), txt(8, 13))], ids=["alone", "cfg"])
@@ -247,6 +282,7 @@ def test_easycache_keeps_its_picture_and_left_out_steps_are_not_measured(model):
 
 # ---- prompts with controls
 
+
 def half() -> torch.Tensor:
     mask = torch.zeros(1, 16, 16)
     mask[..., :8] = 1
@@ -255,8 +291,9 @@ def half() -> torch.Tensor:
 
 def controlled() -> dict[str, list]:
     weighted = txt(2, 9, bias=torch.linspace(-1, 1, 9)[None])
-    timeline = Schedule.execute({"vec1": VEC, "vec2": vec(6)}, {"txt1": TXT, "txt2": txt(7, 13)}, "1\n@2 2",
-                                "1\n@1..3 2", 3.5)[0]
+    timeline = Schedule.execute(
+        {"vec1": VEC, "vec2": vec(6)}, {"txt1": TXT, "txt2": txt(7, 13)}, "1\n@2 2", "1\n@1..3 2", 3.5
+    )[0]
     region = Region.execute(TXT, txt(5, 13), half())[0]
     return {
         "weights": prompt(t5=weighted),
@@ -437,14 +474,17 @@ def test_redux_in_chosen_blocks(model, how, length):
 
 # ---- some blocks alone
 
+
 @pytest.mark.parametrize("blocks", ["1-3", "single, final", "0-4, final"])
 def test_blocks_as_block_routing_has_them(model, blocks):
     out, probe = measured(model, blocks=blocks)
     on, off = (sampled(each, prompt()) for each in (out, model))
     assert torch.equal(on["samples"], off["samples"])
     routed = {
-        "v11": prompt(), "v10": Route.execute(prompt(), prompt(NO_VEC), blocks, "none")[0],
-        "v01": Route.execute(prompt(), prompt(t5=NO_TXT), "none", blocks)[0]}
+        "v11": prompt(),
+        "v10": Route.execute(prompt(), prompt(NO_VEC), blocks, "none")[0],
+        "v01": Route.execute(prompt(), prompt(t5=NO_TXT), "none", blocks)[0],
+    }
     expected = by_hand(ApplyDuet.execute(model)[0], LATENT, routed)
     for moment, by in zip(probe.reading(on).moments, expected, strict=True):
         found = pooled([moment.effects[EMPTY]])
@@ -456,6 +496,7 @@ def test_blocks_as_block_routing_has_them(model, blocks):
 
 # ---- what it leaves behind, and what it refuses
 
+
 def test_after_an_interrupted_run_all_is_as_before(model):
     out, probe = measured(model)
     before = str(out.model_options)
@@ -466,8 +507,14 @@ def test_after_an_interrupted_run_all_is_as_before(model):
         comfy.model_management.interrupt_current_processing(step == 1)
 
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
-                      custom.BasicScheduler.execute(out, "simple", STEPS, 1.0)[0], callback=stop, disable_pbar=True)
+        guider.sample(
+            torch.randn(1, 16, SIDE, SIDE),
+            LATENT["samples"],
+            comfy.samplers.sampler_object("euler"),
+            custom.BasicScheduler.execute(out, "simple", STEPS, 1.0)[0],
+            callback=stop,
+            disable_pbar=True,
+        )
     comfy.model_management.interrupt_current_processing(False)
     assert str(out.model_options) == before and guider.model_options is given and not probe.runs
     assert len(probe.reading(sampled(out, prompt())).moments) == STEPS
@@ -508,8 +555,13 @@ def test_a_run_that_passes_it_by_is_told(model):
 
     guider = Own(out)
     guider.set_conds(prompt(), prompt())
-    samples = guider.sample(torch.randn(1, 16, SIDE, SIDE), LATENT["samples"], comfy.samplers.sampler_object("euler"),
-                            torch.tensor([1.0, 0.5, 0.0]), disable_pbar=True)
+    samples = guider.sample(
+        torch.randn(1, 16, SIDE, SIDE),
+        LATENT["samples"],
+        comfy.samplers.sampler_object("euler"),
+        torch.tensor([1.0, 0.5, 0.0]),
+        disable_pbar=True,
+    )
     with pytest.raises(ValueError, match="never asked its MODEL.*nothing to measure"):
         probe.reading({"samples": samples})
 
@@ -542,11 +594,13 @@ def test_a_model_that_is_none_of_flux(tmp_path):
 
 # ---- what is shown
 
+
 def test_outputs_fit_the_picture(model):
     out, probe = measured(model, BOTH, blocks="double")
     latent = sampled(out, prompt(), latent=PAIR)
     plot, where, clip_mask, t5_mask, told, table, data = ShowInfluence.execute(
-        probe, latent, "first third", torch.rand(2, 8 * SIDE, 8 * SIDE, 3)).result
+        probe, latent, "first third", torch.rand(2, 8 * SIDE, 8 * SIDE, 3)
+    ).result
     assert plot.shape[0] == 1 and where.shape[0] == 2 and plot.shape[-1] == where.shape[-1] == 3
     assert clip_mask.shape == t5_mask.shape == (2, 8 * SIDE, 8 * SIDE)
     assert 0 <= min(float(clip_mask.min()), float(t5_mask.min()))

@@ -76,8 +76,9 @@ def vae(tiny):
 
 
 def sampled(model, positive, latent, steps=STEPS) -> dict:
-    return MMDiTSampler.execute(model, positive, latent, None, seed=SEED, steps=steps, sampler="euler",
-                                scheduler="simple")[0]
+    return MMDiTSampler.execute(
+        model, positive, latent, None, seed=SEED, steps=steps, sampler="euler", scheduler="simple"
+    )[0]
 
 
 def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[torch.Tensor]]:
@@ -88,10 +89,16 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
     def ask(executor, model, conds, x, timestep, options):
         for way, positive in positives.items():
             if way not in prompts:
-                prompts[way] = [{**conds[0][0], "model_conds": {
-                    **conds[0][0]["model_conds"],
-                    "c_crossattn": type(conds[0][0]["model_conds"]["c_crossattn"])(positive[0][0]),
-                    "y": type(conds[0][0]["model_conds"]["y"])(positive[0][1]["pooled_output"])}}]
+                prompts[way] = [
+                    {
+                        **conds[0][0],
+                        "model_conds": {
+                            **conds[0][0]["model_conds"],
+                            "c_crossattn": type(conds[0][0]["model_conds"]["c_crossattn"])(positive[0][0]),
+                            "y": type(conds[0][0]["model_conds"]["y"])(positive[0][1]["pooled_output"]),
+                        },
+                    }
+                ]
         asked = {way: executor(model, [prompts[way]], x, timestep, options)[0] for way in positives}
         found.append({way: (x - out) / timestep[0] for way, out in asked.items()})
         return executor(model, conds, x, timestep, options)
@@ -109,8 +116,10 @@ def numbers(velocities: list[dict[str, torch.Tensor]]) -> dict[str, float]:
     whole = v11 - v00
     parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}
     lengths = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00, "whole": whole}
-    return {**{name: float(each.norm() / v11.norm()) for name, each in lengths.items()},
-            **{f"share_{road}": float(part @ whole / (whole @ whole)) for road, part in parts.items()}}
+    return {
+        **{name: float(each.norm() / v11.norm()) for name, each in lengths.items()},
+        **{f"share_{road}": float(part @ whole / (whole @ whole)) for road, part in parts.items()},
+    }
 
 
 def taken(found, masks) -> list[dict[str, torch.Tensor]]:
@@ -126,9 +135,11 @@ def influence(model, latent: dict):
 
 # ---- Encoder Influence
 
+
 @pytest.mark.parametrize("kind", LATENTS)
 def test_influence_is_of_what_reaches_the_picture(model, kind):
     """In a model whose T5 prompt does much on the left, where most is kept."""
+
     def planted(apply_model, args):
         out = apply_model(args["input"], args["timestep"], **args["c"])
         says = args["c"]["c_crossattn"][:, 0, :16, None, None]
@@ -170,6 +181,7 @@ def test_influence_maps_are_against_the_mean_of_what_is_repainted(model, kind):
 
 def test_the_floor_is_of_what_is_repainted_too(model):
     """Noise that is planted in the kept half alone is none."""
+
     def noisy(apply_model, args):
         out = apply_model(args["input"], args["timestep"], **args["c"])
         if len(args["cond_or_uncond"]) > 1:  # asked again, in a batch
@@ -223,8 +235,9 @@ def test_nothing_is_repainted(model, singles, vae):
     assert said.startswith(NOTHING) and "NaN" not in data
     assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent)["samples"])
     clip, t5 = singles
-    _, said, data = Words.execute(model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler",
-                                  "simple").result
+    _, said, data = Words.execute(
+        model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler", "simple"
+    ).result
     assert said.startswith(NOTHING) and "NaN" not in data
     assert all(not any(each["encoded again"]) for each in json.loads(data)["words"])
     *_, data, said = swept(model, latent, vae=vae)
@@ -237,15 +250,19 @@ def test_nothing_is_repainted(model, singles, vae):
 
 # ---- Word Ablation
 
+
 def test_word_ablation_is_of_what_is_repainted(model, singles):
     """A word's number against Encoder Influence's own velocities, on the repainted half."""
     clip, t5 = singles
     latent = LATENTS["half"]
-    _, said, data = Words.execute(model, clip, t5, "at night", "a red circle", latent, 3.5, SEED, STEPS, "euler",
-                                  "simple", "1", "night").result
+    _, said, data = Words.execute(
+        model, clip, t5, "at night", "a red circle", latent, 3.5, SEED, STEPS, "euler", "simple", "1", "night"
+    ).result
     data = json.loads(data)
-    txt, (night, dark) = T5Encode.execute(t5, "a red circle")[0], (
-        ClipEncode.execute(clip, text)[0] for text in ("at night", "at"))
+    txt, (night, dark) = (
+        T5Encode.execute(t5, "a red circle")[0],
+        (ClipEncode.execute(clip, text)[0] for text in ("at night", "at")),
+    )
     velocities = []
 
     def ask(executor, model, conds, x, timestep, options):
@@ -253,8 +270,9 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
         entry = conds[0][0]
         y = entry["model_conds"]["y"]
         other = {**entry, "model_conds": {**entry["model_conds"], "y": type(y)(dark.spans[0].tensor)}}
-        velocities.append([(x - each) / timestep[0] for each in
-                           (out[0], executor(model, [[other]], x, timestep, options)[0])])
+        velocities.append(
+            [(x - each) / timestep[0] for each in (out[0], executor(model, [[other]], x, timestep, options)[0])]
+        )
         return out
 
     watched = model.clone()
@@ -270,9 +288,20 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
 
 # ---- Switch Sweep and Prompt Grid
 
+
 def swept(model, latent: dict, b=None, **options):
-    return SwitchSweep.execute(model, join(VEC, TXT, 3.5), b or join(vec(6), txt(7), 3.5), "both", latent, SEED, STEPS,
-                               "euler", "simple", **options).result
+    return SwitchSweep.execute(
+        model,
+        join(VEC, TXT, 3.5),
+        b or join(vec(6), txt(7), 3.5),
+        "both",
+        latent,
+        SEED,
+        STEPS,
+        "euler",
+        "simple",
+        **options,
+    ).result
 
 
 def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
@@ -294,7 +323,7 @@ def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
 def test_a_sweeps_pixels_are_those_repainted(model, vae):
     """The VAE carries a change over the mask's edge; there it does not count."""
     _, out, _, data, _ = swept(model, LATENTS["half"], vae=vae)
-    pixels = vae.decode(out["samples"]).double()[:, :, pixels_from(vae):]
+    pixels = vae.decode(out["samples"]).double()[:, :, pixels_from(vae) :]
     flat = pixels.flatten(1)
     b, a = flat[0], flat[-1]
     expected = ((flat - a) @ (b - a) / (b - a).norm() ** 2).tolist()
@@ -306,15 +335,28 @@ def pixels_from(vae) -> int:
 
 
 def drawn(model, singles, vae, latent: dict):
-    return PromptGrid.execute(model, *singles, vae, "at night\non paper", "a star\na heart", latent, SEED, 3, 2,
-                              "euler", "simple", 3.5, resume=False).result
+    return PromptGrid.execute(
+        model,
+        *singles,
+        vae,
+        "at night\non paper",
+        "a star\na heart",
+        latent,
+        SEED,
+        3,
+        2,
+        "euler",
+        "simple",
+        3.5,
+        resume=False,
+    ).result
 
 
 def test_a_grids_variance_is_of_what_is_repainted(model, singles, vae):
     """As of the right half of the cells by themselves, in latents and in pixels."""
     _, latents, _, data, said = drawn(model, singles, vae, LATENTS["half"])
     data, samples = json.loads(data), latents["samples"]
-    pixels = vae.decode(samples)[:, :, pixels_from(vae):]
+    pixels = vae.decode(samples)[:, :, pixels_from(vae) :]
     for name, right in (("latents", samples[..., SIDE // 2 :]), ("pixels", pixels)):
         expected = analyse(right.unflatten(0, (3, 2, 2)))
         for part in PARTS:

@@ -7,7 +7,7 @@ import torch
 
 from flux_duet.nodes.encode.encoding import encode_t5, inspect
 from flux_duet.nodes.encode.nodes import ClipEncode, Inspect
-from flux_duet.nodes.encode.text.lengths import LENGTHS
+from flux_duet.nodes.encode.tokens.lengths import LENGTHS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -77,8 +77,11 @@ def test_picture_grows_with_the_prompt(dual):
 def test_long_words_without_spaces_are_shown_where_a_note_is_cut(dual):
     """As those of Chinese and Japanese are."""
     text, latin = "\u6771\u4eac\u5854" * 200, "xyzzy" * 400
-    notes = {str(encode_t5(dual, latin, "official 256")[1]): "xyzzyxyzzy",
-             ClipEncode.execute(dual, text).ui["text"][0]: "\u6771\u4eac\u5854",
-             Inspect.execute(dual, text)[1]: "\u6771\u4eac\u5854", Inspect.execute(dual, latin)[1]: "xyzzyxyzzy"}
+    notes = {
+        str(encode_t5(dual, latin, "official 256")[1]): "xyzzyxyzzy",
+        ClipEncode.execute(dual, text).ui["text"][0]: "\u6771\u4eac\u5854",
+        Inspect.execute(dual, text)[1]: "\u6771\u4eac\u5854",
+        Inspect.execute(dual, latin)[1]: "xyzzyxyzzy",
+    }
     for note, words in notes.items():
         assert words in note and "[...]" not in note and " ..." in note

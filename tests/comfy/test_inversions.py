@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from flux_duet.nodes.encode.encoding import CLIP_L, T5XXL, inspect, tokenizer_of
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.nodes.encode.nodes import ClipEncode, Inspect, T5Encode
-from flux_duet.nodes.encode.text.inspection import named_among, read_by_clip, read_by_t5
-from flux_duet.nodes.encode.text.spans import pieces
+from flux_duet.nodes.encode.tokens.inspection import named_among, read_by_clip, read_by_t5
+from flux_duet.nodes.encode.tokens.spans import pieces
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -59,8 +59,9 @@ def test_rows_for_another_encoder_are_told_on_the_node(clips):
     assert "rows are" not in encoded(ClipEncode, clips[0], "embedding:sd15 fox")[1]
     tensor, said = encoded(T5Encode, clips[1], "embedding:sd15 fox", length="exact")
     assert "T5 cannot read embedding:sd15: its rows are 768 wide, expected 4096." in said
-    assert tensor.shape[1] == len(clips[1].tokenize("embedding:sd15 fox", tokenizer_options={
-        "t5xxl_min_length": 0})["t5xxl"][0]), "ComfyUI puts pads in their place"
+    assert tensor.shape[1] == len(
+        clips[1].tokenize("embedding:sd15 fox", tokenizer_options={"t5xxl_min_length": 0})["t5xxl"][0]
+    ), "ComfyUI puts pads in their place"
 
 
 def test_the_inspector_tells_both(clips, folder):
@@ -79,11 +80,34 @@ def test_no_name_at_all_is_an_error_that_says_so(clips, text):
 
 # ---- without a folder, as the route for the front end has it
 
-NAMES = st.sampled_from([
-    "style", "style.safetensors", "nan", "people/nan.pt", "nan.pt", "an.elder", "of", "typo", "x<y>", "style,",
-    ",style", "../style", "people/../style", "of old/an.elder", "", "style\n", "./style"])
-PROMPTS = st.lists(st.one_of(NAMES.map(lambda name: f" embedding:{name}"), st.sampled_from(
-    [" a", ", ", "<b>", "(", ":1.3)", "  ", "\n", "(12", r"\("])), max_size=8).map("".join)
+NAMES = st.sampled_from(
+    [
+        "style",
+        "style.safetensors",
+        "nan",
+        "people/nan.pt",
+        "nan.pt",
+        "an.elder",
+        "of",
+        "typo",
+        "x<y>",
+        "style,",
+        ",style",
+        "../style",
+        "people/../style",
+        "of old/an.elder",
+        "",
+        "style\n",
+        "./style",
+    ]
+)
+PROMPTS = st.lists(
+    st.one_of(
+        NAMES.map(lambda name: f" embedding:{name}"),
+        st.sampled_from([" a", ", ", "<b>", "(", ":1.3)", "  ", "\n", "(12", r"\("]),
+    ),
+    max_size=8,
+).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +150,10 @@ def test_what_is_not_there_is_left_out_as_comfyui_does(tokenizers, text):
 
 def test_what_is_there_counts_as_text(tokenizers):
     exists = named_among(FILES)
-    for read in (lambda text: read_by_clip(tokenizers[0].clip_l, text, exists=exists),
-                 lambda text: read_by_t5(tokenizers[0].t5xxl, text, "exact", exists=exists)):
+    for read in (
+        lambda text: read_by_clip(tokenizers[0].clip_l, text, exists=exists),
+        lambda text: read_by_t5(tokenizers[0].t5xxl, text, "exact", exists=exists),
+    ):
         assert not list(read("a embedding:style fox").notes())
         assert len(read("a embedding:style fox").pieces) > len(read("a fox").pieces)
         (note,) = read("a embedding:typo fox").notes()

@@ -38,12 +38,18 @@ def test_native_loader_reads_the_shape_back(saved):
     model = comfy.sd.load_diffusion_model(str(paths["flux"]))
     config = model.model.model_config.unet_config
     read = {
-        "hidden": config["hidden_size"], "double": config["depth"], "single": config["depth_single_blocks"],
-        "guidance": config["guidance_embed"], "clip_width": config["vec_in_dim"], "t5_width": config["context_in_dim"],
+        "hidden": config["hidden_size"],
+        "double": config["depth"],
+        "single": config["depth_single_blocks"],
+        "guidance": config["guidance_embed"],
+        "clip_width": config["vec_in_dim"],
+        "t5_width": config["context_in_dim"],
     }
     assert read == {name: getattr(shape, name) for name in read}
-    strictly(model.model.diffusion_model, model.model.model_config.process_unet_state_dict(
-        comfy.utils.load_torch_file(str(paths["flux"]))))
+    strictly(
+        model.model.diffusion_model,
+        model.model.model_config.process_unet_state_dict(comfy.utils.load_torch_file(str(paths["flux"]))),
+    )
 
 
 def test_encoders_have_official_names(saved):
@@ -79,7 +85,8 @@ def test_one_step_has_no_nan_and_depends_on_both_roads(saved):
         vec = vec_scale * torch.randn(1, shape.clip_width, generator=generator)
         conditioning = [[txt, {"pooled_output": vec, "guidance": 3.5}]]
         return comfy.sample.sample(
-            model, noise, 1, 1.0, "euler", "simple", conditioning, conditioning, latent, disable_pbar=True, seed=0)
+            model, noise, 1, 1.0, "euler", "simple", conditioning, conditioning, latent, disable_pbar=True, seed=0
+        )
 
     both, other_txt, other_vec = sample(1, 1), sample(-1, 1), sample(1, -1)
     assert both.isfinite().all()
@@ -98,7 +105,8 @@ def test_seed_decides_and_is_quick():
 
 def test_token_tables_may_be_float8(tmp_path):
     paths = layouts.write(
-        tmp_path, layouts.random_state_dicts(), torch.float16, torch.float8_e4m3fn, {"recipe": "none"})
+        tmp_path, layouts.random_state_dicts(), torch.float16, torch.float8_e4m3fn, {"recipe": "none"}
+    )
     parts = {name: part.half() for name, part in layouts.modules(layouts.Shape(), seed=1).items()}
     for name, table in zip(("clip_l", "t5xxl"), layouts.TABLES, strict=True):
         stored = comfy.utils.load_torch_file(str(paths[name]))

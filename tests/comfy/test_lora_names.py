@@ -8,8 +8,8 @@ import torch
 from comfy_extras.nodes_model_merging import CLIPSave
 
 from flux_duet.nodes.encode.load import loading
+from flux_duet.nodes.encode.load.lazy_t5 import Unread
 from flux_duet.nodes.encode.load.loading import load_t5
-from flux_duet.nodes.encode.load.unread import Unread
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.test_encode_patched import differs, hooked, ours, theirs, with_lora
 
@@ -17,8 +17,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 CLIP_MODULES = [f"text_model.encoder.layers.{block}.{part}" for block in (0, 1)
                 for part in ("mlp.fc1", "mlp.fc2", "self_attn.q_proj", "self_attn.out_proj")]  # fmt: skip
-T5_MODULES = [f"encoder.block.{block}.layer.{part}" for block in (0, 1)
-              for part in ("0.SelfAttention.q", "0.SelfAttention.o", "1.DenseReluDense.wi_0", "1.DenseReluDense.wo")]
+T5_MODULES = [
+    f"encoder.block.{block}.layer.{part}"
+    for block in (0, 1)
+    for part in ("0.SelfAttention.q", "0.SelfAttention.o", "1.DenseReluDense.wi_0", "1.DenseReluDense.wo")
+]
 # What a trainer calls a module: kohya, OneTrainer and LyCORIS write a flat name after a prefix, diffusers and ComfyUI
 # the dotted one. Each with what it acts on in FLUX.1's pair: (vec, txt).
 NAMES = {

@@ -8,9 +8,9 @@ import torch
 from comfy.cli_args import PerformanceFeature
 from comfy.ldm.modules import attention
 
+from flux_duet.nodes.disk import machine as kept_by
+from flux_duet.nodes.encode.embeddings import cached
 from flux_duet.nodes.encode.encoding import T5XXL, encode_t5
-from flux_duet.nodes.encode.keep import machine as kept_by
-from flux_duet.nodes.encode.keep import remember
 from flux_duet.nodes.encode.load.loading import load_t5
 from flux_duet.nodes.probe.grid import identity
 
@@ -25,7 +25,7 @@ def keys(tiny, singles):
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
     def now() -> tuple[str, str]:
-        return remember.key_of(singles[1], T5XXL, [[(3, 1.0), (1, 1.0)]]), identity.of_model(model)
+        return cached.key_of(singles[1], T5XXL, [[(3, 1.0), (1, 1.0)]]), identity.of_model(model)
 
     return now
 
@@ -118,9 +118,9 @@ def test_an_encoding_of_a_fast_run_is_not_served_to_a_plain_one(tiny, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(comfy.cli_args.args, "fast", {PerformanceFeature.Fp16Accumulation})
         encode_t5(load_t5(str(tiny["t5xxl"])), "a circle")
-    assert remember.store().size()[0] == 1
+    assert cached.store().size()[0] == 1
     encode_t5(load_t5(str(tiny["t5xxl"])), "a circle")
-    assert remember.store().size()[0] == 2
+    assert cached.store().size()[0] == 2
 
 
 def test_the_options_are_told_alike_in_every_process(singles, monkeypatch):

@@ -7,7 +7,7 @@ from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.encode.encoding import encode_clip
 from flux_duet.nodes.encode.load.loading import load_clip_l
 from flux_duet.nodes.encode.nodes import ClipEncode
-from flux_duet.nodes.encode.text.lengths import words
+from flux_duet.nodes.encode.tokens.lengths import words
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 

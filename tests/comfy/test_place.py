@@ -51,13 +51,24 @@ def prompt(text=A, clip=CLIP_A) -> list:
 
 
 def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=2) -> torch.Tensor:
-    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, seed=5, steps=steps, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]["samples"]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        latent,
+        negative,
+        cfg=cfg,
+        seed=5,
+        steps=steps,
+        sampler="euler",
+        scheduler="simple",
+        denoise=1.0,
+    )[0]["samples"]
 
 
 def natively(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=2) -> torch.Tensor:
     return nodes.KSampler().sample(
-        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0]["samples"]
+        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
+    )[0]["samples"]
 
 
 def relative(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -75,9 +86,13 @@ FULL, EMPTY = torch.ones(1, 40, 40), torch.zeros(1, 40, 40)
 
 # ---- regions
 
+
 def test_a_region_that_is_nowhere_is_no_region(model):
-    for out in (Region.execute(A, B, EMPTY)[0], Region.execute(A, B, FULL, strength=0.0, base_ratio=1.0)[0],
-                Region.execute(A, B, FULL, blocks="none")[0]):
+    for out in (
+        Region.execute(A, B, EMPTY)[0],
+        Region.execute(A, B, FULL, strength=0.0, base_ratio=1.0)[0],
+        Region.execute(A, B, FULL, blocks="none")[0],
+    ):
         assert not asked_for(prompt(out)) and torch.equal(natively(model, prompt(out)), natively(model, prompt()))
 
 
@@ -126,7 +141,8 @@ def test_a_mask_for_each_picture_of_a_batch(model):
 def test_kontext_references_see_the_base(model):
     def with_reference(conditioning):
         return nodes.node_helpers.conditioning_set_values(
-            conditioning, {"reference_latents": [randn(8, 1, 16, 6, 10)]}, append=True)
+            conditioning, {"reference_latents": [randn(8, 1, 16, 6, 10)]}, append=True
+        )
 
     carried = Region.execute(B, A, FULL, base_ratio=0.0, blocks="0-4")[0]
     plain, placed = with_reference(prompt(A)), with_reference(prompt(carried))
@@ -142,7 +158,8 @@ def test_limits_in_steps_cut_the_rows_away(model):
     assert torch.equal(sampled(model, prompt(none)), sampled(model, prompt(A)))
     always = Region.execute(A, B, half("left"))[0]
     assert torch.equal(
-        sampled(model, prompt(Region.execute(A, B, half("left"), end="s0")[0])), sampled(model, prompt(always)))
+        sampled(model, prompt(Region.execute(A, B, half("left"), end="s0")[0])), sampled(model, prompt(always))
+    )
     first = Region.execute(A, B, half("left"), end="1")[0]
     assert relative(sampled(model, prompt(first)), sampled(model, prompt(always))) > 1e-4
 
@@ -175,6 +192,7 @@ def test_a_mask_that_is_none_is_told():
 
 # ---- block routing
 
+
 def test_all_blocks_to_b_is_b_and_none_is_a(model):
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
     assert torch.equal(natively(model, Route.execute(a, b, "all", "all")[0]), natively(model, b))
@@ -182,8 +200,9 @@ def test_all_blocks_to_b_is_b_and_none_is_a(model):
     assert torch.equal(natively(model, Route.execute(a, b, "none", "final")[0]), natively(model, a))
 
 
-@pytest.mark.parametrize("clip, t5", [
-    ("0-4, final", "0-4"), ("double, single, final", "double, single"), ("0-, final", "all")])
+@pytest.mark.parametrize(
+    "clip, t5", [("0-4, final", "0-4"), ("double, single, final", "double, single"), ("0-, final", "all")]
+)
 def test_every_block_by_name_is_b(model, clip, t5):
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
     assert relative(sampled(model, Route.execute(a, b, clip, t5)[0]), sampled(model, b)) < 5e-6
@@ -193,8 +212,12 @@ def test_every_block_by_name_is_b(model, clip, t5):
 def test_each_prompt_may_come_through_its_own_node(model, name):
     """They hold the same, though not as the same objects; it is as if the node stood behind the route."""
     net = extras.control_net(model)
-    put = {"reference": extras.referred, "ControlNet": lambda each: extras.controlled(each, net),
-           "mask": lambda each: extras.masked(each, "left"), "area": extras.placed}[name]
+    put = {
+        "reference": extras.referred,
+        "ControlNet": lambda each: extras.controlled(each, net),
+        "mask": lambda each: extras.masked(each, "left"),
+        "area": extras.placed,
+    }[name]
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
     for blocks in (("1, 3", "2-3"), ("all", "none"), ("none", "all")):
         expected = sampled(model, put(Route.execute(a, b, *blocks)[0]))
@@ -280,9 +303,16 @@ def test_native_nodes_may_add_rows(model):
     assert relative(sampled(model, placed), sampled(model, expected)) < 5e-6
     # and once more: a region over it, and it as a region
     again = SplitConditioning.execute(placed)[1]
-    for one, other in ((Region.execute(again, C, half("right"))[0], Region.execute(
-            SplitConditioning.execute(expected)[1], C, half("right"))[0]), (Region.execute(C, again, half("right"))[0],
-            Region.execute(C, SplitConditioning.execute(expected)[1], half("right"))[0])):
+    for one, other in (
+        (
+            Region.execute(again, C, half("right"))[0],
+            Region.execute(SplitConditioning.execute(expected)[1], C, half("right"))[0],
+        ),
+        (
+            Region.execute(C, again, half("right"))[0],
+            Region.execute(C, SplitConditioning.execute(expected)[1], half("right"))[0],
+        ),
+    ):
         assert relative(sampled(model, prompt(one)), sampled(model, prompt(other))) < 5e-6
 
 
@@ -297,6 +327,7 @@ def test_routes_keep_regions_and_go_no_deeper(model):
 
 
 # ---- the CLIP negative
+
 
 def test_guidance_before_the_mlp_is_arithmetic_on_vec(model):
     out = ClipNegative.execute(CLIP_A, CLIP_B, 2.0, where=BEFORE)[0]
@@ -335,6 +366,7 @@ def test_guidance_against_itself_or_of_no_weight_is_none(model):
 
 # ---- the T5 negative
 
+
 def test_nag_is_cores_where_core_acts(model):
     """Equal lengths and one CLIP prompt: ComfyUI's node, which asks the model twice, gives the same picture."""
     other = txt(6, 9)
@@ -362,6 +394,7 @@ def test_nag_is_neutral_where_it_says_so(model):
 
 # ---- all of them, everywhere
 
+
 def controlled() -> dict[str, list]:
     region = Region.execute(A, B, half("left"))[0]
     return {
@@ -384,9 +417,11 @@ def test_native_samplers_behind_apply_duet(model, name):
 
 
 def lora() -> dict[str, torch.Tensor]:
-    return {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
-            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
-            for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))}
+    return {
+        f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
+        for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.1.img_attn.proj", 128))
+        for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))
+    }
 
 
 @pytest.mark.parametrize("name", controlled())
@@ -404,8 +439,10 @@ def test_with_a_lora_on_either_side(model, name):
 def test_with_easycache(model, name):
     """A forward that EasyCache leaves out is no control that had no effect."""
     positive = controlled()[name]
-    for ready in (ApplyDuet.execute(easycache.execute(model, 100.0, 0.0, 1.0, False)[0])[0],
-                  easycache.execute(ApplyDuet.execute(model)[0], 100.0, 0.0, 1.0, False)[0]):
+    for ready in (
+        ApplyDuet.execute(easycache.execute(model, 100.0, 0.0, 1.0, False)[0])[0],
+        easycache.execute(ApplyDuet.execute(model)[0], 100.0, 0.0, 1.0, False)[0],
+    ):
         out = natively(ready, positive, steps=6)
         assert out.isfinite().all() and relative(out, sampled(model, positive, steps=6)) > 1e-6, "some were left out"
 
@@ -448,8 +485,9 @@ class ModifiedFlux(Flux):
     """As Fluxtapoz has it: a forward of its own, in the place of the shared model's class."""
 
     def forward(self, x, timestep, context, y=None, guidance=None, control=None, transformer_options=None, **kwargs):
-        return self._forward(x, timestep, context, y, guidance, control=control,
-                             transformer_options=transformer_options, **kwargs)
+        return self._forward(
+            x, timestep, context, y, guidance, control=control, transformer_options=transformer_options, **kwargs
+        )
 
 
 @pytest.mark.parametrize("name", controlled())

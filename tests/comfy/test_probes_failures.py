@@ -11,15 +11,16 @@ import torch
 import nodes
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
-from flux_duet.nodes.probe import record
-from flux_duet.nodes.probe.heat import lse, noting, recorder
+from flux_duet.nodes.probe import reading_store
+from flux_duet.nodes.probe.heat import accumulate, lse, recorder
 from flux_duet.nodes.probe.heat import nodes as heat_nodes
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.recorder import Recorder
-from flux_duet.nodes.probe.influence import effects, recording
-from flux_duet.nodes.probe.influence.asking import Asker
+from flux_duet.nodes.probe.influence import effects
+from flux_duet.nodes.probe.influence import recorder as influence_recorder
 from flux_duet.nodes.probe.influence.nodes import Influence
-from flux_duet.nodes.probe.record import Probe, Unread, allowed, size_of
+from flux_duet.nodes.probe.reading_store import Probe, Unread, allowed, size_of
+from flux_duet.nodes.probe.reeval import Asker
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -47,8 +48,9 @@ def positive(singles, txt):
 
 
 def sampled(model, positive, seed=5):
-    return MMDiTSampler.execute(model, positive, LATENT, None, cfg=1.0, seed=seed, steps=STEPS, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model, positive, LATENT, None, cfg=1.0, seed=seed, steps=STEPS, sampler="euler", scheduler="simple", denoise=1.0
+    )[0]
 
 
 def broken(*args, **kwargs):
@@ -69,18 +71,18 @@ HOOKS = {  # whatever a probe does of its own, anywhere in a run
     "the options": (heatmap, Recorder, "options"),
     "an evaluation": (heatmap, recorder, "places"),
     "a forward": (heatmap, Recorder, "_begun"),
-    "the search": (heatmap, noting.Chunk, "locate"),
-    "an attention": (heatmap, noting.Forward, "note"),
+    "the search": (heatmap, accumulate.Chunk, "locate"),
+    "an attention": (heatmap, accumulate.Forward, "note"),
     "the log-sum-exp": (heatmap, recorder, "lse_of"),
-    "a forward's end": (heatmap, noting.Chunk, "result"),
+    "a forward's end": (heatmap, accumulate.Chunk, "result"),
     "an evaluation's end": (heatmap, Recorder, "_keep"),
     "the reading": (heatmap, Recorder, "reading"),
     "a block": (lambda model, txt: heatmap(model, txt, "flow"), recorder, "Flow"),
-    "an output": (lambda model, txt: heatmap(model, txt, "output"), noting.Forward, "note_output"),
-    "a measurement": (influence, recording, "effects"),
+    "an output": (lambda model, txt: heatmap(model, txt, "output"), accumulate.Forward, "note_output"),
+    "a measurement": (influence, influence_recorder, "effects"),
     "a look at a forward": (influence, Asker, "_show"),
     "roles": (influence, Asker, "_measured"),
-    "another reading": (influence, recording.Recorder, "reading"),
+    "another reading": (influence, influence_recorder.Recorder, "reading"),
 }
 assert effects
 
@@ -149,13 +151,16 @@ def test_combined_areas_leave_the_picture_whole(model, txt, positive):
     area = nodes.ConditioningSetArea().append(positive, 64, 96, 40, 24, 1.0)[0]
     both = nodes.ConditioningCombine().combine(area, positive)[0]
     ready, probe = heatmap(model, txt)
-    made = [nodes.KSampler().sample(each, 5, STEPS, 1.0, "euler", "simple", both, both, big, 1.0)[0]
-            for each in (model, ready)]
+    made = [
+        nodes.KSampler().sample(each, 5, STEPS, 1.0, "euler", "simple", both, both, big, 1.0)[0]
+        for each in (model, ready)
+    ]
     assert torch.equal(made[0]["samples"], made[1]["samples"])
     ShowHeatmap.execute(probe, made[1])
 
 
 # ---- a latent that is no picture
+
 
 def test_a_latent_with_nan_is_named_as_that(model, txt, positive, monkeypatch):
     ready, probe = heatmap(model, txt)
@@ -170,14 +175,15 @@ def test_a_latent_with_nan_is_named_as_that(model, txt, positive, monkeypatch):
 
 # ---- memory
 
+
 def a_reading(size: int) -> dict:
     return {"maps": [torch.zeros(size, dtype=torch.uint8)]}
 
 
 def test_readings_are_let_go_by_bytes_and_told(monkeypatch):
-    monkeypatch.setattr(record, "free_memory", lambda: 0)
-    monkeypatch.setattr(record, "LEAST", 1000)
-    monkeypatch.setattr(record, "allowed", lambda free, kept: 1000)
+    monkeypatch.setattr(reading_store, "free_memory", lambda: 0)
+    monkeypatch.setattr(reading_store, "LEAST", 1000)
+    monkeypatch.setattr(reading_store, "allowed", lambda free, kept: 1000)
     probe = Probe("Token Heatmap")
     samples = [torch.full((1, 4), float(number)) for number in range(4)]
     for each, size in zip(samples, (300, 300, 400, 900), strict=True):
@@ -197,8 +203,8 @@ def test_readings_are_let_go_by_bytes_and_told(monkeypatch):
 
 def test_room_is_a_part_of_what_is_free():
     assert allowed(8 * 10**9, 4 * 10**9) == 3 * 10**9
-    assert allowed(0, 0) == record.LEAST
-    assert record.free_memory() > 0
+    assert allowed(0, 0) == reading_store.LEAST
+    assert reading_store.free_memory() > 0
     nested = Unread("x"), {"a": (torch.zeros(3), [torch.zeros(2, dtype=torch.half)])}
     assert size_of(nested) == 16
 
@@ -206,12 +212,12 @@ def test_room_is_a_part_of_what_is_free():
 def test_maps_that_do_not_fit_are_told_before_the_run(model, txt, positive, monkeypatch):
     """And those that just fit are as large as was said."""
     ready, probe = Heatmap.execute(model, txt, "red, circle", heads=True).result
-    monkeypatch.setattr(record.Probe, "room", lambda self: 10**9)
+    monkeypatch.setattr(reading_store.Probe, "room", lambda self: 10**9)
     heads = model.model.diffusion_model.params.num_heads
     reading = probe.reading(sampled(ready, positive))
     assert reading.bytes() == 2 * STEPS * 5 * heads * 15 * 4
     for room, context in ((reading.bytes(), contextlib.nullcontext()), (reading.bytes() - 1, None)):
-        monkeypatch.setattr(record.Probe, "room", lambda self, room=room: room)
+        monkeypatch.setattr(reading_store.Probe, "room", lambda self, room=room: room)
         calls = []
         monkeypatch.setattr(heat_nodes, "Recorder", lambda *a, calls=calls, **k: calls.append(1) or Recorder(*a, **k))
         with context or pytest.raises(ValueError, match="2 words x 2 steps x 5 blocks x 15 tokens.*Name fewer words"):

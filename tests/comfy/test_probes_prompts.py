@@ -51,8 +51,18 @@ def prompts(vec, txts):
 
 
 def sampled(model, positive, negative=None, cfg=1.0):
-    return MMDiTSampler.execute(model, positive, LATENT, negative, cfg=cfg, seed=5, steps=STEPS, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        LATENT,
+        negative,
+        cfg=cfg,
+        seed=5,
+        steps=STEPS,
+        sampler="euler",
+        scheduler="simple",
+        denoise=1.0,
+    )[0]
 
 
 def guided(guider):
@@ -75,9 +85,13 @@ def test_another_prompt_has_no_words(model, txts, prompts):
         ShowHeatmap.execute(probe, latent)
 
 
-@pytest.mark.parametrize("change", [
-    lambda a, b: nodes.ConditioningZeroOut().zero_out(a)[0],
-    lambda a, b: nodes.ConditioningAverage().addWeighted(a, b, 0.5)[0]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a, b: nodes.ConditioningZeroOut().zero_out(a)[0],
+        lambda a, b: nodes.ConditioningAverage().addWeighted(a, b, 0.5)[0],
+    ],
+)
 def test_a_prompt_that_is_changed_is_not_it(model, txts, prompts, change):
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     with pytest.raises(ValueError, match="averaged or zeroed"):
@@ -85,6 +99,7 @@ def test_a_prompt_that_is_changed_is_not_it(model, txts, prompts, change):
 
 
 # ---- who is who
+
 
 @pytest.mark.parametrize("watched, role", [(0, "positive"), (1, "middle"), (2, "negative")])
 def test_dual_cfg_guider(model, txts, prompts, watched, role):
@@ -119,7 +134,8 @@ def test_perp_neg(model, txts, prompts):
 def test_of_two_that_say_the_same_the_positive_is_read(model, txts, prompts):
     positive = nodes.ConditioningSetTimestepRange().set_range(prompts[0], 0.5, 1.0)[0]
     positive = nodes.ConditioningCombine().combine(
-        positive, nodes.ConditioningSetTimestepRange().set_range(prompts[1], 0.0, 0.5)[0])[0]
+        positive, nodes.ConditioningSetTimestepRange().set_range(prompts[1], 0.0, 0.5)[0]
+    )[0]
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     reading = probe.reading(sampled(ready, positive, prompts[0], 2.0))
     assert reading.role == "positive" and len(reading.numbers) < STEPS, "where it acts, and not the negative before"
@@ -132,9 +148,11 @@ def test_influence_asks_for_the_positive_whoever_guides(model, prompts):
     """Its first step is from the same noise, so it measures the same there."""
     ready, probe = Influence.execute(model, "zeros", STEPS).result
     expected = probe.reading(guided(custom.BasicGuider.execute(ready, prompts[0])[0])).moments[0]
-    guiders = (custom.DualCFGGuider.execute(ready, *prompts, 2.0, 1.5, "nested")[0],
-               perpneg.PerpNegGuider.execute(ready, *prompts, 2.0, 1.0)[0],
-               custom.CFGGuider.execute(ready, prompts[0], prompts[1], 3.0)[0])
+    guiders = (
+        custom.DualCFGGuider.execute(ready, *prompts, 2.0, 1.5, "nested")[0],
+        perpneg.PerpNegGuider.execute(ready, *prompts, 2.0, 1.0)[0],
+        custom.CFGGuider.execute(ready, prompts[0], prompts[1], 3.0)[0],
+    )
     for guider in guiders:
         moment = probe.reading(guided(guider)).moments[0]
         torch.testing.assert_close(moment.effects["zeros"].norms, expected.effects["zeros"].norms, rtol=1e-4, atol=1e-6)
@@ -144,9 +162,11 @@ def test_influence_asks_for_the_positive_whoever_guides(model, prompts):
 @pytest.mark.parametrize("has_area", [False, True])
 def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
     """A node that has taken its place, but hands on ComfyUI's options."""
+
     def own(given):
-        return comfy.samplers._calc_cond_batch(given["model"], given["conds"], given["input"], given["sigma"],
-                                               given["model_options"])
+        return comfy.samplers._calc_cond_batch(
+            given["model"], given["conds"], given["input"], given["sigma"], given["model_options"]
+        )
 
     positive = nodes.ConditioningSetArea().append(prompts[0], 32, 48, 16, 24, 1.0)[0] if has_area else prompts[0]
     ready, probe = Heatmap.execute(model, txts[0], "red").result
@@ -162,6 +182,7 @@ def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
 
 
 # ---- where its rows stand
+
 
 def test_beside_another_prompt(model, txts, prompts):
     """Behind the rows of another, as Conditioning Concat puts them."""
@@ -243,8 +264,11 @@ def test_a_routed_text_acts_in_its_blocks(model, txts, prompts):
 
 # ---- and when
 
-@pytest.mark.parametrize("when, first, second", [
-    ("1\n@2 2", (0, 1), (2, 3)), ("1\n@1..3 2", (0, 1, 2), (1, 2, 3)), ("1\n@50% 2", None, None)])
+
+@pytest.mark.parametrize(
+    "when, first, second",
+    [("1\n@2 2", (0, 1), (2, 3)), ("1\n@1..3 2", (0, 1, 2), (1, 2, 3)), ("1\n@50% 2", None, None)],
+)
 def test_a_schedule_s_prompts_are_read_where_they_act(model, txts, vec, when, first, second):
     positive = Schedule.execute({"vec1": vec}, {"txt1": txts[0], "txt2": txts[1]}, "1", when)[0]
     clone, calls = dense.watching(model)
@@ -271,8 +295,9 @@ def test_what_a_node_asks_beside_the_picture_does_not_count(model, txts, prompts
     """Skip Layer Guidance asks for the positive once more on the same x, with blocks left out, to be steered away."""
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     plain = probe.reading(sampled(ready, prompts[0], prompts[1], cfg=2.0))
-    steered, probe = Heatmap.execute(SkipLayerGuidanceDiT.execute(model, 2.0, 0.0, 1.0, "0", "1")[0], txts[0],
-                                     "red").result
+    steered, probe = Heatmap.execute(
+        SkipLayerGuidanceDiT.execute(model, 2.0, 0.0, 1.0, "0", "1")[0], txts[0], "red"
+    ).result
     reading = probe.reading(sampled(steered, prompts[0], prompts[1], cfg=2.0))
     assert torch.equal(reading.maps[0], plain.maps[0]), "at the first step, where both runs have one x"
     assert not torch.equal(reading.maps[1], plain.maps[1]) and reading.maps[1].flatten(1).any(1).all()

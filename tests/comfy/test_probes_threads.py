@@ -61,8 +61,18 @@ def cards(models, monkeypatch):
 
 
 def sampled(model, positive, negative):
-    return MMDiTSampler.execute(model, positive, LATENT, negative, cfg=2.0, seed=5, steps=STEPS, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        LATENT,
+        negative,
+        cfg=2.0,
+        seed=5,
+        steps=STEPS,
+        sampler="euler",
+        scheduler="simple",
+        denoise=1.0,
+    )[0]
 
 
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])

@@ -13,7 +13,7 @@ from flux_duet.nodes.probe.grid.identity import of_model
 from flux_duet.nodes.probe.grid.nodes import PromptGrid
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import ZEROS, Influence, ShowInfluence
-from flux_duet.nodes.probe.repeating import guidance_of
+from flux_duet.nodes.probe.run_settings import guidance_of
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.probe.words.nodes import Words
 from flux_duet.nodes.sample.nodes import MMDiTSampler
@@ -38,8 +38,9 @@ def streams(singles):
 
 
 def sampled(model, positive) -> dict:
-    return MMDiTSampler.execute(model, positive, LATENT, None, seed=SEED, steps=STEPS, sampler="euler",
-                                scheduler="simple", denoise=1.0)[0]
+    return MMDiTSampler.execute(
+        model, positive, LATENT, None, seed=SEED, steps=STEPS, sampler="euler", scheduler="simple", denoise=1.0
+    )[0]
 
 
 def heatmap(model, singles, vae):
@@ -80,8 +81,10 @@ def test_a_reading_says_what_it_is_repeated_by(model, tiny, singles, probe):
 
 
 def test_another_lora_is_another_model_and_an_unknown_one_is_none(model, singles):
-    plain, patched, unknown = (json.loads(influence(each, singles, None))["settings"]["model"]
-                               for each in (model, lora(model, 1.0), opaque(model, "a function")))
+    plain, patched, unknown = (
+        json.loads(influence(each, singles, None))["settings"]["model"]
+        for each in (model, lora(model, 1.0), opaque(model, "a function"))
+    )
     assert plain == of_model(model) != patched == of_model(lora(model, 1.0)) and unknown is None
 
 

@@ -50,7 +50,8 @@ def ours(model, latent, positive=POSITIVE, negative=None, **plan) -> dict:
 def theirs(model, latent, positive=POSITIVE, negative=NEGATIVE, cfg=1.0, denoise=1.0, steps=STEPS, **names) -> dict:
     names = {**EULER, **names}
     return nodes.KSampler().sample(
-        model, SEED, steps, cfg, names["sampler"], names["scheduler"], positive, negative, latent, denoise)[0]
+        model, SEED, steps, cfg, names["sampler"], names["scheduler"], positive, negative, latent, denoise
+    )[0]
 
 
 def assert_same(one: dict, other: dict) -> None:
@@ -138,7 +139,8 @@ def test_lora(model):
 
 def test_control_net(model):
     applied = nodes.ControlNetApplyAdvanced().apply_controlnet(
-        POSITIVE, NEGATIVE, control_net(model), randn(9, 1, 64, 64, 3), 0.8, 0.0, 1.0)
+        POSITIVE, NEGATIVE, control_net(model), randn(9, 1, 64, 64, 3), 0.8, 0.0, 1.0
+    )
     result = ours(model, EMPTY, *applied, cfg=2.0)
     assert_same(result, theirs(model, EMPTY, *applied, cfg=2.0))
     assert not torch.equal(result["samples"], ours(model, EMPTY, POSITIVE, NEGATIVE, cfg=2.0)["samples"])

@@ -44,7 +44,10 @@ def test_models(tiny, dual, singles):
     assert isinstance(guider, comfy.samplers.CFGGuider) and told in described(guider)
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"])))
     assert [described(each) for each in (dual, *singles)] == [
-        "text encoders: CLIP-L and T5", "text encoders: CLIP-L", "text encoders: T5"]
+        "text encoders: CLIP-L and T5",
+        "text encoders: CLIP-L",
+        "text encoders: T5",
+    ]
     assert described(vae) == "autoencoder: 16 channels, a latent's side is 1/8"
 
 

@@ -58,7 +58,8 @@ SOCKETS = {
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
     "FluxDuetHeatmap": (
-        "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?", "MODEL, FLUX_HEATMAP"
+        "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?",
+        "MODEL, FLUX_HEATMAP",
     ),
     "FluxDuetHeatmapShow": (
         "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
@@ -66,8 +67,7 @@ SOCKETS = {
         "IMAGE, MASK, STRING, STRING, MASK",
     ),
     "FluxDuetInfluence": (
-        "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?, "
-        "txt FLUX_TXT?",
+        "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?, txt FLUX_TXT?",
         "MODEL, FLUX_INFLUENCE",
     ),
     "FluxDuetInfluenceShow": (

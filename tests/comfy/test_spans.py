@@ -13,24 +13,30 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from flux_duet.nodes.encode.text import words
-from flux_duet.nodes.encode.text.spans import pieces
-from flux_duet.nodes.encode.text.weights import escape, parse
-from flux_duet.nodes.encode.text.words import Words
-from flux_duet.nodes.short import TOGETHER
+from flux_duet.nodes.encode.tokens import words
+from flux_duet.nodes.encode.tokens.spans import pieces
+from flux_duet.nodes.encode.tokens.weights import escape, parse
+from flux_duet.nodes.encode.tokens.words import Words
+from flux_duet.nodes.quoting import TOGETHER
 
 ROADS = ("clip_l", "t5xxl")
 SIGNS = [*"ab \u00e9,.\n", "e\u0301", "\U0001f98a", "\u6771", "\u4e00", "\ufb01", "\u00bd"]
 WORDS = st.lists(st.sampled_from(SIGNS), max_size=20).map("".join)
-PROMPTS = st.lists(st.one_of(WORDS, st.sampled_from(
-    ["(", ")", ":1.3)", r"\(", r"\)", " embedding:style", "embedding:nowhere, ", " "])), max_size=9).map("".join)
+PROMPTS = st.lists(
+    st.one_of(
+        WORDS, st.sampled_from(["(", ")", ":1.3)", r"\(", r"\)", " embedding:style", "embedding:nowhere, ", " "])
+    ),
+    max_size=9,
+).map("".join)
 SPACES = [" ", "  ", "\n", "\t", "\u3000", "\u00a0", "\u200b", "\u0301", "\u0600", "\r\n", "\u2028", "\x1c", "\x85"]
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 ODD = ["word", "it's", "<pad>", "<|endoftext|>", "</s>", "<extra_id_0>", "\u2581"]
 ANY = st.one_of(
-    st.lists(st.one_of(st.text(CHARACTERS, max_size=5), st.sampled_from([*SPACES, *SIGNS, *ODD])),
-             max_size=30).map("".join),
-    st.text(st.characters(codec="ascii", exclude_characters="\0")))
+    st.lists(st.one_of(st.text(CHARACTERS, max_size=5), st.sampled_from([*SPACES, *SIGNS, *ODD])), max_size=30).map(
+        "".join
+    ),
+    st.text(st.characters(codec="ascii", exclude_characters="\0")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +49,16 @@ def tokenizer(tmp_path_factory):
 def native(tokenizer, text: str) -> list[tuple]:
     """(id or None, weight, chunk) of all tokens that stand for text."""
     batches = tokenizer.tokenize_with_weights(text, return_word_ids=True)
-    return [(token if isinstance(token, int) else None, weight, chunk)
-            for chunk, batch in enumerate(batches) for token, weight, word in batch if word]
+    return [
+        (token if isinstance(token, int) else None, weight, chunk)
+        for chunk, batch in enumerate(batches)
+        for token, weight, word in batch
+        if word
+    ]
 
 
 def read(tokenizer, road: str, text: str) -> list[str]:
-    return [text[piece.start:piece.end] for piece in pieces(getattr(tokenizer, road), text)]
+    return [text[piece.start : piece.end] for piece in pieces(getattr(tokenizer, road), text)]
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -112,7 +122,7 @@ def test_a_tokenizer_written_in_python_tells_words(tokenizer):
     text = "a painterly, red circle"
     found = pieces(mine, text)
     assert found.ids == pieces(tokenizer.clip_l, text).ids
-    assert list(dict.fromkeys(text[piece.start:piece.end] for piece in found)) == text.split()
+    assert list(dict.fromkeys(text[piece.start : piece.end] for piece in found)) == text.split()
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -133,8 +143,13 @@ def test_places_tile_the_words(tokenizer, road, text):
     assert covered <= {at for segment in segments for at in range(segment.start, segment.end)}
 
 
-@pytest.mark.parametrize("road, words", [
-    ("clip_l", ["a", "red", "Circle", ",", "at", "night"]), ("t5xxl", ["a", "a", "red", "Circle", ",", "at", "night"])])
+@pytest.mark.parametrize(
+    "road, words",
+    [
+        ("clip_l", ["a", "red", "Circle", ",", "at", "night"]),
+        ("t5xxl", ["a", "a", "red", "Circle", ",", "at", "night"]),
+    ],
+)
 def test_plain_words(tokenizer, road, words):
     assert read(tokenizer, road, "a red  Circle,\nat (night:1.3)") == words
 
@@ -142,8 +157,12 @@ def test_plain_words(tokenizer, road, words):
 def test_weights_and_escapes(tokenizer):
     found = pieces(tokenizer.clip_l, r"(red:1.5) \(square\)")
     text = r"(red:1.5) \(square\)"
-    assert [(text[piece.start:piece.end], piece.weight) for piece in found] == [
-        ("red", 1.5), (r"\(", 1.0), ("square", 1.0), (r"\)", 1.0)]
+    assert [(text[piece.start : piece.end], piece.weight) for piece in found] == [
+        ("red", 1.5),
+        (r"\(", 1.0),
+        ("square", 1.0),
+        (r"\)", 1.0),
+    ]
 
 
 def test_characters_of_several_tokens(tokenizer):
@@ -158,9 +177,10 @@ def test_textual_inversions(tokenizer, road, rows):
     text = "in embedding:style, (embedding:style at night:1.2) embedding:nowhere here"
     found = pieces(getattr(tokenizer, road), text)
     inversions = [piece for piece in found if piece.id is None]
-    assert [(text[piece.start:piece.end], piece.weight) for piece in inversions] == (
-        [("embedding:style", 1.0)] * rows + [("embedding:style", 1.2)] * rows)
-    said = [text[piece.start:piece.end] for piece in found if piece.id is not None]
+    assert [(text[piece.start : piece.end], piece.weight) for piece in inversions] == (
+        [("embedding:style", 1.0)] * rows + [("embedding:style", 1.2)] * rows
+    )
+    said = [text[piece.start : piece.end] for piece in found if piece.id is not None]
     assert [word for word in said if re.match(r"\w", word)] == ["in", "at", "night", "here"]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from flux_duet.nodes.disk.encoder_files import EncoderFile
+from flux_duet.nodes.encode.embeddings import cached
+from flux_duet.nodes.encode.embeddings.store import Settings, Store
 from flux_duet.nodes.encode.encoding import CLIP_L, T5XXL, encode_clip, encode_t5
-from flux_duet.nodes.encode.keep import remember
-from flux_duet.nodes.encode.keep.files import EncoderFile
-from flux_duet.nodes.encode.keep.store import Settings, Store
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 
 pytestmark = pytest.mark.slow
@@ -48,19 +48,19 @@ def test_a_kept_encoding_is_bit_identical_and_runs_no_encoder(monkeypatch):
 
 
 def test_switched_off_nothing_is_kept_or_looked_up():
-    remember.store().set(Settings(on=False))
+    cached.store().set(Settings(on=False))
     encode_clip(load_clip_l(_nano("clip")), "a red ring")
-    assert remember.store().size() == (0, 0)
+    assert cached.store().size() == (0, 0)
 
 
 def _key(clip, chunks):
-    return remember.key_of(clip, T5XXL, chunks)
+    return cached.key_of(clip, T5XXL, chunks)
 
 
 def test_all_that_the_numbers_depend_on_is_in_the_key(tmp_path):
     t5, chunks = load_t5(_nano("t5")), [[(3, 1.0), (1, 1.0)]]
     keys = [_key(t5, chunks), _key(t5, [[(3, 1.1), (1, 1.0)]]), _key(t5, [[(4, 1.0), (1, 1.0)]])]
-    keys += [remember.key_of(t5, CLIP_L, chunks), _key(t5, [[(torch.ones(64), 1.0), (1, 1.0)]])]
+    keys += [cached.key_of(t5, CLIP_L, chunks), _key(t5, [[(torch.ones(64), 1.0), (1, 1.0)]])]
     for strength in (0.5, 1.0):
         patched = t5.clone()
         weight = next(key for key in t5.patcher.model_state_dict() if key.endswith("SelfAttention.q.weight"))
@@ -140,9 +140,10 @@ import importlib.util, sys, torch
 from pathlib import Path
 import types
 root = Path(sys.argv[1])
-for name, path in (("pack", root), ("pack.encode", root / "encode"), ("pack.encode.keep", root / "encode/keep")):
+for name, path in (("pack", root), ("pack.disk", root / "disk"), ("pack.encode", root / "encode"),
+                   ("pack.encode.embeddings", root / "encode/embeddings")):
     module = types.ModuleType(name); module.__path__ = [str(path)]; sys.modules[name] = module
-from pack.encode.keep.store import Store, Settings
+from pack.encode.embeddings.store import Store, Settings
 store = Store(Path(sys.argv[2]))
 print("ready", flush=True)
 for turn in range(int(sys.argv[3])):

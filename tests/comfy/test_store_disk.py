@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from flux_duet.nodes.disk import encoder_files
+from flux_duet.nodes.encode.embeddings import cached
+from flux_duet.nodes.encode.embeddings import store as store_file
+from flux_duet.nodes.encode.embeddings.nodes import EmbeddingStore
+from flux_duet.nodes.encode.embeddings.store import Settings, Store
 from flux_duet.nodes.encode.encoding import encode_clip
-from flux_duet.nodes.encode.keep import files, remember
-from flux_duet.nodes.encode.keep import store as store_file
-from flux_duet.nodes.encode.keep.nodes import EmbeddingStore
-from flux_duet.nodes.encode.keep.store import Settings, Store
 from flux_duet.nodes.probe.grid.cells import cells
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ FUTURE = time.time() + 10 * 365 * 24 * 3600
 
 @pytest.fixture
 def store() -> Store:
-    return remember.store()
+    return cached.store()
 
 
 def put(store: Store, name: str, used: float | None = None) -> None:
@@ -86,12 +87,12 @@ def test_an_exchanged_file_where_ctime_is_the_time_of_making(tmp_path, monkeypat
 
     path.write_bytes(b"one")
     os.utime(path, ns=(1, 1))
-    monkeypatch.setattr(files.os, "stat", made_at_zero)
-    seen = [files.stat_of(path)]
+    monkeypatch.setattr(encoder_files.os, "stat", made_at_zero)
+    seen = [encoder_files.stat_of(path)]
     for content, at in ((b"two", 2), (b"three", 1)):
         path.write_bytes(content)
         os.utime(path, ns=(at, at))
-        seen.append(files.stat_of(path))
+        seen.append(encoder_files.stat_of(path))
     assert len(set(map(tuple, seen))) == 3
 
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import nodes
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.condition.time.nodes import Schedule
+from flux_duet.nodes.encode.embeddings import file_extras, stream_file
+from flux_duet.nodes.encode.embeddings.nodes import LoadStream, SaveStream
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
-from flux_duet.nodes.encode.keep import extras, stream_file
-from flux_duet.nodes.encode.keep.nodes import LoadStream, SaveStream
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.test_encode_patched import hooked, hooks
@@ -167,7 +167,7 @@ ANY = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(),
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from([*extras.KINDS, "area", "prompt_type"]), ANY, max_size=4))
+@given(st.dictionaries(st.sampled_from([*file_extras.KINDS, "area", "prompt_type"]), ANY, max_size=4))
 def test_whatever_is_saved_can_be_loaded(tmp_path, values):
     path = tmp_path / "it.safetensors"
     path.unlink(missing_ok=True)
@@ -175,7 +175,7 @@ def test_whatever_is_saved_can_be_loaded(tmp_path, values):
         stream_file.save(path, {"vec": ClipVec((Span(torch.zeros(1, 64), values),))})
     except ValueError as error:
         assert str(error).startswith("Save Embedding: `vec` carries ") and not path.exists()
-        assert extras.fault(values)
+        assert file_extras.fault(values)
     else:
         (span,) = stream_file.load(path).roads["vec"].spans
         assert span.extras == values

@@ -13,8 +13,8 @@ import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from flux_duet.nodes.condition.conditioning import join, split
-from flux_duet.nodes.encode.keep import stream_file
-from flux_duet.nodes.encode.keep.nodes import EmbeddingStore, LoadStream, SaveStream
+from flux_duet.nodes.encode.embeddings import stream_file
+from flux_duet.nodes.encode.embeddings.nodes import EmbeddingStore, LoadStream, SaveStream
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.grid.prompts import gathered
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
@@ -208,8 +208,17 @@ def test_weights_that_leave_no_token_are_refused(tmp_path):
             pytest.raises(ValueError, stream_file.load, path)
 
 
-@pytest.mark.parametrize("start", [b"", b"\0" * 7, struct.pack("<Q", 2**63), struct.pack("<Q", 5 * 2**20) + b"{" * 99,
-                                   struct.pack("<Q", 2) + b"{}", b"PK\x03\x04" + b"x" * 64])
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"\0" * 7,
+        struct.pack("<Q", 2**63),
+        struct.pack("<Q", 5 * 2**20) + b"{" * 99,
+        struct.pack("<Q", 2) + b"{}",
+        b"PK\x03\x04" + b"x" * 64,
+    ],
+)
 def test_files_that_are_none(start, tmp_path):
     path = tmp_path / "none.safetensors"
     path.write_bytes(start)

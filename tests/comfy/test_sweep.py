@@ -12,9 +12,9 @@ from comfy_extras.nodes_flux import FluxKVCache
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.condition.time.nodes import Schedule
-from flux_duet.nodes.probe.sweep.deciding import between, decided, distances
+from flux_duet.nodes.probe.sweep.distances import between, decided, distances
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.probe.sweep.turning import left_behind, switched
+from flux_duet.nodes.probe.sweep.switched_prompt import left_behind, switched
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import extras
@@ -69,8 +69,9 @@ def swept(model, a, b, switch="T5", steps=STEPS, scheduler="simple", latent=LATE
 
 
 def sampled(model, positive, scheduler="simple", latent=LATENT) -> torch.Tensor:
-    return MMDiTSampler.execute(model, positive, latent, None, seed=SEED, steps=STEPS, sampler="euler",
-                                scheduler=scheduler, denoise=1.0)[0]["samples"]
+    return MMDiTSampler.execute(
+        model, positive, latent, None, seed=SEED, steps=STEPS, sampler="euler", scheduler=scheduler, denoise=1.0
+    )[0]["samples"]
 
 
 def scheduled(txts, switch: str, step: int) -> list:
@@ -109,10 +110,32 @@ def test_timelines_and_ranges_inside_the_prompts_see_the_whole_run(model):
     a = join(VECS[0], txt(4, 9), 3.5)
     samples = swept(model, a, fading, "both")[1]["samples"]
     assert relative(samples[:1], sampled(model, fading)) < 2e-6
-    part = MMDiTSampler.execute(model, a, LATENT, None, seed=SEED, steps=STEPS, sampler="euler", scheduler="simple",
-                                denoise=1.0, end_step=3, leftover_noise=True)[0]
-    rest = MMDiTSampler.execute(model, fading, part, None, seed=SEED, steps=STEPS, sampler="euler", scheduler="simple",
-                                denoise=1.0, start_step=3, add_noise=False)[0]["samples"]
+    part = MMDiTSampler.execute(
+        model,
+        a,
+        LATENT,
+        None,
+        seed=SEED,
+        steps=STEPS,
+        sampler="euler",
+        scheduler="simple",
+        denoise=1.0,
+        end_step=3,
+        leftover_noise=True,
+    )[0]
+    rest = MMDiTSampler.execute(
+        model,
+        fading,
+        part,
+        None,
+        seed=SEED,
+        steps=STEPS,
+        sampler="euler",
+        scheduler="simple",
+        denoise=1.0,
+        start_step=3,
+        add_noise=False,
+    )[0]["samples"]
     assert relative(samples[3:4], rest) < 2e-6
 
 
@@ -186,6 +209,7 @@ def test_one_prompt_twice_has_no_decision(model):
 
 
 # ---- what native nodes put beside the prompts
+
 
 def native(v: int, t: int) -> list:
     return join(VECS[v], STREAMS["unequal lengths"][t], 3.5)
@@ -276,9 +300,17 @@ def test_hooks_stay_as_as_all_that_is_as(model):
 
 # ---- what is refused
 
-@pytest.mark.parametrize("sampler, words", [
-    ("heun", "evaluates the model twice"), ("euler_ancestral", "fresh noise"), ("dpmpp_2m_sde", "fresh noise"),
-    ("uni_pc", "may carry"), ("dpmpp_2m", "may carry")])
+
+@pytest.mark.parametrize(
+    "sampler, words",
+    [
+        ("heun", "evaluates the model twice"),
+        ("euler_ancestral", "fresh noise"),
+        ("dpmpp_2m_sde", "fresh noise"),
+        ("uni_pc", "may carry"),
+        ("dpmpp_2m", "may carry"),
+    ],
+)
 def test_samplers_that_cannot_be_swept_are_told_before_the_run(model, sampler, words):
     assert words in SwitchSweep.validate_inputs(sampler=sampler)
     a = join(VECS[0], STREAMS["plain"][0], 3.5)
@@ -297,6 +329,7 @@ def test_batches_are_told(model):
 
 
 # ---- interruption, and what is left behind
+
 
 @pytest.mark.parametrize("at", [2, STEPS + 3])
 def test_an_interrupted_sweep_ends_at_once_and_leaves_nothing(model, at):
@@ -322,6 +355,7 @@ def test_an_interrupted_sweep_ends_at_once_and_leaves_nothing(model, at):
 
 # ---- the decision
 
+
 def test_the_crossing_of_the_distances_is_half_of_the_way():
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 40, generator=generator)
@@ -332,8 +366,7 @@ def test_the_crossing_of_the_distances_is_half_of_the_way():
     off[0] = off[-1] = 0
     found = distances(pictures + off)
     assert found.way == pytest.approx(shares, abs=1e-5)
-    assert all((one > other) == (share > 0.5)
-               for one, other, share in zip(found.to_a, found.to_b, shares, strict=True))
+    assert all((one > other) == (share > 0.5) for one, other, share in zip(found.to_a, found.to_b, shares, strict=True))
     # The last crossing: between 0.6 at switch 6 and 0.3 at switch 8.
     assert decided([0, 2, 4, 6, 8, 10], found.way) == pytest.approx(6 + 2 / 3, abs=1e-4)
     assert decided([0, 1], [None, None]) is None and decided([0, 4], [1.0, 0.0]) == 2.0

@@ -56,13 +56,24 @@ def schedule(clip: str, t5: str, **options) -> list:
 
 
 def sampled(model, positive, negative=None, sampler="euler", steps=STEPS, latent=LATENT, **options) -> torch.Tensor:
-    return MMDiTSampler.execute(model, positive, latent, negative, seed=5, steps=steps, sampler=sampler,
-                                scheduler="simple", denoise=1.0, **options)[0]["samples"]
+    return MMDiTSampler.execute(
+        model,
+        positive,
+        latent,
+        negative,
+        seed=5,
+        steps=steps,
+        sampler=sampler,
+        scheduler="simple",
+        denoise=1.0,
+        **options,
+    )[0]["samples"]
 
 
 def natively(model, positive, negative=None, cfg=1.0) -> torch.Tensor:
     return nodes.KSampler().sample(
-        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT, 1.0)[0]["samples"]
+        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT, 1.0
+    )[0]["samples"]
 
 
 def chained(model, *parts: tuple[int, list]) -> torch.Tensor:
@@ -70,8 +81,20 @@ def chained(model, *parts: tuple[int, list]) -> torch.Tensor:
     latent, start = LATENT, 0
     for end, positive in parts:
         latent = nodes.KSamplerAdvanced().sample(
-            model, "enable" if start == 0 else "disable", 5, STEPS, 1.0, "euler", "simple", positive, positive, latent,
-            start, end, "enable" if end < STEPS else "disable")[0]
+            model,
+            "enable" if start == 0 else "disable",
+            5,
+            STEPS,
+            1.0,
+            "euler",
+            "simple",
+            positive,
+            positive,
+            latent,
+            start,
+            end,
+            "enable" if end < STEPS else "disable",
+        )[0]
         start = end
     return latent["samples"]
 
@@ -85,6 +108,7 @@ def sigmas(model) -> torch.Tensor:
 
 
 # ---- switches
+
 
 @pytest.mark.parametrize("step", range(1, STEPS))
 def test_a_switch_at_a_step_is_two_chained_runs(model, step):
@@ -142,8 +166,11 @@ def test_every_evaluation_has_exactly_one_prompt(model, unit, values, count):
     exact = torch.tensor([*edges, 1.0, 1e-4], dtype=torch.float32)
     near = torch.cat([torch.nextafter(exact, torch.tensor(2.0)), exact, torch.nextafter(exact, torch.tensor(0.0))])
     for sigma in torch.cat([near[near <= 1], torch.linspace(1e-4, 1, 4001)]):  # FLUX.1's go no higher
-        holding = [entry for entry in conds
-                   if not (sigma > entry.get("timestep_start", 9)) and not (sigma < entry.get("timestep_end", 0))]
+        holding = [
+            entry
+            for entry in conds
+            if not (sigma > entry.get("timestep_start", 9)) and not (sigma < entry.get("timestep_end", 0))
+        ]
         assert len(holding) == 1, f"{len(holding)} prompts at sigma {sigma.item()!r}"
 
 
@@ -153,6 +180,7 @@ def test_one_prompt_throughout_is_dual_prompt(model):
 
 
 # ---- fades
+
 
 def test_a_fade_is_a_blend_at_each_step(model):
     from flux_duet.nodes.condition.blend.nodes import BlendTxt, BlendVec
@@ -180,6 +208,7 @@ def test_join_with_itself_is_the_prompt_alone(model):
 
 
 # ---- taken out, and parts of a run
+
 
 def test_the_prompt_at_a_step(model):
     for options in ({}, {"sigmas": sigmas(model)}):
@@ -232,11 +261,14 @@ def test_true_cfg_for_a_part_of_the_run(model):
     out = sampled(counting, prompt(1, 1), negative, cfg=3.0)
     assert sum(asked) == STEPS + 2
     latent = nodes.KSamplerAdvanced().sample(
-        model, "enable", 5, STEPS, 1.0, "euler", "simple", prompt(1, 1), prompt(1, 1), LATENT, 0, 1, "enable")[0]
+        model, "enable", 5, STEPS, 1.0, "euler", "simple", prompt(1, 1), prompt(1, 1), LATENT, 0, 1, "enable"
+    )[0]
     latent = nodes.KSamplerAdvanced().sample(
-        model, "disable", 5, STEPS, 3.0, "euler", "simple", prompt(1, 1), prompt(3, 2), latent, 1, 3, "enable")[0]
+        model, "disable", 5, STEPS, 3.0, "euler", "simple", prompt(1, 1), prompt(3, 2), latent, 1, 3, "enable"
+    )[0]
     latent = nodes.KSamplerAdvanced().sample(
-        model, "disable", 5, STEPS, 1.0, "euler", "simple", prompt(1, 1), prompt(1, 1), latent, 3, STEPS, "disable")[0]
+        model, "disable", 5, STEPS, 1.0, "euler", "simple", prompt(1, 1), prompt(1, 1), latent, 3, STEPS, "disable"
+    )[0]
     assert relative(out, latent["samples"]) < 2e-6
     assert torch.equal(natively(ApplyDuet.execute(model)[0], prompt(1, 1), negative, cfg=3.0), out)
     whole = PartOfRun.execute(prompt(3, 2), "0%", "100%")[0]
@@ -252,12 +284,15 @@ def test_no_prompt_at_all_is_told(model):
 
 # ---- with what else there is
 
+
 def test_two_samplers_that_share_a_run_count_steps_together(model):
     out = schedule("1\n@3 2", "1\n@4 2")
-    first = MMDiTSampler.execute(model, out, LATENT, seed=5, steps=STEPS, sampler="euler", scheduler="simple",
-                                 end_step=2, leftover_noise=True)[0]
-    both = MMDiTSampler.execute(model, out, first, seed=5, steps=STEPS, sampler="euler", scheduler="simple",
-                                start_step=2, add_noise=False)[0]["samples"]
+    first = MMDiTSampler.execute(
+        model, out, LATENT, seed=5, steps=STEPS, sampler="euler", scheduler="simple", end_step=2, leftover_noise=True
+    )[0]
+    both = MMDiTSampler.execute(
+        model, out, first, seed=5, steps=STEPS, sampler="euler", scheduler="simple", start_step=2, add_noise=False
+    )[0]["samples"]
     assert relative(both, sampled(model, out)) < 2e-6
 
 
@@ -296,6 +331,7 @@ def test_streams_of_a_schedule_are_streams(model):
 
 def test_the_models_options_are_as_before(model, monkeypatch):
     """After a run, an interrupted and a failed one."""
+
     def state():
         return repr(model.model_options), {k: dict(v) for k, v in model.wrappers.items()}, dict(model.object_patches)
 
@@ -321,9 +357,15 @@ def test_the_models_options_are_as_before(model, monkeypatch):
 
 # ---- what a schedule does not take
 
-@pytest.mark.parametrize("clip, words", [
-    ("3", "says '3', expected the number of a connected prompt: 1, 2"), ("a cat", "expected the number"),
-    ("1", "prompt 2 is connected, but its timeline never names it")])
+
+@pytest.mark.parametrize(
+    "clip, words",
+    [
+        ("3", "says '3', expected the number of a connected prompt: 1, 2"),
+        ("a cat", "expected the number"),
+        ("1", "prompt 2 is connected, but its timeline never names it"),
+    ],
+)
 def test_numbers_that_name_nothing_are_told(clip, words):
     with pytest.raises(ValueError, match=words):
         Schedule.execute({"vec1": vec(1), "vec2": vec(2)}, {"txt1": TXTS["txt1"]}, clip, "1")

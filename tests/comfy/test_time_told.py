@@ -8,8 +8,8 @@ import torch
 from flux_duet.nodes.condition.controls import Only, controls_of
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import Region
-from flux_duet.nodes.condition.time.clock import PERCENT, Point
 from flux_duet.nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule, ScheduleText
+from flux_duet.nodes.condition.timepoints import PERCENT, Point
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -42,7 +42,11 @@ def test_a_prompt_that_never_acts_is_told_first_and_in_the_log(sockets, caplog):
     assert lines[0].startswith("CLIP, from step 90") and "acts in none of the run's 10 steps: a forest" in lines[0]
     assert sum("acts in none" in line for line in lines) == 1 and "acts in none" in caplog.text
     assert [line.split(":")[0].split(",")[0] for line in lines[1:]] == [
-        "CLIP from the start", "CLIP from step 90", "T5 from the start", "T5 from step 9"], "and then all times"
+        "CLIP from the start",
+        "CLIP from step 90",
+        "T5 from the start",
+        "T5 from step 9",
+    ], "and then all times"
     assert not any("acts in none" in line for line in told(sockets, "1\n@90 2", "1\n@9 2")), "the run is not known"
 
 

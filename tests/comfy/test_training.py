@@ -29,6 +29,7 @@ def captions(count: int) -> list[str]:
 
 # ---- text
 
+
 def test_tokens_are_comfyuis(tokens):
     texts, native = captions(10), FluxTokenizer()
     (clip, lengths), t5 = tokens.clip(texts), tokens.t5(texts)
@@ -47,7 +48,7 @@ def test_unknown_words_stand_among_the_others_and_take_none_away(tokens):
     for row, end in zip(strewn.tolist(), lengths, strict=True):
         left = iter(row[:end])
         assert all(token in left for token in known)  # in their order
-        assert row[end - 1] == 49407 and 49407 not in row[:end - 1]
+        assert row[end - 1] == 49407 and 49407 not in row[: end - 1]
     rows = tokens.t5(texts, 0, random.Random(0))
     assert rows.shape[1] > tokens.t5(texts, 0).shape[1]
 
@@ -60,8 +61,14 @@ def test_clip_never_gets_more_than_it_reads(tokens):
 
 def test_vec_is_comfyuis_pooled_output(tokens):
     model = encoders.TextEncoders(SMALL, seed=1)
-    config = {"clip_l_model_config": {
-        "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": SMALL.clip_layers, "num_attention_heads": 1}}
+    config = {
+        "clip_l_model_config": {
+            "hidden_size": 64,
+            "intermediate_size": 256,
+            "num_hidden_layers": SMALL.clip_layers,
+            "num_attention_heads": 1,
+        }
+    }
     native = comfy.sd1_clip.SDClipModel(return_projected_pooled=False, model_options=config, dtype=torch.float32)
     native.load_sd(layouts.official({"clip_l": model.clip_l})["clip_l"])
     ids, lengths = tokens.clip(["a red circle", ""])
@@ -101,6 +108,7 @@ def test_lessons_teach_both_encoders():
 
 # ---- the autoencoder
 
+
 def test_slim_autoencoder_and_its_official_form_are_one_function():
     torch.manual_seed(0)
     slim = autoencoder.SlimTAESD()
@@ -115,6 +123,7 @@ def test_slim_autoencoder_and_its_official_form_are_one_function():
 
 
 # ---- the flow
+
 
 def run(folder, recipe=RECIPE) -> train.Run:
     latents = torch.randn(recipe.pool, 16, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -157,8 +166,10 @@ def test_guidance_adds_what_the_words_change():
         torch.nn.init.normal_(value, std=0.05)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 16, 16, 16, generator=generator)
-    told, untold = (flow.Prompts(torch.randn(3, 64, generator=generator), torch.randn(3, 5, 64, generator=generator))
-                    for _ in range(2))
+    told, untold = (
+        flow.Prompts(torch.randn(3, 64, generator=generator), torch.randn(3, 5, 64, generator=generator))
+        for _ in range(2)
+    )
     sigma, guidance = torch.full((3,), 0.7), torch.tensor([1.0, 2.0, 5.0])
     added = flow.guided(model, x, sigma, told, untold, guidance)
     ones = torch.ones(3)

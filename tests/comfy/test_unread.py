@@ -9,9 +9,9 @@ from comfy_extras.nodes_model_merging import CLIPSave
 from flux_duet.devtools.opens import Opens
 from flux_duet.nodes.encode.encoding import encode_t5
 from flux_duet.nodes.encode.load import loading
+from flux_duet.nodes.encode.load.lazy_t5 import Unread, read
 from flux_duet.nodes.encode.load.loading import load_t5
 from flux_duet.nodes.encode.load.nodes import LoadT5
-from flux_duet.nodes.encode.load.unread import Unread, read
 from flux_duet.tests.comfy.test_encode_patched import hooked, hooks, random_lora, with_lora
 from nodes import CLIPTextEncode
 
@@ -160,7 +160,7 @@ def test_a_record_that_cannot_be_kept_costs_another_look(path, monkeypatch, capl
     def read_only(*_):
         raise OSError("read-only file system")
 
-    monkeypatch.setattr("flux_duet.nodes.encode.keep.files.write_whole", read_only)
+    monkeypatch.setattr("flux_duet.nodes.disk.encoder_files.write_whole", read_only)
     looks, look = [], loading.read_weights
     monkeypatch.setattr(loading, "read_weights", lambda path: looks.append(path) or look(path))
     assert is_unread(load_t5(path)) and is_unread(load_t5(path))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flux_duet.nodes.encode.encoding import encode_clip
 from flux_duet.nodes.encode.load.loading import load_clip_l
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
-from flux_duet.nodes.encode.text import weights
+from flux_duet.nodes.encode.tokens import weights
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 
@@ -29,10 +29,13 @@ def native(clip, text: str) -> torch.Tensor:
     return encode_clip(clip, text).spans[0].tensor
 
 
-TEXTS = st.lists(st.one_of(
-    st.sampled_from("ab (((()))):::.-15\\,e"),
-    st.sampled_from([":nan)", ":-inf)", ":9)", ":99)", ":1e9)", "(", "(12"])),
-    max_size=24).map("".join)
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from("ab (((()))):::.-15\\,e"),
+        st.sampled_from([":nan)", ":-inf)", ":9)", ":99)", ":1e9)", "(", "(12"]),
+    ),
+    max_size=24,
+).map("".join)
 
 
 def comfyuis(text: str) -> list[tuple[str, float]]:
@@ -54,8 +57,10 @@ def test_words_and_weights_are_comfyuis(strict, text):
         assert not any(abs(number) <= 1000 for number in written)
 
 
-@pytest.mark.parametrize("text", [
-    "", "a red circle at night", "a (red:1.0) circle", "(all of it:1)", r"prose \(in brackets\)", "(a:1)b(c:1)"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a red circle at night", "a (red:1.0) circle", "(all of it:1)", r"prose \(in brackets\)", "(a:1)b(c:1)"],
+)
 def test_without_a_weight_vec_is_native(clip, text):
     assert torch.equal(vec(clip, text), native(clip, text))
 
@@ -74,8 +79,9 @@ def test_weight_zero_is_the_prompt_without_the_words(clip):
 
 @pytest.mark.parametrize("red, night", [(1.3, 1), (0.4, 1.7), (-1, 1), (2.5, 0), (0, 0)])
 def test_weights_are_steps_along_their_lines(clip, red, night):
-    plain, no_red, no_night = (native(clip, text) for text in (
-        "a red circle at night", "a circle at night", "a red circle"))
+    plain, no_red, no_night = (
+        native(clip, text) for text in ("a red circle at night", "a circle at night", "a red circle")
+    )
     expected = plain + (red - 1) * (plain - no_red) + (night - 1) * (plain - no_night)
     assert torch.allclose(vec(clip, TEXT.format(red, night)), expected, atol=1e-5)
 
@@ -107,6 +113,7 @@ def test_parentheses_without_a_number_are_named(clip):
 
 # ---- numbers that are no weights
 
+
 @pytest.mark.parametrize("said", ["(12:30)", "(16:9)", "(grandmother: Nan)", "(x:infinity)", "(Paris: 1920)"])
 def test_a_number_that_is_no_weight_is_text_for_clip(clip, said):
     out = ClipEncode.execute(clip, f"a clock {said} at night")
@@ -127,8 +134,9 @@ def test_a_number_that_is_no_weight_is_text_for_t5(singles, mode, number):
     assert f"T5 reads as text, not as a weight: (grandmother:{number})" in out.ui["text"][0]
 
 
-@pytest.mark.parametrize("text", [
-    "a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"])
+@pytest.mark.parametrize(
+    "text", ["a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"]
+)
 def test_t5_in_mode_embedding_is_native_and_doubts_are_told(dual, singles, text):
     out = T5Encode.execute(singles[1], text)
     theirs = dual.encode_from_tokens_scheduled(dual.tokenize(text))[0][0]

@@ -11,12 +11,12 @@ from comfy_extras.nodes_edit_model import ReferenceLatent
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.encode.clip_prompt import FIRST, encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
-from flux_duet.nodes.encode.text.lengths import COMFYUI
-from flux_duet.nodes.encode.text.weights import OFF
+from flux_duet.nodes.encode.tokens.lengths import COMFYUI
+from flux_duet.nodes.encode.tokens.weights import OFF
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
 from flux_duet.nodes.probe.words.ablation import without
-from flux_duet.nodes.probe.words.measuring import prompts
 from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.recorder import prompts
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
@@ -47,8 +47,10 @@ def test_every_word_of_both_roads_and_no_sign(ablate):
     plot, told, data = ablate()
     data = json.loads(data)
     assert [(each["road"], each["word"]) for each in data["words"]] == [
-        *(("T5", word) for word in ("a", "chartreuse", "circle", "left", "of", "stripes")), ("CLIP", "at"),
-        ("CLIP", "night")]
+        *(("T5", word) for word in ("a", "chartreuse", "circle", "left", "of", "stripes")),
+        ("CLIP", "at"),
+        ("CLIP", "night"),
+    ]
     assert data["words"][1]["tokens"] > 1, "a word of several tokens is one"
     assert data["words"][2]["start"] == T5_TEXT.index("circle")
     assert len(data["sigmas"]) == 3 and all(len(each["encoded again"]) == 3 for each in data["words"])
@@ -64,14 +66,15 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
     txt, vec = encode_t5(t5, T5_TEXT, COMFYUI, OFF)[0], encode_clip_prompt(clip, CLIP_TEXT, FIRST, False)[0]
     first = len(t5.tokenizer.t5xxl.tokenizer("a chartreuse", add_special_tokens=False)["input_ids"])
     rows = txt.spans[0].tensor
-    without = torch.cat([rows[:, :first], rows[:, first + circle["tokens"]:]], 1)
+    without = torch.cat([rows[:, :first], rows[:, first + circle["tokens"] :]], 1)
     again = encode_t5(t5, "a chartreuse, left of (stripes)", COMFYUI, OFF)[0].spans[0].tensor[:, : without.shape[1]]
     dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
 
     def change(t5_null: torch.Tensor, clip_null: ClipVec, road: str) -> float:
         out, probe = Influence.execute(model, EMPTY, 100, clip_null, T5Text((Span(t5_null),)), "", txt).result
-        latent = MMDiTSampler.execute(out, join(vec, txt, 3.5), LATENT, None, seed=5, steps=STEPS, sampler="euler",
-                                      scheduler="simple")[0]
+        latent = MMDiTSampler.execute(
+            out, join(vec, txt, 3.5), LATENT, None, seed=5, steps=STEPS, sampler="euler", scheduler="simple"
+        )[0]
         return probe.reading(latent).numbers("whole run", EMPTY)[f"D_{road}"]
 
     assert circle["rows deleted"][0] == pytest.approx(change(without, dark, "t5"), rel=1e-3)
@@ -114,6 +117,7 @@ def test_a_clip_without_the_encoder_is_told(model, singles):
 
 # ---- what stands beside the prompts
 
+
 def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
     """Kontext: numbers are those of Encoder Influence on the CONDITIONING with its reference."""
     clip, t5 = singles
@@ -123,14 +127,18 @@ def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
     like = ReferenceLatent.execute(other, reference)[0]
 
     def words(**options):
-        return json.loads(Words.execute(model, clip, t5, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 5, STEPS, "euler", "simple",
-                                        "1", "night", **options).result[2])["words"][0]["encoded again"][0]
+        return json.loads(
+            Words.execute(
+                model, clip, t5, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 5, STEPS, "euler", "simple", "1", "night", **options
+            ).result[2]
+        )["words"][0]["encoded again"][0]
 
     dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
     out, probe = Influence.execute(model, EMPTY, 100, dark, T5Text((Span(txt.spans[0].tensor * 0),))).result
     positive = ReferenceLatent.execute(join(vec, txt, 3.5), reference)[0]
-    latent = MMDiTSampler.execute(out, positive, LATENT, None, seed=5, steps=STEPS, sampler="euler",
-                                  scheduler="simple")[0]
+    latent = MMDiTSampler.execute(
+        out, positive, LATENT, None, seed=5, steps=STEPS, sampler="euler", scheduler="simple"
+    )[0]
     found = words(like=like)
     assert found == pytest.approx(probe.reading(latent).numbers("whole run", EMPTY)["D_clip"], rel=1e-3)
     assert found != pytest.approx(words(), rel=1e-2), "the picture counts"
@@ -147,9 +155,11 @@ def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
     Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple", "1", "night", like)
 
 
-@pytest.mark.parametrize("written, asked", [
-    ("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "CAF\u00c9"), ("don\u2019t", "don't")],
-    ids=["NFC", "NFD", "apostrophe"])
+@pytest.mark.parametrize(
+    "written, asked",
+    [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "CAF\u00c9"), ("don\u2019t", "don't")],
+    ids=["NFC", "NFD", "apostrophe"],
+)
 def test_a_word_is_found_however_it_is_spelled(singles, written, asked):
     clip, t5 = singles
     _, of_t5 = prompts(clip, t5, "", f"a red {written} here", asked)

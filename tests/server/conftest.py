@@ -42,8 +42,11 @@ class Workflow(dict):
         """The same model, CONDITIONING and latent through KSampler and VAEDecode; gives the id of their Save Image."""
         ours = self.inputs("FluxDuetSampler")
         same = {name: ours[name] for name in ("model", "positive", "seed", "steps", "cfg", "scheduler", "denoise")}
-        same.update(sampler_name=ours["sampler"], latent_image=ours["latent"],
-                    negative=ours.get("negative") or self.add("ConditioningZeroOut", conditioning=ours["positive"]))
+        same.update(
+            sampler_name=ours["sampler"],
+            latent_image=ours["latent"],
+            negative=ours.get("negative") or self.add("ConditioningZeroOut", conditioning=ours["positive"]),
+        )
         samples = self.add("KSampler", **{**same, **changes})
         return self.save(self.add("VAEDecode", samples=samples, vae=self.inputs("FluxDuetDecode")["vae"]))
 
@@ -73,9 +76,14 @@ def models(tiny_models, tmp_path_factory) -> Path:
     shutil.copy(folder / "vae" / "tiny_ae.safetensors", folder / "text_encoders" / "misplaced_ae.safetensors")
     (folder / "loras").mkdir()
     generator = torch.Generator().manual_seed(SEED)
-    lora = {f"transformer.single_transformer_blocks.{block}.attn.to_q.{half}.weight":
-            torch.randn(shape, generator=generator) / 4
-            for block in (0, 1) for half, shape in (("lora_A", (4, 128)), ("lora_B", (128, 4)))}
+    lora = {
+        f"transformer.single_transformer_blocks.{block}.attn.to_q.{half}.weight": torch.randn(
+            shape, generator=generator
+        )
+        / 4
+        for block in (0, 1)
+        for half, shape in (("lora_A", (4, 128)), ("lora_B", (128, 4)))
+    }
     save_file(lora, folder / "loras" / "tiny_lora.safetensors")
     return folder
 

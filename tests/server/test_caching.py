@@ -16,8 +16,9 @@ def kinds(workflow, nodes) -> set[str]:
     return {workflow[node]["class_type"] for node in nodes}
 
 
-@pytest.mark.parametrize("encoder, other", [("FluxDuetClipEncode", "FluxDuetT5Encode"),
-                                            ("FluxDuetT5Encode", "FluxDuetClipEncode")])
+@pytest.mark.parametrize(
+    "encoder, other", [("FluxDuetClipEncode", "FluxDuetT5Encode"), ("FluxDuetT5Encode", "FluxDuetClipEncode")]
+)
 def test_an_edited_prompt_runs_its_own_encoder_alone(comfy_server, ran_before, encoder, other):
     edited = ran_before.copy()
     edited.inputs(encoder)["text"] += ", edited"
@@ -47,8 +48,10 @@ def test_new_node_ids_run_nothing(comfy_server, ran_before):
     """Shared by copy and paste, a graph gets other ids; its results do not depend on them."""
     renumbered = {str(int(node) + 100): data for node, data in ran_before.copy().items()}
     for data in renumbered.values():
-        data["inputs"] = {name: [str(int(value[0]) + 100), value[1]] if isinstance(value, list) else value
-                          for name, value in data["inputs"].items()}
+        data["inputs"] = {
+            name: [str(int(value[0]) + 100), value[1]] if isinstance(value, list) else value
+            for name, value in data["inputs"].items()
+        }
     result = comfy_server.run(renumbered)
     assert result.executed == []
     assert sorted(result.cached) == sorted(renumbered)

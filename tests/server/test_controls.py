@@ -17,48 +17,73 @@ def second(workflow):
 
 
 def join(workflow, vec=None, txt=None):
-    return workflow.add("FluxDuetDualPrompt", vec=vec or workflow.out("FluxDuetClipEncode"),
-                        txt=txt or workflow.out("FluxDuetT5Encode"), guidance=3.5)
+    return workflow.add(
+        "FluxDuetDualPrompt",
+        vec=vec or workflow.out("FluxDuetClipEncode"),
+        txt=txt or workflow.out("FluxDuetT5Encode"),
+        guidance=3.5,
+    )
 
 
 def blend(workflow):
     vec, txt = second(workflow)
     own = workflow.out("FluxDuetClipEncode"), workflow.out("FluxDuetT5Encode")
-    return join(workflow, workflow.add("FluxDuetBlendVec", vec=own[0], mode="slerp", weight=0.5, other=vec),
-                workflow.add("FluxDuetBlendTxt", txt=own[1], mode="join", weight=0.5, other=txt))
+    return join(
+        workflow,
+        workflow.add("FluxDuetBlendVec", vec=own[0], mode="slerp", weight=0.5, other=vec),
+        workflow.add("FluxDuetBlendTxt", txt=own[1], mode="join", weight=0.5, other=txt),
+    )
 
 
 def clip_negative(workflow):
     vec, _ = second(workflow)
-    return join(workflow, workflow.add("FluxDuetClipNegative", vec=workflow.out("FluxDuetClipEncode"), negative=vec,
-                                       weight=2.0, blocks="1-"))
+    return join(
+        workflow,
+        workflow.add(
+            "FluxDuetClipNegative", vec=workflow.out("FluxDuetClipEncode"), negative=vec, weight=2.0, blocks="1-"
+        ),
+    )
 
 
 def schedule(workflow):
     vec, txt = second(workflow)
-    return workflow.add("FluxDuetSchedule", **{
-        "vecs.vec1": workflow.out("FluxDuetClipEncode"), "vecs.vec2": vec,
-        "txts.txt1": workflow.out("FluxDuetT5Encode"),
-        "txts.txt2": txt, "clip_timeline": "1\n@1 2", "t5_timeline": "1\n@1..3 2", "guidance": 3.5})
+    return workflow.add(
+        "FluxDuetSchedule",
+        **{
+            "vecs.vec1": workflow.out("FluxDuetClipEncode"),
+            "vecs.vec2": vec,
+            "txts.txt1": workflow.out("FluxDuetT5Encode"),
+            "txts.txt2": txt,
+            "clip_timeline": "1\n@1 2",
+            "t5_timeline": "1\n@1..3 2",
+            "guidance": 3.5,
+        },
+    )
 
 
 def region(workflow):
     _, txt = second(workflow)
     mask = workflow.add("LoadImageMask", image="half.png", channel="alpha")
-    placed = workflow.add("FluxDuetRegion", base=workflow.out("FluxDuetT5Encode"), region=txt, mask=mask, strength=1.0,
-                          base_ratio=0.1)
+    placed = workflow.add(
+        "FluxDuetRegion", base=workflow.out("FluxDuetT5Encode"), region=txt, mask=mask, strength=1.0, base_ratio=0.1
+    )
     return join(workflow, txt=placed)
 
 
 def route(workflow):
-    return workflow.add("FluxDuetRoute", a=join(workflow), b=join(workflow, *second(workflow)), clip_blocks="single",
-                        t5_blocks="1, 3")
+    return workflow.add(
+        "FluxDuetRoute", a=join(workflow), b=join(workflow, *second(workflow)), clip_blocks="single", t5_blocks="1, 3"
+    )
 
 
 def nag(workflow):
     _, txt = second(workflow)
-    return join(workflow, txt=workflow.add("FluxDuetNag", txt=workflow.out("FluxDuetT5Encode"), negative=txt, scale=4.0,
-                                           tau=2.5, alpha=0.5))
+    return join(
+        workflow,
+        txt=workflow.add(
+            "FluxDuetNag", txt=workflow.out("FluxDuetT5Encode"), negative=txt, scale=4.0, tau=2.5, alpha=0.5
+        ),
+    )
 
 
 CONTROLS = [blend, clip_negative, schedule, region, route, nag]
@@ -109,12 +134,17 @@ def test_a_schedule_as_text_is_the_graph_of_it(comfy_server, workflow):
     words = workflow.copy()
     words.inputs("FluxDuetSampler")["positive"] = as_text(words)
     clip, t5 = workflow.out("FluxDuetLoadClip"), workflow.out("FluxDuetLoadT5")
-    vecs = {f"vecs.vec{n}": workflow.add("FluxDuetClipEncode", clip=clip, text=text)
-            for n, text in enumerate(("on pink paper", "under water"), 1)}
-    txts = {f"txts.txt{n}": workflow.add("FluxDuetT5Encode", clip=t5, text=text, length="ComfyUI")
-            for n, text in enumerate(("a red ring", "a blue star"), 1)}
+    vecs = {
+        f"vecs.vec{n}": workflow.add("FluxDuetClipEncode", clip=clip, text=text)
+        for n, text in enumerate(("on pink paper", "under water"), 1)
+    }
+    txts = {
+        f"txts.txt{n}": workflow.add("FluxDuetT5Encode", clip=t5, text=text, length="ComfyUI")
+        for n, text in enumerate(("a red ring", "a blue star"), 1)
+    }
     workflow.inputs("FluxDuetSampler")["positive"] = workflow.add(
-        "FluxDuetSchedule", **vecs, **txts, clip_timeline="1\n@2 2", t5_timeline="1\n@1 2\n@3 1", guidance=3.5)
+        "FluxDuetSchedule", **vecs, **txts, clip_timeline="1\n@2 2", t5_timeline="1\n@1 2\n@3 1", guidance=3.5
+    )
     save = workflow.node("SaveImage")
     assert numpy.array_equal(pixels(comfy_server.run(words), save), pixels(comfy_server.run(workflow), save))
 

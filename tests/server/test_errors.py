@@ -13,20 +13,30 @@ def choose(loader, name, file):
 
 MISTAKES = {
     "T5 into CLIP-L Encode": (
-        feed("FluxDuetClipEncode", "FluxDuetLoadT5"), "FluxDuetClipEncode",
-        ["holds no CLIP-L, but T5", "Connect", "Load CLIP-L"]),
+        feed("FluxDuetClipEncode", "FluxDuetLoadT5"),
+        "FluxDuetClipEncode",
+        ["holds no CLIP-L, but T5", "Connect", "Load CLIP-L"],
+    ),
     "CLIP-L into T5 Encode": (
-        feed("FluxDuetT5Encode", "FluxDuetLoadClip"), "FluxDuetT5Encode",
-        ["holds no T5, but CLIP-L", "Connect", "Load T5"]),
+        feed("FluxDuetT5Encode", "FluxDuetLoadClip"),
+        "FluxDuetT5Encode",
+        ["holds no T5, but CLIP-L", "Connect", "Load T5"],
+    ),
     "an autoencoder as T5": (
-        choose("FluxDuetLoadT5", "t5_name", "misplaced_ae.safetensors"), "FluxDuetLoadT5",
-        ["misplaced_ae.safetensors is not a T5 file", "found", "Choose a T5 text encoder"]),
+        choose("FluxDuetLoadT5", "t5_name", "misplaced_ae.safetensors"),
+        "FluxDuetLoadT5",
+        ["misplaced_ae.safetensors is not a T5 file", "found", "Choose a T5 text encoder"],
+    ),
     "T5 as CLIP-L": (
-        choose("FluxDuetLoadClip", "clip_name", "tiny_t5xxl.safetensors"), "FluxDuetLoadClip",
-        ["tiny_t5xxl.safetensors is not a CLIP-L file", "found a T5 encoder of 2 blocks", "Choose a CLIP-L"]),
+        choose("FluxDuetLoadClip", "clip_name", "tiny_t5xxl.safetensors"),
+        "FluxDuetLoadClip",
+        ["tiny_t5xxl.safetensors is not a CLIP-L file", "found a T5 encoder of 2 blocks", "Choose a CLIP-L"],
+    ),
     "cfg without a negative": (
-        lambda workflow: workflow.inputs("FluxDuetSampler").update(cfg=3.0), "FluxDuetSampler",
-        ["cfg is 3.0", "negative", "Dual Prompt"]),
+        lambda workflow: workflow.inputs("FluxDuetSampler").update(cfg=3.0),
+        "FluxDuetSampler",
+        ["cfg is 3.0", "negative", "Dual Prompt"],
+    ),
 }
 
 

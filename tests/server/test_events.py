@@ -13,7 +13,7 @@ TEXT, PREVIEW = 3, 4  # ComfyUI's numbers for binary messages (protocol.py, Bina
 def parts(message: bytes) -> tuple[int, bytes, bytes]:
     """The kind of a binary message, its head (what it belongs to) and its body."""
     kind, size = struct.unpack(">II", message[:8])
-    return kind, message[8:8 + size], message[8 + size:]
+    return kind, message[8 : 8 + size], message[8 + size :]
 
 
 def test_every_step_is_reported_for_the_sampler(comfy_server, workflow):
@@ -78,4 +78,4 @@ def test_a_text_that_fits_tells_its_pads_on_the_node_and_nothing_in_the_log(comf
     result = comfy_server.run(workflow)
     (told,) = result.outputs[node]["text"]
     assert told.endswith(" pads") and "\n" not in told
-    assert told not in comfy_server.log()[len(before):]
+    assert told not in comfy_server.log()[len(before) :]

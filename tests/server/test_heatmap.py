@@ -20,11 +20,17 @@ def ask(server, body, kind="application/json") -> tuple[int, dict]:
 def shown(workflow, **inputs) -> str:
     """The id of a Show Heatmap around the sampler."""
     sampler = workflow.inputs("FluxDuetSampler")
-    node, _ = workflow.add("FluxDuetHeatmap", model=sampler["model"], txt=workflow.out("FluxDuetT5Encode"),
-                           words="ring, green")
+    node, _ = workflow.add(
+        "FluxDuetHeatmap", model=sampler["model"], txt=workflow.out("FluxDuetT5Encode"), words="ring, green"
+    )
     sampler["model"] = [node, 0]
-    return workflow.add("FluxDuetHeatmapShow", heatmap=[node, 1], latent=workflow.out("FluxDuetSampler"),
-                        image=workflow.out("FluxDuetDecode"), **inputs)[0]
+    return workflow.add(
+        "FluxDuetHeatmapShow",
+        heatmap=[node, 1],
+        latent=workflow.out("FluxDuetSampler"),
+        image=workflow.out("FluxDuetDecode"),
+        **inputs,
+    )[0]
 
 
 def test_it_gives_any_steps_and_blocks_of_a_run(comfy_server, workflow):
@@ -35,7 +41,7 @@ def test_it_gives_any_steps_and_blocks_of_a_run(comfy_server, workflow):
     raw = load_file(comfy_server.base / "output" / "raw.safetensors")["maps"].astype(numpy.float32)
     status, seen = ask(comfy_server, {"name": told["name"], "first": 1, "last": 2, "blocks": "single"})
     assert status == 200 and seen["words"] == told["words"] and seen["size"] == told["size"]
-    expected = raw[1:3, told["double"]:, 0].mean((0, 1))
+    expected = raw[1:3, told["double"] :, 0].mean((0, 1))
     numpy.testing.assert_allclose(decoded(seen), expected, atol=(expected.max() - expected.min()) / 250)
     assert 0 < seen["shares"]["ring"] < 1 and seen["shares"]["all text"] + seen["image"] == pytest.approx(1)
     assert comfy_server.get(f"/view?filename={told['picture']['filename']}&type=temp")[:4] == b"\x89PNG"

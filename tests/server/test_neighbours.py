@@ -19,14 +19,17 @@ def second_prompt(workflow):
 
 
 def combine(workflow, sampler):
-    sampler["positive"] = workflow.add("ConditioningCombine", conditioning_1=sampler["positive"],
-                                       conditioning_2=second_prompt(workflow))
+    sampler["positive"] = workflow.add(
+        "ConditioningCombine", conditioning_1=sampler["positive"], conditioning_2=second_prompt(workflow)
+    )
 
 
 def timestep_ranges(workflow, sampler):
     parts = (sampler["positive"], 0.0, 0.5), (second_prompt(workflow), 0.5, 1.0)
-    first, last = (workflow.add("ConditioningSetTimestepRange", conditioning=conditioning, start=start, end=end)
-                   for conditioning, start, end in parts)
+    first, last = (
+        workflow.add("ConditioningSetTimestepRange", conditioning=conditioning, start=start, end=end)
+        for conditioning, start, end in parts
+    )
     sampler["positive"] = workflow.add("ConditioningCombine", conditioning_1=first, conditioning_2=last)
 
 
@@ -35,19 +38,22 @@ def negative(workflow, sampler):
 
 
 def lora(workflow, sampler):
-    sampler["model"] = workflow.add("LoraLoaderModelOnly", model=sampler["model"], strength_model=1.0,
-                                    lora_name="tiny_lora.safetensors")
+    sampler["model"] = workflow.add(
+        "LoraLoaderModelOnly", model=sampler["model"], strength_model=1.0, lora_name="tiny_lora.safetensors"
+    )
 
 
 def model_sampling(workflow, sampler):
-    sampler["model"] = workflow.add("ModelSamplingFlux", model=sampler["model"], max_shift=1.15, base_shift=0.5,
-                                    width=128, height=128)
+    sampler["model"] = workflow.add(
+        "ModelSamplingFlux", model=sampler["model"], max_shift=1.15, base_shift=0.5, width=128, height=128
+    )
 
 
 def easy_cache(workflow, sampler):
     sampler["steps"] = 8
-    sampler["model"] = workflow.add("EasyCache", model=sampler["model"], reuse_threshold=3.0, start_percent=0.15,
-                                    end_percent=0.95, verbose=False)
+    sampler["model"] = workflow.add(
+        "EasyCache", model=sampler["model"], reuse_threshold=3.0, start_percent=0.15, end_percent=0.95, verbose=False
+    )
 
 
 def reference(workflow, sampler):
@@ -76,8 +82,20 @@ def second_of_batch(workflow, sampler):
 
 
 # EasyCache comes first: it reads the model's sigmas before ComfyUI has put back what ModelSamplingFlux changed in them.
-NEIGHBOURS = [easy_cache, guidance, combine, timestep_ranges, negative, lora, model_sampling, reference, image_to_image,
-              inpainting, batch, second_of_batch]
+NEIGHBOURS = [
+    easy_cache,
+    guidance,
+    combine,
+    timestep_ranges,
+    negative,
+    lora,
+    model_sampling,
+    reference,
+    image_to_image,
+    inpainting,
+    batch,
+    second_of_batch,
+]
 
 
 def pixels(result, node: str) -> numpy.ndarray:

@@ -5,18 +5,49 @@ import pytest
 from flux_duet.nano.layouts import FILES
 
 # Shared workflows name them: none may ever go.
-NODES = ["FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDuetT5Encode", "FluxDuetInspect",
-         "FluxDuetSaveStream", "FluxDuetLoadStream", "FluxDuetStore",
-         "FluxDuetDualPrompt", "FluxDuetSplit", "FluxDuetBlendVec", "FluxDuetBlendTxt", "FluxDuetClipNegative",
-         "FluxDuetSchedule", "FluxDuetScheduleText", "FluxDuetPromptAt", "FluxDuetOnly",
-         "FluxDuetRegion", "FluxDuetRoute", "FluxDuetNag",
-         "FluxDuetSampler", "FluxDuetApply", "FluxDuetSigmas", "FluxDuetDecode",
-         "FluxDuetHeatmap", "FluxDuetHeatmapShow", "FluxDuetInfluence", "FluxDuetInfluenceShow",
-         "FluxDuetWords", "FluxDuetSweep", "FluxDuetGrid", "FluxDuetShape"]
+NODES = [
+    "FluxDuetLoadClip",
+    "FluxDuetLoadT5",
+    "FluxDuetClipEncode",
+    "FluxDuetT5Encode",
+    "FluxDuetInspect",
+    "FluxDuetSaveStream",
+    "FluxDuetLoadStream",
+    "FluxDuetStore",
+    "FluxDuetDualPrompt",
+    "FluxDuetSplit",
+    "FluxDuetBlendVec",
+    "FluxDuetBlendTxt",
+    "FluxDuetClipNegative",
+    "FluxDuetSchedule",
+    "FluxDuetScheduleText",
+    "FluxDuetPromptAt",
+    "FluxDuetOnly",
+    "FluxDuetRegion",
+    "FluxDuetRoute",
+    "FluxDuetNag",
+    "FluxDuetSampler",
+    "FluxDuetApply",
+    "FluxDuetSigmas",
+    "FluxDuetDecode",
+    "FluxDuetHeatmap",
+    "FluxDuetHeatmapShow",
+    "FluxDuetInfluence",
+    "FluxDuetInfluenceShow",
+    "FluxDuetWords",
+    "FluxDuetSweep",
+    "FluxDuetGrid",
+    "FluxDuetShape",
+]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
-LOADERS = [("UNETLoader", "unet_name", "flux"), ("VAELoader", "vae_name", "ae"),
-           ("DualCLIPLoader", "clip_name1", "clip_l"), ("DualCLIPLoader", "clip_name2", "t5xxl"),
-           ("FluxDuetLoadClip", "clip_name", "clip_l"), ("FluxDuetLoadT5", "t5_name", "t5xxl")]
+LOADERS = [
+    ("UNETLoader", "unet_name", "flux"),
+    ("VAELoader", "vae_name", "ae"),
+    ("DualCLIPLoader", "clip_name1", "clip_l"),
+    ("DualCLIPLoader", "clip_name2", "t5xxl"),
+    ("FluxDuetLoadClip", "clip_name", "clip_l"),
+    ("FluxDuetLoadT5", "t5_name", "t5xxl"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,10 @@ def text(workflow, link) -> str:
 
 def empty(workflow) -> dict:
     clip, t5 = workflow.out("FluxDuetLoadClip"), workflow.out("FluxDuetLoadT5")
-    return {"empty_vec": workflow.add("FluxDuetClipEncode", clip=clip, text=""),
-            "empty_txt": workflow.add("FluxDuetT5Encode", clip=t5, text="", length="ComfyUI")}
+    return {
+        "empty_vec": workflow.add("FluxDuetClipEncode", clip=clip, text=""),
+        "empty_txt": workflow.add("FluxDuetT5Encode", clip=t5, text="", length="ComfyUI"),
+    }
 
 
 def heatmap(workflow) -> tuple[list, list]:
@@ -28,16 +30,26 @@ def heatmap(workflow) -> tuple[list, list]:
     txt = workflow.out("FluxDuetT5Encode")
     node, _ = workflow.add("FluxDuetHeatmap", model=sampler["model"], txt=txt, words="ring")
     sampler["model"] = [node, 0]
-    return workflow.add("FluxDuetHeatmapShow", heatmap=[node, 1], latent=workflow.out("FluxDuetSampler"),
-                        image=workflow.out("FluxDuetDecode"), blocks="double"), workflow.out("FluxDuetSampler")
+    return workflow.add(
+        "FluxDuetHeatmapShow",
+        heatmap=[node, 1],
+        latent=workflow.out("FluxDuetSampler"),
+        image=workflow.out("FluxDuetDecode"),
+        blocks="double",
+    ), workflow.out("FluxDuetSampler")
 
 
 def influence(workflow):
     sampler = workflow.inputs("FluxDuetSampler")
     node, _ = workflow.add("FluxDuetInfluence", model=sampler["model"], null="both", every=2, **empty(workflow))
     sampler["model"] = [node, 0]
-    return workflow.add("FluxDuetInfluenceShow", probe=[node, 1], latent=workflow.out("FluxDuetSampler"),
-                        part="whole run", picture=workflow.out("FluxDuetDecode"))
+    return workflow.add(
+        "FluxDuetInfluenceShow",
+        probe=[node, 1],
+        latent=workflow.out("FluxDuetSampler"),
+        part="whole run",
+        picture=workflow.out("FluxDuetDecode"),
+    )
 
 
 @pytest.mark.parametrize("probe", [heatmap, influence])
@@ -101,27 +113,56 @@ def test_influence_tells(comfy_server, workflow):
 
 def prompts(workflow):
     sampler = workflow.inputs("FluxDuetSampler")
-    return {"model": sampler["model"], "latent": sampler["latent"], "seed": 1, "steps": 4, "sampler": "euler",
-            "scheduler": "simple"}
+    return {
+        "model": sampler["model"],
+        "latent": sampler["latent"],
+        "seed": 1,
+        "steps": 4,
+        "sampler": "euler",
+        "scheduler": "simple",
+    }
 
 
 def sweep(workflow):
     other = workflow.add("FluxDuetT5Encode", clip=workflow.out("FluxDuetLoadT5"), text="a blue star", length="ComfyUI")
     b = workflow.add("FluxDuetDualPrompt", vec=workflow.out("FluxDuetClipEncode"), txt=other, guidance=3.5)
-    return workflow.add("FluxDuetSweep", **prompts(workflow), a=workflow.out("FluxDuetDualPrompt"), b=b, switch="T5",
-                        every=1, batch=8, vae=workflow.out("VAELoader"))
+    return workflow.add(
+        "FluxDuetSweep",
+        **prompts(workflow),
+        a=workflow.out("FluxDuetDualPrompt"),
+        b=b,
+        switch="T5",
+        every=1,
+        batch=8,
+        vae=workflow.out("VAELoader"),
+    )
 
 
 def grid(workflow):
-    return workflow.add("FluxDuetGrid", **prompts(workflow), clip=workflow.out("FluxDuetLoadClip"),
-                        t5=workflow.out("FluxDuetLoadT5"), vae=workflow.out("VAELoader"), guidance=3.5, seeds=2,
-                        clip_prompts="at night\non pink paper", t5_prompts="a red ring\na blue star")
+    return workflow.add(
+        "FluxDuetGrid",
+        **prompts(workflow),
+        clip=workflow.out("FluxDuetLoadClip"),
+        t5=workflow.out("FluxDuetLoadT5"),
+        vae=workflow.out("VAELoader"),
+        guidance=3.5,
+        seeds=2,
+        clip_prompts="at night\non pink paper",
+        t5_prompts="a red ring\na blue star",
+    )
 
 
 def words(workflow):
-    return workflow.add("FluxDuetWords", **prompts(workflow), clip=workflow.out("FluxDuetLoadClip"),
-                        t5=workflow.out("FluxDuetLoadT5"), clip_text="at night", t5_text="a red ring", guidance=3.5,
-                        at="0.9, 0.3")
+    return workflow.add(
+        "FluxDuetWords",
+        **prompts(workflow),
+        clip=workflow.out("FluxDuetLoadClip"),
+        t5=workflow.out("FluxDuetLoadT5"),
+        clip_text="at night",
+        t5_text="a red ring",
+        guidance=3.5,
+        at="0.9, 0.3",
+    )
 
 
 @pytest.mark.parametrize("instrument, told, latents", [(sweep, 4, 5), (grid, 4, 8), (words, 2, 0)])

@@ -7,27 +7,30 @@ import threading
 
 import pytest
 
-from flux_duet.nodes import request, server
+from flux_duet.nodes.routes import http, tokens
 
 ANSWERS = [
     {}, [], {"a": []}, "\u00e9\"\\", None, 1.5, True, {"a": {"b": [1, None, "x"], "c": [[1, 2], [3, 4]]}},
     {"readings": [{"ids": list(range(10_000)), "road": "CLIP"}, {"ids": []}], "notes": ["a"]},
-    list(range(3 * request.PIECE)), list(range(request.PIECE)), [*range(request.PIECE), "last"],
+    list(range(3 * http.PIECE)), list(range(http.PIECE)), [*range(http.PIECE), "last"],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
 def test_pieces_make_the_same_json(answer):
-    assert request.encoded(answer) == json.dumps(answer, separators=(",", ":"))
+    assert http.encoded(answer) == json.dumps(answer, separators=(",", ":"))
 
 
 def test_no_call_for_json_takes_more_than_a_piece(monkeypatch):
     sizes = []
     dumps = json.dumps
-    monkeypatch.setattr(request.json, "dumps", lambda value, **options: sizes.append(
-        len(value) if isinstance(value, list) else 1) or dumps(value, **options))
-    request.encoded({"readings": [{"ids": [0] * 100_000}], "flat": [0] * 50_000})
-    assert max(sizes) == request.PIECE
+    monkeypatch.setattr(
+        http.json,
+        "dumps",
+        lambda value, **options: sizes.append(len(value) if isinstance(value, list) else 1) or dumps(value, **options),
+    )
+    http.encoded({"readings": [{"ids": [0] * 100_000}], "flat": [0] * 50_000})
+    assert max(sizes) == http.PIECE
 
 
 def test_collections_wait_for_all_threads_and_come_back():
@@ -35,19 +38,19 @@ def test_collections_wait_for_all_threads_and_come_back():
     inside, leave = threading.Event(), threading.Event()
 
     def work():
-        with request.no_collections:
+        with http.no_collections:
             inside.set()
             assert leave.wait(60)
 
     other = threading.Thread(target=work)
-    with request.no_collections:
+    with http.no_collections:
         other.start()
         assert inside.wait(60) and not gc.isenabled()
     assert not gc.isenabled(), "the other thread is still inside"
     leave.set()
     other.join()
     assert gc.isenabled()
-    with pytest.raises(KeyError), request.no_collections:
+    with pytest.raises(KeyError), http.no_collections:
         raise KeyError
     assert gc.isenabled()
 
@@ -55,7 +58,7 @@ def test_collections_wait_for_all_threads_and_come_back():
 def test_who_has_switched_collections_off_keeps_them_off():
     gc.disable()
     try:
-        with request.no_collections:
+        with http.no_collections:
             pass
         assert not gc.isenabled()
     finally:
@@ -68,14 +71,14 @@ TEXTS = {"pairs": "(a)" * 6666, "signs": "".join(random.Random(1).choices("abc(:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_the_longest_texts_leave_nothing_to_collect(text):
     """What a request leaves behind counts towards the next collection of all that there is."""
-    asked = server.checked({"text": text})
-    request.encoded(server._answer(asked))  # builds tokenizers, which stay
+    asked = tokens.checked({"text": text})
+    http.encoded(tokens._answer(asked))  # builds tokenizers, which stay
     gc.collect()
     collected = []
     gc.callbacks.append(lambda phase, info: collected.append(info["generation"]))
     try:
-        with request.no_collections:
-            request.encoded(server._answer(asked))
+        with http.no_collections:
+            http.encoded(tokens._answer(asked))
             assert collected == []
         assert gc.collect() < 100
     finally:
@@ -83,6 +86,6 @@ def test_the_longest_texts_leave_nothing_to_collect(text):
 
 
 def test_signs_that_stand_for_several_count_as_those():
-    with pytest.raises(request.Refused, match="36,000 characters, if signs that stand for several are written out"):
-        server.checked({"text": "\ufdfa" * 2000})
-    assert server.checked({"text": "\ufdfa" * 1000 + "\U0001f98a" * 1000})["text"]
+    with pytest.raises(http.Refused, match="36,000 characters, if signs that stand for several are written out"):
+        tokens.checked({"text": "\ufdfa" * 2000})
+    assert tokens.checked({"text": "\ufdfa" * 1000 + "\U0001f98a" * 1000})["text"]

@@ -57,8 +57,12 @@ def test_refused_requests_take_no_place_for_ever(nano_server):
 
 
 ENCODED = {
-    "gzip that is none": ("gzip", b"{}"), "gzip": ("gzip", gzip.compress(b"{}")), "an unknown one": ("rot13", b"{}"),
-    "several": ("gzip, gzip", b"{}"), "deflate that is none": ("deflate", b"{}"), "Brotli that is none": ("br", b"{}"),
+    "gzip that is none": ("gzip", b"{}"),
+    "gzip": ("gzip", gzip.compress(b"{}")),
+    "an unknown one": ("rot13", b"{}"),
+    "several": ("gzip, gzip", b"{}"),
+    "deflate that is none": ("deflate", b"{}"),
+    "Brotli that is none": ("br", b"{}"),
     "Zstandard that is none": ("zstd", b"{}"),
 }
 

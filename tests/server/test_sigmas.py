@@ -1,6 +1,5 @@
 """POST /flux_duet/sigmas: a run's noise levels, as the samplers make them, and nothing else that a request may ask."""
 
-
 import pytest
 
 from flux_duet.tests.server import asking

@@ -21,13 +21,17 @@ def utf16(text: str, at: int) -> int:
 
 def test_it_is_the_inspector_s_answer_in_utf16(nano_server):
     graph = {}
-    loaders = {"FluxDuetLoadClip": {"clip_name": "nano_clip_l.safetensors"},
-               "FluxDuetLoadT5": {"t5_name": "nano_t5xxl.safetensors"}}
+    loaders = {
+        "FluxDuetLoadClip": {"clip_name": "nano_clip_l.safetensors"},
+        "FluxDuetLoadT5": {"t5_name": "nano_t5xxl.safetensors"},
+    }
     for road, (loader, file) in zip("12", loaders.items(), strict=True):
         inputs = {"clip": [road, 0], "text": TEXT, "length": "official 256"}
-        graph |= {road: {"class_type": loader, "inputs": file},
-                  f"{road}1": {"class_type": "FluxDuetInspect", "inputs": inputs},
-                  f"{road}2": {"class_type": "PreviewAny", "inputs": {"source": [f"{road}1", 2]}}}
+        graph |= {
+            road: {"class_type": loader, "inputs": file},
+            f"{road}1": {"class_type": "FluxDuetInspect", "inputs": inputs},
+            f"{road}2": {"class_type": "PreviewAny", "inputs": {"source": [f"{road}1", 2]}},
+        }
     result = nano_server.run(graph)
     theirs = [json.loads(result.outputs[node]["text"][0])[0] for node in ("12", "22")]
     status, ours = ask(nano_server, {"text": TEXT, "length": "official 256"})
@@ -103,7 +107,8 @@ def test_numbers_that_are_no_weights_are_text_and_told(nano_server):
     assert [note.split(".")[0] for note in answer["notes"]] == [
         "CLIP reads as text, not as a weight: (a:nan), (b:inf), (16:9)",
         "T5 reads as text, not as a weight: (a:nan), (b:inf)",
-        "T5 reads as a weight, as in ComfyUI, what may be meant as text: (16:9)"]
+        "T5 reads as a weight, as in ComfyUI, what may be meant as text: (16:9)",
+    ]
 
 
 def test_no_request_opens_a_file(make_server, tmp_path):

@@ -25,8 +25,12 @@ def test_as_shipped_it_gives_the_native_graph_s_picture(nano_server, shipped):
 def test_dual_clip_loader_has_no_room_for_small_encoders(nano_server, shipped):
     """Why the nano workflow needs our loaders: ComfyUI builds CLIP-L and T5-XXL at their full sizes."""
     workflow = shipped.copy()
-    dual = workflow.add("DualCLIPLoader", clip_name1=workflow.inputs("FluxDuetLoadClip")["clip_name"],
-                        clip_name2=workflow.inputs("FluxDuetLoadT5")["t5_name"], type="flux")
+    dual = workflow.add(
+        "DualCLIPLoader",
+        clip_name1=workflow.inputs("FluxDuetLoadClip")["clip_name"],
+        clip_name2=workflow.inputs("FluxDuetLoadT5")["t5_name"],
+        type="flux",
+    )
     workflow.inputs("FluxDuetClipEncode")["clip"] = dual
     result = nano_server.run(workflow, check=False)
     assert result.status == "error" and result.error["node_type"] == "DualCLIPLoader"
@@ -35,8 +39,11 @@ def test_dual_clip_loader_has_no_room_for_small_encoders(nano_server, shipped):
 
 def test_both_prompts_and_the_seed_reach_the_picture(comfy_server, workflow):
     pictures = [pixels(comfy_server.run(workflow), workflow.node("SaveImage"))]
-    for kind, name, value in (("FluxDuetClipEncode", "text", "on snow"), ("FluxDuetT5Encode", "text", "a small star"),
-                              ("FluxDuetSampler", "seed", 2)):
+    for kind, name, value in (
+        ("FluxDuetClipEncode", "text", "on snow"),
+        ("FluxDuetT5Encode", "text", "a small star"),
+        ("FluxDuetSampler", "seed", 2),
+    ):
         changed = workflow.copy()
         changed.inputs(kind)[name] = value
         pictures.append(pixels(comfy_server.run(changed), workflow.node("SaveImage")))
@@ -64,8 +71,9 @@ def test_flux_sigmas_is_the_sampler_s_official_schedule(comfy_server, workflow, 
         noise=workflow.add("RandomNoise", noise_seed=sampler["seed"]),
         guider=workflow.add("BasicGuider", model=sampler["model"], conditioning=sampler["positive"]),
         sampler=workflow.add("KSamplerSelect", sampler_name=sampler["sampler"]),
-        sigmas=workflow.add("FluxDuetSigmas", steps=sampler["steps"], latent=sampler["latent"], shift="dev",
-                            denoise=denoise),
+        sigmas=workflow.add(
+            "FluxDuetSigmas", steps=sampler["steps"], latent=sampler["latent"], shift="dev", denoise=denoise
+        ),
         latent_image=sampler["latent"],
     )
     custom = workflow.save(workflow.add("VAEDecode", samples=samples, vae=workflow.out("VAELoader")))

@@ -17,14 +17,22 @@ SOURCES = {path.relative_to(NODES).as_posix(): path.read_text("utf-8") for path 
 
 # Each floor stands only on those before it; a name is a folder or a file at the top of nodes/.
 FLOORS = [
-    {"streams", "short", "sockets", "notice", "request"},
+    {"streams", "quoting", "sockets", "notice", "family", "disk"},
     {"encode", "condition", "decode"},
     {"sample"},
-    {"probe", "server"},
+    {"probe"},
+    {"routes"},
     {"extension"},
 ]
-COMFYUI = {"folder_paths", "server", "latent_preview", "node_helpers", "nodes", "execution",
-           "aiohttp"}  # its web server; and all of comfy*
+COMFYUI = {
+    "folder_paths",
+    "server",
+    "latent_preview",
+    "node_helpers",
+    "nodes",
+    "execution",
+    "aiohttp",
+}  # its web server; and all of comfy*
 PURE = {"torch", "numpy", "scipy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
@@ -161,7 +169,7 @@ ADAPTER = f'"""{MARK}."""\n'
 BREACHES = {
     "encode/x.py|from ..condition.conditioning import join": "not on a lower floor",
     "condition/x.py|from ..sample import schedule": "not on a lower floor",
-    "streams.py|from .encode.text.lengths import cut": "not on a lower floor",
+    "streams.py|from .encode.tokens.lengths import cut": "not on a lower floor",
     "sample/x.py|from ..encode.nodes import NODES": "nodes belong to the extension",
     "sample/nodes.py|from .nodes import NODES\nNODES = []": "nodes belong to the extension",
     "sample/x.py|from ..encode.encoding import encode_t5": "is pure, but imports encode/encoding.py",

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from flux_duet.bench import cold, controls, edit, encoder_files, footprint, graphs, measure, nano
 from flux_duet.bench.meaning import lots, reading, regions, switches
 from flux_duet.nano import layouts, scenes
-from flux_duet.nodes.encode.keep.store import Store
+from flux_duet.nodes.encode.embeddings.store import Store
 from flux_duet.nodes.encode.load import layout
 
 TINY = layouts.Shape(clip_layers=3, t5_layers=3)
@@ -20,7 +20,13 @@ MB = 10**6
 
 def test_rounds_give_each_side_the_first_place_in_turn():
     assert list(measure.rounds(3)) == [
-        (0, "native"), (0, "ours"), (1, "ours"), (1, "native"), (2, "native"), (2, "ours")]
+        (0, "native"),
+        (0, "ours"),
+        (1, "ours"),
+        (1, "native"),
+        (2, "native"),
+        (2, "ours"),
+    ]
 
 
 def test_ratio_is_taken_round_by_round():
@@ -136,8 +142,11 @@ def firsts(**changes) -> dict[str, list[cold.First]]:
     cost = footprint.Footprint(memory=19 * 10**9, cpu=30.0, read=8 * MB)
     one = {"run": graphs.Run(20.0, (), "same"), "cost": cost, "t5": ("open", "read"), "kept": ()}
     warm = {"run": graphs.Run(1.0, (), "same"), "t5": (), "kept": (4 * MB, 3000), **changes}
-    return {cold.NATIVE: [cold.First(**one)], cold.EMPTY: [cold.First(**{**one, "kept": (4 * MB, 3000)})],
-            cold.WARM: [cold.First(**{**one, **warm})]}
+    return {
+        cold.NATIVE: [cold.First(**one)],
+        cold.EMPTY: [cold.First(**{**one, "kept": (4 * MB, 3000)})],
+        cold.WARM: [cold.First(**{**one, **warm})],
+    }
 
 
 def test_first_prompts_are_compared_for_both_stores():
@@ -150,11 +159,14 @@ def test_first_prompts_are_compared_for_both_stores():
     assert "not traced on this system" in cold.report(firsts(t5=None))
 
 
-@pytest.mark.parametrize("changes, told", [
-    ({"run": graphs.Run(1.0, (), "other")}, "CONDITIONINGs of native, empty and warm store differ"),
-    ({"t5": ("open",)}, "warm store: T5's file was opened, expected it not to be"),
-    ({"kept": (4 * MB,)}, "warm store: got 1 encodings in the store, expected 2"),
-])
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"run": graphs.Run(1.0, (), "other")}, "CONDITIONINGs of native, empty and warm store differ"),
+        ({"t5": ("open",)}, "warm store: T5's file was opened, expected it not to be"),
+        ({"kept": (4 * MB,)}, "warm store: got 1 encodings in the store, expected 2"),
+    ],
+)
 def test_first_prompts_with_another_store_than_they_say_are_refused(changes, told):
     with pytest.raises(ValueError, match=told):
         cold.report(firsts(**changes))
@@ -244,7 +256,9 @@ def test_an_object_counts_in_its_own_half_alone():
     told = scenes.Scene((red, blue), "sea")
     seen = scenes.Scene((scenes.Object("red", "star", "left"), scenes.Object("blue", "square", "left")), "sea")
     assert regions.placed_right(told, seen, (LEFT, RIGHT)) == [
-        {"colour": True, "shape": False, "both": False}, {"colour": False, "shape": False, "both": False}]
+        {"colour": True, "shape": False, "both": False},
+        {"colour": False, "shape": False, "both": False},
+    ]
 
 
 def test_paint_is_seen_whatever_its_shape():
@@ -261,7 +275,8 @@ def test_a_picture_that_falls_apart_is_not_clean():
     assert not reading.clean(noise, scene)
 
 
-@pytest.mark.parametrize("shares, step", [
-    ([0, 0, 1, 1], 1.5), ([0, 0.5, 1], 1.0), ([0.5, 1], 0.0), ([0, 0.25, 0.75], 1.5), ([0, 0, 0], 2.0)])
+@pytest.mark.parametrize(
+    "shares, step", [([0, 0, 1, 1], 1.5), ([0, 0.5, 1], 1.0), ([0.5, 1], 0.0), ([0, 0.25, 0.75], 1.5), ([0, 0, 0], 2.0)]
+)
 def test_a_curve_turns_where_it_crosses_a_half(shares, step):
     assert switches.half_turned(shares) == step

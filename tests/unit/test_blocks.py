@@ -6,18 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_duet.nodes.condition.place.blocks import PRESETS, Blocks
+from flux_duet.nodes.condition.blocks import PRESETS, Blocks
 
 FLUX = (19, 38)
 WORDS = st.one_of(
-    st.sampled_from(["all", "none", "double", "single", "final"]), st.integers(0, 56).map(str),
+    st.sampled_from(["all", "none", "double", "single", "final"]),
+    st.integers(0, 56).map(str),
     st.tuples(st.integers(0, 56), st.integers(0, 56)).map(lambda ends: f"{min(ends)}-{max(ends)}"),
-    st.integers(0, 56).map(lambda first: f"{first}-"))
+    st.integers(0, 56).map(lambda first: f"{first}-"),
+)
 
 
-@pytest.mark.parametrize("text, blocks", [
-    ("0, 5-7", {0, 5, 6, 7}), ("double", set(range(19))), ("SINGLE", set(range(19, 57))), ("54-", {54, 55, 56}),
-    ("all", set(range(57))), ("none", set()), ("final", set()), ("", set()), ("3 4\n5", {3, 4, 5})])
+@pytest.mark.parametrize(
+    "text, blocks",
+    [
+        ("0, 5-7", {0, 5, 6, 7}),
+        ("double", set(range(19))),
+        ("SINGLE", set(range(19, 57))),
+        ("54-", {54, 55, 56}),
+        ("all", set(range(57))),
+        ("none", set()),
+        ("final", set()),
+        ("", set()),
+        ("3 4\n5", {3, 4, 5}),
+    ],
+)
 def test_words(text, blocks):
     assert Blocks.parse(text).within(*FLUX) == blocks
 
@@ -76,6 +89,12 @@ def test_a_preset_is_known_by_its_name():
 def test_presets_are_as_published():
     sizes = {name: len(Blocks.parse(text).within(*FLUX)) for name, text in PRESETS.items()}
     assert sizes == {
-        "none": 0, "all": 57, "double blocks": 19, "single blocks": 38, "vital blocks (Stable Flow)": 9,
-        "content blocks (FreeFlux)": 13, "position blocks (FreeFlux)": 7,
-        "all but 0-4 and final (modulation guidance)": 52}
+        "none": 0,
+        "all": 57,
+        "double blocks": 19,
+        "single blocks": 38,
+        "vital blocks (Stable Flow)": 9,
+        "content blocks (FreeFlux)": 13,
+        "position blocks (FreeFlux)": 7,
+        "all but 0-4 and final (modulation guidance)": 52,
+    }

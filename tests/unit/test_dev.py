@@ -54,6 +54,7 @@ def one_line(error) -> str:
 
 # Setting up
 
+
 def test_an_environment_is_built_once():
     builder = Builder()
     first = ensure(VERSION, builder)
@@ -104,10 +105,11 @@ def test_two_at_once_build_one(monkeypatch):
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path, monkeypatch):
     path = tmp_path / "lock"
-    hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
-            f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); sys.stdin.read()")
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as holder:
+    hold = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from devtools.lock import Lock; from pathlib "
+        f"import Path; Lock(Path({str(path)!r})).__enter__(); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline().strip() == b"held"
         heard = []
         monkeypatch.setattr(lock, "say", lambda text: (heard.append(text), holder.kill()))
@@ -133,6 +135,7 @@ def test_a_changed_recipe_has_another_key(tmp_path, monkeypatch):
 
 
 # What can go wrong
+
 
 def test_an_old_python_is_told_in_one_line(monkeypatch):
     source = ROOT / "dev.py"
@@ -178,12 +181,15 @@ def printing(text: str, code: int = 1) -> list[str]:
     return [sys.executable, "-c", f"print({text!r}); raise SystemExit({code})"]
 
 
-@pytest.mark.parametrize(("output", "told", "missing"), [
-    (NO_INDEX, "no connection to the package index", False),
-    (NO_WHEEL, "No matching distribution found for torch==2", True),
-    (NO_SPACE, "No space left on device", False),
-    ("", "no output", False),
-])
+@pytest.mark.parametrize(
+    ("output", "told", "missing"),
+    [
+        (NO_INDEX, "no connection to the package index", False),
+        (NO_WHEEL, "No matching distribution found for torch==2", True),
+        (NO_SPACE, "No space left on device", False),
+        ("", "no output", False),
+    ],
+)
 def test_a_failing_pip_is_told_in_one_line(tmp_path, output, told, missing):
     log = tmp_path / "build.log"
     runner = build.Runner(log)
@@ -195,10 +201,13 @@ def test_a_failing_pip_is_told_in_one_line(tmp_path, output, told, missing):
     assert runner.version_is_missing() is missing
 
 
-@pytest.mark.parametrize(("output", "installed"), [
-    (NO_WHEEL, [build.TORCH, build.ANY_TORCH, ["--no-deps", build.ANY_TORCHAUDIO]]),
-    (None, [build.TORCH, ["--no-deps", build.TORCHAUDIO]]),
-])
+@pytest.mark.parametrize(
+    ("output", "installed"),
+    [
+        (NO_WHEEL, [build.TORCH, build.ANY_TORCH, ["--no-deps", build.ANY_TORCHAUDIO]]),
+        (None, [build.TORCH, ["--no-deps", build.TORCHAUDIO]]),
+    ],
+)
 def test_torch_falls_back_where_the_known_good_one_is_missing(tmp_path, capsys, output, installed):
     runner, ran = build.Runner(tmp_path / "build.log"), []
 
@@ -224,6 +233,7 @@ def test_without_a_network_torch_does_not_fall_back(tmp_path):
 
 # What is downloaded
 
+
 def test_only_comfyui_is_unpacked(tmp_path):
     with tarfile.open(tmp_path / "x-1.tar.gz", "w:gz") as tar:
         for name in ("x-1/setup.py", "x-1/vendor/ComfyUI/main.py", "x-1/vendor/ComfyUI/../../../out.py"):
@@ -240,6 +250,7 @@ def test_requirements_leave_the_torch_family_out(tmp_path):
 
 
 # The user's own install
+
 
 @pytest.fixture
 def install(tmp_path):
@@ -264,11 +275,14 @@ def test_the_python_of_an_install_can_be_named(install):
     assert environment.existing(str(install), sys.executable).python.samefile(sys.executable)
 
 
-@pytest.mark.parametrize(("folder", "python", "told"), [
-    ("portable", None, "name the folder that holds main.py"),
-    ("portable/ComfyUI", None, "name its Python with --python"),
-    ("portable/ComfyUI", "no-such-python", "--python no-such-python is not a file"),
-])
+@pytest.mark.parametrize(
+    ("folder", "python", "told"),
+    [
+        ("portable", None, "name the folder that holds main.py"),
+        ("portable/ComfyUI", None, "name its Python with --python"),
+        ("portable/ComfyUI", "no-such-python", "--python no-such-python is not a file"),
+    ],
+)
 def test_a_wrong_install_is_told(install, tmp_path, folder, python, told):
     with pytest.raises(SetupError) as error:
         environment.existing(str(tmp_path / folder), python)
@@ -277,46 +291,56 @@ def test_a_wrong_install_is_told(install, tmp_path, folder, python, told):
 
 # The command line
 
-@pytest.mark.parametrize("line", [
-    "--comfy 0.27.0 bench edit --n 3 -h",
-    "bench --comfy 0.27.0 edit --n 3 -h",
-    "bench edit --n 3 --comfy=0.27.0 -h",
-])
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--comfy 0.27.0 bench edit --n 3 -h",
+        "bench --comfy 0.27.0 edit --n 3 -h",
+        "bench edit --n 3 --comfy=0.27.0 -h",
+    ],
+)
 def test_shared_options_stand_before_or_after_the_command(line):
     options, rest = cli.parse(line.split())
     assert (options.command, options.name, options.comfy, rest) == ("bench", "edit", "0.27.0", ["--n", "3", "-h"])
 
 
-@pytest.mark.parametrize(("line", "command", "rest"), [
-    ("test --fast -- -k vec --comfy x", "test", ["-k", "vec", "--comfy", "x"]),
-    ("test tests/unit -x", "test", ["tests/unit", "-x"]),
-    ("comfy --port 9 -- --lowvram", "comfy", ["--lowvram"]),
-    ("train-nano --steps 3 -h", "train-nano", ["--steps", "3", "-h"]),
-    ("run nano.train --steps 3", "run", ["--steps", "3"]),
-    ("fuzz --minutes 10 --seed 3", "fuzz", []),
-    ("demo --clip a --out b.png", "demo", ["--clip", "a", "--out", "b.png"]),
-    ("lint ruff format --fix -- a.py b.py", "lint", ["a.py", "b.py"]),
-    ("env", "env", []),
-    ("", None, []),
-])
+@pytest.mark.parametrize(
+    ("line", "command", "rest"),
+    [
+        ("test --fast -- -k vec --comfy x", "test", ["-k", "vec", "--comfy", "x"]),
+        ("test tests/unit -x", "test", ["tests/unit", "-x"]),
+        ("comfy --port 9 -- --lowvram", "comfy", ["--lowvram"]),
+        ("train-nano --steps 3 -h", "train-nano", ["--steps", "3", "-h"]),
+        ("run nano.train --steps 3", "run", ["--steps", "3"]),
+        ("fuzz --minutes 10 --seed 3", "fuzz", []),
+        ("demo --clip a --out b.png", "demo", ["--clip", "a", "--out", "b.png"]),
+        ("lint ruff format --fix -- a.py b.py", "lint", ["a.py", "b.py"]),
+        ("env", "env", []),
+        ("", None, []),
+    ],
+)
 def test_the_rest_goes_to_what_the_command_starts(line, command, rest):
     options, got = cli.parse(line.split())
     assert (options.command, got) == (command, rest)
 
 
-@pytest.mark.parametrize(("line", "number"), [
-    ("test", 3),
-    ("test --fast", 3),
-    ("test tests/unit", 3),
-    ("test -- -k vec", 3),
-    ("test tests/unit/test_dev.py", 1),
-    ("test tests/unit/test_dev.py::test_a_changed_recipe_has_another_key -- -x", 1),
-    ("test -- --pdb", 1),
-    ("test -- -n 2", 1),  # pytest-xdist's own option is left as it is
-    ("test --workers 2", 2),
-    ("test --workers 0", 1),
-    ("test --workers 2 tests/unit/test_dev.py", 2),
-])
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("test", 3),
+        ("test --fast", 3),
+        ("test tests/unit", 3),
+        ("test -- -k vec", 3),
+        ("test tests/unit/test_dev.py", 1),
+        ("test tests/unit/test_dev.py::test_a_changed_recipe_has_another_key -- -x", 1),
+        ("test -- --pdb", 1),
+        ("test -- -n 2", 1),  # pytest-xdist's own option is left as it is
+        ("test --workers 2", 2),
+        ("test --workers 0", 1),
+        ("test --workers 2 tests/unit/test_dev.py", 2),
+    ],
+)
 def test_the_suite_runs_on_every_core_and_a_file_in_one_process(line, number, monkeypatch):
     monkeypatch.setattr(cli, "cores", lambda: 3)
     monkeypatch.chdir(ROOT)
@@ -329,13 +353,16 @@ def test_more_cores_than_memory_for_them_are_left(monkeypatch):
     assert cli.workers(None, []) == ["-n", str(cli.MOST_WORKERS)]
 
 
-@pytest.mark.parametrize(("test", "expected"), [
-    ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
-    ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
-    ("tests/browser/test_link.py::test_one[litegraph]", "tests/browser/test_link.py litegraph"),
-    ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py vue"),
-    ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py vue-blend"),
-])
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
+        ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
+        ("tests/browser/test_link.py::test_one[litegraph]", "tests/browser/test_link.py litegraph"),
+        ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py vue"),
+        ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py vue-blend"),
+    ],
+)
 def test_a_process_is_given_a_file_in_one_renderer(test, expected):
     assert parallel.piece(test) == expected
 
@@ -367,6 +394,7 @@ def test_the_demo_puts_options_into_their_nodes():
 
 # Browser and CI
 
+
 def test_a_named_browser_comes_first(tmp_path, monkeypatch):
     chrome = tmp_path / "chrome"
     monkeypatch.setenv("CHROME_PATH", str(chrome))
@@ -386,9 +414,15 @@ def test_a_missing_browser_is_installed_where_it_may_be(monkeypatch, capsys, use
     assert (browser.HOW_TO in capsys.readouterr().err) is not bool(installs)
 
 
-@pytest.mark.parametrize(("mark", "in_ci", "outcome"), [
-    ("server", True, "failed"), ("browser", True, "failed"), ("slow", True, "skipped"), ("server", False, "skipped"),
-])
+@pytest.mark.parametrize(
+    ("mark", "in_ci", "outcome"),
+    [
+        ("server", True, "failed"),
+        ("browser", True, "failed"),
+        ("slow", True, "skipped"),
+        ("server", False, "skipped"),
+    ],
+)
 def test_in_ci_a_skipped_server_or_browser_test_fails(request, monkeypatch, mark, in_ci, outcome):
     house_rules = request.config.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
     monkeypatch.setattr(house_rules, "IN_CI", in_ci)

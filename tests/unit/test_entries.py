@@ -16,8 +16,9 @@ def test_rows_are_found_at_the_beginning_first_and_then_anywhere():
     assert located(torch.cat([own, ROWS, own]), own) == 0
 
 
-@pytest.mark.parametrize("other", [
-    ROWS.flip(0)[:3], ROWS[[0, 1, 3]], ROWS[:3] + 1e-6, torch.cat([ROWS, ROWS]), ROWS[:0], ROWS[:, :3]])
+@pytest.mark.parametrize(
+    "other", [ROWS.flip(0)[:3], ROWS[[0, 1, 3]], ROWS[:3] + 1e-6, torch.cat([ROWS, ROWS]), ROWS[:0], ROWS[:, :3]]
+)
 def test_other_rows_are_not(other):
     assert located(ROWS, other) is None
 
@@ -31,7 +32,12 @@ def test_roles_by_list_by_ids_and_by_part_of_the_ids():
     assert roles([known["negative"], None, known["positive"]], known) == ["negative", "another", "positive"]
     assert roles([entries(2, 1), entries(1, 3), entries(4)], known) == ["positive", "negative", "middle"]
     assert roles([entries(2), entries(3), entries(5), [], entries(2, 3)], known) == [
-        "positive", "negative", "another", "another", "another"]
+        "positive",
+        "negative",
+        "another",
+        "another",
+        "another",
+    ]
     # ComfyUI gives an entry with an area to the others too, under its id.
     assert roles([entries(1)], known) == ["positive"]
     assert roles([entries(1)], {}) == ["another"] and roles([entries(1)], {"positive": None}) == ["another"]
@@ -39,4 +45,9 @@ def test_roles_by_list_by_ids_and_by_part_of_the_ids():
 
 def test_the_positive_is_preferred():
     assert sorted(["another", "negative", "empty", "middle", "positive"], key=rank) == [
-        "positive", "middle", "negative", "empty", "another"]
+        "positive",
+        "middle",
+        "negative",
+        "empty",
+        "another",
+    ]

@@ -34,9 +34,15 @@ def test_a_page_says_when_not_to_use_the_node(page):
 
 def test_what_a_heatmap_costs_is_what_was_measured():
     """It said "about 1 % of a step", which no machine had shown."""
-    cost = next(part for part in (DOCS / "FluxDuetHeatmap.md").read_text(encoding="utf-8").split("\n\n")
-                if part.startswith("**Cost:**"))
-    row = next(line for line in (DOCS.parents[1] / "bench" / "README.md").read_text(encoding="utf-8").splitlines()
-               if line.startswith("| heatmap |"))
+    cost = next(
+        part
+        for part in (DOCS / "FluxDuetHeatmap.md").read_text(encoding="utf-8").split("\n\n")
+        if part.startswith("**Cost:**")
+    )
+    row = next(
+        line
+        for line in (DOCS.parents[1] / "bench" / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| heatmap |")
+    )
     ratios = re.findall(r"\b[01]\.\d{3}\b", cost)
     assert len(ratios) == 6 and all(ratio in row for ratio in ratios) and "1 % of a step" not in cost

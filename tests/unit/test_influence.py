@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from flux_duet.nodes.encode.text.spans import Pieces
-from flux_duet.nodes.probe.influence import drawing, modulation
+from flux_duet.nodes.encode.tokens.spans import Pieces
+from flux_duet.nodes.probe.influence import draw, modulation
 from flux_duet.nodes.probe.influence.effects import NORMS, effects, maps, of_picture, pooled
 from flux_duet.nodes.probe.influence.reading import PARTS, Moment, Reading, as_json, csv
-from flux_duet.nodes.probe.influence.telling import sentence
-from flux_duet.nodes.probe.words import drawing as words_drawing
+from flux_duet.nodes.probe.influence.summary import sentence
+from flux_duet.nodes.probe.words import draw as words_drawing
 from flux_duet.nodes.probe.words import reading as words_reading
 from flux_duet.nodes.probe.words.ablation import check_chosen, deleted, trimmed, without, words
 
@@ -27,12 +27,18 @@ V = [randn(seed, 2, 16, 4, 6) for seed in range(4)]  # v11, v10, v01, v00
 
 # ---- effects
 
+
 def test_every_number_by_its_formula():
     v11, v10, v01, v00 = (v.double() for v in V)
     found = pooled([effects(*V)])
     expected = {
-        "D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00,
-        "interaction": v11 - v10 - v01 + v00, "whole": v11 - v00}
+        "D_clip": v11 - v10,
+        "D_t5": v11 - v01,
+        "solo_clip": v01 - v00,
+        "solo_t5": v10 - v00,
+        "interaction": v11 - v10 - v01 + v00,
+        "whole": v11 - v00,
+    }
     for name, difference in expected.items():
         assert found[name] == pytest.approx(float(difference.norm() / v11.norm()), rel=1e-6), name
     whole, part = v11 - v00, ((v11 - v10) + (v01 - v00)) / 2
@@ -83,6 +89,7 @@ def test_pictures_of_a_batch_come_apart():
 
 # ---- modulation
 
+
 def test_the_modulations_parts_are_shapleys():
     e, null = [randn(seed, 8) for seed in range(3)], randn(9, 8)
     weight, bias = randn(4, 20, 8), randn(5, 20)
@@ -118,6 +125,7 @@ def test_kinds_are_summed_over_their_blocks():
 
 # ---- what is told
 
+
 def reading(*rows, null="empty prompt", every=1) -> Reading:
     """A reading of made-up velocities, of a step each."""
     moments = [Moment(at * every, 1 - at / 10, 10.0 * at, {null: effects(*row)}) for at, row in enumerate(rows)]
@@ -140,20 +148,23 @@ def test_the_sentence_says_who_decides():
 
 def test_what_drowns_in_asking_again_is_too_small_to_tell():
     """CLIP decided 70 % where both prompts together change 0.45 %."""
+
     def noisy(effect: float, floor: float):
         read = reading(*[of(0.83 * effect, 0.55 * effect)] * 3)
         return replace(read, moments=[replace(each, floor=torch.tensor([floor])) for each in read.moments])
 
     told = sentence(noisy(0.0045, 0.003))
-    assert told.startswith("Too small to tell who decides. Both prompts together change the model's velocity by "
-                           "0.45 %; the same prompt asked again changes 0.30 %.")
+    assert told.startswith(
+        "Too small to tell who decides. Both prompts together change the model's velocity by "
+        "0.45 %; the same prompt asked again changes 0.30 %."
+    )
     clear = noisy(0.045, 0.003)
     assert sentence(clear).startswith("CLIP decides 69 % of the first 1 step and")
     assert clear.floor(PARTS[0]) == pytest.approx(0.003, rel=1e-2)
     data = as_json(clear, "")
     assert data["floor"]["whole run"] == data["per_step"][0]["floor"] == clear.floor(PARTS[0])
     assert "asked again changes nothing" in sentence(noisy(0.2, 0.0))
-    assert drawing.plot(clear).tobytes() != drawing.plot(reading(*[of(0.83 * 0.045, 0.55 * 0.045)] * 3)).tobytes()
+    assert draw.plot(clear).tobytes() != draw.plot(reading(*[of(0.83 * 0.045, 0.55 * 0.045)] * 3)).tobytes()
 
 
 def test_it_says_where_the_lead_changes():
@@ -191,13 +202,14 @@ def test_csv_and_json_hold_every_step():
 
 def test_the_maps_share_one_scale():
     read = reading(*[of(0.1, 0.3)] * 3)
-    found, most = drawing.masks(read, PARTS[0])
+    found, most = draw.masks(read, PARTS[0])
     assert found.max() == 1 and found[0].max() == pytest.approx(1 / 3, rel=1e-5) and most > 0
-    pages = drawing.map_pages(found, most, torch.rand(1, 8, 8, 3), "empty prompt")
-    assert len(pages) == 1 and drawing.plot(read).width == drawing.WIDTH
+    pages = draw.map_pages(found, most, torch.rand(1, 8, 8, 3), "empty prompt")
+    assert len(pages) == 1 and draw.plot(read).width == draw.WIDTH
 
 
 # ---- words
+
 
 def by_place(text: str, *cuts: int) -> Pieces:
     """Tokens that end at these places."""
@@ -213,7 +225,11 @@ TOKENS = by_place(TEXT, 1, 5, 6, 9, 12, 16, 17, 22)  # a| red|-|ish| ci|rcle|,| 
 def test_words_own_all_their_tokens_and_signs_stay():
     found = words(TEXT, TOKENS, 8)
     assert [(each.text, each.tokens) for each in found] == [
-        ("a", (0,)), ("red-ish", (1, 2, 3)), ("circle", (4, 5)), ("left", (7,))]
+        ("a", (0,)),
+        ("red-ish", (1, 2, 3)),
+        ("circle", (4, 5)),
+        ("left", (7,)),
+    ]
     assert [each.text for each in words(TEXT, TOKENS, 4)] == ["a", "red-ish"], "those that are read"
     assert [each.text for each in words(TEXT, TOKENS, 8, "Circle, left")] == ["circle", "left"]
     with pytest.raises(ValueError, match="'square'"):
@@ -234,9 +250,11 @@ def test_rows_deleted_and_rows_trimmed():
 
 
 def test_the_words_reading_is_told():
-    found = [words_reading.Found("T5", "circle", 0, 2, (0.3, 0.1), (0.1, 0.1), (0.2, 0.1)),
-             words_reading.Found("T5", "a", 8, 1, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
-             words_reading.Found("CLIP", "night", 0, 1, (0.2, 0.0))]
+    found = [
+        words_reading.Found("T5", "circle", 0, 2, (0.3, 0.1), (0.1, 0.1), (0.2, 0.1)),
+        words_reading.Found("T5", "a", 8, 1, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+        words_reading.Found("CLIP", "night", 0, 1, (0.2, 0.0)),
+    ]
     read = words_reading.Reading(found, (3, 8), (0.9, 0.6), (12, 24))
     told = words_reading.sentence(read)
     assert told.startswith("Of T5's words 'circle' changes the velocity most: by 20 %. Of CLIP's words 'night'")

@@ -5,8 +5,8 @@ import tracemalloc
 import pytest
 
 from flux_duet.nodes.encode.load import layout
-from flux_duet.nodes.encode.load.fitting import BadFile
-from flux_duet.nodes.encode.text.weights import TooDeep
+from flux_duet.nodes.encode.load.shapes import BadFile
+from flux_duet.nodes.encode.tokens.weights import TooDeep
 
 VOCABULARY = {"clip": 49408, "t5": 32128}
 
@@ -204,9 +204,14 @@ def test_a_gap_between_blocks_is_found():
 
 
 @pytest.mark.parametrize("number", ["1000", "99999999", "9" * 5000])
-@pytest.mark.parametrize("shapes, name, known", [
-    (t5(), "encoder.block.{}.x", layout.T5), (t5(), "encoder.block.{}.layer.0.SelfAttention.q.weight", layout.T5),
-    (clip(), "text_model.encoder.layers.{}.x", layout.CLIP_L)])
+@pytest.mark.parametrize(
+    "shapes, name, known",
+    [
+        (t5(), "encoder.block.{}.x", layout.T5),
+        (t5(), "encoder.block.{}.layer.0.SelfAttention.q.weight", layout.T5),
+        (clip(), "text_model.encoder.layers.{}.x", layout.CLIP_L),
+    ],
+)
 def test_a_block_s_number_is_looked_at_before_anything_is_made_of_it(shapes, name, known, number):
     """The names of all blocks up to it would fill the memory."""
     tracemalloc.start()

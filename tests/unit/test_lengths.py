@@ -2,7 +2,7 @@
 
 import pytest
 
-from flux_duet.nodes.encode.text.lengths import COMFYUI, LENGTHS, cut
+from flux_duet.nodes.encode.tokens.lengths import COMFYUI, LENGTHS, cut
 
 END = (1, 1.0)
 

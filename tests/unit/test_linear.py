@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_duet.nodes.condition.time import timeline
-from flux_duet.nodes.condition.time.clock import Point
-from flux_duet.nodes.encode.text import number, weights
-from flux_duet.nodes.encode.text.inspection import Reading
-from flux_duet.nodes.encode.text.spans import Pieces
-from flux_duet.nodes.encode.text.words import _with_signs
+from flux_duet.nodes.condition.timepoints import Point
+from flux_duet.nodes.encode.tokens import weight_number, weights
+from flux_duet.nodes.encode.tokens.inspection import Reading
+from flux_duet.nodes.encode.tokens.spans import Pieces
+from flux_duet.nodes.encode.tokens.words import _with_signs
 from flux_duet.nodes.probe import phrases
 from flux_duet.nodes.probe.grid.prompts import listed
-from flux_duet.nodes.short import quoted, shorten
+from flux_duet.nodes.quoting import quoted, shorten
 
 SIZE = 800
 LEVELS = 400  # of parentheses, near the most that are read
@@ -127,6 +127,7 @@ def test_what_has_no_token_is_told_in_a_few_words():
 
 def slower(function, small, large) -> float:
     """How many times as long `large` takes, at the best of three."""
+
     def best(given) -> float:
         times = []
         for _ in range(3):
@@ -142,9 +143,12 @@ IN_C = {
     "a list of prompts": (listed, lambda n: "\n".join(map(str, range(n))), 1000),
     "a prompt of many lines": (listed, lambda n: "---\n" + "a\n" * n, 5000),
     "many rules": (listed, lambda n: "---\n" * n, 2000),
-    "a long number": (lambda text: number.judged(10.0, "a", text), lambda n: "0" * n + "1e1", 1500),
+    "a long number": (lambda text: weight_number.judged(10.0, "a", text), lambda n: "0" * n + "1e1", 1500),
     "spaces behind a time": (
-        lambda text: pytest.raises(ValueError, Point.parse, text), lambda n: "8" + " " * n + "x", 1500),
+        lambda text: pytest.raises(ValueError, Point.parse, text),
+        lambda n: "8" + " " * n + "x",
+        1500,
+    ),
     "accents in turns": (phrases.folded, lambda n: "a" + (ACUTE + DOT) * n, 1000),
     "a text to shorten": (lambda text: [shorten(text[at:], 40) for at in range(100)], lambda n: "ab " * n, 2000),
     "texts to quote": (quoted, lambda n: [f"({at})" for at in range(n)], 1000),
@@ -174,8 +178,13 @@ def test_two_prompts_that_start_at_once_are_told_as_before():
             timeline.parse(text)
 
 
-@given(st.text(st.sampled_from("ae" + ACUTE + DOT + JOINER + "\u0344\u0345\u0f71\u0f72\u1112\u1161\u11ab\ufb01\u0130"),
-               min_size=60, max_size=120))
+@given(
+    st.text(
+        st.sampled_from("ae" + ACUTE + DOT + JOINER + "\u0344\u0345\u0f71\u0f72\u1112\u1161\u11ab\ufb01\u0130"),
+        min_size=60,
+        max_size=120,
+    )
+)
 def test_ordered_accents_are_the_same_text(text):
     ordered = phrases._ordered(text)
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
@@ -189,8 +198,16 @@ def test_the_beginning_is_enough_to_shorten(text, most):
     assert short == whole if len(whole) <= most else whole.startswith(short.removesuffix(" ..."))
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("a\nb\n\na", ["a", "b"]), ('""\na', ["", "a"]), ("---\na\n b\n\n---\n---\nc\n---", ["a\nb", "c"]),
-    ('a\n---\n""', ["a", ""]), ("", []), ("---", [])])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("a\nb\n\na", ["a", "b"]),
+        ('""\na', ["", "a"]),
+        ("---\na\n b\n\n---\n---\nc\n---", ["a\nb", "c"]),
+        ('a\n---\n""', ["a", ""]),
+        ("", []),
+        ("---", []),
+    ],
+)
 def test_lists_of_prompts_are_as_before(text, expected):
     assert listed(text) == expected

@@ -7,8 +7,8 @@ import torch
 
 from flux_duet.nodes.probe.entries import Place
 from flux_duet.nodes.probe.heat import stored
-from flux_duet.nodes.probe.heat.placing import Grid
 from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, Choice, Reading, counts, maps, masks, otsu, span
+from flux_duet.nodes.probe.heat.token_grid import Grid
 from flux_duet.nodes.probe.repainted import NOTHING, Repainted, counted, finished, mean_square, share, told
 
 
@@ -28,8 +28,9 @@ def test_without_a_mask_nothing_is_touched():
 def test_the_formulas():
     mean = mean_square(counted(V, MASK).norm(dim=1), MASK)
     for picture in range(2):
-        above = sum(float((MASK[picture, :, y, x] * V[picture, :, y, x]).square().sum())
-                    for y in range(3) for x in range(4))
+        above = sum(
+            float((MASK[picture, :, y, x] * V[picture, :, y, x]).square().sum()) for y in range(3) for x in range(4)
+        )
         below = sum(float(MASK[picture, 0, y, x]) ** 2 for y in range(3) for x in range(4))
         assert float(mean[picture]) == pytest.approx(above / below, rel=1e-5)
     assert share(MASK, 2).tolist() == pytest.approx([float(MASK[at, 0].mean()) for at in range(2)])
@@ -54,14 +55,16 @@ def test_the_mask_in_use_is_what_the_function_gave_last():
     assert torch.equal(repainted.mask, MASK * 0.5)
 
 
-@pytest.mark.parametrize("shares, said", [([0.23], "23 %"), ([0.2, 0.3], "25 %"), ([0.034], "3.4 %"),
-                                          ([0.0004], "0.04 %"), ([1.0], "100 %")])
+@pytest.mark.parametrize(
+    "shares, said", [([0.23], "23 %"), ([0.2, 0.3], "25 %"), ([0.034], "3.4 %"), ([0.0004], "0.04 %"), ([1.0], "100 %")]
+)
 def test_how_much_is_said(shares, said):
     assert told(shares) == f"Counted over the repainted {said} of the picture."
     assert told([0.0, 0.0]) == NOTHING
 
 
 # ---- Token Heatmap
+
 
 def test_a_grids_weights_are_of_its_own_and_repainted_pixels():
     """With an area at an odd place, and a picture whose last tokens are half outside."""
@@ -87,8 +90,17 @@ def reading(pictures: int = 2) -> Reading:
     found, groups = (torch.rand(3, 6, pictures, size, generator=generator) for size in (24, 2 + len(GROUPS)))
     repainted = torch.zeros(3, pictures, 12)
     repainted[1:, :, 3:8], repainted[2, :, 9] = 1.0, 0.5
-    return Reading(MASS, ("a", "ring"), found.unflatten(-1, (2, 12)), groups, (1.0, 0.6, 0.2), (0, 2, 4), 2, (3, 4),
-                   repainted=repainted)
+    return Reading(
+        MASS,
+        ("a", "ring"),
+        found.unflatten(-1, (2, 12)),
+        groups,
+        (1.0, 0.6, 0.2),
+        (0, 2, 4),
+        2,
+        (3, 4),
+        repainted=repainted,
+    )
 
 
 def test_ranges_and_thresholds_are_those_of_the_places_that_count():

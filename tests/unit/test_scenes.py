@@ -26,6 +26,7 @@ def several(count: int, seed: int = 0, **options) -> list[scenes.Scene]:
 
 # ---- drawing
 
+
 def test_same_scene_same_pixels():
     first, second = (scenes.random_scene(random.Random(4)) for _ in range(2))
     assert first == second
@@ -70,8 +71,13 @@ def test_fills_use_both_colours_of_the_object_and_leave_its_mask(fill):
 
 def test_no_two_choices_look_alike():
     """Two scenes that differ in one choice differ in more than a breath of colour."""
-    choices = {"colour": scenes.COLOURS, "shape": scenes.SHAPES, "fill": scenes.FILLS, "size": scenes.SIZES,
-               "place": scenes.PLACES}
+    choices = {
+        "colour": scenes.COLOURS,
+        "shape": scenes.SHAPES,
+        "fill": scenes.FILLS,
+        "size": scenes.SIZES,
+        "place": scenes.PLACES,
+    }
     for name, table in choices.items():
         pictures = [scenes.render(alone(replace(CENTRE, **{name: key}))) / 255 for key in table]
         for index, one in enumerate(pictures):
@@ -89,6 +95,7 @@ def test_nearer_object_hides_the_farther():
 
 
 # ---- choosing
+
 
 def test_objects_stand_apart_unless_one_is_inside_another():
     for scene in several(300):
@@ -114,11 +121,13 @@ def test_training_never_meets_what_is_kept_for_judging():
     assert all(scenes.unseen(scene) and scene.relation and len(scene.objects) == 2 for scene in kept)
     colours, shapes, places = (
         {getattr(scenes.unseen_scene(rng, {1: 1.0}).objects[0], name) for _ in range(300)}
-        for name in ("colour", "shape", "place"))
+        for name in ("colour", "shape", "place")
+    )
     assert (len(colours), len(shapes), len(places)) == (8, 6, 9)  # nothing is kept out as such
 
 
 # ---- saying
+
 
 def test_captions_tell_their_half_and_nothing_else():
     rng = random.Random(1)
@@ -162,6 +171,7 @@ def test_sentences_for_judging_are_none_of_training():
 
 
 # ---- reading and judging
+
 
 def test_read_finds_what_was_drawn():
     noise = np.random.default_rng(0)

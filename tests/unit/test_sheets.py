@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from flux_duet.nodes.probe import charts, sheets
+from flux_duet.nodes.probe.plots import charts, sheets
 
 RED, BLUE = (200, 10, 10), (10, 10, 200)
 

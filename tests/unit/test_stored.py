@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flux_duet.nodes.condition.place.blocks import Blocks
+from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, Reading, maps, masses
 from flux_duet.nodes.probe.heat.stored import MOST, PART, SUFFIX, NoRoom, look, store

@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.condition.controls import Against, Bias, Text
-from flux_duet.nodes.condition.place.blocks import Blocks
-from flux_duet.nodes.condition.place.texts import (
+from flux_duet.nodes.sample.attention import DuetAttention, steered
+from flux_duet.nodes.sample.attention_groups import (
     CHUNK,
     SHARED,
     Layout,
@@ -19,7 +20,6 @@ from flux_duet.nodes.condition.place.texts import (
     owners,
     weighted_columns,
 )
-from flux_duet.nodes.sample.attention import DuetAttention, steered
 
 HEADS, WIDTH = 2, 16
 H, W = 12, 10
@@ -54,8 +54,13 @@ def starts_of(texts: list[Text], base: int = BASE) -> list[int]:
 def weighed(texts: list[Text], bias: torch.Tensor | None, base: int = BASE) -> list[Text]:
     """Each with its own part of a bias of all columns."""
     starts = starts_of(texts, base)
-    return texts if bias is None else [
-        replace(each, bias=bias[:, start:end]) for each, (start, end) in zip(texts, pairwise(starts), strict=True)]
+    return (
+        texts
+        if bias is None
+        else [
+            replace(each, bias=bias[:, start:end]) for each, (start, end) in zip(texts, pairwise(starts), strict=True)
+        ]
+    )
 
 
 def layout_of(texts: list[Text], height: int = H, width: int = W, references: int = 0, base: int = BASE) -> Layout:
@@ -78,7 +83,7 @@ def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
         table[:, own, references] = 0
         table[:, image, own] = seen[:, number, :, None].log() + columns[:, None, own]
     table[:, references, :BASE] = columns[:, None, :BASE]
-    table[:, image.start:, image.start:] = 0
+    table[:, image.start :, image.start :] = 0
     return table
 
 

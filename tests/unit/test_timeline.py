@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_duet.nodes.condition.controls import ClipTimeline, Cue, T5Timeline
-from flux_duet.nodes.condition.time.clock import ALWAYS, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
 from flux_duet.nodes.condition.time.scheduling import never, said, told
 from flux_duet.nodes.condition.time.timeline import Entry, parse, playing, written
+from flux_duet.nodes.condition.timepoints import ALWAYS, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
 from flux_duet.nodes.streams import Source, Span, T5Text
 
 SHIFT = math.exp(1.15)
@@ -28,17 +28,29 @@ SIGMAS = [sigma_at(step / 10) for step in range(11)]
 RUN = Clock(SIGMAS, sigma_at)
 
 
-@pytest.mark.parametrize("text, point", [
-    ("8", Point(8, STEP)), ("0", Point(0, STEP)), ("40%", Point(40, PERCENT)), ("12.5%", Point(12.5, PERCENT)),
-    ("s0.7", Point(0.7, SIGMA)), (" s1 ", Point(1, SIGMA)), ("40 %", Point(40, PERCENT)),
-    (" 12.5\t% ", Point(12.5, PERCENT)), ("s0.72345678", Point(0.72345678, SIGMA)), ("1000000", Point(1e6, STEP)),
-    ("0.0000001%", Point(1e-7, PERCENT))])
+@pytest.mark.parametrize(
+    "text, point",
+    [
+        ("8", Point(8, STEP)),
+        ("0", Point(0, STEP)),
+        ("40%", Point(40, PERCENT)),
+        ("12.5%", Point(12.5, PERCENT)),
+        ("s0.7", Point(0.7, SIGMA)),
+        (" s1 ", Point(1, SIGMA)),
+        ("40 %", Point(40, PERCENT)),
+        (" 12.5\t% ", Point(12.5, PERCENT)),
+        ("s0.72345678", Point(0.72345678, SIGMA)),
+        ("1000000", Point(1e6, STEP)),
+        ("0.0000001%", Point(1e-7, PERCENT)),
+    ],
+)
 def test_points(text, point):
     assert Point.parse(text) == point and Point.parse(str(point)) == point
 
 
-@pytest.mark.parametrize("text", ["", "eight", "-1", "8.5", "101%", "s", "s0.7%", "@8", "0x8", "1e3", "nan", "s0.7 %",
-                                  "4 0%", "\u0664"])
+@pytest.mark.parametrize(
+    "text", ["", "eight", "-1", "8.5", "101%", "s", "s0.7%", "@8", "0x8", "1e3", "nan", "s0.7 %", "4 0%", "\u0664"]
+)
 def test_other_times_are_refused(text):
     with pytest.raises(ValueError, match="for a time, expected"):
         Point.parse(text)
@@ -49,9 +61,24 @@ def test_points_are_written_with_every_digit(value, unit):
     assert Point.parse(str(Point(value, unit))) == Point(value, unit)
 
 
-@pytest.mark.parametrize("start, end", [
-    ("60%", "40%"), ("40%", "40%"), ("8", "4"), ("8", "8"), ("s0.5", "s0.7"), ("s0.5", "s0.5"), ("0%", "0%"),
-    ("4", "0"), ("0%", "s1"), ("100%", "100%"), ("100%", "s0.1"), ("s0", "100%"), ("8", "0%")])
+@pytest.mark.parametrize(
+    "start, end",
+    [
+        ("60%", "40%"),
+        ("40%", "40%"),
+        ("8", "4"),
+        ("8", "8"),
+        ("s0.5", "s0.7"),
+        ("s0.5", "s0.5"),
+        ("0%", "0%"),
+        ("4", "0"),
+        ("0%", "s1"),
+        ("100%", "100%"),
+        ("100%", "s0.1"),
+        ("s0", "100%"),
+        ("8", "0%"),
+    ],
+)
 def test_a_range_that_never_holds_says_so(start, end):
     with pytest.raises(ValueError, match="nothing would ever act"):
         Range.parse(start, end)
@@ -59,9 +86,19 @@ def test_a_range_that_never_holds_says_so(start, end):
     assert not any(made.holds(Moment(sigma, RUN)) for sigma in SIGMAS[:-1])
 
 
-@pytest.mark.parametrize("start, end", [
-    ("0%", "100%"), ("40 %", "60 %"), ("4", "8"), ("s0.7", "s0.5"), ("0", "s0.5"), ("8", "40%"), ("s0.7", "8"),
-    ("s1", "s0")])
+@pytest.mark.parametrize(
+    "start, end",
+    [
+        ("0%", "100%"),
+        ("40 %", "60 %"),
+        ("4", "8"),
+        ("s0.7", "s0.5"),
+        ("0", "s0.5"),
+        ("8", "40%"),
+        ("s0.7", "8"),
+        ("s1", "s0"),
+    ],
+)
 def test_other_ranges_are_read(start, end):
     assert Range.parse(start, end) == Range(Point.parse(start), Point.parse(end))
 
@@ -100,8 +137,12 @@ def test_what_a_clock_does_not_know_is_asked_for():
 
 LINES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
 TEXTS = st.lists(LINES, min_size=1, max_size=3).map("\n".join).map(str.strip).filter(bool)
-TEXTS = st.one_of(TEXTS, st.sampled_from(["@8 no mark", "\\@8", "a\n  @b", "a\n@40% b", "\\\\@x", "mail a@b",
-                                           "% of it", ".. 6", "... and so on", "%b"]))
+TEXTS = st.one_of(
+    TEXTS,
+    st.sampled_from(
+        ["@8 no mark", "\\@8", "a\n  @b", "a\n@40% b", "\\\\@x", "mail a@b", "% of it", ".. 6", "... and so on", "%b"]
+    ),
+)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), st.data())
@@ -119,22 +160,37 @@ def test_every_timeline_can_be_written_and_read(texts, data):
 def test_the_text_of_a_timeline():
     text = "a red circle\n(at night:1.2)\n@4 a square\n@6..8 a star"
     assert parse(text) == [
-        Entry("a red circle\n(at night:1.2)"), Entry("a square", Point(4, STEP), Point(4, STEP)),
-        Entry("a star", Point(6, STEP), Point(8, STEP))]
+        Entry("a red circle\n(at night:1.2)"),
+        Entry("a square", Point(4, STEP), Point(4, STEP)),
+        Entry("a star", Point(6, STEP), Point(8, STEP)),
+    ]
     assert parse("@0 a\n@s0.5 b")[0] == Entry("a") and parse("@s1 a\n@s0.5 b")[1].start == Point(0.5, SIGMA)
     assert parse("  a prompt, as it was \n") == [Entry("  a prompt, as it was \n")], "a plain prompt stays as it is"
     assert parse("a\n @ 4 b") == parse("a\n@4 b"), "spaces around a mark"
     assert parse("a\n@4\n@8 b")[1] == Entry("", Point(4, STEP), Point(4, STEP)), "an empty prompt is one"
 
 
-@pytest.mark.parametrize("text, words", [
-    ("a\n@john smith", r"'john' for a time.* write \\@john\."), ("a\n@-1", r"write \\@-1"),
-    ("a\n@8.5 b", r"or a sigma \(s0.7\)\.$"), ("a\n@8x b", r"\(8..12\)\.$"), ("a\n@2 .. six", r"'2 .. six' for a time"),
-    ("a\n@2 .. b", "line below its mark"), ("@8 a", "starts at @8"), ("a\n@8 b\n@4 c", "4 after 8"),
-    ("a\n@8 b\n@8 c", "8 after 8"),
-    ("a\n@8..4 b", "4 after 8"), ("a\n@s0.3 b\n@s0.6 c", "s0.6 after s0.3"), ("a\n@8..40% b", "one unit"),
-    ("a\n@8 b\n@40% c", "one unit"), ("a\n@0 b", "never drawn"), ("a\n@8..12 b\n@10 c", "10 after 12"),
-    ("@0..4 a", "@0..4")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("a\n@john smith", r"'john' for a time.* write \\@john\."),
+        ("a\n@-1", r"write \\@-1"),
+        ("a\n@8.5 b", r"or a sigma \(s0.7\)\.$"),
+        ("a\n@8x b", r"\(8..12\)\.$"),
+        ("a\n@2 .. six", r"'2 .. six' for a time"),
+        ("a\n@2 .. b", "line below its mark"),
+        ("@8 a", "starts at @8"),
+        ("a\n@8 b\n@4 c", "4 after 8"),
+        ("a\n@8 b\n@8 c", "8 after 8"),
+        ("a\n@8..4 b", "4 after 8"),
+        ("a\n@s0.3 b\n@s0.6 c", "s0.6 after s0.3"),
+        ("a\n@8..40% b", "one unit"),
+        ("a\n@8 b\n@40% c", "one unit"),
+        ("a\n@0 b", "never drawn"),
+        ("a\n@8..12 b\n@10 c", "10 after 12"),
+        ("@0..4 a", "@0..4"),
+    ],
+)
 def test_what_no_timeline_means_is_told(text, words):
     with pytest.raises(ValueError, match=words):
         parse(text)
@@ -143,8 +199,10 @@ def test_what_no_timeline_means_is_told(text, words):
 def test_the_report_shows_every_unit_that_is_known():
     entries = parse("1\n@3 2\n@5..7 3")
     assert told("T5", entries, RUN) == [
-        "T5 from the start: 1", "T5 from step 3, 30.0 % of time, sigma 0.881: 2",
-        "T5 fading in from step 5, 50.0 % of time, sigma 0.760 to step 7, 70.0 % of time, sigma 0.575: 3"]
+        "T5 from the start: 1",
+        "T5 from step 3, 30.0 % of time, sigma 0.881: 2",
+        "T5 fading in from step 5, 50.0 % of time, sigma 0.760 to step 7, 70.0 % of time, sigma 0.575: 3",
+    ]
     assert told("T5", entries[:2], Clock())[1] == "T5 from step 3: 2"
     assert "step 4, 40 % of time" in told("CLIP", parse("1\n@40% 2"), RUN)[1]
 
@@ -157,18 +215,34 @@ def test_the_report_says_what_the_prompts_are():
     assert told("T5", entries, RUN, texts)[1] == "T5 from step 3, 30.0 % of time, sigma 0.881: prompt 2"
 
 
-@pytest.mark.parametrize("text, idle", [
-    ("1\n@3 2", []), ("1\n@9 2", []), ("1\n@10 2", [1]), ("1\n@90 2", [1]), ("1\n@4 2\n@90..95 3", [2]),
-    ("1\n@8..20 2", []), ("1\n@95% 2", [1]), ("1\n@85% 2\n@88% 3", [1]), ("1\n@s0.9..s0.05 2\n@s0.01 3", [2]),
-    ("1\n@100% 2", [1]), ("1", [])])
+@pytest.mark.parametrize(
+    "text, idle",
+    [
+        ("1\n@3 2", []),
+        ("1\n@9 2", []),
+        ("1\n@10 2", [1]),
+        ("1\n@90 2", [1]),
+        ("1\n@4 2\n@90..95 3", [2]),
+        ("1\n@8..20 2", []),
+        ("1\n@95% 2", [1]),
+        ("1\n@85% 2\n@88% 3", [1]),
+        ("1\n@s0.9..s0.05 2\n@s0.01 3", [2]),
+        ("1\n@100% 2", [1]),
+        ("1", []),
+    ],
+)
 def test_prompts_that_never_act_in_a_run_are_told(text, idle):
     entries = parse(text)
     texts = [entry.text for entry in entries]
     lines = never("T5", entries, RUN, texts)
     assert [line.rsplit(" ", 1)[1] for line in lines] == [texts[at] for at in idle]
     assert all("acts in none of the run's 10 steps" in line for line in lines)
-    timeline = T5Timeline(tuple(Cue(Span(torch.full((1, 2, 4), float(at))), entry.start, entry.fade, rows=2)
-                                for at, entry in enumerate(entries)))
+    timeline = T5Timeline(
+        tuple(
+            Cue(Span(torch.full((1, 2, 4), float(at))), entry.start, entry.fade, rows=2)
+            for at, entry in enumerate(entries)
+        )
+    )
     seen = {value for sigma in SIGMAS[:-1] for value in playing(timeline, Moment(sigma, RUN)).tensor.flatten().tolist()}
     assert seen == {float(at) for at in range(len(entries)) if at not in idle}, "and the others are seen"
 
@@ -180,6 +254,7 @@ def test_a_run_that_starts_late_skips_prompts():
 
 
 # ---- what plays
+
 
 def cues(kind, *times, shape=(1, 4)):
     points = [Point(0, STEP) if time is None else Point(time[0], STEP) for time in times]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flux_duet.nodes.condition.time.clock import Point
 from flux_duet.nodes.condition.time.timeline import Entry, parse
+from flux_duet.nodes.condition.timepoints import Point
 
 CASES = json.loads(Path(__file__).parents[1].joinpath("timelines.json").read_text("utf-8"))
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from flux_duet.nodes.probe.grid import variance
 from flux_duet.nodes.probe.grid.prompts import gathered, listed
-from flux_duet.nodes.probe.grid.telling import coarse, drawn_over, sentence
+from flux_duet.nodes.probe.grid.summary import coarse, drawn_over, sentence
 from flux_duet.nodes.probe.grid.variance import PARTS, analyse, estimates
 
 SEEDS, CLIP, T5 = 3, 4, 5
@@ -140,20 +140,25 @@ def test_the_sentence_and_what_the_lines_are():
     low, high = (100 * end for end in found.intervals["t5"])
     t5 = 100 * found.shares["t5"]
     assert sentence(found, "latents").startswith(
-        f"T5 explains {t5:.0f} % ({low:.0f} to {high:.0f}) of what differs in latents, CLIP ")
+        f"T5 explains {t5:.0f} % ({low:.0f} to {high:.0f}) of what differs in latents, CLIP "
+    )
     assert "from these 3" in drawn_over(found) and analyse(cells).intervals == found.intervals
     two = analyse(cells[:2])
     assert set(two.intervals.values()) == set(two.chance.values()) == {None}
     assert "No interval" in drawn_over(two) and "With 2 seeds nothing tells chance apart" in sentence(two, "latents")
 
 
-@pytest.mark.parametrize("design, unknown, words", [
-    ((1, 3, 3), PARTS, "With one seed, what the prompts do cannot be told from what that seed does"),
-    ((4, 1, 3), ("clip", "both"), "With one CLIP prompt, CLIP and both together are unknown."),
-    ((3, 3, 1), ("t5", "both"), "With one T5 prompt, T5 and both together are unknown."),
-    ((1, 1, 3), PARTS, "Only the T5 prompts differ"),
-    ((4, 1, 1), ("clip", "t5", "both", "rest"), "Only the seeds differ"),
-    ((1, 1, 1), PARTS, "One picture differs from nothing")])
+@pytest.mark.parametrize(
+    "design, unknown, words",
+    [
+        ((1, 3, 3), PARTS, "With one seed, what the prompts do cannot be told from what that seed does"),
+        ((4, 1, 3), ("clip", "both"), "With one CLIP prompt, CLIP and both together are unknown."),
+        ((3, 3, 1), ("t5", "both"), "With one T5 prompt, T5 and both together are unknown."),
+        ((1, 1, 3), PARTS, "Only the T5 prompts differ"),
+        ((4, 1, 1), ("clip", "t5", "both", "rest"), "Only the seeds differ"),
+        ((1, 1, 1), PARTS, "One picture differs from nothing"),
+    ],
+)
 def test_what_a_grid_cannot_tell_is_unknown_and_not_zero(design, unknown, words):
     found = analyse(randn(0, *design, 8))
     assert {name for name, share in found.shares.items() if share is None} == set(unknown)
@@ -181,16 +186,21 @@ def test_maps_say_where():
 
 # ---- the lists of prompts
 
-@pytest.mark.parametrize("text, prompts", [
-    ("a\nb", ["a", "b"]),
-    ("\n a \n\n\nb\t\n", ["a", "b"]),
-    ('a\n""\nb', ["a", "", "b"]),
-    ("a\nb\na", ["a", "b"]),
-    ("a\nstill a\n---\nb\n\nstill b\n---\n", ["a\nstill a", "b\n\nstill b"]),
-    ('---\na\n---\n""\n --- \nb', ["a", "", "b"]),
-    ("a --- b\n----", ["a --- b", "----"]),
-    ("a\r\nb\r\n", ["a", "b"]),
-    ("", [])])
+
+@pytest.mark.parametrize(
+    "text, prompts",
+    [
+        ("a\nb", ["a", "b"]),
+        ("\n a \n\n\nb\t\n", ["a", "b"]),
+        ('a\n""\nb', ["a", "", "b"]),
+        ("a\nb\na", ["a", "b"]),
+        ("a\nstill a\n---\nb\n\nstill b\n---\n", ["a\nstill a", "b\n\nstill b"]),
+        ('---\na\n---\n""\n --- \nb', ["a", "", "b"]),
+        ("a --- b\n----", ["a --- b", "----"]),
+        ("a\r\nb\r\n", ["a", "b"]),
+        ("", []),
+    ],
+)
 def test_prompts_of_a_text(text, prompts):
     assert listed(text) == prompts
 

@@ -21,8 +21,12 @@ WAITS = {
 
 def waits(text: str) -> list[str]:
     """What is wrong with a test's source, one line a fault."""
-    return [f"line {at}: {line.strip()[:60]}: {advice}" for at, line in enumerate(text.splitlines(), 1)
-            for pattern, advice in WAITS.items() if re.search(pattern, line)]
+    return [
+        f"line {at}: {line.strip()[:60]}: {advice}"
+        for at, line in enumerate(text.splitlines(), 1)
+        for pattern, advice in WAITS.items()
+        if re.search(pattern, line)
+    ]
 
 
 @pytest.mark.parametrize("path", sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("*.py")))
@@ -31,14 +35,23 @@ def test_no_fixed_wait(path):
     assert bool(found) == (path in MAY), found or f"{path} waits no more: take it out of MAY"
 
 
-@pytest.mark.parametrize("line", [
-    "    front.page.wait_for_timeout(300)", "time.sleep(0.2)", "await asyncio.sleep(1)", "sleep(2)",
-    "await new Promise(done => setTimeout(done, 100));", "new Promise((done) => { setTimeout(done, 1); })"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    front.page.wait_for_timeout(300)",
+        "time.sleep(0.2)",
+        "await asyncio.sleep(1)",
+        "sleep(2)",
+        "await new Promise(done => setTimeout(done, 100));",
+        "new Promise((done) => { setTimeout(done, 1); })",
+    ],
+)
 def test_rules_bite(line):
     assert len(waits(line)) == 1
 
 
-@pytest.mark.parametrize("line", [
-    "becomes(front, read, 3)", "a (grandmother:1.2) asleep", "await new Promise(requestAnimationFrame);"])
+@pytest.mark.parametrize(
+    "line", ["becomes(front, read, 3)", "a (grandmother:1.2) asleep", "await new Promise(requestAnimationFrame);"]
+)
 def test_and_only_then(line):
     assert waits(line) == []

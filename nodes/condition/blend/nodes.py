@@ -5,10 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...sockets import FluxTxt, FluxVec
+from ..blocks import PRESETS, Blocks, painted
 from ..controls import Shift
-from ..place.blocks import PRESETS, Blocks, painted
 from ..place.placing import guided
-from ..time.clock import Range
+from ..timepoints import Range
 from .blending import EMPTY, OTHER, TXT_MODES, VEC_MODES, blend_txt, blend_vec
 
 CATEGORY = "Flux Duet/blend"

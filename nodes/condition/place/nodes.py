@@ -6,11 +6,11 @@ import comfy.hooks
 from comfy_api.latest import io
 
 from ...sockets import FluxTxt
+from ..blocks import PRESETS, Blocks, painted
 from ..conditioning import check_pair
 from ..controls import Against, Text
-from ..time.clock import Range
+from ..timepoints import Range
 from . import placing
-from .blocks import PRESETS, Blocks, painted
 
 CATEGORY = "Flux Duet/place"
 BLOCKS = "Which blocks: numbers (0 to 18 are FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, "

@@ -15,9 +15,9 @@ from torch import Tensor
 from ...streams import ClipVec, Span, T5Text
 from ..blend.rows import same_batch
 from ..blend.vectors import towards
+from ..blocks import FINAL, Blocks
 from ..conditioning import Merge, join, paired, split
 from ..controls import Against, Shift, Text, Timeline
-from .blocks import FINAL, Blocks
 
 NAG = "T5 Negative (NAG)"
 

@@ -8,11 +8,11 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...notice import show, tell
-from ...short import shorten
+from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
 from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
-from ..merging import MERGES
-from .clock import Clock, Point, Range
+from ..hooks import MERGES
+from ..timepoints import Clock, Point, Range
 from .scheduling import at, never, only, said, scheduled, told, unit_of
 from .timeline import Entry, parse, written
 

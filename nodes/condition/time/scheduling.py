@@ -10,18 +10,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...short import shorten
+from ...quoting import shorten
 from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
 from ..blend.rows import rows_of
 from ..conditioning import SIGMA_END, SIGMA_START, START, during
 from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, put, take
 from ..extras import same, title
-from ..following import followed
-from .clock import END as END_POINT
-from .clock import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start
-from .clock import START as START_POINT
-from .resolving import resolve
+from ..reconcile import followed
+from ..timepoints import END as END_POINT
+from ..timepoints import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start
+from ..timepoints import START as START_POINT
+from .at_moment import resolve
 from .timeline import Entry
 
 # Where two of ComfyUI's ranges meet, both hold. A boundary a little before the point that was asked for is met by no

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ...short import shorten
+from ...quoting import shorten
 from ...streams import Span
 from ..blend.rows import Rows, fade
 from ..controls import Cue, T5Timeline, Timeline
-from .clock import SIGMA, START, Moment, Point, at_start
+from ..timepoints import SIGMA, START, Moment, Point, at_start
 
 _MARK = re.compile(r"[ \t]*@[ \t]*(\S.*)", re.DOTALL)
 _POINT = r"(s[0-9]+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?(?:[ \t]*%)?)"

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...short import shorten
-from .fitting import BadFile, Dims, Shapes, fitted
+from ...quoting import shorten
+from .shapes import BadFile, Dims, Shapes, fitted
 
 CLIP_HEAD = 64  # numbers a head in CLIP-L, Long-CLIP, CLIP-H and CLIP-G alike
 CLIP_WORDS = 49408  # of its tokenizer, the only one there is; ComfyUI builds the table with as many rows

@@ -19,13 +19,13 @@ import comfy.text_encoders.sd3_clip
 import comfy.utils
 import torch
 
-from ..keep.files import EncoderFile
-from ..keep.remember import file_at, mark
+from ...disk.encoder_files import EncoderFile
+from ..embeddings.cached import file_at, mark
 from . import layout
-from .fitting import BadFile
-from .names import BesideClipL
-from .reading import in_our_words, read_weights, require_file, shapes_of
-from .unread import Unread, read
+from .lazy_t5 import Unread, read
+from .shapes import BadFile
+from .t5_names import BesideClipL
+from .weights_file import in_our_words, read_weights, require_file, shapes_of
 
 log = logging.getLogger("flux_duet")
 

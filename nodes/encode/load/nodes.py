@@ -6,10 +6,10 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..keep.files import stat_of
-from .fitting import BadFile
+from ...disk.encoder_files import stat_of
 from .loading import load_clip_l, load_t5
-from .reading import CHOOSE
+from .shapes import BadFile
+from .weights_file import CHOOSE
 
 CATEGORY = "Flux Duet/encode"
 

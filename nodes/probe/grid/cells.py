@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from ...condition.conditioning import join
-from ...condition.merging import MERGES
-from ...encode.keep.shelf import kept, remove
-from ...encode.keep.store import Settings, Store
+from ...condition.hooks import MERGES
+from ...disk.bounded_folder import kept, remove
+from ...encode.embeddings.store import Settings, Store
 from ...notice import show
 from ...sample.sampling import Plan, sample
 from ...streams import ClipVec, T5Text
-from ..masking import mask_of
+from ..latent_mask import mask_of
 from . import identity
 
 LIMIT_MB = 1024  # a latent of 1024 x 1024 pixels takes one

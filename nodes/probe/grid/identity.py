@@ -17,8 +17,8 @@ import comfy.sd
 import comfy.weight_adapter
 
 from ...condition.controls import KEY
-from ...encode.keep.machine import machine
-from ...encode.keep.remember import Untold, file_at, told
+from ...disk.machine import machine
+from ...encode.embeddings.cached import Untold, file_at, told
 from ...sample.sampling import Plan
 from ...streams import ClipVec, Stream, T5Text
 

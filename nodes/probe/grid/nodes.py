@@ -12,23 +12,23 @@ from torch import Tensor
 
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of, with_extras
-from ...condition.merging import MERGES
+from ...condition.hooks import MERGES
 from ...decode.decoding import decode
+from ...disk.encoder_files import stat_of
 from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
 from ...encode.encoding import encode_t5, t5_told
-from ...encode.keep.files import stat_of
-from ...encode.text.lengths import COMFYUI, LENGTHS
-from ...encode.text.weights import EMBEDDING, MODES
+from ...encode.tokens.lengths import COMFYUI, LENGTHS
+from ...encode.tokens.weights import EMBEDDING, MODES
+from ...family import require_flux1, require_picture
 from ...notice import log, show
-from ...sample.family import require_flux1, require_picture
 from ...sample.sampling import SCHEDULERS, Plan
-from .. import sheets
-from ..beside import like_input
-from ..files import temporary
-from ..repeating import of_plan
+from ..like_input import like_input
+from ..plots import sheets
+from ..plots.temporary_file import temporary
+from ..run_settings import of_plan
 from .cells import draw
 from .prompts import gathered
-from .telling import as_json, legend, page, sentence
+from .summary import as_json, legend, page, sentence
 from .variance import analyse
 
 NAME = "Prompt Grid"
@@ -144,9 +144,15 @@ class PromptGrid(io.ComfyNode):
         analyses = {"latents": analyse(drawn.latents, drawn.mask), "pixels": analyse(pictures, drawn.mask)}
         sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
         said = sentence(analyses["pixels"], "pixels")
-        told = as_json(analyses, rows, columns, drawn_with, cells_from_before=drawn.found,
-                       repainted=analyses["latents"].repainted,
-                       settings=of_plan(model, plan, latent, guidance))
+        told = as_json(
+            analyses,
+            rows,
+            columns,
+            drawn_with,
+            cells_from_before=drawn.found,
+            repainted=analyses["latents"].repainted,
+            settings=of_plan(model, plan, latent, guidance),
+        )
         for note in notes:
             log.warning(note)
         cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from ...encode.keep.given import read_given
+from ...disk.given_file import read_given
 
 RULE, EMPTY = "---", '""'
 MOST_BYTES = 10**6  # of a file of prompts

@@ -12,19 +12,19 @@ import safetensors.torch
 import torch
 from comfy_api.latest import io, ui
 
-from ...condition.place.blocks import Blocks
-from ...encode.keep.atomic import write_whole
+from ...condition.blocks import Blocks
+from ...disk.atomic import write_whole
+from ...disk.temporary import temporary_folder
+from ...family import require_flux1
 from ...notice import tell
-from ...sample.family import require_flux1
 from ...sockets import FluxHeatmap, FluxTxt
-from ..attach import probed
-from ..record import Probe
+from ..hooks import probed
+from ..reading_store import Probe
 from ..repainted import told
+from .memory import check_room, planned
 from .overlay import Panel, sheet
-from .reading import ALL, FLOW, MASS, OUTPUT, Choice, Reading, counts, maps, masks, masses, otsu
+from .reading import ALL, ALL_HEADS, FLOW, MASS, OUTPUT, Choice, Reading, counts, maps, masks, masses, otsu
 from .recorder import KEY, Recorder
-from .room import check_room, planned
-from .route import ALL_HEADS, folder
 from .stored import NoRoom, store
 from .tokens import wanted
 
@@ -192,7 +192,7 @@ def number_of(word: str, words: Sequence[str]) -> int:
 def for_the_front_end(reading: Reading, pictures: torch.Tensor | None, cls) -> dict:
     """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest, of the first picture."""
     try:
-        name = store(reading, folder())
+        name = store(reading, temporary_folder())
     except NoRoom as error:  # the panel is left without maps; the node's outputs are whole
         return tell(str(error))
     picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ..charts import INK, MUTED, PAPER, TEXT, TITLE, font
+from ..plots.charts import INK, MUTED, PAPER, TEXT, TITLE, font
 
 # Every sixteenth colour of cividis.
 CIVIDIS = np.array([

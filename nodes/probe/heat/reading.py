@@ -9,12 +9,13 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from ...condition.place.blocks import Blocks
+from ...condition.blocks import Blocks
 
 MASS, FLOW, OUTPUT = "mass", "flow", "output"
 # What a text row may be, beside one of the chosen words.
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
+ALL_HEADS = -1  # where the heads of a block are chosen by number
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +77,7 @@ class Choice:
 
 
 def maps(reading: Reading, choice: Choice) -> Tensor:
-    """[B, words, h, w], float32: the mean over the chosen steps and blocks. Raises ValueError where nothing is chosen.
-    """
+    """[B, words, h, w], float32: the mean over the chosen steps and blocks. Raises ValueError if none is chosen."""
     steps, blocks = chosen(reading, choice)
     total = sum(reading.maps[step][blocks].float().mean(0) for step in steps)  # a step at a time
     return (total / len(steps)).unflatten(-1, reading.size)

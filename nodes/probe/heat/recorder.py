@@ -15,18 +15,18 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...condition.time.clock import step_at
+from ...condition.timepoints import step_at
 from ...sample.attention import CONTEXT, GROUP
-from ..attach import AGAIN, Given, Guard, around_forward, with_wrapper
 from ..entries import UNKNOWN, Entry, Place, rank, roles
-from ..mixing import places
+from ..entry_weights import places
+from ..hooks import AGAIN, Given, Guard, around_forward, with_wrapper
 from ..repainted import Repainted, places_of
+from .accumulate import Chunk, Forward, Means, Result
 from .flow import Flow, watching
 from .lse import Attention, lse_of
-from .noting import Chunk, Forward, Means, Result
-from .placing import Grid
 from .reading import FLOW, OUTPUT, Reading
-from .wanted import Wanted
+from .selection import Wanted
+from .token_grid import Grid
 
 KEY = "flux_duet_heatmap"
 MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the evaluation of all prompts that a forward belongs to

@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...encode.keep.atomic import write_whole
-from ...encode.keep.shelf import SUFFIX, is_file, kept, remove, sweep
+from ...disk.atomic import write_whole
+from ...disk.bounded_folder import SUFFIX, is_file, kept, remove, sweep
 from .reading import Choice, Reading, chosen, counts, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first

@@ -11,12 +11,12 @@ import comfy.text_encoders.flux
 import torch
 from torch import Tensor
 
-from ...encode.text.inspection import read_by_t5
-from ...encode.text.lengths import COMFYUI, T5_PAD
+from ...encode.tokens.inspection import read_by_t5
+from ...encode.tokens.lengths import COMFYUI, T5_PAD
 from ...streams import Source, T5Text
 from ..phrases import find, folded, words
 from .reading import END, GROUPS, OTHER, PADS
-from .wanted import Wanted
+from .selection import Wanted
 
 MOST_WORDS = 64
 END_ID = 1

@@ -12,19 +12,19 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ...condition.blocks import PRESETS, Blocks, painted
 from ...condition.controls import TXT, VEC
-from ...condition.place.blocks import PRESETS, Blocks, painted
+from ...family import require_flux1
 from ...notice import show
 from ...sample.apply import attach
-from ...sample.family import require_flux1
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
-from ..attach import probed
-from ..record import Probe
-from . import drawing
+from ..hooks import probed
+from ..reading_store import Probe
+from ..replace_prompt import Null, plain, prompts_of
+from . import draw
 from .reading import PARTS, as_json, columns, csv
-from .recording import KEY, NAME, T5_LEAST, Plan, Recorder
-from .retelling import Null, plain, prompts_of
-from .telling import sentence
+from .recorder import KEY, NAME, T5_LEAST, Plan, Recorder
+from .summary import sentence
 
 CATEGORY = "Flux Duet/probe"
 EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
@@ -154,9 +154,9 @@ class ShowInfluence(io.ComfyNode):
                 f"{reading.steps}). Choose the whole run, or measure more often in {NAME}."
             )
         told = sentence(reading)
-        found, most = drawing.masks(reading, part)
-        plot = image([drawing.plot(reading)])
-        pages = drawing.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
+        found, most = draw.masks(reading, part)
+        plot = image([draw.plot(reading)])
+        pages = draw.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
         data = json.dumps(as_json(reading, told, settings))
         drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js

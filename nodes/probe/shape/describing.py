@@ -10,12 +10,12 @@ import comfy.samplers
 import comfy.sd
 from torch import Tensor
 
-from ...sample.family import family, flux1
+from ...family import family, flux1
+from ...quoting import shorten
 from ...sample.schedule import image_tokens
-from ...short import shorten
 from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
-from ..masking import mask_of
+from ..latent_mask import mask_of
 
 MOST_SIGMAS = 6  # shown of a schedule
 

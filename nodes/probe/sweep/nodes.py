@@ -6,16 +6,17 @@ import comfy.samplers
 from comfy_api.latest import io, ui
 
 from ...decode.decoding import decode
+from ...family import require_flux1
 from ...notice import show
-from ...sample.family import require_flux1
 from ...sample.sampling import SCHEDULERS, Plan
-from .. import repainted, sheets
-from ..files import temporary
-from ..repeating import guidance_of, of_plan
-from .deciding import distances
-from .switching import SAMPLER, preview, refusal, sweep
-from .telling import Story
-from .turning import BOTH, CLIP, NAME, T5, left_behind, switched
+from .. import repainted
+from ..plots import sheets
+from ..plots.temporary_file import temporary
+from ..run_settings import guidance_of, of_plan
+from .distances import distances
+from .runner import SAMPLER, preview, refusal, sweep
+from .summary import Story
+from .switched_prompt import BOTH, CLIP, NAME, T5, left_behind, switched
 
 ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
 FRAME = 512  # pixels of a frame's longer side in the front end

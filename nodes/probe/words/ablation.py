@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...encode.text.spans import Pieces
+from ...encode.tokens.spans import Pieces
 from ..phrases import folded
 
 _LETTERS = r"(?:\w[\u0300-\u036f]*)+"  # with accents that are signs of their own (NFD)

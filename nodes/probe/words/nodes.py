@@ -12,13 +12,13 @@ from comfy_api.latest import io, ui
 
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of
+from ...family import require_flux1, require_picture
 from ...notice import show
-from ...sample.family import require_flux1, require_picture
 from ...sample.sampling import SCHEDULERS, Plan
-from ..beside import like_input
-from .drawing import plot
-from .measuring import NAME, measure, prompts
+from ..like_input import like_input
+from .draw import plot
 from .reading import as_json, sentence
+from .recorder import NAME, measure, prompts
 
 
 class Words(io.ComfyNode):

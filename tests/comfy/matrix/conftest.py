@@ -27,9 +27,15 @@ def flux(save_models):
 def world(tiny):
     with torch.inference_mode():
         return World(
-            fill=_fill(), vae=comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"]))), xlabs=_xlabs(),
-            instantx=_instantx(), style=_style(), lora=_lora(), hooks=comfy.hooks.create_hook_lora(_lora(), 0.8, 0.0),
-            other=prompt(C, CLIP_C))
+            fill=_fill(),
+            vae=comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"]))),
+            xlabs=_xlabs(),
+            instantx=_instantx(),
+            style=_style(),
+            lora=_lora(),
+            hooks=comfy.hooks.create_hook_lora(_lora(), 0.8, 0.0),
+            other=prompt(C, CLIP_C),
+        )
 
 
 def _fill():
@@ -41,9 +47,24 @@ def _fill():
 
 def _controlnet(**options) -> ControlNetFlux:
     net = ControlNetFlux(
-        in_channels=16, out_channels=16, patch_size=2, vec_in_dim=64, context_in_dim=64, hidden_size=128, num_heads=1,
-        mlp_ratio=4.0, depth=1, depth_single_blocks=0, axes_dim=[16, 56, 56], theta=10000, qkv_bias=True,
-        guidance_embed=True, txt_ids_dims=[], operations=ops.disable_weight_init, **options)
+        in_channels=16,
+        out_channels=16,
+        patch_size=2,
+        vec_in_dim=64,
+        context_in_dim=64,
+        hidden_size=128,
+        num_heads=1,
+        mlp_ratio=4.0,
+        depth=1,
+        depth_single_blocks=0,
+        axes_dim=[16, 56, 56],
+        theta=10000,
+        qkv_bias=True,
+        guidance_embed=True,
+        txt_ids_dims=[],
+        operations=ops.disable_weight_init,
+        **options,
+    )
     layouts._fill(net, torch.Generator().manual_seed(31))
     return net
 
@@ -51,7 +72,8 @@ def _controlnet(**options) -> ControlNetFlux:
 def _xlabs():
     weights = _controlnet().state_dict()
     return comfy.controlnet.load_controlnet_state_dict(
-        {key.replace("_norm.weight", "_norm.scale"): value for key, value in weights.items()})
+        {key.replace("_norm.weight", "_norm.scale"): value for key, value in weights.items()}
+    )
 
 
 def _instantx():
@@ -80,6 +102,8 @@ def _style():
 
 
 def _lora() -> dict[str, torch.Tensor]:
-    return {f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
-            for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.0.img_attn.proj", 128))
-            for seed, side, shape in ((33, "lora_up", (128, 2)), (34, "lora_down", (2, width)))}
+    return {
+        f"diffusion_model.{layer}.{side}.weight": randn(seed, *shape)
+        for layer, width in (("single_blocks.0.linear2", 640), ("double_blocks.0.img_attn.proj", 128))
+        for seed, side, shape in ((33, "lora_up", (128, 2)), (34, "lora_down", (2, width)))
+    }

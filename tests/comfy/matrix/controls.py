@@ -66,16 +66,21 @@ def weights() -> Control:
 def join() -> Control:
     made = BlendTxt.execute(A, "join", 0.3, B)[0]
     bias = torch.tensor([0.7] * 9 + [0.3] * 13).log()
-    return Control(prompt(made), prompt(replace(made, spans=(replace(made.spans[0], bias=None),))),
-                   whole(Truth(bias=bias)))
+    return Control(
+        prompt(made), prompt(replace(made, spans=(replace(made.spans[0], bias=None),))), whole(Truth(bias=bias))
+    )
 
 
 def both() -> Control:
     made = BlendTxt.execute(A, "both", 2.0, B)[0]
     bias = torch.tensor([1.0] * 9 + [2.0] * 13).log()
     native = T5Text((replace(A.spans[0], tensor=torch.cat([rows(A), rows(B), rows(B)], 1)),))
-    return Control(prompt(made), prompt(replace(made, spans=(replace(made.spans[0], bias=None),))),
-                   whole(Truth(bias=bias)), [prompt(native)] * STEPS)
+    return Control(
+        prompt(made),
+        prompt(replace(made, spans=(replace(made.spans[0], bias=None),))),
+        whole(Truth(bias=bias)),
+        [prompt(native)] * STEPS,
+    )
 
 
 REGION = Truth(overs=(Over(rows(B), MASK[0], 2.0, 0.3),))
@@ -132,8 +137,9 @@ def several() -> Control:
 
 
 def _schedule(marks: str, text=A) -> list:
-    return Schedule.execute({"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": text, "txt2": B}, f"1\n@{marks} 2",
-                            f"1\n@{marks} 2")[0]
+    return Schedule.execute(
+        {"vec1": CLIP_A, "vec2": CLIP_B}, {"txt1": text, "txt2": B}, f"1\n@{marks} 2", f"1\n@{marks} 2"
+    )[0]
 
 
 SECOND = Truth(rows(B), clip(CLIP_B))

@@ -56,9 +56,13 @@ class Truth:
     def scaled(self, scale: float) -> Truth:
         """All of its texts times `scale`."""
         times = lambda tensor: None if tensor is None else tensor * scale  # noqa: E731
-        return replace(self, txt=times(self.txt), vec=times(self.vec),
-                       overs=tuple(replace(over, rows=over.rows * scale) for over in self.overs),
-                       vecs=tuple((weight, vec * scale) for weight, vec in self.vecs))
+        return replace(
+            self,
+            txt=times(self.txt),
+            vec=times(self.vec),
+            overs=tuple(replace(over, rows=over.rows * scale) for over in self.overs),
+            vecs=tuple((weight, vec * scale) for weight, vec in self.vecs),
+        )
 
 
 Seen = Callable[[int, Tensor], None]  # (step, shares [B, image tokens, own rows] of all logits' softmax, mean of heads)
@@ -79,8 +83,16 @@ def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: 
         options = transformer_options
         now = truth(_step(options))
         same = torch.tensor([_is(each, rows) for each in context])
-        given = {"x": x, "timestep": timestep, "context": context, "y": y, "guidance": guidance,
-                 "ref_latents": ref_latents, "control": control, **kwargs}
+        given = {
+            "x": x,
+            "timestep": timestep,
+            "context": context,
+            "y": y,
+            "guidance": guidance,
+            "ref_latents": ref_latents,
+            "control": control,
+            **kwargs,
+        }
         if now is None or not same.any():
             return executor(transformer_options=options, **given)
         out = torch.zeros_like(x[:, :16])
@@ -125,7 +137,6 @@ def _crop(area, whole: tuple[int, int]) -> tuple[int, int, int, int]:
     elif area is not None:
         top, left = area[2:4]
     return *(-(-side // 2) for side in whole), top // 2, left // 2
-
 
 
 class _Forward:

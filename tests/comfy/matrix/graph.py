@@ -73,15 +73,34 @@ def ours(graph: Graph) -> Tensor:
 
 def by_mmdit(graph: Graph, latent: dict | None = None, **options) -> dict:
     return MMDiTSampler.execute(
-        graph.model, graph.positive, latent or graph.latent, graph.negative, cfg=graph.cfg, seed=SEED, steps=STEPS,
-        **{"sampler": "euler", "scheduler": "simple", "denoise": 1.0, **options})[0]
+        graph.model,
+        graph.positive,
+        latent or graph.latent,
+        graph.negative,
+        cfg=graph.cfg,
+        seed=SEED,
+        steps=STEPS,
+        **{"sampler": "euler", "scheduler": "simple", "denoise": 1.0, **options},
+    )[0]
 
 
 def by_ksampler(graph: Graph, model, latent: dict, start: int = 0, end: int = MOST) -> dict:
     """KSamplerAdvanced, from a step to another; without noise of its own where it does not begin."""
     return nodes.KSamplerAdvanced().sample(
-        model, "disable" if start else "enable", SEED, STEPS, graph.cfg, "euler", "simple", graph.positive,
-        graph.negative or graph.positive, latent, start, end, "enable" if end < STEPS else "disable")[0]
+        model,
+        "disable" if start else "enable",
+        SEED,
+        STEPS,
+        graph.cfg,
+        "euler",
+        "simple",
+        graph.positive,
+        graph.negative or graph.positive,
+        latent,
+        start,
+        end,
+        "enable" if end < STEPS else "disable",
+    )[0]
 
 
 def by_guider(graph: Graph, model, latent: dict | None = None, start: int = 0, end: int = STEPS) -> dict:

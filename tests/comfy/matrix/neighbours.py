@@ -19,6 +19,7 @@ def alone(world, graph):
 
 # ---- CONDITIONING
 
+
 @on_positive("Combine", beside=True)
 def combine(world, positive):
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
@@ -127,8 +128,7 @@ def reference(world, positive):
 
 @on_positive("ReferenceLatent twice")
 def references(world, positive):
-    return nodes_edit_model.ReferenceLatent.execute(
-        reference(world, positive), {"samples": randn(23, 1, 16, 4, 4)})[0]
+    return nodes_edit_model.ReferenceLatent.execute(reference(world, positive), {"samples": randn(23, 1, 16, 4, 4)})[0]
 
 
 @on_positive("FluxGuidance")
@@ -144,7 +144,8 @@ def no_guidance(world, positive):
 def _controlled(world, graph, net, vae):
     """With strength enough for random weights to show, and a negative, as users of ControlNet have it."""
     positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(
-        graph.positive, world.other, net, world.picture, 0.7, 0.0, 1.0, vae)
+        graph.positive, world.other, net, world.picture, 0.7, 0.0, 1.0, vae
+    )
     return replace(graph, positive=positive, negative=negative, cfg=2.0)
 
 
@@ -169,11 +170,13 @@ def two_nets(world, graph):
 @neighbour("InpaintModelConditioning")
 def fill(world, graph):
     positive, _, latent = nodes.InpaintModelConditioning().encode(
-        graph.positive, graph.positive, world.picture, world.vae, HALF, True)
+        graph.positive, graph.positive, world.picture, world.vae, HALF, True
+    )
     return replace(graph, model=world.fill, positive=positive, latent=latent)
 
 
 # ---- LoRAs
+
 
 @on_positive("hook LoRA")
 def hook(world, positive):
@@ -182,8 +185,7 @@ def hook(world, positive):
 
 @on_positive("hook LoRA, keyframes")
 def keyframes(world, positive):
-    return nodes_hooks.ConditioningSetProperties().set_properties(
-        positive, 1.0, "default", hooks=world.keyframed)[0]
+    return nodes_hooks.ConditioningSetProperties().set_properties(positive, 1.0, "default", hooks=world.keyframed)[0]
 
 
 @neighbour("model LoRA")

@@ -36,6 +36,7 @@ def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda
 
 # ---- shares of the attention
 
+
 class Shares:
     """What the picture has of each word of the positive's first prompt, in the last run.
 
@@ -118,6 +119,7 @@ def pooled(pixels: Tensor) -> Tensor:
 
 # ---- velocities
 
+
 def masks_of(run: Graph) -> dict[float, Tensor]:
     """{sigma: [h, w]} of a run whose LATENT has a noise_mask; nothing for others."""
     if "noise_mask" not in run.latent:
@@ -139,8 +141,9 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
     found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
     masks = masks_of(run)
     taken = [masks.get(float(at[0]), 1.0) for _, at in seen]
-    return {step: _numbers(**{way: each[step] * taken[step] for way, each in found.items()})
-            for step in range(len(seen))}
+    return {
+        step: _numbers(**{way: each[step] * taken[step] for way, each in found.items()}) for step in range(len(seen))
+    }
 
 
 def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
@@ -179,6 +182,12 @@ def velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph
 
 def _numbers(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor) -> dict[str, float]:
     """facts: E1. All relative to |v11|."""
-    parts = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00,
-             "interaction": v11 - v10 - v01 + v00, "whole": v11 - v00}
+    parts = {
+        "D_clip": v11 - v10,
+        "D_t5": v11 - v01,
+        "solo_clip": v01 - v00,
+        "solo_t5": v10 - v00,
+        "interaction": v11 - v10 - v01 + v00,
+        "whole": v11 - v00,
+    }
     return {name: float(each.norm() / v11.norm()) if v11.any() else 0.0 for name, each in parts.items()}

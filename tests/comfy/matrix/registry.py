@@ -78,8 +78,7 @@ def on_positive(name: str, **what):
     """A neighbour that takes a CONDITIONING and gives one."""
 
     def keep(act: Callable[[World, list], list]):
-        NEIGHBOURS[name] = Neighbour(
-            lambda world, graph: replace(graph, positive=act(world, graph.positive)), **what)
+        NEIGHBOURS[name] = Neighbour(lambda world, graph: replace(graph, positive=act(world, graph.positive)), **what)
         return act
 
     return keep

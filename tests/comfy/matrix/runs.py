@@ -22,6 +22,7 @@ from flux_duet.tests.comfy.matrix.registry import HALF, NEIGHBOURS, SPLIT, neigh
 
 # ---- guiders
 
+
 @neighbour("negative, cfg")
 def negative(world, graph):
     return replace(graph, negative=world.other, cfg=3.0)
@@ -34,29 +35,43 @@ def basic_guider(world, graph):
 
 @neighbour("CFGGuider")
 def cfg_guider(world, graph):
-    return replace(graph, guider=lambda model, positive, _: custom.CFGGuider.execute(
-        model, positive, world.other, 3.0)[0])
+    return replace(
+        graph, guider=lambda model, positive, _: custom.CFGGuider.execute(model, positive, world.other, 3.0)[0]
+    )
 
 
 @neighbour("DualCFGGuider")
 def dual_cfg(world, graph):
-    return replace(graph, guider=lambda model, positive, _: custom.DualCFGGuider.execute(
-        model, positive, world.other, prompt(C, CLIP_C), 2.0, 3.0, "regular")[0])
+    return replace(
+        graph,
+        guider=lambda model, positive, _: custom.DualCFGGuider.execute(
+            model, positive, world.other, prompt(C, CLIP_C), 2.0, 3.0, "regular"
+        )[0],
+    )
 
 
 @neighbour("DualCFGGuider, nested")
 def dual_cfg_nested(world, graph):
-    return replace(graph, guider=lambda model, positive, _: custom.DualCFGGuider.execute(
-        model, positive, world.other, prompt(C, CLIP_C), 2.0, 3.0, "nested")[0])
+    return replace(
+        graph,
+        guider=lambda model, positive, _: custom.DualCFGGuider.execute(
+            model, positive, world.other, prompt(C, CLIP_C), 2.0, 3.0, "nested"
+        )[0],
+    )
 
 
 @neighbour("PerpNegGuider")
 def perp_neg(world, graph):
-    return replace(graph, guider=lambda model, positive, _: nodes_perpneg.PerpNegGuider.execute(
-        model, positive, world.other, prompt(C, CLIP_C), 2.0, 1.0)[0])
+    return replace(
+        graph,
+        guider=lambda model, positive, _: nodes_perpneg.PerpNegGuider.execute(
+            model, positive, world.other, prompt(C, CLIP_C), 2.0, 1.0
+        )[0],
+    )
 
 
 # ---- the model, the latent, the sampler
+
 
 @neighbour("EasyCache", tells_apart=True, caches=True)
 def easy_cache(world, graph):
@@ -104,8 +119,11 @@ def noise_mask(world, graph):
 @neighbour("DifferentialDiffusion")
 def differential(world, graph):
     soft = torch.linspace(0, 1, 8 * SIDE).expand(1, 8 * SIDE, 8 * SIDE)
-    return replace(graph, model=nodes_differential_diffusion.DifferentialDiffusion.execute(graph.model)[0],
-                   latent={"samples": randn(24, 1, 16, SIDE, SIDE), "noise_mask": soft})
+    return replace(
+        graph,
+        model=nodes_differential_diffusion.DifferentialDiffusion.execute(graph.model)[0],
+        latent={"samples": randn(24, 1, 16, SIDE, SIDE), "noise_mask": soft},
+    )
 
 
 @neighbour("MMDiT Sampler twice")

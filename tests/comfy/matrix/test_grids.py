@@ -65,8 +65,20 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     clip, text = streams
     graph = placed(flux, world, row, clip, text)
-    told = json.loads(Words.execute(graph.model, *singles, CLIP_TEXT, T5_TEXT, graph.latent, 3.5, *PLAN,
-                                    at="1, 0.8, 0.5", words="red", like=graph.positive)[2])
+    told = json.loads(
+        Words.execute(
+            graph.model,
+            *singles,
+            CLIP_TEXT,
+            T5_TEXT,
+            graph.latent,
+            3.5,
+            *PLAN,
+            at="1, 0.8, 0.5",
+            words="red",
+            like=graph.positive,
+        )[2]
+    )
     (span,) = text.spans
     kept = [place for place in range(span.tensor.shape[1]) if place not in ROW]
     without = placed(flux, world, row, clip, T5Text((Span(span.tensor[:, kept], span.extras),)))

@@ -38,8 +38,9 @@ def routed() -> list:
 
 
 def drawn(model, positive, sampler="euler", scheduler="simple", cfg=2.0, latent=LATENT):
-    return nodes.KSampler().sample(model, SEED, STEPS, cfg, sampler, scheduler, positive, prompt(C, CLIP_C), latent,
-                                   1.0)[0]["samples"]
+    return nodes.KSampler().sample(
+        model, SEED, STEPS, cfg, sampler, scheduler, positive, prompt(C, CLIP_C), latent, 1.0
+    )[0]["samples"]
 
 
 def assert_is_b(model, tolerance=2e-5, **options) -> None:

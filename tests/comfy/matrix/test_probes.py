@@ -75,6 +75,7 @@ def plain(flux, world, text):
 
 # ---- Token Heatmap
 
+
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_heatmap(plain, text, row, measure):
@@ -117,13 +118,13 @@ def test_heatmap_of_a_controlled_prompt(flux, text, column):
 
 # ---- Encoder Influence
 
+
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_influence(flux, world, row):
     neighbour = NEIGHBOURS[row]
     placed = neighbour.place(world, graph_of(flux))
     # Of several prompts beside each other, each is all T5's.
-    model, probe = Influence.execute(
-        placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
+    model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
     out = drawn(replace(placed, model=model))
     assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
     if TABLE[row]["influence"] == outcomes.TOLD:
@@ -147,6 +148,7 @@ def influence_by_hand(flux, world, neighbour):
 
     Rows that a neighbour appended stay.
     """
+
     def placed(clip, text) -> Graph:
         says = C if text is A or not neighbour.beside else NO_TXT
         beside = replace(world, other=prompt(says, CLIP_C if clip is CLIP_A else NO_VEC))
@@ -160,6 +162,7 @@ def influence_by_hand(flux, world, neighbour):
 
 
 # ---- Switch Sweep
+
 
 @pytest.mark.parametrize("switch", ["both", "T5", "CLIP"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
@@ -192,4 +195,5 @@ def switching(step: int, text, clip):
 
 def swept(a: Graph, b: Graph, switch: str):
     return SwitchSweep.execute(a.model, a.positive, b.positive, switch, a.latent, SEED, STEPS, "euler", "simple")[1][
-        "samples"]
+        "samples"
+    ]

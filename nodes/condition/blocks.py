@@ -1,0 +1,129 @@
+"""Which of FLUX.1's blocks: 0 to 18 are double, 19 to 56 single, and `final` is the last layer's modulation. Pure.
+
+A list of blocks is written before a model is there, so it is kept as words and resolved against a model's depth.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..quoting import shorten
+
+FINAL = "final"
+KINDS = ("double", "single")
+_NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
+MOST_DIGITS = 4  # of a block's number: no model has so many blocks
+
+# Presets, with where they come from. They were found on FLUX.1-dev's 57 blocks.
+PRESETS = {
+    "none": "none",
+    "all": "all",
+    "double blocks": "double",
+    "single blocks": "single, final",
+    "vital blocks (Stable Flow)": "0, 1, 17, 18, 25, 28, 53, 54, 56",
+    "content blocks (FreeFlux)": "0, 7-10, 18, 25, 28, 37, 42, 45, 50, 56",
+    "position blocks (FreeFlux)": "1, 2, 4, 26, 30, 54, 55",
+    "all but 0-4 and final (modulation guidance)": "5-",
+}
+
+
+def painted(road: str = "", final: bool = False) -> dict:
+    """For the `extra_dict` of an input with a list of blocks: the front end draws it as blocks to paint.
+
+    `road` is "clip" or "t5" where it is one road's; `final` whether the last layer can be named.
+    """
+    return {"flux_duet_blocks": {"road": road, "final": final, "presets": PRESETS}}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A list such as `double, 25, 28-30, 50-, final`; `without` turns it into all the others."""
+
+    words: tuple[str, ...] = ("all",)
+    without: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Blocks:
+        """The name of a preset, or a list.
+
+        Raises ValueError for a word that is none of those in `Blocks`, and for a range that ends before it begins.
+        """
+        text = PRESETS.get(text.strip(), text)
+        words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
+        text = shorten(text, 200)
+        for word in words:
+            found, said = _NUMBERS.fullmatch(word), shorten(word, 60)
+            if found and len(max(found[1], found[2] or "", key=len)) > MOST_DIGITS:
+                raise ValueError(
+                    f"Got {said!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
+                    "as FLUX.1's 0 to 56."
+                )
+            if word not in (*KINDS, FINAL, "all", "none") and not found:
+                raise ValueError(
+                    f"Got {said!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
+                    "to 56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
+                )
+            if found and found[2] and int(found[2]) < int(found[1]):
+                raise ValueError(
+                    f"Got {word!r} in the list of blocks {text!r}, a range that ends before it begins and names no "
+                    f"block; expected {found[2]}-{found[1]}."
+                )
+        return cls(words)
+
+    def others(self) -> Blocks:
+        return Blocks(self.words, not self.without)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether no block of any model is meant."""
+        return self._every if self.without else set(self.words) <= {"none"}
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every block of every model is meant, and the final layer."""
+        return self.others().is_none
+
+    @property
+    def final(self) -> bool:
+        """Whether the last layer's modulation is meant."""
+        return bool({FINAL, "all"} & set(self.words)) != self.without
+
+    @property
+    def _every(self) -> bool:
+        return "all" in self.words
+
+    def within(self, double: int, single: int) -> frozenset[int]:
+        """The numbers in a model of so many double and single blocks.
+
+        Raises ValueError for a number that the model does not have.
+        """
+        depth = double + single
+        ranges = [_named(word, double, depth) for word in dict.fromkeys(self.words)]
+        last = max((each[-1] for each in ranges if each), default=-1)
+        if last >= depth:
+            said = shorten(", ".join(self.words), 200)
+            raise ValueError(
+                f"The list of blocks {said!r} names block {last}, but this model has blocks 0 to {depth - 1} ({double} "
+                f"double, {single} single). Presets from the literature are for FLUX.1's 57."
+            )
+        named = frozenset().union(*ranges)
+        return frozenset(range(depth)) - named if self.without else named
+
+
+def _named(word: str, double: int, depth: int) -> range:
+    if word in ("none", FINAL):
+        return range(0)
+    if word == "all":
+        return range(depth)
+    if word in KINDS:
+        return range(double) if word == "double" else range(double, depth)
+    first, last = _NUMBERS.fullmatch(word).groups()
+    if last is None:
+        return range(int(first), int(first) + 1)
+    # 40- reaches to the model's end; a range that begins past it is named all the same, so that it is found.
+    end = int(last) if last else max(depth - 1, int(first))
+    return range(int(first), end + 1)
+
+
+ALL = Blocks()

@@ -1,0 +1,12 @@
+"""Where files lie that may be gone at ComfyUI's next start. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+
+def temporary_folder() -> Path:
+    """The pack's part of ComfyUI's temporary folder."""
+    return Path(folder_paths.get_temp_directory()) / "flux_duet"

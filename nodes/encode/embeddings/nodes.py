@@ -1,0 +1,197 @@
+"""The nodes that keep encodings on disk: files that people share, and the embedding store. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ...disk.encoder_files import stat_of
+from ...quoting import shorten
+from ...sockets import FluxTxt, FluxVec
+from .cached import store
+from .store import Settings
+from .stream_file import ROADS, load, save
+
+CATEGORY = "Flux Duet/encode"
+
+
+class SaveStream(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSaveStream",
+            display_name="Save Embedding",
+            category=CATEGORY,
+            description="Saves what CLIP-L Encode or T5 Encode made, or both, as one .safetensors to keep or share. "
+            "The file tells its prompt; Load Embedding uses it without any text encoder.",
+            search_aliases=["save conditioning", "export embedding", "share prompt", "cache text encoder"],
+            is_output_node=True,
+            inputs=[
+                io.String.Input(
+                    "filename_prefix",
+                    default="flux_duet/prompt",
+                    tooltip="Where in ComfyUI's output folder, as in Save Image: %date:yyyy-MM-dd%, %year% and "
+                    "%Node.widget% are filled in.",
+                ),
+                FluxVec.Input("vec", optional=True, tooltip="The CLIP road, from CLIP-L Encode."),
+                FluxTxt.Input("txt", optional=True, tooltip="The T5 road, from T5 Encode."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix=None) -> bool | str:
+        return _without_picture(filename_prefix or "") or True  # before anything is encoded, where it is typed
+
+    @classmethod
+    def execute(cls, filename_prefix, vec=None, txt=None) -> io.NodeOutput:
+        roads = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
+        if not roads:
+            raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
+        if wrong := _without_picture(filename_prefix):
+            raise ValueError(f"Save Embedding: {wrong}")
+        path = _next_path(filename_prefix)
+        save(path, roads)
+        return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
+
+
+def _without_picture(prefix: str) -> str | None:
+    """What is wrong with a name that tells a picture's size, which ComfyUI would fill in as 0; else None."""
+    asked = [size for size in ("%width%", "%height%") if size in prefix]
+    if not asked:
+        return None
+    return (
+        f"{prefix!r} asks for {' and '.join(asked)}, but an embedding is of no picture. Name the node that has it, as "
+        f"in %EmptySD3LatentImage.{asked[0].strip('%')}%, or leave it out."
+    )
+
+
+def _next_path(prefix: str) -> Path:
+    """A name that is not taken, counted on as ComfyUI counts pictures. ComfyUI refuses places outside its folder."""
+    folder, name, counter, *_ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    while (path := Path(folder) / f"{name}_{counter:05}_.safetensors").exists():
+        counter += 1
+    return path
+
+
+class LoadStream(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetLoadStream",
+            display_name="Load Embedding",
+            category=CATEGORY,
+            description="Loads a prompt that Save Embedding saved, from ComfyUI's input or output folder. It needs no "
+            "text encoder. A file from elsewhere is checked before anything in it is used.",
+            search_aliases=["load conditioning", "import embedding", "shared prompt"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=_files(),
+                    tooltip="A .safetensors in ComfyUI's input or output folder. Put files from others into input.",
+                )
+            ],
+            outputs=[
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road, if the file holds it."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road, if the file holds it."),
+                io.String.Output("about", display_name="about", tooltip="The prompts, and what encoded them."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file=None) -> bool | str:
+        if file is None or (isinstance(file, str) and folder_paths.exists_annotated_filepath(file)):
+            return True
+        return f"there is no {shorten(repr(file), 100)} in ComfyUI's input or output folder"
+
+    @classmethod
+    def fingerprint_inputs(cls, file=None):
+        return stat_of(folder_paths.get_annotated_filepath(file)) if file else None
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        shared = load(Path(folder_paths.get_annotated_filepath(file)))
+        told = shared.about()
+        missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in ROADS}
+        return io.NodeOutput(*{**missing, **shared.roads}.values(), told, ui=ui.PreviewText(told))
+
+
+def _files() -> list[str]:
+    """All .safetensors of the input and the output folder, named as ComfyUI's own loaders name them."""
+    places = (folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]")
+    return [f"{name}{mark}" for folder, mark in places for name in _in(folder)]
+
+
+def _in(folder: str) -> list[str]:
+    found = (
+        Path(parent, name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(".safetensors")
+    )
+    return sorted(found)
+
+
+class EmbeddingStore(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetStore",
+            display_name="Embedding Store",
+            category=CATEGORY,
+            description="Prompts that CLIP-L Encode and T5 Encode encoded once are kept on disk, so that T5 need not "
+            "even be read for them. This shows how much is kept, sets how much may be, and empties it.",
+            search_aliases=["cache", "text encoder cache", "clear cache", "disk"],
+            is_output_node=True,
+            inputs=[
+                io.Boolean.Input(
+                    "use",
+                    default=Settings.on,
+                    label_on="on",
+                    label_off="off",
+                    tooltip="Off: nothing is kept and nothing is looked up, in this and all later runs.",
+                ),
+                io.Int.Input(
+                    "limit_mb",
+                    default=Settings.limit_mb,
+                    min=0,
+                    max=1_000_000,
+                    tooltip="The most it may take, in MB. A T5 prompt of 256 tokens takes 2 to 4. Past it, what was "
+                    "not used for longest goes first.",
+                ),
+                io.Combo.Input(
+                    "action",
+                    options=["report", "empty"],
+                    default="report",
+                    tooltip="empty: takes away all that is kept, each time this node runs.",
+                ),
+            ],
+            outputs=[io.String.Output("report", display_name="report", tooltip="How many prompts, and how large.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_):
+        return float("nan")  # never the same: the report is of now
+
+    @classmethod
+    def execute(cls, use, limit_mb, action) -> io.NodeOutput:
+        shelf = store()
+        left = shelf.empty() if action == "empty" else 0  # first: it may be what a full disk needs for the settings
+        try:
+            shelf.set(Settings(on=use, limit_mb=limit_mb))
+        except OSError as error:
+            raise ValueError(
+                "Embedding Store: the settings cannot be written into ComfyUI's user folder "
+                f"({error.strerror or error}), so that those before hold. Free some disk, or make the folder writable."
+            ) from error
+        count, size = shelf.size()
+        report = f"{count} encodings, {size / 10**6:.1f} of {limit_mb} MB, {'on' if use else 'off'}\n{shelf.folder}"
+        if left:
+            report += f"\n{left} could not be taken away: another program reads them, or the folder is read-only."
+        return io.NodeOutput(report, ui=ui.PreviewText(report))
+
+
+NODES = [SaveStream, LoadStream, EmbeddingStore]

@@ -1,0 +1,227 @@
+"""Streams in files that people share: a .safetensors with one road or both, and what they were made of.
+
+Tensors `vec/0` [B, 768] and `txt/0` [B, L, 4096], one for each span, `txt/0/bias` [B, L] where weights act in the
+attention. The metadata tells format, version, family, a checksum, and for each road its text, tokens, settings and
+encoder. A file comes from anywhere, so nothing in it is believed before it is checked, and nothing in it is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ...disk.atomic import write_whole
+from ...disk.given_file import read_given
+from ...quoting import shorten
+from ...streams import ClipVec, Source, Span, Stream, T5Text
+from . import file_extras
+from .store import checksum
+
+FORMAT, VERSION, FAMILY = "flux_duet.stream", "1", "flux.1"
+ROADS: dict[str, type[Stream]] = {"vec": ClipVec, "txt": T5Text}
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+MOST_HEADER, MOST_BYTES, MOST_SPANS = 4 * 2**20, 256 * 2**20, 64  # T5 at 512 tokens takes 8 MB in fp32
+_BIAS = "/bias"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What is in a file: the roads, by their names in ROADS, and what each says of itself."""
+
+    roads: Mapping[str, Stream]
+
+    def about(self) -> str:
+        """The file in words, for a user."""
+        return "\n".join(_about(name, stream) for name, stream in self.roads.items())
+
+
+def _about(name: str, stream: Stream) -> str:
+    shape = list(stream.spans[0].tensor.shape)
+    if stream.source is None:
+        return f"{name} {shape}: its text is not known"
+    encoder = {key: value for key, value in stream.source.encoder().items() if value}
+    known = ", ".join(f"{key} {value[:12] if key == 'content' else value}" for key, value in encoder.items())
+    settings = ", ".join(f"{key} {value}" for key, value in stream.source.settings.items())
+    return f"{name} {shape}: {stream.source.text}\n  {settings}; {known or 'the encoder is not known'}"
+
+
+# ---- writing
+
+
+def save(path: Path, roads: Mapping[str, Stream]) -> None:
+    """Raises ValueError for a stream that a file cannot hold: hooks, ControlNets, numbers that are not finite.
+
+    What is written is read first, by what `load` reads it with, so that no file is written which cannot be loaded.
+    """
+    tensors, told = {}, {}
+    for name, stream in roads.items():
+        told[name] = json.dumps({"source": _source(stream), "extras": [_plain(name, span) for span in stream.spans]})
+        for index, span in enumerate(stream.spans):
+            tensors[f"{name}/{index}"] = _still(span.tensor)
+            if span.bias is not None:
+                tensors[f"{name}/{index}{_BIAS}"] = _still(span.bias)
+    head = {"format": FORMAT, "version": VERSION, "family": FAMILY}
+    data = safetensors.torch.save(tensors, {**head, **told, "sha256": _digest(tensors, told)})
+    try:
+        _parse(data)
+    except _FAULTS as error:
+        raise ValueError(f"Save Embedding: a file cannot hold these streams: {_said(error)}.") from error
+    write_whole(path, data)
+
+
+def _still(tensor: Tensor) -> Tensor:
+    # A copy: two spans may share one tensor, which safetensors refuses.
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _source(stream: Stream) -> dict | None:
+    source = stream.source
+    if source is None:
+        return None
+    return {"text": source.text, "tokens": source.tokens, "settings": dict(source.settings),
+            "encoder": dict(source.encoder())}  # fmt: skip
+
+
+def _plain(name: str, span: Span) -> dict:
+    if span.controls:
+        raise ValueError(
+            f"Save Embedding: `{name}` carries controls (regions, routes, a timeline), which a file cannot hold. Save "
+            "the streams that it was made of."
+        )
+    masked = {} if span.attn_mask is None else {"attention_mask": span.attn_mask}
+    if wrong := file_extras.fault({**span.extras, **masked}):
+        raise ValueError(
+            f"Save Embedding: `{name}` carries {wrong}. Save the stream as it comes from the encoder; add hooks, "
+            "masks and ControlNets after loading."
+        )
+    return dict(span.extras)
+
+
+def _digest(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> str:
+    parts = [[key, checksum(tensors[key])] for key in sorted(tensors)]
+    return hashlib.sha256(json.dumps([parts, sorted(told.items())]).encode()).hexdigest()
+
+
+# ---- reading
+
+
+def load(path: Path) -> Shared:
+    """Raises ValueError, with what is wrong, for anything but a whole file of this format."""
+    name = path.name
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{name}: expected a .safetensors file; other formats can run code when they are opened.")
+    try:
+        return Shared(_parse(read_given(path, MOST_BYTES)))
+    except _FAULTS as error:
+        raise ValueError(f"Load Embedding: {name} cannot be used: {_said(error)}. Ask for the file again.") from error
+
+
+_FAULTS = (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError)
+
+
+def _said(error: Exception) -> str:
+    # safetensors repeats names of the file, which may be of any length.
+    return shorten(str(error) if isinstance(error, ValueError) else f"it is not built as such a file ({error!r})", 400)
+
+
+def _parse(data: bytes) -> dict[str, Stream]:
+    """The roads in a file's bytes. Raises one of _FAULTS for anything but a whole file of this format."""
+    tensors, metadata = _unpack(data)
+    _check_head(metadata)
+    told = {road: metadata[road] for road in ROADS if road in metadata}
+    if metadata.get("sha256") != _digest(tensors, told):
+        raise ValueError("its checksum does not fit: it was damaged or changed")
+    return _roads(tensors, told)
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES:,} bytes, far more than a prompt takes")
+    header = int.from_bytes(data[:8], "little")
+    if header > MOST_HEADER:
+        raise ValueError(f"its header claims {header:,} bytes, expected at most {MOST_HEADER:,}")
+    tensors = safetensors.torch.load(data)  # checks that the header is whole and its offsets lie in the file
+    return tensors, json.loads(data[8 : 8 + header]).get("__metadata__", {})
+
+
+def _check_head(metadata: dict[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise ValueError("it holds no embedding saved by Save Embedding")
+    if metadata.get("version") != VERSION:
+        raise ValueError(f"it is of version {metadata.get('version')}, this pack reads {VERSION}: update Flux Duet")
+    if metadata.get("family") != FAMILY:
+        raise ValueError(f"it is for {metadata.get('family')}, expected {FAMILY}")
+
+
+def _roads(tensors: dict[str, Tensor], told: dict[str, str]) -> dict[str, Stream]:
+    left, roads = dict(tensors), {}
+    for name, text in told.items():
+        said = json.loads(text)
+        carried = said["extras"]
+        if not isinstance(carried, list) or not 1 <= len(carried) <= MOST_SPANS:
+            raise ValueError(f"`{name}` has no list of 1 to {MOST_SPANS} encodings")
+        spans = tuple(_span(name, index, extra, left) for index, extra in enumerate(carried))
+        roads[name] = ROADS[name](spans, _read_source(said["source"]))
+    if left or not roads:
+        raise ValueError(f"it holds tensors of no known meaning: {sorted(left)[:3]}" if left else "it holds no road")
+    return roads
+
+
+def _span(name: str, index: int, extra: Any, left: dict[str, Tensor]) -> Span:
+    """The index-th encoding of a road, with its tensors taken out of `left`."""
+    key = f"{name}/{index}"
+    tensor, bias = left.pop(key), left.pop(f"{key}{_BIAS}", None)
+    _check_tensor(key, tensor)
+    if bias is not None:
+        _check_bias(name, bias, tensor)
+    if wrong := file_extras.fault(extra):
+        raise ValueError(f"`{name}` carries {wrong}")
+    return Span(tensor, extra, bias)
+
+
+def _check_tensor(key: str, tensor: Tensor) -> None:
+    """Shape, type and numbers of one tensor."""
+    bias = key.endswith(_BIAS)
+    ndim = 2 if bias else ROADS[key.split("/")[0]].ndim
+    if tensor.ndim != ndim or 0 in tensor.shape:
+        raise ValueError(f"{key} has the shape {list(tensor.shape)}, expected {ndim} dimensions, none of them 0")
+    if tensor.dtype not in DTYPES:
+        raise ValueError(f"{key} is {tensor.dtype}, expected float32, float16 or bfloat16")
+    # A weight of 0 is a bias of minus infinity; a row of nothing else would leave the attention without a text.
+    good = (tensor < math.inf).all() and (tensor > -math.inf).any(-1).all() if bias else tensor.isfinite().all()
+    if not good:
+        raise ValueError(f"{key} holds numbers that are not finite")
+
+
+def _check_bias(name: str, bias: Tensor, tensor: Tensor) -> None:
+    _check_tensor(f"{name}/0{_BIAS}", bias)
+    if name != "txt" or bias.shape[1] != tensor.shape[1] or bias.shape[0] not in (1, tensor.shape[0]):
+        raise ValueError(f"`{name}` {list(tensor.shape)} has weights {list(bias.shape)}, expected one for each token")
+
+
+def _read_source(said: Any) -> Source | None:
+    if said is None:
+        return None
+    text, tokens, settings, encoder = (said[key] for key in ("text", "tokens", "settings", "encoder"))
+    tables = all(isinstance(table, dict) for table in (settings, encoder))
+    values = [*settings.values(), *encoder.values()] if tables else [0]
+    if not isinstance(text, str) or not all(value is None or isinstance(value, str) for value in values):
+        raise ValueError("its text, settings or encoder are not text")
+    read = [[_token(*token) for token in chunk] for chunk in tokens]
+    return Source(text, read, settings, lambda: encoder)
+
+
+def _token(token: Any, weight: Any) -> tuple[int | str, float]:
+    if type(token) is not int and token != "embedding" or not file_extras.NUMBER.holds(weight):
+        raise ValueError(f"{[token, weight]!r:.60} is no token with its weight")
+    return token, weight

@@ -1,0 +1,91 @@
+"""A prompt's tokens as a picture: a chip for each, in its road's colour. Pure; ComfyUI ships Pillow."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ...quoting import shorten
+from .inspection import Reading
+from .spans import Piece
+
+# Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.
+HUES = {"CLIP": (0, 114, 178), "T5": (213, 94, 0)}
+PAPER, INK, MUTED, LINE = (255, 255, 255), (30, 33, 39), (128, 132, 140), (206, 210, 216)
+
+WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
+LONGEST = 100  # characters on a chip
+MOST = 600  # chips of one road; more would be no picture any more
+
+
+def draw(readings: list[Reading], width: int = WIDTH) -> Image.Image:
+    """One block for each road: its counter, its chips, and what it does not read."""
+    tall = Image.new("RGB", (width, _height(readings, width)), PAPER)
+    pen, y = ImageDraw.Draw(tall), MARGIN
+    for reading in readings:
+        y = _block(pen, reading, y, width)
+    return tall
+
+
+def _height(readings: list[Reading], width: int) -> int:
+    """By drawing on nothing."""
+    pen, y = ImageDraw.Draw(Image.new("RGB", (1, 1))), MARGIN
+    for reading in readings:
+        y = _block(pen, reading, y, width)
+    return y
+
+
+def _block(pen: ImageDraw.ImageDraw, reading: Reading, y: int, width: int) -> int:
+    """Draws from y down, and says where it ended."""
+    hue = HUES[reading.road]
+    pen.text((MARGIN, y), reading.headline, fill=hue, font=_font(20))
+    x, y = MARGIN, y + ROW
+    for place, piece in enumerate(reading.pieces[:MOST]):
+        label, weight = _label(reading, piece), "" if piece.weight == 1 else f" {piece.weight:g}"
+        wide = 2 * GAP + pen.textlength(label, font=_font(TEXT)) + pen.textlength(weight, font=_font(SMALL))
+        if x + wide > width - MARGIN:
+            x, y = MARGIN, y + ROW
+        _chip(pen, (x, y, x + wide, y + ROW - GAP), (label, weight), piece, hue if place < reading.read else None)
+        x += wide + GAP
+    more = len(reading.pieces) - MOST
+    tail = [f"and {more} more tokens"] if more > 0 else []
+    for line in tail + [shorten(_drawable(note), 120) for note in reading.notes()]:
+        y += ROW
+        pen.text((MARGIN, y + GAP), line, fill=MUTED, font=_font(SMALL + 2))
+    return y + ROW + MARGIN
+
+
+def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: Piece, hue: tuple | None) -> None:
+    """`hue` is None for a token that is not read: grey, and struck through."""
+    left, top, right, bottom = box
+    tint = 0.12 * max(0.0, piece.weight) if piece.weight < 1 else min(1.0, 0.12 + 0.5 * (piece.weight - 1))
+    strength = tint if hue else 0
+    fill = tuple(round(255 + strength * (part - 255)) for part in hue or PAPER)
+    dark = sum(fill) < 380
+    pen.rounded_rectangle(box, 6, fill=fill, outline=hue or LINE, width=2 if piece.unknown else 1)
+    ink = MUTED if hue is None else PAPER if dark else INK
+    label, weight = words
+    pen.text((left + GAP, (top + bottom) / 2), label, fill=ink, font=_font(TEXT), anchor="lm")
+    at = left + GAP + pen.textlength(label, font=_font(TEXT))
+    pen.text((at, top + GAP), weight, fill=ink, font=_font(SMALL), anchor="lt")
+    if hue is None:
+        pen.line((left + GAP, (top + bottom) / 2, right - GAP, (top + bottom) / 2), fill=MUTED)
+
+
+def _label(reading: Reading, piece: Piece) -> str:
+    """A token's text, or a dot for what cannot be seen."""
+    return _drawable(shorten(reading.said(piece), LONGEST)).strip() or "."
+
+
+def _drawable(text: str) -> str:
+    """Code points where the font has no signs for the text."""
+    return "".join(sign if _has(sign) else f"U+{ord(sign):04X}" for sign in text)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def _has(sign: str) -> bool:
+    """Whether the font can draw it: what it cannot looks like a private sign."""
+    font = _font(SMALL)
+    return sign.isspace() or bytes(font.getmask(sign)) != bytes(font.getmask("\ue000"))

@@ -1,0 +1,55 @@
+"""How ComfyUI mixes the entries of one prompt: where each acts, and its part of the picture. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from .entries import Entry, Place
+
+# All of an entry that says where and how much it counts (comfy/samplers.py, get_area_and_mult).
+PLACING = ("timestep_start", "timestep_end", "area", "strength", "mask", "mask_strength")
+
+
+def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Place]:
+    """Of each entry of one prompt that counts at this moment, by its id. `x` [B, C, h, w] is the whole latent."""
+    if len(cond) == 1 and "area" not in cond[0] and "mask" not in cond[0]:
+        return {cond[0]["uuid"]: Place()}
+    placed = _mixed(cond, x[:, :1], timestep)
+    total = torch.full_like(x[:, 0], 1e-37)  # as ComfyUI counts it
+    weights = {}
+    for each in placed:
+        weight = torch.zeros_like(total)
+        _inside(weight, each.area)[...] = each.mult[:, 0]
+        weights[each.uuid] = weight
+        total += weight
+    return {each.uuid: Place(_four(each.area), weights[each.uuid] / total) for each in placed}
+
+
+def _mixed(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> list:
+    """ComfyUI's own account of where each entry counts; those with `default` count where no other does."""
+    bare = [{**{key: entry[key] for key in PLACING if key in entry}, "model_conds": {}, "uuid": entry["uuid"]}
+            for entry in cond]  # fmt: skip
+    plain = [each for each, entry in zip(bare, cond, strict=True) if "default" not in entry]
+    default = [each for each, entry in zip(bare, cond, strict=True) if "default" in entry]
+    placed = [found for each in plain if (found := comfy.samplers.get_area_and_mult(each, x, timestep)) is not None]
+    if default:
+        run = {None: [(each, 0) for each in placed]}
+        comfy.samplers.finalize_default_conds(None, run, [default], x, timestep, {})
+        placed = [each for each, _ in run[None]]
+    return placed
+
+
+def _inside(weight: Tensor, area: Sequence[int] | None) -> Tensor:
+    if area is None:
+        return weight
+    height, width, top, left = area
+    return weight[:, top : top + height, left : left + width]
+
+
+def _four(area: Sequence[int] | None) -> tuple[int, int, int, int] | None:
+    return None if area is None else (area[0], area[1], area[2], area[3])

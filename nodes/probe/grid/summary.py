@@ -1,0 +1,166 @@
+"""A grid's analysis in words, numbers and pictures. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy
+from PIL import Image
+
+from ..plots import charts, sheets
+from ..repainted import NOTHING
+from ..repainted import told as over
+from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
+
+NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
+HUES = {"clip": charts.CLIP_HUE, "t5": charts.T5_HUE, "both": (122, 92, 132), "seed": charts.MUTED,
+        "rest": (160, 163, 172)}  # fmt: skip
+LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", SEED: "seeds"}
+MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt"}
+MAP_SIDE = 64  # places of a map on its longer side
+
+
+MODEL = (
+    "Unbiased variance components (expected mean squares) of each element, summed over a picture's elements. The "
+    "prompts are fixed, the seeds random blocks crossed with both; an estimate may lie below zero. Intervals: "
+    "jackknife over the seeds, Student's t. Chance: what a part that does nothing exceeds in one of twenty grids."
+)
+
+
+def percent(share: float) -> str:
+    """Of an estimate that may lie below zero, where nothing is meant."""
+    value = 100 * min(max(share, 0.0), 1.0)
+    return f"{value:.0f} %" if value >= 1 or value < 0.05 else f"{value:.1f} %"
+
+
+def sentence(analysis: Analysis, kind: str) -> str:
+    """What explains how much of what differs in `kind`; what cannot be told from chance, or not at all, is named."""
+    known = {name: share for name, share in analysis.shares.items() if share is not None}
+    varied = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
+    where = over(None if analysis.repainted is None else [analysis.repainted])
+    if where == NOTHING:
+        return where
+    if not varied:
+        return "One picture differs from nothing: add prompts or seeds."
+    if len(varied) == 1:
+        return f"Only the {LEVELS[varied[0]]} differ in this grid, so there is nothing to compare them with."
+    if SEED not in varied:
+        return "With one seed, what the prompts do cannot be told from what that seed does: draw four or more."
+    if not known:
+        return "All pictures are the same."
+    told = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
+    first, *others = [f"{NAMES[name]} {{}}{percent(known[name])}{_range(analysis, name)}" for name in told]
+    said = f"{first.format('explains ')} of what differs in {kind}"
+    said = ", ".join([f"{said[0].upper()}{said[1:]}", *(each.format("") for each in others)])
+    by_chance = _by_chance(analysis, [name for name in known if name not in told])
+    return f"{said}.{by_chance}{_unknown(analysis)} {where}".strip()
+
+
+def _chance(analysis: Analysis, name: str) -> bool:
+    """Whether a part of the prompts is no larger than what chance gives."""
+    chance = analysis.chance[name]
+    return chance is not None and analysis.shares[name] <= chance
+
+
+def _range(analysis: Analysis, name: str) -> str:
+    between = analysis.intervals[name]
+    return f" ({percent(between[0])[:-2]} to {percent(between[1])[:-2]})" if between else ""
+
+
+def _by_chance(analysis: Analysis, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    levels = _and([percent(analysis.chance[name])[:-2] for name in names])
+    said = _and([NAMES[name] for name in names])
+    return f" {said[0].upper()}{said[1:]} cannot be told from chance, which alone gives up to {levels} %."
+
+
+def _unknown(analysis: Analysis) -> str:
+    single = [axis for axis in (CLIP, T5) if analysis.design[axis] == 1]
+    missing = [NAMES[name] for name in PARTS if analysis.shares[name] is None]
+    few = f" With {analysis.design[SEED]} seeds nothing tells chance apart: draw {FEWEST + 1} or more."
+    few = few if analysis.design[SEED] < FEWEST else ""
+    if not missing:
+        return few
+    verb = "are" if len(missing) > 1 else "is"
+    grid = " and ".join(MISSING[axis] for axis in single)
+    return f" With {grid}, {_and(missing)} {verb} unknown.{few}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def drawn_over(analysis: Analysis) -> str:
+    """What the confidence intervals are of."""
+    seeds = analysis.design[SEED]
+    if seeds < FEWEST:
+        return f"No interval: it takes {FEWEST} seeds."
+    return (
+        f"Lines: {LEVEL:.0%} intervals for other seeds, from these {seeds}. Grey marks: what chance alone gives "
+        "at most in 19 of 20 grids."
+    )
+
+
+def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int],
+            **more) -> str:  # fmt: skip
+    """All numbers; `analyses` are by what was analysed: latents, pixels."""
+    parts = {
+        name: {
+            "shares": dict(each.shares),
+            "components": dict(each.components),
+            "intervals": dict(each.intervals),
+            "chance": dict(each.chance),
+            "level": LEVEL,
+            "method": MODEL,
+            "sentence": sentence(each, name),
+        }
+        for name, each in analyses.items()
+    }
+    told = {"clip": list(clip), "t5": list(t5), "seeds": list(seeds), "order": "seed, CLIP prompt, T5 prompt", **more}
+    return json.dumps({**told, **parts}, indent=1)
+
+
+def legend(analysis: Analysis, clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int]) -> dict:
+    """What the front end shows beside the cells."""
+    return {
+        "clip": list(clip), "t5": list(t5), "seeds": [str(seed) for seed in seeds],  # larger than JavaScript's numbers
+        "sentence": sentence(analysis, "pixels"), "shares": dict(analysis.shares),
+        "intervals": dict(analysis.intervals), "chance": dict(analysis.chance), "drawn_over": drawn_over(analysis),
+    }  # fmt: skip
+
+
+def page(analyses: Mapping[str, Analysis]) -> Image.Image:
+    """Bars for each analysis, and where in the picture each part acts."""
+    pages = []
+    for name, each in analyses.items():
+        bars = [charts.Bar(NAMES[part], min(max(share, 0.0), 1.0), HUES[part], each.intervals[part], each.chance[part])
+                for part, share in each.shares.items() if share is not None]  # fmt: skip
+        pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
+    last = [*analyses][-1]
+    if analyses[last].maps:
+        pages.append(_maps(analyses[last], f"Where each acts, in {last}"))
+    return sheets.stacked([*pages, sheets.note(sentence(analyses[last], last), pages[0].width)])
+
+
+def _maps(analysis: Analysis, title: str) -> Image.Image:
+    whole = coarse(sum(analysis.maps.values())).clip(0)
+    floor = 0.02 * whole.max() or 1.0  # where next to nothing differs, shares of it mean nothing
+    names = {name: f"{NAMES[name]}\n{percent(share)}" for name, share in analysis.shares.items() if share is not None}
+    given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), HUES[name])
+             for name, each in analysis.maps.items()]  # fmt: skip
+    given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
+    note = (
+        f"Colour: its share of what differs at that place. The last map: how much differs there. {drawn_over(analysis)}"
+    )
+    return sheets.panels(title, note, given)
+
+
+def coarse(components: numpy.ndarray) -> numpy.ndarray:
+    """By element [H, W, 3] or [C, H, W] -> [h, w], summed over channels and over small squares of the picture."""
+    flat = components.sum(-1) if components.shape[-1] == 3 else components.reshape(-1, *components.shape[-2:]).sum(0)
+    step = max(1, -(-max(flat.shape) // MAP_SIDE))
+    height, width = (-(-side // step) * step for side in flat.shape)
+    padded = numpy.pad(flat, [(0, height - flat.shape[0]), (0, width - flat.shape[1])])
+    return padded.reshape(height // step, step, width // step, step).sum((1, 3))

@@ -1,0 +1,210 @@
+"""One forward's maps, while it runs: what each word has of each image token, in every block. Pure torch.
+
+All that is known of a forward lives here, and the forward's own transformer_options carry it: several may run at once,
+on cards of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ...sample.attention import with_heads
+from .lse import shares
+from .reading import END, GROUPS, OTHER
+from .selection import Wanted
+from .token_grid import Grid
+
+HEADS = 4  # at a time: all of a picture's tokens by all of a text's is large
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a forward gives of one prompt: `maps` [blocks * heads, B, words, image] and `groups` [blocks * heads, B,
+    kinds], in main memory, as in a Reading; `acts` [B] is how much of the picture the prompt has, `counts` [B] how much
+    of it is in the means (Grid.counts), `repainted` [B, image] how much of each token is repainted, None for all of it.
+    """
+
+    role: str
+    maps: Tensor
+    groups: Tensor
+    acts: Tensor
+    counts: Tensor
+    repainted: Tensor | None
+
+    def plus(self, other: Result) -> Result:
+        """Of two entries of one prompt, each with a part of the picture."""
+        counts = self.counts + other.counts
+        part = (self.counts / counts.clamp_min(1e-12))[:, None]
+        groups = torch.lerp(other.groups, self.groups, part)
+        return Result(self.role, self.maps + other.maps, groups, self.acts + other.acts, counts, self.repainted)
+
+    def towards(self, other: Result, part: float) -> Result:
+        """A mean of several, and one more."""
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self)[1:])
+        return Result(self.role, *(None if own is None else torch.lerp(own, new, part) for own, new in pairs))
+
+
+class Means:
+    """Of each step the mean of its evaluations, of which a solver may make many."""
+
+    def __init__(self):
+        self.means: dict[int, tuple[Result, int]] = {}  # and of how many it is
+
+    def add(self, step: int, result: Result) -> None:
+        mean, count = self.means.get(step, (result, 0))
+        self.means[step] = (mean.towards(result, 1 / (count + 1)) if count else result, count + 1)
+
+    def stacked(self) -> tuple[tuple[int, ...], Tensor, Tensor, float, Tensor | None]:
+        """(steps, maps, groups, acts, repainted), after which nothing is left here: the maps are not there twice."""
+        numbers = tuple(sorted(self.means))
+        first, acts, repainted = self.means[numbers[0]][0], 0.0, []
+        maps = torch.empty(len(numbers), *first.maps.shape)
+        groups = torch.empty(len(numbers), *first.groups.shape)
+        for at, number in enumerate(numbers):
+            result, _ = self.means.pop(number)
+            maps[at], groups[at] = result.maps, result.groups
+            acts += float(result.acts.mean()) / len(numbers)
+            repainted.append(result.repainted)
+        return numbers, maps, groups, acts, None if first.repainted is None else torch.stack(repainted)
+
+
+class Chunk:
+    """One prompt's rows of a batch. `member` [txt, kinds] says whose each text row is."""
+
+    def __init__(self, role: str, rows: slice, grid: Grid, depth: int, heads: int, wanted: Wanted):
+        self.role, self.rows, self.grid = role, rows, grid
+        self.depth, self.heads, self.wanted = depth, heads, wanted
+        self.member: Tensor | None = None
+
+    def locate(self, context: Tensor) -> bool:
+        """Whether the prompt is among what the attention sees, `context` [B, txt, C]. All pictures hold it alike."""
+        own = context[self.rows]
+        member = self.wanted.within(own[0])
+        # The rows that the picture's prompt was found by are the same for every picture, or it is not the one.
+        if member is None or any(not self._same(picture, member) for picture in own[1:]):
+            return False
+        self.member, pictures, words = member, len(own), len(self.wanted.words)
+        size = (self.depth, self.heads, pictures)
+        # All heads of all blocks are large for a card's memory; a mean is not.
+        where = member.device if self.heads == 1 else torch.device("cpu")
+        self.maps = torch.zeros(*size, words, self.grid.tokens, device=where)
+        self.groups = member.new_zeros(*size, member.shape[1])
+        self.weights = self.grid.weights(pictures).to(member.device)  # [B, image], adding up to 1
+        return True
+
+    def _same(self, picture: Tensor, member: Tensor) -> bool:
+        other = self.wanted.within(picture)
+        return other is not None and torch.equal(other, member)
+
+    def note(self, block: int, found: Tensor, places: Tensor) -> None:
+        """`found` [heads, B, kinds, Q]: the shares of these image tokens; each comes once in a block."""
+        found = found if self.heads > 1 else found.mean(0, keepdim=True)
+        self.groups[block] += (found * self.weights[:, None, places]).sum(-1)
+        self.put(block, found[:, :, : len(self.wanted.words)], places)
+
+    def put(self, block: int, found: Tensor, places: Tensor) -> None:
+        """`found` [heads, B, words, Q] are the maps there."""
+        self.maps[block][..., places.to(self.maps.device)] = found.to(self.maps)
+
+    def rest(self) -> Tensor:
+        """Which rows the words are held against where outputs are compared: the prompt's other words, else its end."""
+        for kind in (OTHER, END):
+            rows = self.member[:, len(self.wanted.words) + GROUPS.index(kind)].nonzero()[:, 0]
+            if len(rows):
+                break
+        return rows
+
+    def result(self) -> Result:
+        maps = self.grid.spread(self.maps).flatten(0, 1).to("cpu")
+        groups, count = self.groups.flatten(0, 1).to("cpu"), self.maps.shape[2]
+        grid = self.grid
+        return Result(self.role, maps, groups, grid.acts(count), grid.counts(count), grid.repainted_tokens(count))
+
+
+class Forward:
+    """`chunks` are those of its prompts that may be the watched one; those that are not fall away at its first
+    attention. `flow` tells the length of what a word adds, where that is measured; `output` that outputs are compared.
+    """
+
+    def __init__(self, chunks: list[Chunk], context: Tensor, flow=None, output: bool = False):
+        self.chunks, self.context, self.flow, self.output = chunks, context, flow, output
+        self.seen = self.located = False
+
+    def locate(self, context: Tensor | None) -> list[Chunk]:
+        """The chunks that hold the watched prompt, among the rows that the attention sees."""
+        if not self.located:
+            self.located = self.seen = True
+            context = self.context if context is None else context
+            self.chunks = [chunk for chunk in self.chunks if chunk.locate(context)]
+        return self.chunks
+
+    def note(self, block: int, q: Tensor, k: Tensor, v: Tensor, lse: Tensor, mask: Tensor | None, group) -> None:
+        """What the image's tokens among the queries have of the text's among the columns."""
+        for chunk in self.chunks:
+            txt = len(chunk.member)
+            queries, places = image_of(q, group, txt, chunk.grid.tokens)
+            everything = group is None or group.columns is None
+            columns = torch.arange(k.shape[2], device=k.device) if everything else group.columns
+            text = (columns < txt).nonzero()[:, 0]
+            if not len(places):
+                continue
+            kinds = chunk.member[columns[text]]  # [C, kinds]
+            q_, lse_, k_ = (each[chunk.rows] for each in (q[:, :, queries], lse[:, :, queries], k[:, :, text]))
+            mask_ = None if mask is None else _part(with_heads(mask, torch.float32), chunk.rows, queries, text)
+            found = by_heads(q_, k_, lse_, mask_, partial(_by_kind, kinds))
+            chunk.note(block, found, places)
+            if self.flow is not None:
+                whole = by_heads(q_, k_, lse_, mask_, lambda share: share.transpose(0, 1)).transpose(0, 1)
+                own = kinds[:, : len(chunk.wanted.words)]
+                chunk.put(block, self.flow.gram(block, v, chunk.rows, whole, own, text, chunk.heads), places)
+
+    def note_output(self, block: int, attn: Tensor) -> None:
+        """attn [B, txt + image, C]: how much each image token's output is like each word's (ConceptAttention).
+
+        A softmax over the words and, as one more, the rest of the prompt: what a word is held against.
+        """
+        for chunk in self.chunks:
+            txt, words = len(chunk.member), len(chunk.wanted.words)
+            # [B, heads, txt + image, C / heads]: one head of all channels where the heads are not kept apart
+            own = attn[chunk.rows].float().unflatten(-1, (chunk.heads, -1)).transpose(1, 2)
+            image = own[:, :, txt : txt + chunk.grid.tokens]
+            rows = [*(chunk.member[:, word].nonzero()[:, 0] for word in range(words)), chunk.rest()]
+            concepts = torch.stack([own[:, :, each].mean(2) for each in rows if len(each)], 2)
+            scores = concepts @ image.mT / own.shape[-1] ** 0.5  # [B, heads, words + 1, image]
+            chunk.put(block, scores.softmax(2)[:, :, :words].transpose(0, 1), torch.arange(image.shape[2]))
+
+
+def by_heads(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, made: Callable[[Tensor], Tensor]) -> Tensor:
+    """[heads, ...]: `made` of the shares [B, H, Q, C], a few heads at a time."""
+    parts = []
+    for start in range(0, q.shape[1], HEADS):
+        heads = slice(start, start + HEADS)
+        own = mask if mask is None or mask.shape[1] == 1 else mask[:, heads]
+        parts.append(made(shares(q[:, heads], k[:, heads], lse[:, heads], own)))
+    return torch.cat(parts)
+
+
+def image_of(q: Tensor, group, txt: int, image: int) -> tuple[Tensor, Tensor]:
+    """(which queries are the picture's, and which of its tokens they are); reference images are not.
+
+    Queries are counted by `q`: there may be fewer of them than of columns, where keys are kept from step to step.
+    """
+    rows = torch.arange(q.shape[2], device=q.device) if group is None else group.rows
+    queries = ((rows >= txt) & (rows < txt + image)).nonzero()[:, 0]
+    return queries, rows[queries] - txt
+
+
+def _by_kind(kinds: Tensor, share: Tensor) -> Tensor:
+    """[heads, B, kinds, Q]: shares [B, heads, Q, C] summed over the columns of each kind [C, kinds]."""
+    return (share @ kinds).transpose(0, 1).mT
+
+
+def _part(mask: Tensor, batch: slice, queries: Tensor, columns: Tensor) -> Tensor:
+    mask = mask if mask.shape[0] == 1 else mask[batch]
+    mask = mask if mask.shape[2] == 1 else mask[:, :, queries]
+    return mask if mask.shape[3] == 1 else mask[..., columns]

@@ -1,0 +1,173 @@
+"""Encoder Influence as pictures: the effects step by step, the shares, and where each road acts. Pure, on PIL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..plots import charts
+from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, T5_HUE, Line
+from .effects import WHOLE, maps, pooled
+from .reading import Reading, floor
+
+HUES = {"clip": CLIP_HUE, "t5": T5_HUE}
+NAMES = {"clip": "CLIP", "t5": "T5"}
+WIDTH = 860
+AGAINST = {"zeros": "zeros", "empty prompt": "the empty prompt"}
+
+
+def plot(reading: Reading) -> Image.Image:
+    """For each null the effects and the shares over the run; and what the modulation is made of."""
+    pages = [page for null in reading.nulls for page in (_effects(reading, null), _shares(reading, null))]
+    if reading.modulation() is not None:
+        pages.append(_modulation(reading))
+    return stacked(pages)
+
+
+def stacked(pages: Sequence[Image.Image]) -> Image.Image:
+    """One under another."""
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
+    y = 0
+    for page in pages:
+        whole.paste(page, (0, y))
+        y += page.height
+    return whole
+
+
+def _effects(reading: Reading, null: str) -> Image.Image:
+    rows = [pooled([each.effects[null]]) for each in reading.moments]
+
+    def line(title: str, key: str, hue, dash=()) -> Line:
+        return Line(title, [row[key] for row in rows], hue, dash)
+
+    series = [
+        line("both", WHOLE, INK),
+        line("T5 beside CLIP", "D_t5", T5_HUE),
+        line("T5 alone", "solo_t5", T5_HUE, (7, 4)),
+        line("CLIP beside T5", "D_clip", CLIP_HUE),
+        line("CLIP alone", "solo_clip", CLIP_HUE, (7, 4)),
+        line("interaction", "interaction", MUTED, (2, 4)),
+    ]
+    if "blocks_clip" in rows[0]:
+        series += [line("T5, in blocks", "blocks_t5", T5_HUE, (2, 3)),
+                   line("CLIP, in blocks", "blocks_clip", CLIP_HUE, (2, 3))]  # fmt: skip
+    if any(each.floor is not None for each in reading.moments):
+        series.append(Line("the same, again", [floor([each]) for each in reading.moments], MUTED, (1, 3)))
+    title = f"What each prompt changes, of the velocity's length, against {AGAINST[null]}"
+    return _over_the_run(reading, title, series, 440)
+
+
+def _shares(reading: Reading, null: str) -> Image.Image:
+    rows = [pooled([each.effects[null]]) for each in reading.moments]
+    series = [Line(NAMES[road], [_shown(row[f"share_{road}"]) for row in rows], HUES[road]) for road in ("t5", "clip")]
+    title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
+    return _over_the_run(reading, title, series, 300)
+
+
+def _over_the_run(reading: Reading, title: str, series: Sequence[Line], height: int) -> Image.Image:
+    """A chart whose axis tells each step's number, sigma and percent of time."""
+    ticks = [f"{each.step}\n{each.sigma:.2f}\n{each.percent:.0f} %" for each in reading.moments]
+    page = charts.lines(title, series, ticks, width=WIDTH, height=height)
+    at = (6, height - charts.BOTTOM + 8)
+    ImageDraw.Draw(page).multiline_text(at, "step\nsigma\ntime", fill=MUTED, font=charts.font())
+    return page
+
+
+def _shown(share: float | None) -> float | None:
+    """On an axis that begins at 0: a share below it, which goes against the whole, stands there."""
+    return None if share is None else max(share, 0.0)
+
+
+def _modulation(reading: Reading) -> Image.Image:
+    """A bar for each kind of block, cut into time, guidance and CLIP."""
+    shares = reading.modulation()
+    row, side = 30, 190
+    page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((20, 16), "What the modulation is made of, against none of the three", fill=INK, font=charts.font(17))
+    hues = {"time": (150, 154, 164), "guidance": (205, 208, 215), "clip": CLIP_HUE}
+    for number, (kind, numbers) in enumerate(shares.items()):
+        x, y = float(side), 56 + row * number
+        draw.text((side - 10, y + 10), kind, fill=INK, font=charts.font(), anchor="rm")
+        for source, hue in hues.items():
+            wide = max(numbers[source], 0.0) * (WIDTH - side - 60) / sum(max(numbers[each], 0.0) for each in hues)
+            draw.rectangle([x, y, x + wide, y + 20], fill=hue)
+            label = f"{100 * numbers[source]:.0f} %"
+            if source == "clip":  # its bar may be too small for a number, or be none
+                draw.text((WIDTH - 52, y + 10), label, fill=hue, font=charts.font(), anchor="lm")
+            elif wide > 44:
+                draw.text((x + wide / 2, y + 10), label, fill=INK, font=charts.font(), anchor="mm")
+            x += wide
+    x, y = float(side), 56 + row * len(shares) + 10
+    for source, hue in hues.items():
+        draw.rectangle([x, y, x + 14, y + 14], fill=hue)
+        name = NAMES.get(source, source)
+        draw.text((x + 20, y + 7), name, fill=INK, font=charts.font(), anchor="lm")
+        x += 50 + charts.font().getlength(name)
+    return page
+
+
+# ---- where
+
+
+def masks(reading: Reading, part: str) -> tuple[Tensor, float]:
+    """[2, B, H, W] from 0 to 1 in latent cells, CLIP's and T5's on one scale, and what 1 is: of the velocity there."""
+    found = maps([each.effects[reading.nulls[0]] for each in reading.part(part)])
+    most = float(found.max())
+    return (found / most if most > 0 else found), most
+
+
+PANEL, GAP, HEAD, FOOT = 384, 16, 44, 62
+
+
+def map_pages(found: Tensor, most: float, pictures: Tensor | None, null: str) -> list[Image.Image]:
+    """One page for each picture of the batch: both maps, and beside them the picture, if it is given."""
+    return [_map_page(found[:, at], most, None if pictures is None else pictures[at], null)
+            for at in range(found.shape[1])]  # fmt: skip
+
+
+def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> Image.Image:
+    height = round(PANEL * found.shape[1] / found.shape[2])
+    panels = []
+    if picture is not None:
+        panels.append(("the picture", _resized(picture.movedim(-1, 0), height).movedim(0, -1)))
+    for road, values in zip(("clip", "t5"), found, strict=True):
+        ramp = torch.from_numpy(_ramp(HUES[road]))  # [256, 3]
+        wide = _resized(values[None], height)[0].clamp(0, 1)
+        panels.append((f"where {NAMES[road]} matters", ramp[(wide * 255).round().long()]))
+    page = Image.new("RGB", (GAP + (PANEL + GAP) * len(panels), HEAD + height + FOOT), PAPER)
+    draw = ImageDraw.Draw(page)
+    for number, (title, pixels) in enumerate(panels):
+        x = GAP + (PANEL + GAP) * number
+        draw.text((x, HEAD / 2), title, fill=INK, font=charts.font(17), anchor="lm")
+        page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
+    for number, road in enumerate(("clip", "t5"), len(panels) - 2):
+        _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, HUES[road], most)
+    foot = f"Each prompt's part of the change, of the velocity's mean length, against {AGAINST[null]}; on one scale."
+    draw.text((GAP, HEAD + height + 48), foot, fill=MUTED, font=charts.font(), anchor="lm")
+    return page
+
+
+def _resized(pixels: Tensor, height: int) -> Tensor:
+    """[C, H, W] as large as a panel."""
+    size = (height, PANEL)
+    return interpolate(pixels.to("cpu", torch.float32)[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def _ramp(hue: tuple[int, int, int]) -> np.ndarray:
+    """From paper through the hue to a dark shade of it: the lightness falls evenly, so that it reads without colour."""
+    stops = np.array([(250, 250, 248), hue, [part * 0.35 for part in hue]], dtype=np.float32) / 255
+    at = np.linspace(0, 1, 256)
+    return np.stack([np.interp(at, (0, 0.62, 1), stops[:, channel]) for channel in range(3)], -1).astype(np.float32)
+
+
+def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, hue: tuple[int, int, int], most: float):
+    bar = np.repeat((_ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
+    page.paste(Image.fromarray(bar).resize((160, 10)), (x + 28, y))
+    draw.text((x, y + 5), "0", fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((x + 196, y + 5), charts.number(most, True), fill=MUTED, font=charts.font(), anchor="lm")

@@ -1,0 +1,146 @@
+"""The recorder of Encoder Influence: at each chosen step the velocities, and the modulation. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from comfy.ldm.flux.layers import timestep_embedding
+from torch import Tensor
+
+from ...condition.blocks import Blocks
+from ...condition.controls import TXT, VEC
+from .. import repainted
+from ..reeval import Asker, Asking, Entry
+from ..repainted import Repainted
+from ..replace_prompt import Null, is_null, named, own, unchanged, within, without
+from . import modulation
+from .effects import Effects, effects, length
+from .reading import Moment, Reading
+
+KEY, NAME = "flux_duet_influence", "Encoder Influence"
+SAME = ("", "again")  # the variant that differs in nothing
+T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure: every k-th step, against which nulls, and in which blocks besides, if in any."""
+
+    nulls: Sequence[Null]
+    every: int = 1
+    blocks: Blocks | None = None
+    usual: int = T5_LEAST  # rows of a T5 prompt that is not long
+
+
+@dataclass(eq=False)
+class Recorder:
+    """For one run."""
+
+    plan: Plan
+    guider: Any
+    sigmas: Tensor
+    repainted: Repainted
+    moments: list[Moment] = field(default_factory=list)
+
+    def __post_init__(self):
+        steps = range(0, max(len(self.sigmas) - 1, 1), self.plan.every)
+        self.asker = Asker(KEY, self.guider, self.sigmas, steps, self._measure, self.repainted)
+        self.asker.forward = self._modulated
+        self.kinds: Sequence[str] = ()
+        self.parts: Tensor | None = None
+        self.counted, self.lengths = 0, None
+
+    def options(self, options: dict) -> dict:
+        return self.asker.options(options)
+
+    def reading(self) -> Reading:
+        self.asker.check(NAME)
+        moments = [
+            replace(
+                each,
+                effects={name: one.on_cpu() for name, one in each.effects.items()},
+                modulation=None if each.modulation is None else each.modulation.to("cpu"),
+                floor=None if each.floor is None else each.floor.to("cpu"),
+                repainted=None if each.repainted is None else each.repainted.to("cpu"),
+            )
+            for each in self.moments
+        ]
+        plain, extra = self.asker.counts.rows
+        steps, kinds = len(self.sigmas) - 1, tuple(self.kinds)
+        return Reading(moments, steps, self.plan.every, (plain, extra), kinds, self.counted, self.lengths)
+
+    def _measure(self, asking: Asking) -> None:
+        for null in self.plan.nulls:
+            null.check([own(entry, TXT) for entry in asking.entries])
+        self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
+        for null, entry in product(self.plan.nulls, asking.entries):
+            self.lengths = self.lengths or null.lengths(own(entry, TXT))
+        variants = {}
+        for null in self.plan.nulls:
+            variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}
+        if variants:  # first, so that it shares a batch with variants
+            variants = {SAME: [named(unchanged(entry), "again") for entry in asking.entries], **variants}
+        velocities = dict(zip(variants, asking.again(list(variants.values())), strict=True))
+        found = {null.name: _effects(asking, velocities, null.name) for null in self.plan.nulls}
+        floor = length(velocities[SAME] - asking.velocity) if variants else None
+        percent = percent_of(asking.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        share = repainted.share(asking.mask, len(asking.velocity))
+        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor, share))
+        self.parts = None
+
+    def _counted(self, entry: Entry) -> int:
+        """How many rows count as T5's prompt though some may be Redux'; 0 where it is known, or there are none more."""
+        null, txt = self.plan.nulls[0], own(entry, TXT)
+        unknown = not null.sampled and null.rows(txt) == slice(0, txt.shape[1])
+        return txt.shape[1] if unknown and txt.shape[1] > self.plan.usual else 0
+
+    def _variants(self, entries: Sequence[Entry], null: Null) -> dict[str, list[Entry]]:
+        """Which prompts have to be asked; what would be the same as another is left out."""
+        acts = {road: not all(is_null(entry, road, null) for entry in entries) for road in (VEC, TXT)}
+        ways = {
+            "v10": acts[VEC] and [without(entry, VEC, null) for entry in entries],
+            "v01": acts[TXT] and [without(entry, TXT, null) for entry in entries],
+            "v00": all(acts.values()) and [without(without(entry, VEC, null), TXT, null) for entry in entries],
+        }
+        if (blocks := self.plan.blocks) is not None:
+            ways["in v10"] = acts[VEC] and [within(entry, VEC, null, blocks) for entry in entries]
+            ways["in v01"] = acts[TXT] and [within(entry, TXT, null, blocks) for entry in entries]
+        return {way: [named(entry, f"{null.name} {way}") for entry in told] for way, told in ways.items() if told}
+
+    def _modulated(self, flux, given: Mapping[str, Tensor | None]) -> None:
+        """At a plain forward: what the modulation of every block is made of, for the first picture."""
+        tables = modulation.tables(flux)
+        if tables is None or given["y"] is None:
+            return
+        y, self.kinds = given["y"], list(tables)
+        time = flux.time_in(timestep_embedding(given["t"], 256).to(y))[0]
+        guided = flux.params.guidance_embed and given["g"] is not None
+        guidance = flux.guidance_in(timestep_embedding(given["g"], 256).to(y))[0] if guided else time * 0
+        clip, null = (flux.vector_in(each)[0] for each in (y, self.plan.nulls[0].like(y, VEC)[:1]))
+        self.parts = modulation.parts(tables, (time, guidance, clip), null)
+
+
+def _effects(asking: Asking, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
+    v11 = asking.velocity
+
+    def of(way: str, same: Tensor) -> Tensor:
+        return velocities.get((null, way), same)
+
+    v10, v01 = of("v10", v11), of("v01", v11)
+    # Where a road says the null already, taking it away changes nothing, with the other road on or off.
+    v00 = of("v00", v10 if (null, "v01") not in velocities else v01)
+    in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
+    within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []
+    return effects(v11, v10, v01, v00, within, asking.mask)
+
+
+def percent_of(sigma: float, sigma_at) -> float:
+    """At which percent of time ComfyUI has this sigma; it tells only the other way round."""
+    low, high = 0.0, 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(sigma_at(middle)) > sigma else (low, middle)
+    return 100 * (low + high) / 2

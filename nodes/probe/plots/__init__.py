@@ -1,0 +1,1 @@
+"""Readings as pictures: charts, sheets and their files."""

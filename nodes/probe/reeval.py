@@ -1,0 +1,200 @@
+"""Asks a model again, at chosen steps of a run, with other prompts on the same x_t. Imports ComfyUI.
+
+Two wrappers stand around the evaluation of all prompts. The outer one lets the plain evaluation happen exactly as it
+would, and only then asks anew, so the picture is the same to the last bit. The inner one, inside of what settles
+controls, sees what the prompt is at this moment. A third counts what really goes through the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..condition.timepoints import step_at
+from .entries import POSITIVE, roles
+from .hooks import AGAIN, Given, Guard, around_forward, with_wrapper
+from .repainted import Repainted, counted
+from .replace_prompt import Entry
+
+AT_ONCE = 8  # prompts that are handed over together; between them one may interrupt
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """A moment of a run: what was asked, what came, and a way to ask anew. `entries` are the prompt as it is now.
+
+    `velocity` and those asked anew are what reaches the picture by way of `mask` (repainted.counted).
+    """
+
+    step: int
+    sigma: float
+    entries: Sequence[Entry]
+    velocity: Tensor
+    again: Callable[[Sequence[Sequence[Entry]]], list[Tensor]]
+    mask: Tensor | None = None
+
+
+class Counts:
+    """Rows of a batch that went through the model, plain ones and those asked anew; several threads may count.
+
+    Counted right around FLUX.1's forward, where caches have had their say; for a model that does not let anyone stand
+    there, around what ComfyUI calls.
+    """
+
+    def __init__(self):
+        self.applied, self.forward = [0, 0], [0, 0]
+        self._lock = threading.Lock()
+
+    @property
+    def rows(self) -> list[int]:
+        """[plain, anew]"""
+        return self.forward if any(self.forward) else self.applied
+
+    @property
+    def times(self) -> float:
+        """What the run cost, as a multiple of the plain one."""
+        return sum(self.rows) / max(self.rows[0], 1)
+
+    def add(self, where: list[int], is_anew: bool, rows: int) -> None:
+        with self._lock:
+            where[is_anew] += rows
+
+
+@dataclass(eq=False)
+class Moment:
+    """One plain evaluation of all prompts: the role of each, and the positive's entries as they are inside."""
+
+    names: Sequence[str]
+    entries: Sequence[Entry] | None = None
+
+    @property
+    def place(self) -> int | None:
+        """Which of the prompts that are asked together is the positive."""
+        return self.names.index(POSITIVE) if POSITIVE in self.names else None
+
+
+class Asker:
+    """For one run. `measure` is called once for each of the chosen steps, at the step's first evaluation.
+
+    What it or `forward` raises is kept, and the run goes on; `check` raises it when the run is over.
+    """
+
+    def __init__(
+        self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Asking], None],
+        repainted: Repainted,
+    ):  # fmt: skip
+        self.repainted = repainted
+        self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
+        self.moment = f"{key}_moment"  # in transformer_options
+        self.sigmas = [float(sigma) for sigma in sigmas]
+        self.counts, self.done, self.guard = Counts(), set(), Guard(key)
+        self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
+
+    def options(self, options: dict) -> dict:
+        options = with_wrapper(options, WrappersMP.CALC_COND_BATCH, f"{self.key}_inside", self._inside)
+        options = with_wrapper(options, WrappersMP.APPLY_MODEL, self.key, self._applied)
+        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, self.key, around_forward(self._forward))
+        wrappers = options["wrappers"]
+        outermost = {self.key: [self._around], **wrappers[WrappersMP.CALC_COND_BATCH]}
+        return {**options, "wrappers": {**wrappers, WrappersMP.CALC_COND_BATCH: outermost}}
+
+    def step(self, sigma: float) -> int:
+        """The step that an evaluation at this sigma belongs to."""
+        return step_at(self.sigmas[:-1], sigma)
+
+    def is_due(self, sigma: float) -> bool:
+        step = self.step(sigma)
+        return sigma > 0 and step in self.steps and step not in self.done
+
+    def _inside(self, executor, model, conds, x, timestep, options):
+        moment = options.get("transformer_options", {}).get(self.moment)
+        if moment is not None and moment.place is not None:
+            moment.entries = conds[moment.place]
+        return executor(model, conds, x, timestep, options)
+
+    def _count(self, where: list[int], options: Mapping[str, Any] | None, rows: int) -> None:
+        by = (options or {}).get(AGAIN)
+        if by in (None, self.key):  # what other probes ask for themselves is neither
+            self.counts.add(where, by is not None, rows)
+
+    def _applied(self, executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None,
+                 **kwargs):  # fmt: skip
+        self._count(self.counts.applied, transformer_options, x.shape[0])
+        options = {} if transformer_options is None else transformer_options
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+    def _forward(self, ask, given: Given):
+        self._count(self.counts.forward, given.options, given.x.shape[0])
+        out = ask(given.options)
+        moment = given.options.get(self.moment)
+        if self.forward is not None and moment is not None and self.guard.error is None:
+            with self.guard:
+                self._show(moment, given)
+        return out
+
+    def _show(self, moment: Moment, given: Given) -> None:
+        """The positive's first row of a batch, to whom it may concern."""
+        indices = given.options["cond_or_uncond"]
+        if moment.place in indices and self.is_due(float(given.options["sigmas"][0])):
+            row = indices.index(moment.place) * (given.x.shape[0] // len(indices))
+            parts = {"t": given.timestep, "y": given.y, "g": given.guidance}
+            self.forward(given.flux, {name: None if each is None else each[row : row + 1]
+                                      for name, each in parts.items()})  # fmt: skip
+
+    def _around(self, executor, model, conds, x, timestep, options):
+        given = options.get("transformer_options", {})
+        if given.get(AGAIN) or self.guard.error is not None:
+            return executor(model, conds, x, timestep, options)
+        moment, before = Moment(()), self.counts.rows[0]
+        with self.guard:
+            moment = Moment(roles(conds, getattr(self.guider, "conds", {})))
+        out = executor(model, conds, x, timestep, {**options, "transformer_options": {**given, self.moment: moment}})
+        with self.guard:
+            # A forward that a cache left out says nothing of the model at this moment.
+            if moment.entries and self.is_due(float(timestep[0])) and self.counts.rows[0] != before:
+                self._measured(partial(executor, model), moment, out, (x, timestep), options)
+        return out
+
+    def _measured(self, ask, moment: Moment, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict) -> None:
+        x, sigma, mask = at[0], float(at[1][0]), self.repainted.mask
+
+        def velocity(denoised: Tensor) -> Tensor:
+            return counted((x - denoised).float() / sigma, mask)
+
+        def again(prompts: Sequence[Sequence[Entry]]) -> list[Tensor]:
+            return [velocity(each) for each in self._again(ask, prompts, moment.place, at, options)]
+
+        self.done.add(self.step(sigma))
+        plain = velocity(out[moment.place])
+        self.measure(Asking(self.step(sigma), sigma, moment.entries, plain, again, mask))
+
+    def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
+        given = options.get("transformer_options", {})
+        options = {**options, "transformer_options": {**given, AGAIN: self.key}}
+        # What other nodes put around blocks may know a positive by its place among the prompts.
+        alone = any(given.get(name) for name in ("patches", "patches_replace", "optimized_attention_override"))
+        before, at_once = (place, 1) if alone else (0, AT_ONCE)
+        out = []
+        for first in range(0, len(prompts), at_once):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            conds = [*[None] * before, *(list(prompt) for prompt in prompts[first : first + at_once])]
+            out += ask(conds, *at, options)[before:]
+        return out
+
+    def check(self, name: str) -> None:
+        """Raises what went wrong in the run, and ValueError where the run passed this by."""
+        if self.guard.error is not None:
+            raise self.guard.error
+        if not self.done:
+            raise ValueError(
+                f"{name}: the run never asked its MODEL for the positive prompt in ComfyUI's own way, so there is "
+                "nothing to measure. Another node has replaced the model's evaluation or the guider: measure without "
+                "it, with MMDiT Sampler, KSampler or SamplerCustomAdvanced."
+            )

@@ -1,0 +1,195 @@
+"""Runs A's prompt once and B's from every step of it on, by ComfyUI's own sampler. Imports ComfyUI.
+
+Before step k all runs that switch at k or later are the same, so A's path is walked once and kept at every step. From
+k on they differ, and each has its own rows. They are stepped together, so that one evaluation serves many of them: at
+step i those that have switched by then. Everything happens inside one run of ComfyUI's sampling for each prompt, whose
+sampler is ComfyUI's, asked for one step at a time: models, masks, hooks and controls see the whole schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from torch import Tensor
+
+from ...condition.controls import asked_for
+from ...sample.apply import attach
+from ...sample.sampling import OFFICIAL, Plan, check_widths, official_sigmas
+from ..latent_mask import mask_of
+from .switched_prompt import NAME
+
+SAMPLER = "euler"
+WHY_NOT = {
+    "heun": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
+    "dpm_2": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
+    "ancestral": "adds fresh noise at every step, so that two runs would differ without any prompt's doing",
+    "sde": "adds fresh noise at every step, so that two runs would differ without any prompt's doing",
+}
+CARRIES = "may carry what it computed under prompt A over the switch, or evaluate the model several times a step"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep came to. `samples` [K, ...] has a row for each of `switches`, in their order, pure A last."""
+
+    switches: list[int]
+    samples: Tensor
+    sigmas: list[float]
+    percents: list[float]
+    rows: tuple[int, int]  # evaluated for A's path, and for all others
+    mask: Tensor | None = None  # [1, C, h, w]: the LATENT's, where it keeps a part of the picture
+
+
+def refusal(sampler: str | None) -> str | None:
+    """Why this sampler cannot be swept; None for one that can."""
+    if sampler in (None, SAMPLER):
+        return None
+    reason = next((why for part, why in WHY_NOT.items() if part in sampler), CARRIES)
+    return f"Switch Sweep: the sampler {sampler!r} {reason}. Expected '{SAMPLER}', which FLUX.1's own code uses."
+
+
+def switches(steps: int, every: int) -> list[int]:
+    """Before which steps runs switch: every n-th, the first among them; the last one, `steps`, is never."""
+    return [*range(0, steps, every), steps]
+
+
+def sweep(model, a: list, b: list, latent: dict, plan: Plan, every: int = 1, batch: int = 4) -> Swept:
+    """Every run's LATENT, as MMDiT Sampler gives it with a schedule that switches at that step.
+
+    Raises ValueError for prompts, latents or samplers that cannot be swept.
+    """
+    _check(model, a, b, latent, plan)
+    if asked_for(a) or asked_for(b):
+        model = attach(model, node=NAME)
+    ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
+    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
+    sigmas = _sigmas(model, latent_image, plan)
+    steps = len(sigmas) - 1
+    starts = switches(steps, every)[:-1]
+    rows = steps, sum(steps - start for start in starts)
+    bar = _Bar(model, sum(rows))
+    kept: dict[int, Tensor] = {}
+
+    def keep(step: int, x0: Tensor, x: Tensor, total: int) -> None:
+        if step in starts:
+            kept[step] = x
+        bar.took(x0)
+
+    def run(prompt: list, sampler, callback, count: int) -> Tensor:
+        # As many rows as are evaluated at once, so that ComfyUI sees to their memory; a mask is for one picture.
+        count = 1 if latent.get("noise_mask") is not None else count
+        noise = comfy.sample.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+        noise, image = (each.expand(count, *each.shape[1:]) for each in (noise, latent_image))
+        return comfy.sample.sample_custom(
+            model, noise, 1.0, sampler, sigmas, prompt, prompt, image, noise_mask=latent.get("noise_mask"),
+            callback=callback, disable_pbar=True, seed=plan.seed,
+        )  # fmt: skip
+
+    pure_a = run(a, comfy.samplers.ksampler(SAMPLER), keep, 1)
+    others = run(b, comfy.samplers.KSAMPLER(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
+    percents = [_percent(model, float(sigma)) for sigma in sigmas]
+    samples = torch.cat([others, pure_a])
+    return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
+
+
+def _check(model, a: list, b: list, latent: dict, plan: Plan) -> None:
+    if said := refusal(plan.sampler):
+        raise ValueError(said)
+    if len(latent["samples"]) != 1:
+        raise ValueError(
+            f"Switch Sweep: got a LATENT with {len(latent['samples'])} pictures, expected one: it is drawn once for "
+            "every step. Use LatentFromBatch to pick one."
+        )
+    if _keeps_references(model) and any("reference_latents" in entry for _, entry in (*a, *b)):
+        raise ValueError(
+            f"{NAME}: Flux KV Cache keeps what a run's first step makes of its reference pictures, and the runs of a "
+            "sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
+        )
+    for name, prompt in (("a", a), ("b", b)):
+        check_widths(model, prompt, name, NAME)
+        counts = {len(txt) for txt, _ in prompt}
+        if counts != {1}:
+            raise ValueError(f"Switch Sweep: `{name}` holds {max(counts, default=0)} prompts in a batch, expected one.")
+
+
+def _keeps_references(model) -> bool:
+    """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
+    patches = model.model_options["transformer_options"].get("patches", {}).get("attn1_patch", ())
+    return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
+
+
+def _sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
+    """The run's noise levels [steps + 1], as MMDiT Sampler has them."""
+    if plan.scheduler == OFFICIAL:
+        return official_sigmas(model, latent_image, plan)
+    native = comfy.samplers.KSampler(
+        model, plan.steps, model.load_device, plan.sampler, plan.scheduler, plan.denoise, model.model_options
+    )
+    return native.sigmas
+
+
+def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Callable:
+    """A sampler function that starts from each step of the path that was kept; its rows are in the order of steps."""
+    one_step = comfy.samplers.ksampler(SAMPLER).sampler_function
+
+    def sample(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None) -> Tensor:
+        rows = x[:0]
+        for step in range(len(sigmas) - 1):
+            if step in kept:
+                rows = torch.cat([rows, kept[step]])
+            rows = torch.cat([
+                one_step(model, part, sigmas[step : step + 2], extra_args=extra_args, callback=bar.seen, disable=True)
+                for part in _parts(rows, batch)
+            ])  # fmt: skip
+        return rows
+
+    return sample
+
+
+def _parts(rows: Tensor, batch: int) -> Sequence[Tensor]:
+    """Rows in as few parts as may be, of nearly one size: 5 in parts of at most 4 are 3 and 2."""
+    return rows.tensor_split(-(-len(rows) // batch))
+
+
+class _Bar:
+    """One progress bar over all rows of a sweep, with ComfyUI's previews. Each move of it lets a run be cancelled."""
+
+    def __init__(self, model, total: int):
+        self.bar = comfy.utils.ProgressBar(total)
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+
+    def seen(self, told: Mapping[str, Tensor]) -> None:
+        """ComfyUI's samplers tell this much of a step."""
+        self.took(told["denoised"])
+
+    def took(self, x0: Tensor) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        shown = self.previewer.decode_latent_to_preview_image("JPEG", x0) if self.previewer else None
+        self.bar.update_absolute(self.bar.current + len(x0), self.bar.total, shown)
+
+
+def _percent(model, sigma: float) -> float:
+    """The percent of time at which a run is at this sigma, by halving."""
+    at = model.get_model_object("model_sampling").percent_to_sigma
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle) > sigma else (low, middle)
+    return 100 * high
+
+
+def preview(model, samples: Tensor) -> list | None:
+    """ComfyUI's rough pictures of LATENTs, a colour for each latent pixel; None for a model that it has none for."""
+    known = model.get_model_object("latent_format")
+    if known.latent_rgb_factors is None:
+        return None
+    factors = known.latent_rgb_factors, known.latent_rgb_factors_bias, known.latent_rgb_factors_reshape
+    previewer = latent_preview.Latent2RGBPreviewer(*factors)
+    return [previewer.decode_latent_to_preview(known.process_in(each[None].float())) for each in samples]

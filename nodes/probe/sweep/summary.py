@@ -1,0 +1,159 @@
+"""A sweep in words, numbers and pictures. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from ..plots import charts, sheets
+from ..repainted import NOTHING, told
+from .distances import Distances, between, decided
+
+HUES = {"T5": charts.T5_HUE, "CLIP": charts.CLIP_HUE, "both": charts.INK}
+LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a prompt on both roads"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What there is to tell. `distances` are by what was measured: always "latents", and "pixels" with a VAE."""
+
+    road: str
+    switches: Sequence[int]
+    sigmas: Sequence[float]
+    percents: Sequence[float]
+    rows: tuple[int, int]
+    distances: Mapping[str, Distances]
+    note: str = ""  # what else there is to say
+    repainted: Tensor | None = None  # [1]: how much of the picture; None without a mask
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
+
+    @property
+    def decided(self) -> float | None:
+        return decided(self.switches, self.distances["latents"].way)
+
+    def at(self, step: float) -> str:
+        """A step in the units that hold for every number of steps."""
+        return f"sigma {between(self.sigmas, step):.2f}, {between(self.percents, step):.0f} % of time"
+
+    @property
+    def sentence(self) -> str:
+        where = told(self._share)
+        return " ".join(filter(None, [where] if where == NOTHING else [self._decides(), where, self.note]))
+
+    @property
+    def _share(self) -> list[float] | None:
+        return None if self.repainted is None else self.repainted.tolist()
+
+    def _decides(self) -> str:
+        step = self.decided
+        if step is None:
+            return "Both prompts give the same picture, so there is no step at which it is decided between them."
+        return (
+            f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): {LATER[self.road]} that "
+            "comes later moves it less than half of the way from A's picture to B's."
+        )
+
+    def as_json(self, settings: Mapping[str, Any] | None = None) -> str:
+        """All numbers; `settings` are what the runs are repeated by."""
+        evaluated = {"a": self.rows[0], "switched": self.rows[1], "all": sum(self.rows)}
+        numbers = {
+            "road": self.road,
+            "steps": self.steps,
+            "sentence": self.sentence,
+            "settings": settings,
+            "repainted": self._share and self._share[0],
+            "decided": {name: self._moment(decided(self.switches, each.way)) for name, each in self.distances.items()},
+            "rows_evaluated": evaluated,
+            "runs": [self._run(number) for number in range(len(self.switches))],
+        }
+        return json.dumps(numbers, indent=1)
+
+    def columns(self) -> dict:
+        """What the front end draws, by column: a row for each switch."""
+        each = self.distances["latents"]
+        return {
+            "sentence": self.sentence, "road": self.road, "steps": self.steps, "decided": self._mark(exact=True),
+            "step": list(self.switches), "sigma": [round(self.sigmas[step], 4) for step in self.switches],
+            "percent": [round(self.percents[step], 1) for step in self.switches],
+            **{name: [None if value is None else round(value, 4) for value in values]
+               for name, values in asdict(each).items()},
+        }  # fmt: skip
+
+    def _moment(self, step: float | None) -> dict | None:
+        if step is None:
+            return None
+        units = {"sigma": self.sigmas, "percent": self.percents}
+        return {"step": round(step, 3), **{name: round(between(each, step), 4) for name, each in units.items()}}
+
+    def _run(self, number: int) -> dict:
+        step = self.switches[number]
+        return {
+            "switch_at": step,
+            "sigma": round(self.sigmas[step], 6),
+            "percent": round(self.percents[step], 4),
+            **{name: {key: values[number] for key, values in asdict(each).items()}
+               for name, each in self.distances.items()},
+        }  # fmt: skip
+
+    def curve(self) -> Image.Image:
+        """Both distances, between latents, over the step of the switch."""
+        hue, each = HUES[self.road], self.distances["latents"]
+        series = [
+            charts.Line("to pure A", self._over_steps(each.to_a), hue),
+            charts.Line("to pure B", self._over_steps(each.to_b), charts.MUTED, (9, 4)),
+        ]
+        ticks = [f"{step}\n{self.sigmas[step]:.2f}" for step in range(self.steps + 1)]
+        title = f"How far from pure A and pure B: {self._said()} from a step on"
+        page = charts.lines(title, series, ticks, below="step of the switch, and its sigma")
+        if self.decided is None:
+            return page
+        return sheets.marked(page, self.decided / self.steps, f"decided at {self.decided:.1f}", hue)
+
+    def _over_steps(self, values: Sequence[float | None]) -> list[float | None]:
+        """A value for each step: those between two switches that were run lie on the line between them."""
+        out: list[float | None] = [None] * (self.steps + 1)
+        for n, step in enumerate(self.switches[:-1]):
+            after, ends = self.switches[n + 1], values[n : n + 2]
+            for at in range(step, after + 1):
+                out[at] = None if ends[0] is None else ends[0] + (at - step) / (after - step) * (ends[1] - ends[0])
+        return out
+
+    def strip(self, pictures: Sequence[Image.Image], kind: str) -> Image.Image:
+        """A frame for each switch, from pure B to pure A. `kind` says what is shown where that is not the picture."""
+        way = self.distances["latents"].way
+        frames = [
+            sheets.Frame(picture, self._head(k), [self._when(k)], share or 0.0)
+            for picture, k, share in zip(pictures, self.switches, way, strict=True)
+        ]
+        note = "Bars: how far each picture went from A's to B's. Below: sigma, and percent of time, at the switch."
+        title = f"Prompt A, then {self._said()} from a step on"
+        return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), HUES[self.road])
+
+    def _said(self) -> str:
+        return {"both": "B on both roads"}.get(self.road, f"B's {self.road} prompt")
+
+    def _head(self, step: int) -> str:
+        if step == 0:
+            return "B throughout"
+        return "A throughout" if step == self.steps else f"B from step {step}"
+
+    def _when(self, step: int) -> str:
+        return f"sigma {self.sigmas[step]:.2f}, {self.percents[step]:.0f} %"
+
+    def _mark(self, exact: bool = False) -> float | None:
+        """The decided step, counted in frames; unless `exact`, after a frame and never on the next."""
+        step = self.decided
+        if step is None:
+            return None
+        n = max(n for n, k in enumerate(self.switches) if k <= step)
+        n = min(n, len(self.switches) - 2)
+        share = (step - self.switches[n]) / (self.switches[n + 1] - self.switches[n])
+        return n + (share if exact else min(0.99, share))

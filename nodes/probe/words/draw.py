@@ -1,0 +1,81 @@
+"""Word Ablation as a picture: for each word a bar, T5's with rows deleted and encoded again. Pure, on PIL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+
+from PIL import Image, ImageDraw
+
+from ..plots import charts
+from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
+from .reading import CLIP, T5, Found, Reading
+
+WIDTH, SIDE, TAIL, TOP, BAR, GAP, HEAD = 860, 170, 80, 92, 13, 12, 34
+TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
+PALE = (228, 176, 140)  # T5's hue, for what a word's own rows are worth
+
+
+def plot(reading: Reading) -> Image.Image:
+    """Means over the levels of noise, with a line from the least to the most."""
+    groups = [(road, [each for each in reading.found if each.road == road]) for road in (T5, CLIP)]
+    groups = [group for group in groups if group[1]]
+    if reading.control:
+        groups.append(("Control", [Found(T5, "last row (no word)", 0, 1, (), reading.control)]))
+    height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
+    page = Image.new("RGB", (WIDTH, height), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((20, 16), "How the velocity changes when a word is left out", fill=INK, font=charts.font(17))
+    _legend(draw)
+    bars = [values for _, several in groups for each in several for values, _ in _bars(each)]
+    most, step = charts.scale(max([0.0, *map(max, bars)]))
+
+    def place(value: float) -> float:
+        return SIDE + value / most * (WIDTH - SIDE - TAIL)
+
+    for count in range(round(most / step) + 1):
+        x = place(count * step)
+        draw.line([(x, TOP), (x, height - 30)], fill=RULE)
+        draw.text((x, height - 26), charts.number(count * step, True), fill=MUTED, font=charts.font(), anchor="ma")
+    y = TOP
+    for road, words in groups:
+        title, hue = TITLES.get(road, (road, MUTED))
+        draw.text((20, y + 8), title, fill=hue, font=charts.font(15))
+        y = _words(draw, words, y + HEAD, place)
+    return page
+
+
+def _bars(found: Found) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
+    hue = CLIP_HUE if found.road == CLIP else T5_HUE
+    return [(values, colour) for values, colour in ((found.deleted, PALE), (found.encoded, hue)) if values]
+
+
+def _height(found: Found) -> int:
+    return BAR * len(_bars(found)) + GAP
+
+
+def _words(draw: ImageDraw.ImageDraw, words: Sequence[Found], y: int, place) -> int:
+    for each in words:
+        bars = _bars(each)
+        draw.text((SIDE - 10, y + BAR * len(bars) / 2), each.word, fill=INK, font=charts.font(), anchor="rm")
+        for number, (values, hue) in enumerate(bars):
+            top = y + BAR * number
+            draw.rectangle([SIDE, top, place(mean(values)), top + BAR - 2], fill=hue)
+            middle, low, high = top + BAR / 2 - 1, place(min(values)), place(max(values))
+            draw.line([(low, middle), (high, middle)], fill=INK)
+            for edge in (low, high):
+                draw.line([(edge, middle - 3), (edge, middle + 3)], fill=INK)
+            text = f"{100 * mean(values):.2g} %"
+            draw.text((high + 8, middle), text, fill=MUTED, font=charts.font(11), anchor="lm")
+        y += _height(each)
+    return y
+
+
+def _legend(draw: ImageDraw.ImageDraw) -> None:
+    x = 20
+    for hue, name in ((PALE, "its T5 rows deleted"), (T5_HUE, "T5 encoded again without it"),
+                      (CLIP_HUE, "CLIP encoded again without it")):  # fmt: skip
+        draw.rectangle([x, 54, x + 14, 68], fill=hue)
+        draw.text((x + 20, 61), name, fill=INK, font=charts.font(), anchor="lm")
+        x += 44 + int(charts.font().getlength(name))
+    draw.text((x, 61), "|  from the least to the most", fill=MUTED, font=charts.font(), anchor="lm")

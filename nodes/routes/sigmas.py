@@ -1,0 +1,83 @@
+"""What a timeline asks to draw its ruler: POST /flux_duet/sigmas gives a run's noise levels. Imports ComfyUI."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import comfy.model_sampling
+import comfy.samplers
+import torch
+from aiohttp import web
+
+from ..sample.sampling import OFFICIAL, SCHEDULERS, noise_levels
+from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
+from .http import Refused, answered, shown
+
+SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+LONGEST = 10_000  # steps of the whole schedule, of which denoise takes the last
+PIXELS = 8  # of a picture, for one of its latent
+DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, "shift": FIXED_MU,
+            "width": 1024, "height": 1024}  # fmt: skip
+CHOICES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
+LIMITS = {"denoise": (0.0001, 1), "shift": (-10, 100), "mu": (-10, 100)}
+COUNTS = {"steps": (1, LONGEST), "width": (16, 2**17), "height": (16, 2**17)}
+
+
+def register(routes: web.RouteTableDef) -> None:
+    """Adds the route to ComfyUI's."""
+    routes.post("/flux_duet/sigmas")(sigmas)
+
+
+async def sigmas(request: web.Request) -> web.Response:
+    return await answered(request, checked, _answer)
+
+
+def checked(asked: Any) -> dict[str, Any]:
+    """Every field, with the default where it was left out. Raises Refused for anything else.
+
+    `shift` is the model's, null for one without, such as schnell; `mu` the official schedule's, from the size if it is
+    left out.
+    """
+    if not isinstance(asked, dict):
+        raise Refused(400, "expected a JSON object")
+    if unknown := sorted(asked.keys() - DEFAULTS.keys() - {"mu"}):
+        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected {', '.join(DEFAULTS)}, mu")
+    plan = {**DEFAULTS, **asked}
+    for name, choices in CHOICES.items():
+        if plan[name] not in choices:
+            raise Refused(400, f"got {shown(plan[name])} for `{name}`; expected one of {', '.join(choices)}")
+    for name, (least, most) in (LIMITS | COUNTS).items():
+        value = plan.get(name)
+        if value is None and name in ("shift", "mu"):
+            continue
+        kind = (int,) if name in COUNTS else (int, float)
+        if type(value) not in kind or not least <= value <= most:  # nor is NaN, nor what is too large for a float
+            raise Refused(400, f"got {shown(value)} for `{name}`; expected a number from {least} to {most}")
+    if plan["steps"] / plan["denoise"] > LONGEST:
+        raise Refused(400, f"{plan['steps']} steps with denoise {plan['denoise']} are the end of too long a schedule")
+    return plan
+
+
+def _answer(plan: dict[str, Any]) -> dict:
+    found = noise_levels(partial(_schedule, plan), plan["sampler"], plan["steps"], plan["denoise"])
+    return {"sigmas": [round(sigma, 9) for sigma in found.tolist()]}
+
+
+def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:
+    if plan["scheduler"] != OFFICIAL:
+        return comfy.samplers.calculate_sigmas(_sampling(plan["shift"]), plan["scheduler"], steps)
+    if "mu" in plan or plan["shift"] is None:
+        return flux_sigmas(steps, plan.get("mu"))
+    return flux_sigmas(steps, official_mu(image_tokens(plan["height"] // PIXELS, plan["width"] // PIXELS)))
+
+
+def _sampling(shift: float | None):
+    """ComfyUI's own, as it makes it for dev and for schnell."""
+    if shift is None:
+        sampling = comfy.model_sampling.ModelSamplingDiscreteFlow()
+        sampling.set_parameters(shift=1.0, multiplier=1.0)
+    else:
+        sampling = comfy.model_sampling.ModelSamplingFlux()
+        sampling.set_parameters(shift=shift)
+    return sampling

@@ -1,0 +1,256 @@
+"""Several texts in one picture: which tokens look at which, as groups of queries that share a row of bias. Pure torch.
+
+In a forward one text stands behind another. Each reads itself and its part of the picture; the picture looks at each as
+much as its masks say. A weight w on a column is a bias of log w (facts: a row of weight 2 is the row twice), so masks
+may be soft. Tokens that weigh all columns alike are one group with one row of bias: no L x L mask is ever made, and
+columns of weight 0 are left out instead of masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..condition.controls import Against, Text
+
+SHARED = 64  # tokens that weigh the columns alike are a group of their own from this number on
+CHUNK = 256  # tokens of as many weightings go together, each with its own row of bias
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the tokens of a forward stand: `txt` rows of text, height * width image tokens, those of reference images."""
+
+    txt: int
+    height: int
+    width: int
+    references: int = 0
+
+    @property
+    def image(self) -> int:
+        return self.height * self.width
+
+    @property
+    def total(self) -> int:
+        return self.txt + self.image + self.references
+
+
+def owners(base: int, texts: Sequence[Text]) -> Tensor:
+    """[rows]: to which text each row belongs; 0 is the first of `base` rows, which all others lie over."""
+    lengths = torch.tensor([base, *(text.length for text in texts)])
+    return torch.arange(len(lengths)).repeat_interleave(lengths)
+
+
+def columns_of(base: int, texts: Sequence[Text], number: int) -> Tensor:
+    """Where the rows of one of the texts stand."""
+    start = base + sum(text.length for text in texts[:number])
+    return torch.arange(start, start + texts[number].length)
+
+
+def stacked(context: Tensor, texts: Sequence[Text]) -> Tensor:
+    """txt [B, L, C] with the rows of all texts behind it."""
+    return torch.cat([context, *(text.rows.to(context) for text in texts)], 1)
+
+
+def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[Text], batch: int) -> Tensor | None:
+    """[B, rows], what is added to the logits of all texts' columns; None where no token is weighted.
+
+    `bias` is of the first text's rows, as far as it goes: what native nodes have put behind them has no weights.
+    """
+    if bias is None and all(text.bias is None for text in texts):
+        return None
+    own = torch.zeros(batch, base)
+    if bias is not None:
+        own[:, : bias.shape[1]] = bias.float().cpu()
+    others = (torch.zeros(batch, text.length) if text.bias is None else text.bias.float().cpu() for text in texts)
+    return torch.cat([own, *(each.expand(batch, -1) for each in others)], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Queries that are attended for together: tokens `rows` [R] look at tokens `columns` [C], None for all of them.
+
+    `row` [B, C] is added to the logits of every one of them, None where all of it is zero. Where they weigh the texts
+    each in its own way, `texts` [B, R, texts + 2] is what each adds for each text, and `owner` [C] a column's text.
+    """
+
+    rows: Tensor
+    columns: Tensor | None
+    row: Tensor | None = None
+    texts: Tensor | None = None
+    owner: Tensor | None = None
+
+    def bias(self) -> Tensor | None:
+        """[B, 1, 1 or R, C]; made when it is used, because all groups' together might be as large as L x L."""
+        if self.texts is None:
+            return None if self.row is None else self.row[:, None, None]
+        bias = self.texts[:, None, :, self.owner]
+        return bias if self.row is None else bias + self.row[:, None, None]
+
+    def first(self, queries: int) -> Group:
+        """Those of the first so many tokens alone."""
+        kept = (self.rows < queries).nonzero()[:, 0]
+        if len(kept) == len(self.rows):
+            return self
+        return replace(self, rows=self.rows[kept], texts=None if self.texts is None else self.texts[:, kept])
+
+    def on(self, like: Tensor) -> Group:
+        """The same on another tensor's device, in its dtype."""
+        index = {"device": like.device}
+        number = {"device": like.device, "dtype": like.dtype}
+        moved = [
+            None if each is None else each.to(**how)
+            for each, how in (
+                (self.rows, index),
+                (self.columns, index),
+                (self.row, number),
+                (self.texts, number),
+                (self.owner, index),
+            )
+        ]
+        return Group(*moved)
+
+
+def cropped(mask: Tensor, size: tuple[int, int], area: Sequence[int]) -> Tensor:
+    """The part of a mask over a whole latent of `size` (H, W) that lies in an area (h, w, y, x) of it [B, h, w]."""
+    height, width, top, left = area
+    mask = mask if mask.ndim == 3 else mask[None]
+    whole = interpolate(mask[:, None].float(), size, mode="area")[:, 0]
+    return whole[:, top : top + height, left : left + width]
+
+
+def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
+    """A mask of any size [B, H, W], or [H, W], over the picture -> the share of each image token in it [B, h * w]."""
+    mask = mask if mask.ndim == 3 else mask[None]
+    shares = interpolate(mask[:, None].float(), (height, width), mode="area")
+    return shares.flatten(1).clamp(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The texts of a prompt over pictures of one size, `batch` of them. `masks` are theirs, by image tokens."""
+
+    texts: Sequence[Text]
+    layout: Layout
+    batch: int
+
+    @cached_property
+    def owner(self) -> Tensor:
+        """[txt], see `owners`."""
+        return owners(self.base, self.texts)
+
+    @property
+    def base(self) -> int:
+        """How many rows the first text has."""
+        return self.layout.txt - sum(text.length for text in self.texts)
+
+    @cached_property
+    def masks(self) -> list[Tensor | None]:
+        size = self.layout.height, self.layout.width
+        return [None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts]
+
+    def shares(self, active: Sequence[bool]) -> Tensor:
+        """How much each image token weighs each text [B, texts + 1, h * w]; the first is that all others lie over.
+
+        Where a text lies, `ratio` is left of all before it, as far as its mask covers them.
+        """
+        weights = torch.zeros(self.batch, len(self.texts) + 1, self.layout.image)
+        places = torch.zeros_like(weights)
+        weights[:, 0] = places[:, 0] = 1.0
+        for number, (text, mask, acts) in enumerate(zip(self.texts, self.masks, active, strict=True), 1):
+            if not acts or isinstance(text, Against):
+                continue
+            places[:, number] = places[:, text.inside] if mask is None else mask * places[:, text.inside]
+            weights[:, :number] *= 1 - places[:, number, None] * (1 - text.ratio)
+            weights[:, number] = places[:, number] * text.strength
+        return weights
+
+    def gaze(self) -> Tensor:
+        """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
+
+        A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without
+        columns.
+        """
+        seen = torch.ones(self.batch, len(self.texts) + 1, self.layout.image)
+        for number, mask in enumerate(self.masks, 1):
+            if mask is not None:
+                seen[:, number] = torch.where(mask.amax(1, keepdim=True) > 0, mask, 1.0)
+        return seen
+
+    def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[Group]:
+        """Every token in exactly one group. `bias` [B, txt] is that of the texts' columns, for all who look at them."""
+        views = self.gaze()
+        bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
+        weights = _weighting(self.shares(active), self.owner, self.layout.references)
+        columns = _Columns(self.layout, self.owner, weights, views, bias)
+        return [columns.group(rows, kind) for rows, kind in _alike(weights, _kinds(views, self.owner, self.layout))]
+
+
+def _weighting(shares: Tensor, owner: Tensor, references: int) -> Tensor:
+    """How much each token weighs each text [B, texts + 1, total]: text only itself, reference images the first text."""
+    batch, count, _ = shares.shape
+    own = torch.nn.functional.one_hot(owner, count).T.float()
+    first = torch.zeros(count, references)
+    first[0] = 1.0
+    return torch.cat([own.expand(batch, -1, -1), shares, first.expand(batch, -1, -1)], 2)
+
+
+def _kinds(views: Tensor, owner: Tensor, layout: Layout) -> Tensor:
+    """[total]: whose view of the picture each token has; 0 is the whole picture, as the first text and the image."""
+    plain = (views == 1).all(2).all(0)  # [texts + 1]
+    numbers = torch.arange(len(plain)).masked_fill(plain, 0)
+    return torch.cat([numbers[owner], torch.zeros(layout.total - layout.txt, dtype=torch.long)])
+
+
+def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
+    """(tokens, whose view they have): those of equal weights together, the rest of a view in chunks."""
+    keys = kinds
+    for row in weights.flatten(0, 1):
+        values, places = torch.unique(row, return_inverse=True)
+        if len(values) > 1:
+            keys = torch.unique(keys * len(values) + places, return_inverse=True)[1]
+    order = keys.argsort(stable=True)
+    rest: dict[int, list[Tensor]] = {}
+    for rows in order.split(torch.bincount(keys).tolist()):
+        kind = int(kinds[rows[0]])
+        if len(rows) >= SHARED:
+            yield rows, kind
+        elif len(rows):
+            rest.setdefault(kind, []).append(rows)
+    for kind, few in rest.items():
+        yield from ((chunk, kind) for chunk in torch.cat(few).split(CHUNK))
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """What any set of tokens sees: weights [B, texts + 1, total], views [B, texts + 1, image], bias [B, txt]."""
+
+    layout: Layout
+    owner: Tensor
+    weights: Tensor
+    views: Tensor
+    bias: Tensor
+
+    def group(self, rows: Tensor, kind: int) -> Group:
+        weights = self.weights[:, :, rows]  # [B, texts + 1, R]
+        alike = bool((weights == weights[:, :, :1]).all())
+        owner, picture = self.owner, self.views[:, kind].log()
+        text = (weights.amax((0, 2)) > 0)[owner] & ~torch.isneginf(self.bias).all(0)
+        visible = ~torch.isneginf(picture).all(0)
+        beside = torch.zeros(len(self.bias), self.layout.references)
+        added = self.bias + weights[:, :, 0].log()[:, owner] if alike else self.bias
+        row = torch.cat([added[:, text], picture[:, visible], beside], 1)
+        row = row if row.any() else None
+        kept = torch.cat([text, visible, torch.ones(self.layout.references, dtype=torch.bool)])
+        columns = None if kept.all() else kept.nonzero()[:, 0]
+        if alike:
+            return Group(rows, columns, row)
+        # The picture's columns are one more text, which all weigh alike.
+        logs = torch.nn.functional.pad(weights.log().transpose(1, 2), (0, 1))
+        owner = torch.nn.functional.pad(owner, (0, self.layout.total - self.layout.txt), value=logs.shape[2] - 1)
+        return Group(rows, columns, row, logs, owner[kept])
