@@ -22,13 +22,13 @@ from ..devtools import say
 from ..nano import layouts
 from ..nodes.condition.blend.nodes import ClipNegative
 from ..nodes.condition.conditioning import join
-from ..nodes.condition.controls import Text, controls_of
+from ..nodes.condition.controls import PlacedText, controls_of
 from ..nodes.condition.place.nodes import NegativeTxt, Region, Route
 from ..nodes.condition.time.at_moment import resolve
 from ..nodes.condition.time.nodes import Schedule
 from ..nodes.condition.timepoints import Clock, Moment
 from ..nodes.sample.attention import DuetAttention
-from ..nodes.sample.attention_groups import Layout
+from ..nodes.sample.attention_groups import TokenLayout
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
 from ..nodes.streams import ClipVec, Span, T5Text
@@ -141,7 +141,7 @@ def work(rows: int, pairs: float, hidden: int) -> float:
 
 def text_rows(base: int, controls: Sequence) -> int:
     """How many rows of text a forward has, where the first text has `base`."""
-    return base + sum(each.length for each in controls if isinstance(each, Text))
+    return base + sum(each.length for each in controls if isinstance(each, PlacedText))
 
 
 def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -> float:
@@ -155,7 +155,7 @@ def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -
         return q.squeeze(1)
 
     depth = shape.double, shape.single
-    attention = DuetAttention(controls, Layout(txt, side, side), depth)
+    attention = DuetAttention(controls, TokenLayout(txt, side, side), depth)
     ask = counted if attention.idle else partial(attention, counted)
     nothing = torch.zeros(1, 1, total, 1)
     for kind, count in zip(("double", "single"), depth, strict=True):

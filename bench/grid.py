@@ -23,7 +23,7 @@ from ..nodes.probe.grid.cells import draw
 from ..nodes.probe.grid.summary import NAMES, page, sentence
 from ..nodes.probe.grid.variance import PARTS, Analysis, analyse
 from ..nodes.probe.plots import sheets
-from ..nodes.sample.sampling import Plan
+from ..nodes.sample.sampling import SamplingPlan
 from .measure import machine, table
 
 Caption = Callable[[scenes.Scene, random.Random], str]
@@ -50,7 +50,7 @@ def analysed(pipeline: Pipeline, name: str, chosen: argparse.Namespace) -> dict[
     txts = [encode_t5(pipeline.t5, text)[0] for text in t5s]
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, SIDE, SIDE)}
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
-    plan = Plan(chosen.seed, STEPS, "euler", "simple")
+    plan = SamplingPlan(chosen.seed, STEPS, "euler", "simple")
     latents = draw(pipeline.flux, vecs, txts, GUIDANCE, latent, plan, seeds, keep=False).latents
     flat = latents.flatten(0, 2)
     pixels = torch.cat([pipeline.vae.decode(part) for part in flat.split(16)])

@@ -32,11 +32,11 @@ from ..nodes.condition.blocks import Blocks
 from ..nodes.condition.conditioning import join
 from ..nodes.encode import encoding
 from ..nodes.probe.heat.nodes import Heatmap, drawn
-from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, Reading, maps, masks, otsu
-from ..nodes.probe.heat.recorder import KEY, Recorder
+from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, HeatReading, maps, masks, otsu
+from ..nodes.probe.heat.recorder import KEY, HeatRecorder
 from ..nodes.probe.heat.selection import Wanted
 from ..nodes.probe.hooks import probed
-from ..nodes.probe.reading_store import Probe
+from ..nodes.probe.reading_store import ReadingStore
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
 from . import step
@@ -80,7 +80,7 @@ def cases(count: int, seed: int) -> list[Case]:
     return found
 
 
-def read(pipeline: Pipeline, case: Case, measure: str, seed: int) -> tuple[Reading, Tensor]:
+def read(pipeline: Pipeline, case: Case, measure: str, seed: int) -> tuple[HeatReading, Tensor]:
     txt, _ = encoding.encode_t5(pipeline.t5, case.t5)
     vec = encoding.encode_clip(pipeline.clip_l, case.clip)
     model, probe = Heatmap.execute(pipeline.flux, txt, "\n".join(case.words), measure).result
@@ -117,7 +117,7 @@ def block_choices(count: int) -> dict[str, Blocks]:
     return {name: Blocks.parse(name) for name in names}
 
 
-def scores(readings: Sequence[tuple[Case, Reading]], word: int) -> dict[tuple[str, str], np.ndarray]:
+def scores(readings: Sequence[tuple[Case, HeatReading]], word: int) -> dict[tuple[str, str], np.ndarray]:
     """{(part of the run, blocks): mean (IoU, accuracy, AP)} of the maps of WORDS[word]."""
     found = {}
     for part, (first, last) in PARTS.items():
@@ -133,7 +133,7 @@ def of_word(found: Tensor, word: int) -> Tensor:
     return found[word] if word < 2 else found[2:].sum(0)
 
 
-def tables(readings: Sequence[tuple[Case, Reading]]) -> str:
+def tables(readings: Sequence[tuple[Case, HeatReading]]) -> str:
     """A table for the object's words: IoU by part of the run and block, and the best entry's three numbers."""
     lines = []
     for number, word in enumerate(WORDS):
@@ -206,7 +206,7 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     def begin(guider, sigmas, repainted):
         if measure == DENSE:
             return Dense(wanted)
-        return Recorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
+        return HeatRecorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
 
     def sampled(model):
         return MMDiTSampler.execute(
@@ -219,7 +219,7 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
             scheduler="simple",
         ).result[0]
 
-    ready = probed(flux, Probe("bench"), KEY, begin)
+    ready = probed(flux, ReadingStore("bench"), KEY, begin)
     calls = dict(zip(SIDES, (lambda: sampled(flux), lambda: sampled(ready)), strict=True))
     name = f"{measure}: a step, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens"
     return step.steps_compared(calls, chosen.rounds, chosen.steps, name, same=measure != DENSE)

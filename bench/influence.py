@@ -25,7 +25,7 @@ from ..nano.pipeline import MODELS, SIDE, STEPS, Pipeline, Prompt
 from ..nodes.encode import encoding
 from ..nodes.probe.influence.effects import of_picture, pooled
 from ..nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence
-from ..nodes.probe.influence.reading import PARTS, Reading
+from ..nodes.probe.influence.reading import PARTS, InfluenceReading
 from ..nodes.probe.influence.summary import repeats
 from .measure import machine, table
 
@@ -61,7 +61,7 @@ HEADS = ("", "part of the run", "CLIP beside T5 (D)", "CLIP alone", "T5 beside C
          "both", "share CLIP", "share T5")  # fmt: skip
 
 
-def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) -> Reading:
+def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) -> InfluenceReading:
     """One run with a picture for each prompt."""
     empty = encoding.encode_clip(pipeline.clip_l, ""), encoding.encode_t5(pipeline.t5, "")[0]
     model, probe = Influence.execute(pipeline.flux, null, 1, *empty).result
@@ -74,7 +74,7 @@ def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) ->
     return probe.reading({"samples": samples})
 
 
-def by_scene(readings: list[Reading], part: str, null: str) -> list[dict]:
+def by_scene(readings: list[InfluenceReading], part: str, null: str) -> list[dict]:
     """Each scene's numbers in a part of the run."""
     return [
         pooled([of_picture(moment.effects[null], at) for moment in reading.part(part)])
@@ -83,7 +83,7 @@ def by_scene(readings: list[Reading], part: str, null: str) -> list[dict]:
     ]
 
 
-def rows(case: Case, readings: list[Reading], null: str) -> list[list[str]]:
+def rows(case: Case, readings: list[InfluenceReading], null: str) -> list[list[str]]:
     out = []
     for part in PARTS:
         effects = [moment.effects[null] for reading in readings for moment in reading.part(part)]
@@ -92,7 +92,7 @@ def rows(case: Case, readings: list[Reading], null: str) -> list[list[str]]:
     return out
 
 
-def spread(case: Case, readings: list[Reading], null: str) -> list[str]:
+def spread(case: Case, readings: list[InfluenceReading], null: str) -> list[str]:
     """From scene to scene: the middle and the middle nine tenths, and how many repeat the other road."""
     each = by_scene(readings, PARTS[0], null)
     cells = []
@@ -104,7 +104,7 @@ def spread(case: Case, readings: list[Reading], null: str) -> list[str]:
     return [case.name, *cells, *told]
 
 
-def per_step(readings: list[Reading], null: str, name: str) -> list[float]:
+def per_step(readings: list[InfluenceReading], null: str, name: str) -> list[float]:
     return [pooled([reading.moments[at].effects[null] for reading in readings])[name] for at in range(STEPS)]
 
 
@@ -124,7 +124,7 @@ def main() -> None:
     chosen = options()
     comfy.utils.set_progress_bar_enabled(False)
     pipeline = Pipeline(chosen.models)
-    found: dict[str, list[Reading]] = {}
+    found: dict[str, list[InfluenceReading]] = {}
     for number, case in enumerate(CASES):
         say(f"{chosen.scenes} scenes, {case.name} ...")
         rng = random.Random(f"{chosen.seed}/influence/{number}")

@@ -25,7 +25,7 @@ from ..nano.scenes.reading import read_background
 from ..nodes.probe.sweep.distances import between, decided, distances
 from ..nodes.probe.sweep.runner import SAMPLER, sweep
 from ..nodes.probe.sweep.switched_prompt import CLIP, T5, switched
-from ..nodes.sample.sampling import Plan
+from ..nodes.sample.sampling import SamplingPlan
 from .measure import machine, table
 
 # What a road tells.
@@ -68,7 +68,7 @@ def swept(pipeline: Pipeline, scene_pairs, road: str, chosen: argparse.Namespace
         texts = [Prompt(scenes.background_caption(each, rng), scenes.object_caption(each, rng)) for each in (a, b)]
         first, second = (pipeline.conditioning([text]) for text in texts)
         latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, SIDE, SIDE)}
-        plan = Plan(chosen.seed + number, chosen.steps, SAMPLER, "simple")
+        plan = SamplingPlan(chosen.seed + number, chosen.steps, SAMPLER, "simple")
         found = sweep(pipeline.flux, first, switched(first, second, road), latent, plan, batch=16)
         pixels = (pipeline.vae.decode(found.samples) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         whose = [shown(a, b, read(picture, road)) for picture in pixels]

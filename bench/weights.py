@@ -15,7 +15,7 @@ import torch
 
 from ..devtools import say
 from ..nano import layouts
-from ..nodes.condition.controls import Bias, put
+from ..nodes.condition.controls import Bias, put_controls
 from ..nodes.sample.nodes import MMDiTSampler
 from ..nodes.sample.schedule import PATCH
 from . import step
@@ -30,7 +30,7 @@ def weighted(prompt: list) -> list:
     weights = torch.ones(1, txt.shape[1])
     for row, weight in WEIGHTED.items():
         weights[0, row] = weight
-    return [[txt, put(extras, [Bias(weights.log())])]]
+    return [[txt, put_controls(extras, [Bias(weights.log())])]]
 
 
 def measured(shape: layouts.Shape, tokens: int, chosen: argparse.Namespace) -> Comparison:

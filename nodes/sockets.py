@@ -4,5 +4,5 @@ from comfy_api.latest import io
 
 FluxVec = io.Custom("FLUX_VEC")  # carries a streams.ClipVec
 FluxTxt = io.Custom("FLUX_TXT")  # carries a streams.T5Text
-FluxHeatmap = io.Custom("FLUX_HEATMAP")  # carries a probe.record.Probe of Token Heatmap
+FluxHeatmap = io.Custom("FLUX_HEATMAP")  # carries Token Heatmap's ReadingStore
 FluxInfluence = io.Custom("FLUX_INFLUENCE")  # and of Encoder Influence

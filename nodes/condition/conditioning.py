@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
-from .controls import TXT, VEC, Bias, Made, of, put
+from .controls import TXT, VEC, Bias, Made, controls_in, put_controls
 from .extras import Merge, merged
 from .reconcile import followed
 
@@ -35,7 +35,9 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
     entries = []
     for vec_span, txt_span, extras in paired(vec.spans, txt.spans, merges or {}):
         extras = {**extras, **attn_masks.as_extras(txt_span.attn_mask)}
-        extras = put(extras, (*of(txt_span), *of(vec_span)), Made(txt_span.tensor, vec_span.tensor))
+        extras = put_controls(
+            extras, (*controls_in(txt_span), *controls_in(vec_span)), Made(txt_span.tensor, vec_span.tensor)
+        )
         guided = {"guidance": None if guidance < 0 else guidance}
         entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
     return entries

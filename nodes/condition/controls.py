@@ -54,7 +54,7 @@ def _no_rows() -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Text(Control):
+class PlacedText(Control):
     """A text of its own, `rows` [B, L, 4096], which no other text reads. It stands behind `txt` in a forward alone:
     in a CONDITIONING `txt` is the first text, and whoever else reads that (ControlNets, native nodes) sees no other.
 
@@ -83,7 +83,7 @@ class Text(Control):
 
 
 @dataclass(frozen=True, eq=False)
-class Against(Text):
+class Nag(PlacedText):
     """A text that the picture's attention is steered away from: NAG (arXiv 2505.21179). It has no mask."""
 
     scale: float = 5.0
@@ -92,7 +92,7 @@ class Against(Text):
 
 
 @dataclass(frozen=True, eq=False)
-class Shift(Control):
+class VecDelta(Control):
     """In some blocks `vec` moves, after CLIP's MLP: by the sum of weight * vector_in(v) over `vecs` [B, K, 768].
 
     `own` is the weight of the prompt's own vector among them. Block routing is (1 * other, -1 * own).
@@ -107,7 +107,7 @@ class Shift(Control):
 
 
 @dataclass(frozen=True, eq=False)
-class Cue:
+class Keyframe:
     """What a timeline plays from `start` on; where `fade` is later, it comes in little by little until then.
 
     Of T5's rows the first `rows` stand for tokens, the rest only fill it up.
@@ -123,7 +123,7 @@ class Cue:
 class Timeline(Control):
     """Takes the place of a road's whole encoding: one cue after another. See time/timeline.py."""
 
-    cues: tuple[Cue, ...]
+    keyframes: tuple[Keyframe, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ class T5Timeline(Timeline):
 
 
 @dataclass(frozen=True, eq=False)
-class Only(Control):
+class ActiveRange(Control):
     """The whole prompt counts in this part of the run alone; outside it gives what the run's first prompt gives."""
 
     when: Range
@@ -150,7 +150,7 @@ class Only(Control):
 Controls = tuple[Control, ...]
 
 
-def of(span: Span) -> Controls:
+def controls_in(span: Span) -> Controls:
     """What a stream's encoding asks for, its weights among it."""
     return (*(() if span.bias is None else (Bias(span.bias),)), *span.controls)
 
@@ -158,7 +158,7 @@ def of(span: Span) -> Controls:
 # ---- batching, by the dataclasses' fields alone
 
 
-def repeated(controls: Controls, count: int) -> Controls:
+def repeated_controls(controls: Controls, count: int) -> Controls:
     """As many rows as a batch has pictures, as ComfyUI's repeat_to_batch_size does it."""
 
     def rows(tensor: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ def repeated(controls: Controls, count: int) -> Controls:
     return tuple(replace(each, **{name: rows(value) for name, value in _tensors(each).items()}) for each in controls)
 
 
-def fit(some: Controls, others: Controls) -> bool:
+def fit_one_batch(some: Controls, others: Controls) -> bool:
     """Whether two prompts' controls can go through the model in one batch."""
     return len(some) == len(others) and all(map(_fits, some, others))
 
@@ -179,7 +179,7 @@ def _fits(one: Control, other: Control) -> bool:
     return type(one) is type(other) and shapes == other_shapes and _plain(one) == _plain(other)
 
 
-def joined(parts: Sequence[Controls]) -> Controls:
+def joined_controls(parts: Sequence[Controls]) -> Controls:
     """One after another, as rows of a batch."""
     out = []
     for same in zip(*parts, strict=True):
@@ -226,13 +226,13 @@ class ControlCond:
                 f"This CONDITIONING asks for {names}, and the model that it reached does not carry that out. Put Apply "
                 "Duet between the model and this sampler, or use MMDiT Sampler."
             )
-        return replace(self, controls=repeated(self.controls, batch_size))
+        return replace(self, controls=repeated_controls(self.controls, batch_size))
 
     def can_concat(self, other: Any) -> bool:
-        return isinstance(other, ControlCond) and fit(self.controls, other.controls)
+        return isinstance(other, ControlCond) and fit_one_batch(self.controls, other.controls)
 
     def concat(self, others: Sequence[ControlCond]) -> Controls:
-        return joined([self.controls, *(other.controls for other in others)])
+        return joined_controls([self.controls, *(other.controls for other in others)])
 
     def size(self) -> list[int]:
         return [1]  # for ComfyUI's memory estimate: next to nothing
@@ -240,16 +240,16 @@ class ControlCond:
 
 TITLES = {
     Bias: "T5 weights in the attention",
-    Text: "texts of their own (T5 Region, Block Routing)",
-    Against: "a negative in the attention (NAG)",
-    Shift: "a CLIP vector that differs from block to block",
+    PlacedText: "texts of their own (T5 Region, Block Routing)",
+    Nag: "a negative in the attention (NAG)",
+    VecDelta: "a CLIP vector that differs from block to block",
     ClipTimeline: "a CLIP timeline",
     T5Timeline: "a T5 timeline",
-    Only: "a prompt for a part of the run",
+    ActiveRange: "a prompt for a part of the run",
 }
 
 
-def put(extras: Mapping[str, Any], controls: Controls, made: Made | None = None) -> dict[str, Any]:
+def put_controls(extras: Mapping[str, Any], controls: Controls, made: Made | None = None) -> dict[str, Any]:
     """The extras of a CONDITIONING's entry, with these controls, if there are any, as its controls.
 
     `made` is what they were made for; None where they are known to follow what the entry holds.
@@ -257,17 +257,17 @@ def put(extras: Mapping[str, Any], controls: Controls, made: Made | None = None)
     return _with(extras, ControlCond(tuple(controls), made) if controls else None)
 
 
-def ready(entry: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
+def ready_entry(entry: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
     """An entry whose controls are these, and may be handed to a model."""
     return _with(entry, ControlCond(tuple(controls), is_ready=True) if controls else None)
 
 
 def _with(extras: Mapping[str, Any], cond: ControlCond | None) -> dict[str, Any]:
-    rest, _ = take(extras)
+    rest, _ = take_controls(extras)
     return rest if cond is None else {**rest, MODEL_CONDS: {**rest.get(MODEL_CONDS, {}), KEY: cond}}
 
 
-def take(extras: Mapping[str, Any]) -> tuple[dict[str, Any], ControlCond | None]:
+def take_controls(extras: Mapping[str, Any]) -> tuple[dict[str, Any], ControlCond | None]:
     """The extras without controls, and the controls with what they were made for, if there are any."""
     conds = dict(extras.get(MODEL_CONDS, {}))
     cond = conds.pop(KEY, None)
@@ -281,6 +281,6 @@ def controls_of(extras: Mapping[str, Any]) -> Controls:
     return cond.controls if cond else ()
 
 
-def asked_for(conditioning: Sequence) -> bool:
+def has_controls(conditioning: Sequence) -> bool:
     """Whether any entry of a CONDITIONING has controls."""
     return any(controls_of(entry) for _, entry in conditioning)

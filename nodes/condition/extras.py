@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..streams import Stream
 from . import attn_masks
-from .controls import take
+from .controls import take_controls
 
 Merge = Callable[[Any, Any], Any]
 AnyStream = TypeVar("AnyStream", bound=Stream)
@@ -106,7 +106,7 @@ def extras_of(like: list | None, node: str) -> dict[str, Any]:
             f"{node}: `like` holds {len(like)} prompts, each with masks, pictures and times of its own, expected one. "
             "Connect the CONDITIONING of one prompt, before Conditioning Combine."
         )
-    rest, _ = take(like[0][1])
+    rest, _ = take_controls(like[0][1])
     if any(rest.get(start, 0.0) > 0 or rest.get(end, 1.0) < 1 for start, end in _TIMES):
         raise ValueError(
             f"{node}: `like` is limited to a part of the run, so that no prompt would be left for the rest. Connect it "

@@ -21,7 +21,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .controls import TITLES, TXT, VEC, Bias, Control, Controls, Shift, T5Timeline, Text, Timeline, take
+from .controls import (
+    TITLES,
+    TXT,
+    VEC,
+    Bias,
+    Control,
+    Controls,
+    PlacedText,
+    T5Timeline,
+    Timeline,
+    VecDelta,
+    take_controls,
+)
 
 ROUNDING = 1e-5  # of a prompt's largest number: what multiplying it in half precision might leave
 
@@ -39,7 +51,7 @@ def followed(txt: Tensor, vec: Tensor | None, extras: Mapping[str, Any]) -> tupl
 
     Raises ValueError where a control cannot follow.
     """
-    rest, cond = take(extras)
+    rest, cond = take_controls(extras)
     if cond is None or cond.made is None:
         return rest, cond.controls if cond else ()
     changes = {TXT: changed(cond.made.txt, txt), VEC: changed(cond.made.vec, vec)}
@@ -88,7 +100,7 @@ def _following(controls: Controls, changes: Mapping[str, Change], rows: int) -> 
                 f"A T5 prompt has weights in the attention for {control.columns.shape[1]} rows, and another node has "
                 f"left {rows} of them. Weight the prompt after it was cut, or use weights 'embedding' in T5 Encode."
             )
-        elif not isinstance(control, (Text, Bias, Shift)) or change.scale != 0.0:
+        elif not isinstance(control, (PlacedText, Bias, VecDelta)) or change.scale != 0.0:
             yield _scaled(control, 1.0 if change.scale is None else change.scale)
 
 
@@ -110,14 +122,17 @@ def _scaled(control: Control, scale: float) -> Control:
     """A control of a prompt that was multiplied by a number."""
     if scale == 1.0:
         return control
-    if isinstance(control, Text):
+    if isinstance(control, PlacedText):
         return replace(control, rows=control.rows * scale)
-    if isinstance(control, Shift):
+    if isinstance(control, VecDelta):
         return replace(control, vecs=control.vecs * scale)
     if isinstance(control, T5Timeline) and control.more is not None:
         control = replace(control, more=control.more * scale)
     if isinstance(control, Timeline):
-        return replace(control, cues=tuple(replace(cue, span=_span(cue.span, scale)) for cue in control.cues))
+        return replace(
+            control,
+            keyframes=tuple(replace(keyframe, span=_span(keyframe.span, scale)) for keyframe in control.keyframes),
+        )
     return control
 
 

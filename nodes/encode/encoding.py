@@ -19,7 +19,7 @@ from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
 from .embeddings.cached import fingerprint, remembered
 from .tokens import weights
-from .tokens.inspection import Reading, has_inversion, read_by_clip, read_by_t5
+from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_by_t5
 from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
@@ -160,7 +160,7 @@ def tokenizer_of(clip: comfy.sd.CLIP, name: str):
     return getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}", None)
 
 
-def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[Reading]:
+def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
     """What each road that the CLIP has reads of a text. Nothing is run.
 
     Raises ValueError for a CLIP that tokenizes for neither.

@@ -21,7 +21,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from .latent_mask import FUNCTION
-from .reading_store import Probe, Unread
+from .reading_store import ReadingStore, Unread
 from .repainted import Repainted
 from .run_settings import of_run
 
@@ -68,7 +68,7 @@ class Recorder(Protocol):
 
 
 def probed(
-    model, probe: Probe, key: str, begin: Callable[[Any, Any, Repainted], Recorder],
+    model, probe: ReadingStore, key: str, begin: Callable[[Any, Any, Repainted], Recorder],
     check: Callable[[Any, Any, Any], None] | None = None,
 ):  # fmt: skip
     """A clone of a MODEL whose runs `probe` keeps readings of; `begin(guider, sigmas, repainted)` gives a recorder.

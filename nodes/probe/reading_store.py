@@ -31,7 +31,7 @@ class Unread:
 
 
 @dataclass(eq=False)
-class Probe:
+class ReadingStore:
     """The readings of the runs of one MODEL. `name` is the node's, for what there is to say."""
 
     name: str

@@ -27,7 +27,7 @@ AT_ONCE = 8  # prompts that are handed over together; between them one may inter
 
 
 @dataclass(frozen=True, eq=False)
-class Asking:
+class Evaluation:
     """A moment of a run: what was asked, what came, and a way to ask anew. `entries` are the prompt as it is now.
 
     `velocity` and those asked anew are what reaches the picture by way of `mask` (repainted.counted).
@@ -41,7 +41,7 @@ class Asking:
     mask: Tensor | None = None
 
 
-class Counts:
+class RowCounts:
     """Rows of a batch that went through the model, plain ones and those asked anew; several threads may count.
 
     Counted right around FLUX.1's forward, where caches have had their say; for a model that does not let anyone stand
@@ -68,7 +68,7 @@ class Counts:
 
 
 @dataclass(eq=False)
-class Moment:
+class PlainEvaluation:
     """One plain evaluation of all prompts: the role of each, and the positive's entries as they are inside."""
 
     names: Sequence[str]
@@ -80,21 +80,21 @@ class Moment:
         return self.names.index(POSITIVE) if POSITIVE in self.names else None
 
 
-class Asker:
+class Reevaluator:
     """For one run. `measure` is called once for each of the chosen steps, at the step's first evaluation.
 
     What it or `forward` raises is kept, and the run goes on; `check` raises it when the run is over.
     """
 
     def __init__(
-        self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Asking], None],
+        self, key: str, guider, sigmas: Tensor, steps: Container[int], measure: Callable[[Evaluation], None],
         repainted: Repainted,
     ):  # fmt: skip
         self.repainted = repainted
         self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
         self.moment = f"{key}_moment"  # in transformer_options
         self.sigmas = [float(sigma) for sigma in sigmas]
-        self.counts, self.done, self.guard = Counts(), set(), Guard(key)
+        self.counts, self.done, self.guard = RowCounts(), set(), Guard(key)
         self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
 
     def options(self, options: dict) -> dict:
@@ -139,7 +139,7 @@ class Asker:
                 self._show(moment, given)
         return out
 
-    def _show(self, moment: Moment, given: Given) -> None:
+    def _show(self, moment: PlainEvaluation, given: Given) -> None:
         """The positive's first row of a batch, to whom it may concern."""
         indices = given.options["cond_or_uncond"]
         if moment.place in indices and self.is_due(float(given.options["sigmas"][0])):
@@ -152,9 +152,9 @@ class Asker:
         given = options.get("transformer_options", {})
         if given.get(AGAIN) or self.guard.error is not None:
             return executor(model, conds, x, timestep, options)
-        moment, before = Moment(()), self.counts.rows[0]
+        moment, before = PlainEvaluation(()), self.counts.rows[0]
         with self.guard:
-            moment = Moment(roles(conds, getattr(self.guider, "conds", {})))
+            moment = PlainEvaluation(roles(conds, getattr(self.guider, "conds", {})))
         out = executor(model, conds, x, timestep, {**options, "transformer_options": {**given, self.moment: moment}})
         with self.guard:
             # A forward that a cache left out says nothing of the model at this moment.
@@ -162,7 +162,9 @@ class Asker:
                 self._measured(partial(executor, model), moment, out, (x, timestep), options)
         return out
 
-    def _measured(self, ask, moment: Moment, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict) -> None:
+    def _measured(
+        self, ask, moment: PlainEvaluation, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict
+    ) -> None:
         x, sigma, mask = at[0], float(at[1][0]), self.repainted.mask
 
         def velocity(denoised: Tensor) -> Tensor:
@@ -173,7 +175,7 @@ class Asker:
 
         self.done.add(self.step(sigma))
         plain = velocity(out[moment.place])
-        self.measure(Asking(self.step(sigma), sigma, moment.entries, plain, again, mask))
+        self.measure(Evaluation(self.step(sigma), sigma, moment.entries, plain, again, mask))
 
     def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
         given = options.get("transformer_options", {})

@@ -15,7 +15,19 @@ from torch import Tensor
 
 from ..condition import attn_masks
 from ..condition.blocks import Blocks
-from ..condition.controls import MODEL_CONDS, TXT, VEC, Bias, Controls, Shift, Text, Timeline, controls_of, of, ready
+from ..condition.controls import (
+    MODEL_CONDS,
+    TXT,
+    VEC,
+    Bias,
+    Controls,
+    PlacedText,
+    Timeline,
+    VecDelta,
+    controls_in,
+    controls_of,
+    ready_entry,
+)
 from ..condition.place.placing import with_text
 from ..streams import Span, Stream
 from .entries import located
@@ -112,13 +124,13 @@ def prompts_of(stream: Stream | None) -> list[Tensor]:
     """Every T5 prompt of a stream, those of its timelines too."""
     spans = () if stream is None else stream.spans
     timelines = (each for span in spans for each in span.controls if isinstance(each, Timeline))
-    return [span.tensor for span in (*spans, *(cue.span for each in timelines for cue in each.cues))]
+    return [span.tensor for span in (*spans, *(keyframe.span for each in timelines for keyframe in each.keyframes))]
 
 
 def plain(stream: Stream, name: str) -> Tensor:
     """The tensor of a stream that is one text and nothing else. Raises ValueError for any other."""
     (span, *more) = stream.spans
-    if more or of(span):
+    if more or controls_in(span):
         raise ValueError(
             f"Encoder Influence: `{name}` is scheduled, weighted or has regions, expected the plain encoding of an "
             "empty text, from CLIP-L Encode or T5 Encode."
@@ -126,7 +138,7 @@ def plain(stream: Stream, name: str) -> Tensor:
     return span.tensor
 
 
-def own(entry: Entry, road: str) -> Tensor:
+def prompt_of(entry: Entry, road: str) -> Tensor:
     """What an entry says on a road. Raises ValueError where it says nothing."""
     cond = entry[MODEL_CONDS].get(FIELDS[road])
     if cond is None:
@@ -139,7 +151,7 @@ def own(entry: Entry, road: str) -> Tensor:
 
 def is_null(entry: Entry, road: str, null: Null) -> bool:
     """Whether a prompt says exactly what the null says, so that there is nothing to ask."""
-    said = own(entry, road)
+    said = prompt_of(entry, road)
     text = null.like(said, road)
     if text.shape[1:] != said.shape[1:] or any(each.road == road for each in controls_of(entry)):
         return False
@@ -148,20 +160,20 @@ def is_null(entry: Entry, road: str, null: Null) -> bool:
 
 def unchanged(entry: Entry) -> Entry:
     """An entry that says what it says, to be asked again: what differs then is noise of the arithmetic."""
-    return ready(entry, controls_of(entry))
+    return ready_entry(entry, controls_of(entry))
 
 
 def without(entry: Entry, road: str, null: Null) -> Entry:
     """An entry that says the null on a road; that road's regions, weights and negatives go with it."""
-    given = own(entry, road)
+    given = prompt_of(entry, road)
     text = null.like(given, road)
-    told = said(entry, road, text)
+    told = with_prompt(entry, road, text)
     return told if road == VEC else _masked(told, _mask_without(entry, null, text))
 
 
 def _mask_without(entry: Entry, null: Null, text: Tensor) -> Tensor | None:
     """A T5 prompt's attention mask once it is `text`, the null and the rows that stay."""
-    given, mask = own(entry, TXT), entry[MODEL_CONDS].get(MASK)
+    given, mask = prompt_of(entry, TXT), entry[MODEL_CONDS].get(MASK)
     if mask is None:
         return None
     rows = null.rows(given)
@@ -175,18 +187,18 @@ def _masked(entry: Entry, values: Tensor | None) -> Entry:
     return {**entry, MODEL_CONDS: {**given, MASK: type(given[MASK])(values)}}
 
 
-def said(entry: Entry, road: str, text: Tensor) -> Entry:
+def with_prompt(entry: Entry, road: str, text: Tensor) -> Entry:
     """An entry that says `text` on a road, and nothing beside."""
     return _with(entry, road, text, tuple(each for each in controls_of(entry) if each.road != road))
 
 
 def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
     """An entry of which some blocks see the null on a road, and all others what it says."""
-    controls, text = controls_of(entry), own(entry, road)
+    controls, text = controls_of(entry), prompt_of(entry, road)
     other = null.like(text, road)
     here, beside = ([each for each in controls if (each.road == road) is same] for same in (True, False))
     if road == VEC:
-        if any(isinstance(each, Shift) for each in here):
+        if any(isinstance(each, VecDelta) for each in here):
             raise ValueError(
                 "Encoder Influence: this prompt's CLIP vector already differs from block to block (CLIP Negative, "
                 "Block Routing). Leave `blocks` empty, or measure the prompt without them."
@@ -194,19 +206,19 @@ def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
         # The last layer takes vec as it is given to the model, so that is the vec which it shall see.
         base, moved, where = (other, text, blocks.others()) if blocks.final else (text, other, blocks)
         base, moved = (each.expand(max(len(text), len(other)), -1) for each in (base, moved))
-        shift = Shift(moved[:, None], (1.0,), own=-1.0, blocks=where)
+        shift = VecDelta(moved[:, None], (1.0,), own=-1.0, blocks=where)
         return _with(entry, road, base, (*controls, shift))
     bias = next((each.columns for each in here if isinstance(each, Bias)), None)
     span = Span(text, bias=bias, controls=tuple(each for each in here if not isinstance(each, Bias)))
-    over = with_text(span, Span(other), Text(blocks=blocks, attn_mask=_mask_without(entry, null, other)))
-    return _with(entry, road, over.tensor, (*of(over), *beside))
+    over = with_text(span, Span(other), PlacedText(blocks=blocks, attn_mask=_mask_without(entry, null, other)))
+    return _with(entry, road, over.tensor, (*controls_in(over), *beside))
 
 
 def _with(entry: Entry, road: str, text: Tensor, controls: Controls) -> Entry:
     given = entry[MODEL_CONDS]
-    return ready({**entry, MODEL_CONDS: {**given, FIELDS[road]: type(given[FIELDS[road]])(text)}}, controls)
+    return ready_entry({**entry, MODEL_CONDS: {**given, FIELDS[road]: type(given[FIELDS[road]])(text)}}, controls)
 
 
-def named(entry: Entry, name: str) -> Entry:
+def with_id(entry: Entry, name: str) -> Entry:
     """An entry with an id of its own, the same whenever it is asked for: caches (EasyCache) go by it."""
     return {**entry, "uuid": uuid5(entry["uuid"], name)}

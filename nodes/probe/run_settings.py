@@ -15,13 +15,13 @@ from typing import Any
 import comfyui_version
 import torch
 
-from ..sample.sampling import Plan
+from ..sample.sampling import SamplingPlan
 from .grid.identity import of_model
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-def of_plan(model, plan: Plan, latent: Mapping[str, Any], guidance: float | None | list) -> dict[str, Any]:
+def of_plan(model, plan: SamplingPlan, latent: Mapping[str, Any], guidance: float | None | list) -> dict[str, Any]:
     """Of pictures that a node has sampled by a plan."""
     given = {"seed": plan.seed, "sampler": plan.sampler, "scheduler": plan.scheduler, "steps": plan.steps,
              "cfg": plan.cfg}  # fmt: skip

@@ -20,15 +20,25 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..condition import attn_masks
-from ..condition.controls import KEY, MODEL_CONDS, Only, Shift, Text, controls_of, put, ready, take
+from ..condition.controls import (
+    KEY,
+    MODEL_CONDS,
+    ActiveRange,
+    PlacedText,
+    VecDelta,
+    controls_of,
+    put_controls,
+    ready_entry,
+    take_controls,
+)
 from ..condition.reconcile import followed
 from ..condition.time.at_moment import resolve
 from ..condition.timepoints import Clock, Moment
 from ..family import require_flux1, require_plane
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
-from .attention_groups import Layout, cropped, stacked
-from .modulation import Shifts
+from .attention_groups import TokenLayout, append_texts, cropped
+from .modulation import VecDeltas
 from .step_notes import step_notes
 
 REACHED = "flux_duet_reached"  # among the transformer_options of an evaluation in which controls are carried out
@@ -76,7 +86,7 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         return entry
     rest, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
     attn_masks.taken(rest, entry["cross_attn"].shape[1])  # raises for a mask that is not for these rows
-    return {MODEL_CONDS: {}, **put(rest, controls)}
+    return {MODEL_CONDS: {}, **put_controls(rest, controls)}
 
 
 # ---- at a moment of the run
@@ -126,7 +136,7 @@ _NOT_REACHED = (
 
 
 def _counts(moment: Moment, entry: Mapping[str, Any]) -> bool:
-    return all(each.when.holds(moment) for each in controls_of(entry) if isinstance(each, Only))
+    return all(each.when.holds(moment) for each in controls_of(entry) if isinstance(each, ActiveRange))
 
 
 def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any]:
@@ -134,12 +144,12 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
 
     `x` [B, C, H, W] is the whole latent, of which the entry may be for a part.
     """
-    cond = take(entry)[1]
+    cond = take_controls(entry)[1]
     if cond is None or cond.is_ready:
         return entry
     _, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
     given = entry[MODEL_CONDS]
-    lasting = tuple(each for each in controls if not isinstance(each, Only))
+    lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
     now = resolve(given[VEC].cond if VEC in given else None, given[TXT].cond, lasting, moment)
     changed = {**given, TXT: type(given[TXT])(now.txt)}
     if now.vec is not None:
@@ -147,12 +157,12 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
     if MASK in given and now.played is not None:
         changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.played))
     controls = tuple(_within(each, entry.get("area"), x) for each in now.controls)
-    return ready({**entry, MODEL_CONDS: changed}, controls)
+    return ready_entry({**entry, MODEL_CONDS: changed}, controls)
 
 
 def _within(control, area, x: Tensor):
     """A control of a prompt that is for an area (h, w, y, x) of the latent: masks are over the whole picture."""
-    if area is None or not isinstance(control, Text) or control.mask is None:
+    if area is None or not isinstance(control, PlacedText) or control.mask is None:
         return control
     return replace(control, mask=cropped(control.mask, tuple(x.shape[2:]), area))
 
@@ -188,13 +198,13 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     if controls:
         flux = executor.class_obj
         depth = len(flux.double_blocks), len(flux.single_blocks)
-        texts = [each for each in controls if isinstance(each, Text)]
+        texts = [each for each in controls if isinstance(each, PlacedText)]
         if texts:
-            context = stacked(context, texts)
+            context = append_texts(context, texts)
             options = {**options, CONTEXT: context}
         layout = _layout(x, context, flux.patch_size)
         attention = DuetAttention(controls, layout, depth, options.get(OVERRIDE))
-        shifts = Shifts([each for each in controls if isinstance(each, Shift)], y, flux.vector_in, depth)
+        shifts = VecDeltas([each for each in controls if isinstance(each, VecDelta)], y, flux.vector_in, depth)
         kwargs = _with_masks(kwargs, texts, context, layout)
         acting = [each for each in (attention, shifts) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}
@@ -208,11 +218,13 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     return velocity
 
 
-def _with_masks(kwargs: dict[str, Any], texts: list[Text], context: Tensor, layout: Layout) -> dict[str, Any]:
+def _with_masks(
+    kwargs: dict[str, Any], texts: list[PlacedText], context: Tensor, layout: TokenLayout
+) -> dict[str, Any]:
     """A forward's arguments, whose attention mask is also for the texts that stand last in the context."""
     size = layout.height, layout.width
 
-    def of(text: Text) -> Tensor | None:
+    def of(text: PlacedText) -> Tensor | None:
         if text.attn_mask is None or text.attn_size is None:
             return text.attn_mask
         return comfy.utils.upscale_dit_mask(text.attn_mask, text.attn_size, size).to(context)
@@ -222,6 +234,6 @@ def _with_masks(kwargs: dict[str, Any], texts: list[Text], context: Tensor, layo
     return kwargs if mask is None else {**kwargs, MASK: mask}
 
 
-def _layout(x, context, patch: int) -> Layout:
+def _layout(x, context, patch: int) -> TokenLayout:
     height, width = (-(-side // patch) for side in x.shape[2:])  # rounded up, as Flux pads its latent
-    return Layout(context.shape[1], height, width)
+    return TokenLayout(context.shape[1], height, width)

@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..condition.controls import Against, Bias, Controls, Text
-from .attention_groups import Group, Layout, Texts, columns_of, weighted_columns
+from ..condition.controls import Bias, Controls, Nag, PlacedText
+from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, weighted_columns
 
 # In the transformer_options, for those who watch the attention (probe/heat): GROUP of an attention that is asked for a
 # part of the tokens, CONTEXT [B, txt, C] of a forward in which texts of their own stand behind the first.
@@ -24,8 +24,8 @@ class DuetAttention:
     """For one forward. `layout` says how its tokens stand; text is first among them in double and in single blocks
     (comfy/ldm/flux/layers.py). `inner` is another pack's attention that was there before."""
 
-    def __init__(self, controls: Controls, layout: Layout, depth: tuple[int, int], inner=None):
-        self.texts: Sequence[Text] = [each for each in controls if isinstance(each, Text)]
+    def __init__(self, controls: Controls, layout: TokenLayout, depth: tuple[int, int], inner=None):
+        self.texts: Sequence[PlacedText] = [each for each in controls if isinstance(each, PlacedText)]
         self.base = layout.txt - sum(text.length for text in self.texts)
         own = next((each.columns for each in controls if isinstance(each, Bias)), None)
         batch = max((len(each) for each in (own, *(text.rows for text in self.texts)) if each is not None), default=1)
@@ -34,7 +34,7 @@ class DuetAttention:
         self.layout, self.double, self.inner, self.called = layout, depth[0], inner, False
         self._row: Tensor | None = None
         self._over: Texts | None = None
-        self._plans: dict[tuple, list[Group]] = {}
+        self._plans: dict[tuple, list[QueryGroup]] = {}
 
     @property
     def idle(self) -> bool:
@@ -55,7 +55,7 @@ class DuetAttention:
                 out = part.new_empty(part.shape[0], q.shape[2], part.shape[2])
             out[:, group.rows] = part
         for number, (text, acts) in enumerate(zip(self.texts, active, strict=True)):
-            if acts and isinstance(text, Against):
+            if acts and isinstance(text, Nag):
                 image = slice(self.layout.txt, None)
                 against = _attended(ask, self._negative(number, q, k), q, k, v, args, mask, kwargs, seen=False)
                 out[:, image] = steered(out[:, image], against, text)
@@ -65,7 +65,7 @@ class DuetAttention:
         block = options["block_index"] + (self.double if options["block_type"] == "single" else 0)
         return tuple(block in blocks for blocks in self.blocks)
 
-    def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[Group]:
+    def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[QueryGroup]:
         # Fewer queries than keys: FluxKVCache keeps the keys of reference images and leaves their queries out.
         case = active, q.shape[2], k.shape[2]
         if case not in self._plans:
@@ -79,12 +79,12 @@ class DuetAttention:
             self._plans[case] = [group.on(k) for group in groups if len(group.rows)]
         return self._plans[case]
 
-    def _negative(self, number: int, q: Tensor, k: Tensor) -> Group:
+    def _negative(self, number: int, q: Tensor, k: Tensor) -> QueryGroup:
         """All image tokens, looking at themselves and a negative text alone."""
         own = columns_of(self.base, self.texts, number)
         columns = torch.cat([own, torch.arange(self.layout.txt, k.shape[2])])
         row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
-        return Group(torch.arange(self.layout.txt, q.shape[2]), columns, row).on(k)
+        return QueryGroup(torch.arange(self.layout.txt, q.shape[2]), columns, row).on(k)
 
     def _row_for(self, k: Tensor) -> Tensor:
         columns = k.shape[2]
@@ -94,7 +94,7 @@ class DuetAttention:
         return self._row
 
 
-def _attended(ask, group: Group, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
+def _attended(ask, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
     """`seen` says whether the picture is to see it, or it is only what it is steered away from."""
     # For those who watch the attention (probe/heat): which of all tokens ask and are looked at here.
     options = {**kwargs["transformer_options"], GROUP: group if seen else None}
@@ -107,14 +107,14 @@ def _attended(ask, group: Group, q, k, v, args, mask: Tensor | None, kwargs: dic
     return ask(q[:, :, group.rows], k, v, *args, mask=bias, **kwargs)
 
 
-def _cut(mask: Tensor, group: Group) -> Tensor:
+def _cut(mask: Tensor, group: QueryGroup) -> Tensor:
     """A mask's rows and columns of this group; a size of 1 stands for all."""
     if mask.shape[-2] > 1:
         mask = mask[..., group.rows, :]
     return mask if group.columns is None or mask.shape[-1] == 1 else mask[..., group.columns]
 
 
-def steered(z: Tensor, against: Tensor, text: Against) -> Tensor:
+def steered(z: Tensor, against: Tensor, text: Nag) -> Tensor:
     """Normalised attention guidance, arXiv 2505.21179, eq. 7-10: what the picture saw [B, N, C], away from a negative.
 
     z~ = s z - (s - 1) z-; its L1 norm is kept within tau times that of z; and alpha of it is blended in.

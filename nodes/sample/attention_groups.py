@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..condition.controls import Against, Text
+from ..condition.controls import Nag, PlacedText
 
 SHARED = 64  # tokens that weigh the columns alike are a group of their own from this number on
 CHUNK = 256  # tokens of as many weightings go together, each with its own row of bias
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """How the tokens of a forward stand: `txt` rows of text, height * width image tokens, those of reference images."""
 
     txt: int
@@ -40,24 +40,24 @@ class Layout:
         return self.txt + self.image + self.references
 
 
-def owners(base: int, texts: Sequence[Text]) -> Tensor:
+def owners(base: int, texts: Sequence[PlacedText]) -> Tensor:
     """[rows]: to which text each row belongs; 0 is the first of `base` rows, which all others lie over."""
     lengths = torch.tensor([base, *(text.length for text in texts)])
     return torch.arange(len(lengths)).repeat_interleave(lengths)
 
 
-def columns_of(base: int, texts: Sequence[Text], number: int) -> Tensor:
+def columns_of(base: int, texts: Sequence[PlacedText], number: int) -> Tensor:
     """Where the rows of one of the texts stand."""
     start = base + sum(text.length for text in texts[:number])
     return torch.arange(start, start + texts[number].length)
 
 
-def stacked(context: Tensor, texts: Sequence[Text]) -> Tensor:
+def append_texts(context: Tensor, texts: Sequence[PlacedText]) -> Tensor:
     """txt [B, L, C] with the rows of all texts behind it."""
     return torch.cat([context, *(text.rows.to(context) for text in texts)], 1)
 
 
-def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[Text], batch: int) -> Tensor | None:
+def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[PlacedText], batch: int) -> Tensor | None:
     """[B, rows], what is added to the logits of all texts' columns; None where no token is weighted.
 
     `bias` is of the first text's rows, as far as it goes: what native nodes have put behind them has no weights.
@@ -72,7 +72,7 @@ def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[Text], batc
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class QueryGroup:
     """Queries that are attended for together: tokens `rows` [R] look at tokens `columns` [C], None for all of them.
 
     `row` [B, C] is added to the logits of every one of them, None where all of it is zero. Where they weigh the texts
@@ -92,14 +92,14 @@ class Group:
         bias = self.texts[:, None, :, self.owner]
         return bias if self.row is None else bias + self.row[:, None, None]
 
-    def first(self, queries: int) -> Group:
+    def first(self, queries: int) -> QueryGroup:
         """Those of the first so many tokens alone."""
         kept = (self.rows < queries).nonzero()[:, 0]
         if len(kept) == len(self.rows):
             return self
         return replace(self, rows=self.rows[kept], texts=None if self.texts is None else self.texts[:, kept])
 
-    def on(self, like: Tensor) -> Group:
+    def on(self, like: Tensor) -> QueryGroup:
         """The same on another tensor's device, in its dtype."""
         index = {"device": like.device}
         number = {"device": like.device, "dtype": like.dtype}
@@ -113,7 +113,7 @@ class Group:
                 (self.owner, index),
             )
         ]
-        return Group(*moved)
+        return QueryGroup(*moved)
 
 
 def cropped(mask: Tensor, size: tuple[int, int], area: Sequence[int]) -> Tensor:
@@ -135,8 +135,8 @@ def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
 class Texts:
     """The texts of a prompt over pictures of one size, `batch` of them. `masks` are theirs, by image tokens."""
 
-    texts: Sequence[Text]
-    layout: Layout
+    texts: Sequence[PlacedText]
+    layout: TokenLayout
     batch: int
 
     @cached_property
@@ -163,14 +163,14 @@ class Texts:
         places = torch.zeros_like(weights)
         weights[:, 0] = places[:, 0] = 1.0
         for number, (text, mask, acts) in enumerate(zip(self.texts, self.masks, active, strict=True), 1):
-            if not acts or isinstance(text, Against):
+            if not acts or isinstance(text, Nag):
                 continue
             places[:, number] = places[:, text.inside] if mask is None else mask * places[:, text.inside]
             weights[:, :number] *= 1 - places[:, number, None] * (1 - text.ratio)
             weights[:, number] = places[:, number] * text.strength
         return weights
 
-    def gaze(self) -> Tensor:
+    def text_view(self) -> Tensor:
         """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
 
         A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without
@@ -182,9 +182,9 @@ class Texts:
                 seen[:, number] = torch.where(mask.amax(1, keepdim=True) > 0, mask, 1.0)
         return seen
 
-    def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[Group]:
+    def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[QueryGroup]:
         """Every token in exactly one group. `bias` [B, txt] is that of the texts' columns, for all who look at them."""
-        views = self.gaze()
+        views = self.text_view()
         bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
         weights = _weighting(self.shares(active), self.owner, self.layout.references)
         columns = _Columns(self.layout, self.owner, weights, views, bias)
@@ -200,7 +200,7 @@ def _weighting(shares: Tensor, owner: Tensor, references: int) -> Tensor:
     return torch.cat([own.expand(batch, -1, -1), shares, first.expand(batch, -1, -1)], 2)
 
 
-def _kinds(views: Tensor, owner: Tensor, layout: Layout) -> Tensor:
+def _kinds(views: Tensor, owner: Tensor, layout: TokenLayout) -> Tensor:
     """[total]: whose view of the picture each token has; 0 is the whole picture, as the first text and the image."""
     plain = (views == 1).all(2).all(0)  # [texts + 1]
     numbers = torch.arange(len(plain)).masked_fill(plain, 0)
@@ -230,13 +230,13 @@ def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
 class _Columns:
     """What any set of tokens sees: weights [B, texts + 1, total], views [B, texts + 1, image], bias [B, txt]."""
 
-    layout: Layout
+    layout: TokenLayout
     owner: Tensor
     weights: Tensor
     views: Tensor
     bias: Tensor
 
-    def group(self, rows: Tensor, kind: int) -> Group:
+    def group(self, rows: Tensor, kind: int) -> QueryGroup:
         weights = self.weights[:, :, rows]  # [B, texts + 1, R]
         alike = bool((weights == weights[:, :, :1]).all())
         owner, picture = self.owner, self.views[:, kind].log()
@@ -249,8 +249,8 @@ class _Columns:
         kept = torch.cat([text, visible, torch.ones(self.layout.references, dtype=torch.bool)])
         columns = None if kept.all() else kept.nonzero()[:, 0]
         if alike:
-            return Group(rows, columns, row)
+            return QueryGroup(rows, columns, row)
         # The picture's columns are one more text, which all weigh alike.
         logs = torch.nn.functional.pad(weights.log().transpose(1, 2), (0, 1))
         owner = torch.nn.functional.pad(owner, (0, self.layout.total - self.layout.txt), value=logs.shape[2] - 1)
-        return Group(rows, columns, row, logs, owner[kept])
+        return QueryGroup(rows, columns, row, logs, owner[kept])

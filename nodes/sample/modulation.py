@@ -11,16 +11,16 @@ from functools import partial
 
 from torch import Tensor
 
-from ..condition.controls import Shift
+from ..condition.controls import VecDelta
 
 REPLACE = "patches_replace"  # of ComfyUI's transformer_options: what stands in for whole blocks
 
 
-class Shifts:
+class VecDeltas:
     """For one forward. `vector_in` is the model's, `y` the CLIP vector that the forward was given [B, 768]."""
 
     def __init__(
-        self, shifts: Sequence[Shift], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: tuple[int, int]
+        self, shifts: Sequence[VecDelta], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: tuple[int, int]
     ):
         self.double, self.called = depth[0], False
         self.deltas: dict[int, Tensor] = {}
@@ -53,7 +53,7 @@ class Shifts:
         return before(args, extra) if before is not None else extra["original_block"](args)
 
 
-def difference(shift: Shift, y: Tensor, vector_in: Callable[[Tensor], Tensor]) -> Tensor:
+def difference(shift: VecDelta, y: Tensor, vector_in: Callable[[Tensor], Tensor]) -> Tensor:
     """What a shift adds to vec after the MLP [B, hidden]: the sum of weight * vector_in(v), and of the prompt's own."""
     delta = sum(weight * vector_in(vec.to(y)) for weight, vec in zip(shift.weights, shift.vecs.unbind(1), strict=True))
     return delta + shift.own * vector_in(y) if shift.own else delta

@@ -6,7 +6,7 @@ import comfy.samplers
 from comfy_api.latest import io
 
 from .apply import attach
-from .sampling import SCHEDULERS, Plan, sample
+from .sampling import SCHEDULERS, SamplingPlan, sample
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
 
 CATEGORY = "Flux Duet/sample"
@@ -121,7 +121,7 @@ class MMDiTSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, latent, negative=None, **plan) -> io.NodeOutput:
-        return io.NodeOutput(sample(model, positive, negative, latent, Plan(**plan)))
+        return io.NodeOutput(sample(model, positive, negative, latent, SamplingPlan(**plan)))
 
 
 class ApplyDuet(io.ComfyNode):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..condition.conditioning import widths
-from ..condition.controls import asked_for
+from ..condition.controls import has_controls
 from ..family import flux1, require_plane
 from .apply import attach
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
@@ -24,7 +24,7 @@ SCHEDULERS = [*comfy.samplers.KSampler.SCHEDULERS, OFFICIAL]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """What to do in a run, apart from the model, the prompts and the latent."""
 
     seed: int
@@ -39,13 +39,13 @@ class Plan:
     leftover_noise: bool = False
 
 
-def sample(model, positive: list, negative: list | None, latent: dict, plan: Plan) -> dict:
+def sample(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> dict:
     """LATENT -> LATENT, exactly as KSampler (or KSamplerAdvanced, where steps are left out) would do it.
 
     Raises ValueError where the CONDITIONING or the latent does not fit the model, or cfg has no negative to work with.
     """
     _check(model, positive, negative, latent, plan)
-    if asked_for(positive) or asked_for(negative or []):
+    if has_controls(positive) or has_controls(negative or []):
         model = attach(model, plan.start_step, NAME)
     # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
@@ -75,7 +75,7 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Pla
     return {**{key: value for key, value in latent.items() if key not in ratios}, "samples": samples}
 
 
-def _check(model, positive: list, negative: list | None, latent: dict, plan: Plan) -> None:
+def _check(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> None:
     """Raises ValueError for what would end in the middle of a run, in words of torch's."""
     for name, conditioning in (("positive", positive), ("negative", negative or [])):
         check_widths(model, conditioning, name)
@@ -88,13 +88,13 @@ def _check(model, positive: list, negative: list | None, latent: dict, plan: Pla
         require_plane(latent["samples"], NAME)
 
 
-def _noise(latent_image: Tensor, latent: dict, plan: Plan) -> Tensor:
+def _noise(latent_image: Tensor, latent: dict, plan: SamplingPlan) -> Tensor:
     if not plan.add_noise:
         return torch.zeros(latent_image.size(), dtype=latent_image.dtype, layout=latent_image.layout, device="cpu")
     return comfy.sample.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
 
 
-def official_sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
+def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
     """sigma [steps + 1] of BFL's get_schedule for this picture's size: shifted for dev, unshifted for schnell."""
     _, *_, height, width = latent_image.shape
     sampling = model.get_model_object("model_sampling")

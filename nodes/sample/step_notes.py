@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
-from ..condition.controls import Control, Only, Shift, Text, Timeline
+from ..condition.controls import ActiveRange, Control, PlacedText, Timeline, VecDelta
 from ..condition.timepoints import STEP, Point
 
 
@@ -24,9 +24,9 @@ def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sig
 def _points(controls: Iterable[Control]) -> Iterator[Point]:
     for control in controls:
         if isinstance(control, Timeline):
-            yield from (cue.start for cue in control.cues[1:])
-            yield from _points(each for cue in control.cues for each in cue.span.controls)
-        elif isinstance(control, (Text, Shift, Only)):
+            yield from (keyframe.start for keyframe in control.keyframes[1:])
+            yield from _points(each for keyframe in control.keyframes for each in keyframe.span.controls)
+        elif isinstance(control, (PlacedText, VecDelta, ActiveRange)):
             yield control.when.start
 
 

@@ -7,11 +7,11 @@ import torch
 from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
-from flux_duet.nodes.condition.controls import Bias, asked_for, put
+from flux_duet.nodes.condition.controls import Bias, has_controls, put_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.attention import DuetAttention
-from flux_duet.nodes.sample.attention_groups import Layout
+from flux_duet.nodes.sample.attention_groups import TokenLayout
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -35,7 +35,7 @@ TXT = randn(1, 1, 9, 64)
 def prompt(txt: torch.Tensor = TXT, weights: list[float] | None = None, seed: int = 2) -> list:
     extras = {"pooled_output": randn(seed, 1, 64), "guidance": 3.5}
     if weights is not None:
-        extras = put(extras, [Bias(torch.tensor([weights]).log())])
+        extras = put_controls(extras, [Bias(torch.tensor([weights]).log())])
     return [[txt, extras]]
 
 
@@ -139,11 +139,11 @@ def test_weights_go_with_the_t5_road(model):
     vec, txt, guidance = SplitConditioning.execute(weighted(2.0)).result
     assert torch.equal(sampled(model, DualPrompt.execute(vec, txt, guidance)[0]), sampled(model, weighted(2.0)))
     other = SplitConditioning.execute(prompt(randn(3, 1, 9, 64))).result[1]
-    assert not asked_for(DualPrompt.execute(vec, other, guidance)[0])
+    assert not has_controls(DualPrompt.execute(vec, other, guidance)[0])
 
 
 def biased_attention(bias: torch.Tensor, inner=None) -> DuetAttention:
-    return DuetAttention((Bias(bias),), Layout(bias.shape[1], 1, 1), (1, 1), inner)
+    return DuetAttention((Bias(bias),), TokenLayout(bias.shape[1], 1, 1), (1, 1), inner)
 
 
 @pytest.mark.parametrize("name", ["attention_basic", "attention_sub_quad", "attention_split", "attention_pytorch"])
@@ -196,7 +196,7 @@ def test_t5_encode_takes_the_weights_out_of_the_rows(singles):
     assert torch.equal(attended.spans[0].tensor, unweighted.spans[0].tensor)
     assert not torch.equal(plain.spans[0].tensor, unweighted.spans[0].tensor)
     conditioning = DualPrompt.execute(ClipEncode.execute(clip, "")[0], attended, 3.5)[0]
-    assert asked_for(conditioning)
+    assert has_controls(conditioning)
     bias = conditioning[0][1]["model_conds"]["flux_duet"].controls[0].columns
     words = t5.tokenize("a (red:2) circle")["t5xxl"][0]
     assert bias.exp().tolist() == [[pytest.approx(weight) for _, weight in words]]
@@ -206,7 +206,7 @@ def test_neutral_weights_leave_nothing_in_the_conditioning(singles):
     clip, t5 = singles
     for text, mode in (("a red circle", "attention"), ("a (red:1) circle", "attention"), ("a (red:2) circle", "off")):
         txt = T5Encode.execute(t5, text, weights=mode)[0]
-        assert not asked_for(DualPrompt.execute(ClipEncode.execute(clip, "")[0], txt, 3.5)[0])
+        assert not has_controls(DualPrompt.execute(ClipEncode.execute(clip, "")[0], txt, 3.5)[0])
 
 
 def test_off_reads_parentheses(singles):

@@ -20,15 +20,15 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from flux_duet.nodes.condition.attn_masks import with_texts
 from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
 from flux_duet.nodes.condition.conditioning import join, split
-from flux_duet.nodes.condition.controls import Against, Bias, Shift, Text
+from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText, VecDelta
 from flux_duet.nodes.encode.embeddings import cached
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.tokens.lengths import LENGTHS
 from flux_duet.nodes.sample.attention import DuetAttention
-from flux_duet.nodes.sample.attention_groups import Layout, Texts, stacked, weighted_columns
+from flux_duet.nodes.sample.attention_groups import Texts, TokenLayout, append_texts, weighted_columns
 from flux_duet.nodes.sample.modulation import difference
 from flux_duet.nodes.sample.nodes import FluxSigmas
-from flux_duet.nodes.sample.sampling import OFFICIAL, Plan, official_sigmas
+from flux_duet.nodes.sample.sampling import OFFICIAL, SamplingPlan, official_sigmas
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 
@@ -92,7 +92,7 @@ class FluxOn:
 @pytest.mark.parametrize("denoise", [1.0, 0.5])
 def test_schedule_goes_to_the_models_device(fake_cuda, denoise):
     latent = torch.zeros(1, 16, 8, 8, device=CUDA)
-    assert official_sigmas(FluxOn(), latent, Plan(0, 4, "uni_pc", OFFICIAL, denoise)).device == CUDA
+    assert official_sigmas(FluxOn(), latent, SamplingPlan(0, 4, "uni_pc", OFFICIAL, denoise)).device == CUDA
     # Native sigma nodes give theirs on the CPU, and samplers move them.
     assert FluxSigmas.execute(4, {"samples": latent}, "dev", denoise)[0].device == CPU
 
@@ -102,7 +102,7 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
     """Masks, weights and vectors stay in main memory, whatever the tensors are on that they act on."""
     with unset_fake_temporarily():  # which tokens go together is found in main memory, by numbers
         mask = torch.linspace(0, 1, 64).reshape(1, 8, 8)
-        texts, layout = [Text(torch.zeros(1, 5, 8), mask=mask), Against(torch.zeros(1, 4, 8))], Layout(15, 8, 8)
+        texts, layout = [PlacedText(torch.zeros(1, 5, 8), mask=mask), Nag(torch.zeros(1, 4, 8))], TokenLayout(15, 8, 8)
         columns = torch.linspace(-1, 1, 6)[None]
         weights = weighted_columns(6, columns, texts, 1) if bias else None
         found = Texts(texts, layout, 1).groups((True, True), weights)
@@ -113,14 +113,14 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
         attention_pytorch, q, k, v, 2, skip_reshape=True, transformer_options={"block_type": "double", "block_index": 0}
     )
     assert (out.device, out.dtype, out.shape) == (CUDA, torch.bfloat16, (1, layout.total, 32))
-    context = stacked(torch.empty(1, 6, 8, device=CUDA, dtype=torch.bfloat16), texts)
+    context = append_texts(torch.empty(1, 6, 8, device=CUDA, dtype=torch.bfloat16), texts)
     assert (context.device, context.dtype, context.shape) == (CUDA, torch.bfloat16, (1, 15, 8))
     values = torch.empty(1, 6 + 64, 6 + 64, device=CUDA, dtype=torch.bfloat16)
     mask = with_texts(values, 6, 64, [(5, torch.zeros(1, 69, 69)), (4, None)])
     assert (mask.device, mask.dtype, mask.shape) == (CUDA, torch.bfloat16, (1, layout.total, layout.total))
     vector_in = torch.nn.Linear(64, 128, device=CUDA, dtype=torch.bfloat16)
     y = torch.empty(1, 64, device=CUDA, dtype=torch.bfloat16)
-    delta = difference(Shift(torch.empty(1, 2, 64), (1.0, -1.0), own=0.5), y, vector_in)
+    delta = difference(VecDelta(torch.empty(1, 2, 64), (1.0, -1.0), own=0.5), y, vector_in)
     assert (delta.device, delta.dtype) == (CUDA, torch.bfloat16)
 
 

@@ -21,7 +21,7 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.probe.influence.nodes import ZEROS, Influence
 from flux_duet.nodes.probe.shape.describing import described
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
@@ -108,7 +108,7 @@ def calls(dual) -> dict:
         "Apply Duet": lambda model: ApplyDuet.execute(model),
         "Token Heatmap": lambda model: Heatmap.execute(model, streams()[1]),
         "Encoder Influence": lambda model: Influence.execute(model, ZEROS),
-        "Word Ablation": lambda model: Words.execute(model, dual, dual, "a", "b", LATENT, 3.5, *plan),
+        "Word Ablation": lambda model: WordAblation.execute(model, dual, dual, "a", "b", LATENT, 3.5, *plan),
         "Switch Sweep": lambda model: SwitchSweep.execute(model, prompt(), prompt(), "T5", LATENT, *plan),
         "Prompt Grid": lambda model: PromptGrid.execute(
             model, dual, dual, None, "a", "b", LATENT, 0, 1, *plan[1:], 3.5),

@@ -15,7 +15,7 @@ from comfy_extras.nodes_flux import FluxKVCache
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import BlendTxt, BlendVec, ClipNegative
-from flux_duet.nodes.condition.controls import asked_for
+from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
@@ -122,7 +122,7 @@ over_each = pytest.mark.parametrize("name", CONTROLLED)
 
 def controlled(name: str, a=A, b=B) -> list:
     out = CONTROLLED[name](a, b)
-    assert asked_for(out)
+    assert has_controls(out)
     return out
 
 
@@ -210,7 +210,7 @@ def test_split_joined_and_taken_at_a_step_they_are_still_there(model, neighbour,
     assert torch.equal(sampled(model, again), sampled(model, conditioning))
     for step, parts in ((0, A), (3, B)):
         alone = PromptAt.execute(conditioning, str(step))[0]
-        assert not asked_for(alone)
+        assert not has_controls(alone)
         assert torch.equal(natively(model, alone), natively(model, behind(prompt(*parts))))
 
 

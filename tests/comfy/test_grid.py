@@ -24,7 +24,7 @@ from flux_duet.nodes.probe.grid import cells, identity
 from flux_duet.nodes.probe.grid import nodes as grid_nodes
 from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
-from flux_duet.nodes.sample.sampling import Plan
+from flux_duet.nodes.sample.sampling import SamplingPlan
 from flux_duet.tests.comfy import extras
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -169,7 +169,9 @@ def test_whatever_changes_a_picture_changes_its_key(singles):
     def key(guidance=3.5, vec="at night", txt=("a star", "ComfyUI"), latent=LATENT, beside=None, **plan):
         streams = encode_clip_prompt(singles[0], vec, "first")[0], encode_t5(singles[1], *txt)[0]
         streams = streams[0], with_extras(streams[1], beside or {}, {}, "Prompt Grid")
-        return identity.of_cell("the model", *streams, guidance, latent, replace(Plan(7, 2, "euler", "simple"), **plan))
+        return identity.of_cell(
+            "the model", *streams, guidance, latent, replace(SamplingPlan(7, 2, "euler", "simple"), **plan)
+        )
 
     keys = {name: key(**change) for name, change in {"nothing": {}, **CHANGES}.items()}
     assert None not in keys.values() and len(set(keys.values())) == len(keys)

@@ -20,7 +20,7 @@ from flux_duet.nodes.probe.influence.effects import ROADS
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.repainted import NOTHING, told
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
@@ -235,7 +235,7 @@ def test_nothing_is_repainted(model, singles, vae):
     assert said.startswith(NOTHING) and "NaN" not in data
     assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent)["samples"])
     clip, t5 = singles
-    _, said, data = Words.execute(
+    _, said, data = WordAblation.execute(
         model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler", "simple"
     ).result
     assert said.startswith(NOTHING) and "NaN" not in data
@@ -255,7 +255,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
     """A word's number against Encoder Influence's own velocities, on the repainted half."""
     clip, t5 = singles
     latent = LATENTS["half"]
-    _, said, data = Words.execute(
+    _, said, data = WordAblation.execute(
         model, clip, t5, "at night", "a red circle", latent, 3.5, SEED, STEPS, "euler", "simple", "1", "night"
     ).result
     data = json.loads(data)

@@ -11,7 +11,7 @@ from comfy_extras.nodes_easycache import EasyCacheNode as easycache
 
 import nodes
 from flux_duet.nodes.condition.blend.nodes import AFTER, BEFORE, ClipNegative
-from flux_duet.nodes.condition.controls import Shift, asked_for, controls_of
+from flux_duet.nodes.condition.controls import VecDelta, controls_of, has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
@@ -93,7 +93,7 @@ def test_a_region_that_is_nowhere_is_no_region(model):
         Region.execute(A, B, FULL, strength=0.0, base_ratio=1.0)[0],
         Region.execute(A, B, FULL, blocks="none")[0],
     ):
-        assert not asked_for(prompt(out)) and torch.equal(natively(model, prompt(out)), natively(model, prompt()))
+        assert not has_controls(prompt(out)) and torch.equal(natively(model, prompt(out)), natively(model, prompt()))
 
 
 def test_a_region_that_is_everywhere_is_its_prompt(model):
@@ -101,7 +101,7 @@ def test_a_region_that_is_everywhere_is_its_prompt(model):
     assert torch.equal(natively(model, prompt(out)), natively(model, prompt(B)))
     # the same by the mechanism itself, block by block
     carried = Region.execute(A, B, FULL, base_ratio=0.0, blocks="0-4")[0]
-    assert asked_for(prompt(carried))
+    assert has_controls(prompt(carried))
     assert relative(sampled(model, prompt(carried)), sampled(model, prompt(B))) < 5e-6
 
 
@@ -333,7 +333,7 @@ def test_guidance_before_the_mlp_is_arithmetic_on_vec(model):
     out = ClipNegative.execute(CLIP_A, CLIP_B, 2.0, where=BEFORE)[0]
     expected = CLIP_A.spans[0].tensor + 2 * (CLIP_A.spans[0].tensor - CLIP_B.spans[0].tensor)
     assert torch.allclose(out.spans[0].tensor, expected)
-    assert not asked_for(prompt(A, out))
+    assert not has_controls(prompt(A, out))
 
 
 def test_guidance_after_the_mlp_is_the_published_sum(model):
@@ -341,7 +341,7 @@ def test_guidance_after_the_mlp_is_the_published_sum(model):
     flux = model.model.diffusion_model
     out = ClipNegative.execute(CLIP_A, CLIP_B, 3.0, blocks="1-", positive=vec(9))[0]
     (shift,) = controls_of(prompt(A, out)[0][1])
-    assert isinstance(shift, Shift)
+    assert isinstance(shift, VecDelta)
     from flux_duet.nodes.sample.modulation import difference
 
     parts = [flux.vector_in(each.spans[0].tensor) for each in (vec(9), CLIP_B)]

@@ -15,12 +15,12 @@ from flux_duet.nodes.probe import reading_store
 from flux_duet.nodes.probe.heat import accumulate, lse, recorder
 from flux_duet.nodes.probe.heat import nodes as heat_nodes
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
-from flux_duet.nodes.probe.heat.recorder import Recorder
+from flux_duet.nodes.probe.heat.recorder import HeatRecorder
 from flux_duet.nodes.probe.influence import effects
 from flux_duet.nodes.probe.influence import recorder as influence_recorder
 from flux_duet.nodes.probe.influence.nodes import Influence
-from flux_duet.nodes.probe.reading_store import Probe, Unread, allowed, size_of
-from flux_duet.nodes.probe.reeval import Asker
+from flux_duet.nodes.probe.reading_store import ReadingStore, Unread, allowed, size_of
+from flux_duet.nodes.probe.reeval import Reevaluator
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -67,22 +67,22 @@ def influence(model, txt):
 
 HOOKS = {  # whatever a probe does of its own, anywhere in a run
     "the check": (heatmap, heat_nodes, "planned"),
-    "the begin": (heatmap, Recorder, "__init__"),
-    "the options": (heatmap, Recorder, "options"),
+    "the begin": (heatmap, HeatRecorder, "__init__"),
+    "the options": (heatmap, HeatRecorder, "options"),
     "an evaluation": (heatmap, recorder, "places"),
-    "a forward": (heatmap, Recorder, "_begun"),
+    "a forward": (heatmap, HeatRecorder, "_begun"),
     "the search": (heatmap, accumulate.Chunk, "locate"),
     "an attention": (heatmap, accumulate.Forward, "note"),
     "the log-sum-exp": (heatmap, recorder, "lse_of"),
     "a forward's end": (heatmap, accumulate.Chunk, "result"),
-    "an evaluation's end": (heatmap, Recorder, "_keep"),
-    "the reading": (heatmap, Recorder, "reading"),
+    "an evaluation's end": (heatmap, HeatRecorder, "_keep"),
+    "the reading": (heatmap, HeatRecorder, "reading"),
     "a block": (lambda model, txt: heatmap(model, txt, "flow"), recorder, "Flow"),
     "an output": (lambda model, txt: heatmap(model, txt, "output"), accumulate.Forward, "note_output"),
     "a measurement": (influence, influence_recorder, "effects"),
-    "a look at a forward": (influence, Asker, "_show"),
-    "roles": (influence, Asker, "_measured"),
-    "another reading": (influence, influence_recorder.Recorder, "reading"),
+    "a look at a forward": (influence, Reevaluator, "_show"),
+    "roles": (influence, Reevaluator, "_measured"),
+    "another reading": (influence, influence_recorder.InfluenceRecorder, "reading"),
 }
 assert effects
 
@@ -184,7 +184,7 @@ def test_readings_are_let_go_by_bytes_and_told(monkeypatch):
     monkeypatch.setattr(reading_store, "free_memory", lambda: 0)
     monkeypatch.setattr(reading_store, "LEAST", 1000)
     monkeypatch.setattr(reading_store, "allowed", lambda free, kept: 1000)
-    probe = Probe("Token Heatmap")
+    probe = ReadingStore("Token Heatmap")
     samples = [torch.full((1, 4), float(number)) for number in range(4)]
     for each, size in zip(samples, (300, 300, 400, 900), strict=True):
         probe.keep(each, a_reading(size))
@@ -212,14 +212,16 @@ def test_room_is_a_part_of_what_is_free():
 def test_maps_that_do_not_fit_are_told_before_the_run(model, txt, positive, monkeypatch):
     """And those that just fit are as large as was said."""
     ready, probe = Heatmap.execute(model, txt, "red, circle", heads=True).result
-    monkeypatch.setattr(reading_store.Probe, "room", lambda self: 10**9)
+    monkeypatch.setattr(reading_store.ReadingStore, "room", lambda self: 10**9)
     heads = model.model.diffusion_model.params.num_heads
     reading = probe.reading(sampled(ready, positive))
     assert reading.bytes() == 2 * STEPS * 5 * heads * 15 * 4
     for room, context in ((reading.bytes(), contextlib.nullcontext()), (reading.bytes() - 1, None)):
-        monkeypatch.setattr(reading_store.Probe, "room", lambda self, room=room: room)
+        monkeypatch.setattr(reading_store.ReadingStore, "room", lambda self, room=room: room)
         calls = []
-        monkeypatch.setattr(heat_nodes, "Recorder", lambda *a, calls=calls, **k: calls.append(1) or Recorder(*a, **k))
+        monkeypatch.setattr(
+            heat_nodes, "HeatRecorder", lambda *a, calls=calls, **k: calls.append(1) or HeatRecorder(*a, **k)
+        )
         with context or pytest.raises(ValueError, match="2 words x 2 steps x 5 blocks x 15 tokens.*Name fewer words"):
             sampled(ready, positive)
         assert bool(calls) == (context is not None), "before anything of the run"

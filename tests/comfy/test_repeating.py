@@ -15,7 +15,7 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import ZEROS, Influence, ShowInfluence
 from flux_duet.nodes.probe.run_settings import guidance_of
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.tests.comfy.test_grid import lora, opaque
 
@@ -65,7 +65,7 @@ def grid(model, singles, vae):
 
 
 def words(model, singles, vae):
-    return Words.execute(model, *singles, "at night", "a red circle", LATENT, GUIDANCE, *PLAN, words="red")[2]
+    return WordAblation.execute(model, *singles, "at night", "a red circle", LATENT, GUIDANCE, *PLAN, words="red")[2]
 
 
 @pytest.mark.parametrize("probe", [heatmap, influence, sweep, grid, words])

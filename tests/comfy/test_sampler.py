@@ -11,7 +11,7 @@ from comfy_extras import nodes_custom_sampler as custom
 import nodes
 from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.sample.nodes import FluxSigmas, MMDiTSampler
-from flux_duet.nodes.sample.sampling import OFFICIAL, SCHEDULERS, Plan, official_sigmas
+from flux_duet.nodes.sample.sampling import OFFICIAL, SCHEDULERS, SamplingPlan, official_sigmas
 from flux_duet.nodes.sample.schedule import denoised, flux_sigmas, image_tokens, official_mu
 from flux_duet.tests.comfy.extras import control_net
 
@@ -181,7 +181,7 @@ def test_denoise_counts_steps_as_ksampler_does(monkeypatch, model, sampler, deno
     assert torch.equal(denoised(native, 7, denoise), native(7, denoise))
     mu = official_mu(image_tokens(8, 8))
     monkeypatch.setattr(comfy.samplers, "calculate_sigmas", lambda sampling, name, steps: flux_sigmas(steps, mu))
-    plan = Plan(SEED, 7, sampler, OFFICIAL, denoise)
+    plan = SamplingPlan(SEED, 7, sampler, OFFICIAL, denoise)
     assert torch.equal(official_sigmas(model, EMPTY["samples"], plan), native(7, denoise))
 
 

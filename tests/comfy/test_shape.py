@@ -32,7 +32,7 @@ def test_streams_and_conditioning(streams):
 
 def test_controls_are_named(streams):
     steered = NegativeTxt.execute(streams[1], streams[1], 4.0, 2.5, 0.25)[0]
-    assert described(steered) == "txt [1, 256, 64]: a row for each token; controls: Against"
+    assert described(steered) == "txt [1, 256, 64]: a row for each token; controls: Nag"
 
 
 def test_models(tiny, dual, singles):

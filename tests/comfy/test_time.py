@@ -10,7 +10,7 @@ from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras import nodes_easycache
 
 import nodes
-from flux_duet.nodes.condition.controls import asked_for
+from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
@@ -137,7 +137,7 @@ def test_native_samplers_follow_hard_switches_unaided(model, unit):
     else:
         marks, options = {2: "2", 4: "4"}, {"sigmas": levels}
     out = schedule(f"1\n@{marks[2]} 2", f"1\n@{marks[4]} 2", **options)
-    assert not asked_for(out) and len(out) == 3
+    assert not has_controls(out) and len(out) == 3
     expected = chained(model, (2, prompt(1, 1)), (4, prompt(2, 1)), (STEPS, prompt(2, 2)))
     assert relative(natively(model, out), expected) < 2e-6
     assert torch.equal(sampled(model, out), natively(model, out))
@@ -149,7 +149,7 @@ def test_roads_in_different_units(model):
     expected = chained(model, (2, prompt(1, 1)), (4, prompt(2, 1)), (STEPS, prompt(2, 2)))
     assert relative(sampled(model, out), expected) < 2e-6
     mixed = schedule("1\n@30% 2", f"1\n@s{levels[4].item():.9g} 2")
-    assert asked_for(mixed), "ComfyUI's ranges are in percent or in sigma, so the T5 road travels as a control"
+    assert has_controls(mixed), "ComfyUI's ranges are in percent or in sigma, so the T5 road travels as a control"
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -176,7 +176,7 @@ def test_every_evaluation_has_exactly_one_prompt(model, unit, values, count):
 
 def test_one_prompt_throughout_is_dual_prompt(model):
     out = schedule("2", "3")
-    assert not asked_for(out) and torch.equal(natively(model, out), natively(model, prompt(2, 3)))
+    assert not has_controls(out) and torch.equal(natively(model, out), natively(model, prompt(2, 3)))
 
 
 # ---- fades

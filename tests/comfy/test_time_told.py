@@ -5,7 +5,7 @@ import comfy.samplers
 import pytest
 import torch
 
-from flux_duet.nodes.condition.controls import Only, controls_of
+from flux_duet.nodes.condition.controls import ActiveRange, controls_of
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule, ScheduleText
@@ -61,7 +61,7 @@ def test_spaces_before_percent_are_read_everywhere(sockets):
     (vecs, txts), mask = sockets, torch.ones(1, 8, 8)
     prompt = DualPrompt.execute(vecs["vec1"], txts["txt1"], 3.5)[0]
     ((_, entry),) = PartOfRun.execute(prompt, "10 %", "40 %")[0]
-    (control,) = (each for each in controls_of(entry) if isinstance(each, Only))
+    (control,) = (each for each in controls_of(entry) if isinstance(each, ActiveRange))
     assert (control.when.start, control.when.end) == (Point(10, PERCENT), Point(40, PERCENT))
     region = Region.execute(txts["txt1"], txts["txt2"], mask, start="10 %", end="40 %")[0]
     assert [each.when.end for each in region.spans[0].controls if hasattr(each, "when")] == [Point(40, PERCENT)]

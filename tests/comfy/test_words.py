@@ -15,7 +15,7 @@ from flux_duet.nodes.encode.tokens.lengths import COMFYUI
 from flux_duet.nodes.encode.tokens.weights import OFF
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
 from flux_duet.nodes.probe.words.ablation import without
-from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.probe.words.recorder import prompts
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
@@ -38,7 +38,7 @@ def ablate(model, singles):
 
     def run(clip_text=CLIP_TEXT, t5_text=T5_TEXT, latent=LATENT, **options):
         given = {"guidance": 3.5, "seed": 5, "steps": STEPS, "sampler": "euler", "scheduler": "simple", **options}
-        return Words.execute(model, clip, t5, clip_text, t5_text, latent, **given).result
+        return WordAblation.execute(model, clip, t5, clip_text, t5_text, latent, **given).result
 
     return run
 
@@ -112,7 +112,7 @@ def test_words_that_clip_does_not_read_are_none(ablate):
 def test_a_clip_without_the_encoder_is_told(model, singles):
     clip, t5 = singles
     with pytest.raises(ValueError, match="holds no T5"):
-        Words.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
+        WordAblation.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
 
 
 # ---- what stands beside the prompts
@@ -128,7 +128,7 @@ def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
 
     def words(**options):
         return json.loads(
-            Words.execute(
+            WordAblation.execute(
                 model, clip, t5, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 5, STEPS, "euler", "simple", "1", "night", **options
             ).result[2]
         )["words"][0]["encoded again"][0]
@@ -149,10 +149,10 @@ def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
     weights["img_in.weight"] = torch.cat([weights["img_in.weight"], torch.zeros(128, 64)], 1)
     canny = comfy.sd.load_diffusion_model_state_dict(weights)
     with pytest.raises(ValueError, match="Word Ablation: this model reads a picture beside its latent.*to `like`"):
-        Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple")
+        WordAblation.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple")
     like = join(encode_clip_prompt(singles[0], "?", FIRST, False)[0], encode_t5(singles[1], "?", COMFYUI, OFF)[0], 1.0)
     like[0][1]["concat_latent_image"] = torch.ones(1, 16, 8, 8)
-    Words.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple", "1", "night", like)
+    WordAblation.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple", "1", "night", like)
 
 
 @pytest.mark.parametrize(

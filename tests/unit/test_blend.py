@@ -6,7 +6,7 @@ import torch
 from flux_duet.nodes.condition.blend.blending import TXT_MODES, VEC_MODES, blend_txt, blend_vec
 from flux_duet.nodes.condition.blend.rows import rows_of
 from flux_duet.nodes.condition.blend.vectors import slerp
-from flux_duet.nodes.condition.controls import Text
+from flux_duet.nodes.condition.controls import PlacedText
 from flux_duet.nodes.streams import ClipVec, Source, Span, T5Text
 
 
@@ -135,7 +135,7 @@ def test_weights_that_mean_nothing_are_refused(mode, weight):
 
 
 def test_prompts_with_controls_are_blended_before():
-    placed = T5Text((Span(randn(1, 1, 9, 4), controls=(Text(3),)),))
+    placed = T5Text((Span(randn(1, 1, 9, 4), controls=(PlacedText(3),)),))
     for mode in TXT_MODES:
         with pytest.raises(ValueError, match="Blend first"):
             join(placed, t5(2, [6]), 0.5, mode, t5(3, []))

@@ -11,7 +11,7 @@ from torch.nn.functional import silu
 from flux_duet.nodes.encode.tokens.spans import Pieces
 from flux_duet.nodes.probe.influence import draw, modulation
 from flux_duet.nodes.probe.influence.effects import NORMS, effects, maps, of_picture, pooled
-from flux_duet.nodes.probe.influence.reading import PARTS, Moment, Reading, as_json, csv
+from flux_duet.nodes.probe.influence.reading import PARTS, InfluenceReading, StepReading, as_json, csv
 from flux_duet.nodes.probe.influence.summary import sentence
 from flux_duet.nodes.probe.words import draw as words_drawing
 from flux_duet.nodes.probe.words import reading as words_reading
@@ -126,10 +126,10 @@ def test_kinds_are_summed_over_their_blocks():
 # ---- what is told
 
 
-def reading(*rows, null="empty prompt", every=1) -> Reading:
+def reading(*rows, null="empty prompt", every=1) -> InfluenceReading:
     """A reading of made-up velocities, of a step each."""
-    moments = [Moment(at * every, 1 - at / 10, 10.0 * at, {null: effects(*row)}) for at, row in enumerate(rows)]
-    return Reading(moments, len(rows) * every, every, (len(rows), 3 * len(rows)))
+    moments = [StepReading(at * every, 1 - at / 10, 10.0 * at, {null: effects(*row)}) for at, row in enumerate(rows)]
+    return InfluenceReading(moments, len(rows) * every, every, (len(rows), 3 * len(rows)))
 
 
 def of(clip: float, t5: float, both: float = 0.0):
@@ -251,11 +251,11 @@ def test_rows_deleted_and_rows_trimmed():
 
 def test_the_words_reading_is_told():
     found = [
-        words_reading.Found("T5", "circle", 0, 2, (0.3, 0.1), (0.1, 0.1), (0.2, 0.1)),
-        words_reading.Found("T5", "a", 8, 1, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
-        words_reading.Found("CLIP", "night", 0, 1, (0.2, 0.0)),
+        words_reading.WordEffect("T5", "circle", 0, 2, (0.3, 0.1), (0.1, 0.1), (0.2, 0.1)),
+        words_reading.WordEffect("T5", "a", 8, 1, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+        words_reading.WordEffect("CLIP", "night", 0, 1, (0.2, 0.0)),
     ]
-    read = words_reading.Reading(found, (3, 8), (0.9, 0.6), (12, 24))
+    read = words_reading.WordReading(found, (3, 8), (0.9, 0.6), (12, 24))
     told = words_reading.sentence(read)
     assert told.startswith("Of T5's words 'circle' changes the velocity most: by 20 %. Of CLIP's words 'night'")
     assert "3 times the evaluations" in told

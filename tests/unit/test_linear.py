@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flux_duet.nodes.condition.time import timeline
 from flux_duet.nodes.condition.timepoints import Point
 from flux_duet.nodes.encode.tokens import weight_number, weights
-from flux_duet.nodes.encode.tokens.inspection import Reading
+from flux_duet.nodes.encode.tokens.inspection import PromptReading
 from flux_duet.nodes.encode.tokens.spans import Pieces
 from flux_duet.nodes.encode.tokens.words import _with_signs
 from flux_duet.nodes.probe import phrases
@@ -121,7 +121,7 @@ def test_what_has_no_token_is_told_in_a_few_words():
     count = len(text) - 1
     places, ends = list(range(1, count + 1)), [len(text)] * count
     pieces = Pieces([2] * count, places, ends, [1.0] * count, [0] * count, [True] * count)
-    unknown = Reading("T5", text, pieces, count, None, 0).unknown
+    unknown = PromptReading("T5", text, pieces, count, None, 0).unknown
     assert unknown[0] == ACUTE * 301 and sum(map(len, unknown)) < 50_000
 
 

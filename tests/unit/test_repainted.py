@@ -7,7 +7,7 @@ import torch
 
 from flux_duet.nodes.probe.entries import Place
 from flux_duet.nodes.probe.heat import stored
-from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, Choice, Reading, counts, maps, masks, otsu, span
+from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, Choice, HeatReading, counts, maps, masks, otsu, span
 from flux_duet.nodes.probe.heat.token_grid import Grid
 from flux_duet.nodes.probe.repainted import NOTHING, Repainted, counted, finished, mean_square, share, told
 
@@ -85,12 +85,12 @@ def test_a_grids_weights_are_of_its_own_and_repainted_pixels():
     assert not kept.counts(2).any() and plain.repainted_tokens(2) is None
 
 
-def reading(pictures: int = 2) -> Reading:
+def reading(pictures: int = 2) -> HeatReading:
     generator = torch.Generator().manual_seed(3)
     found, groups = (torch.rand(3, 6, pictures, size, generator=generator) for size in (24, 2 + len(GROUPS)))
     repainted = torch.zeros(3, pictures, 12)
     repainted[1:, :, 3:8], repainted[2, :, 9] = 1.0, 0.5
-    return Reading(
+    return HeatReading(
         MASS,
         ("a", "ring"),
         found.unflatten(-1, (2, 12)),

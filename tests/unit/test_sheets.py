@@ -80,4 +80,4 @@ def test_a_marked_chart_and_pages_one_under_another():
     chart = charts.lines("title", [charts.Line("a", [0.0, 1.0])], ["0", "1"])
     before = has(chart, BLUE)
     assert has(sheets.marked(chart.copy(), 0.3, "here", BLUE), BLUE) > before == 0
-    assert sheets.stacked([chart, Image.new("RGB", (900, 10))]).size == (900, chart.height + 10)
+    assert sheets.stack_vertically([chart, Image.new("RGB", (900, 10))]).size == (900, chart.height + 10)

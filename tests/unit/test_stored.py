@@ -9,7 +9,7 @@ import torch
 
 from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.probe.heat import stored
-from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, Reading, maps, masses
+from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, HeatReading, maps, masses
 from flux_duet.nodes.probe.heat.stored import MOST, PART, SUFFIX, NoRoom, look, store
 
 STEPS, BLOCKS, DOUBLE, PICTURES, SIZE = (0, 2, 4), 6, 2, 2, (3, 4)
@@ -17,11 +17,11 @@ WORDS = ("a", "ring")
 
 
 @pytest.fixture
-def reading() -> Reading:
+def reading() -> HeatReading:
     generator = torch.Generator().manual_seed(3)
     found = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS), 12, generator=generator)
     groups = torch.rand(len(STEPS), BLOCKS, PICTURES, len(WORDS) + len(GROUPS), generator=generator)
-    return Reading(MASS, WORDS, found, groups, (1.0, 0.6, 0.2), STEPS, DOUBLE, SIZE)
+    return HeatReading(MASS, WORDS, found, groups, (1.0, 0.6, 0.2), STEPS, DOUBLE, SIZE)
 
 
 CHOICES = [Choice(), Choice(1, 3), Choice(0, 2, Blocks.parse("single")), Choice(4, 9, Blocks.parse("0, 3-4"))]

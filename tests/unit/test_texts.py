@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from flux_duet.nodes.condition.blocks import Blocks
-from flux_duet.nodes.condition.controls import Against, Bias, Text
+from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText
 from flux_duet.nodes.sample.attention import DuetAttention, steered
 from flux_duet.nodes.sample.attention_groups import (
     CHUNK,
     SHARED,
-    Layout,
     Texts,
+    TokenLayout,
     columns_of,
     cropped,
     on_tokens,
@@ -38,20 +38,20 @@ def sdpa(q, k, v, heads, mask=None, **_):
 BASE = 6  # rows of the first text
 
 
-def text(length: int, **fields) -> Text:
-    return Text(torch.zeros(1, length, 1), **fields)
+def text(length: int, **fields) -> PlacedText:
+    return PlacedText(torch.zeros(1, length, 1), **fields)
 
 
-def against(length: int, **fields) -> Against:
-    return Against(torch.zeros(1, length, 1), **fields)
+def against(length: int, **fields) -> Nag:
+    return Nag(torch.zeros(1, length, 1), **fields)
 
 
-def starts_of(texts: list[Text], base: int = BASE) -> list[int]:
+def starts_of(texts: list[PlacedText], base: int = BASE) -> list[int]:
     """Where each text stands, one behind another, behind the first; and where the last ends."""
     return [base + sum(each.length for each in texts[:at]) for at in range(len(texts) + 1)]
 
 
-def weighed(texts: list[Text], bias: torch.Tensor | None, base: int = BASE) -> list[Text]:
+def weighed(texts: list[PlacedText], bias: torch.Tensor | None, base: int = BASE) -> list[PlacedText]:
     """Each with its own part of a bias of all columns."""
     starts = starts_of(texts, base)
     return (
@@ -63,8 +63,10 @@ def weighed(texts: list[Text], bias: torch.Tensor | None, base: int = BASE) -> l
     )
 
 
-def layout_of(texts: list[Text], height: int = H, width: int = W, references: int = 0, base: int = BASE) -> Layout:
-    return Layout(base + sum(each.length for each in texts), height, width, references)
+def layout_of(
+    texts: list[PlacedText], height: int = H, width: int = W, references: int = 0, base: int = BASE
+) -> TokenLayout:
+    return TokenLayout(base + sum(each.length for each in texts), height, width, references)
 
 
 def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
@@ -72,7 +74,7 @@ def dense_bias(texts, active, bias, layout, batch) -> torch.Tensor:
     table = torch.full((batch, layout.total, layout.total), -torch.inf)
     starts = [0, *starts_of(texts)]
     over = Texts(texts, layout, batch)
-    seen, views = over.shares(active), over.gaze()
+    seen, views = over.shares(active), over.text_view()
     columns = torch.zeros(batch, layout.txt) if bias is None else bias
     image = slice(layout.txt, layout.txt + layout.image)
     references = slice(image.stop, layout.total)
@@ -126,7 +128,7 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     active = [True] * len(texts)
     mask = dense_bias(texts, active, bias, layout, batch)[:, None]
     dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
-    texts = [replace(each, alpha=0.0) if isinstance(each, Against) else each for each in texts]
+    texts = [replace(each, alpha=0.0) if isinstance(each, Nag) else each for each in texts]
     controls = (*weighed(texts, bias), *([Bias(bias[:, :BASE])] if weighted else []))
     attention = DuetAttention(controls, layout_of(texts), (1, 1))
     out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
@@ -195,7 +197,7 @@ def test_texts_lie_over_each_other_like_paint():
     first_token = torch.tensor([[[1.0, 0.0]]])
     over = text(2, mask=first_token, strength=3.0, ratio=0.5)
     texts = [text(2, ratio=0.2), over, text(2, mask=first_token * 0.5, inside=2)]
-    layout = Layout(8, 1, 2)
+    layout = TokenLayout(8, 1, 2)
     weights = Texts(texts, layout, 1).shares([True] * 3)[0]
     assert torch.allclose(weights[:, 0], torch.tensor([0.2 * 0.5 * 0.5, 0.5 * 0.5, 3.0 * 0.5, 0.5]))
     assert torch.allclose(weights[:, 1], torch.tensor([0.2, 1.0, 0.0, 0.0]))

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_duet.nodes.condition.controls import ClipTimeline, Cue, T5Timeline
-from flux_duet.nodes.condition.time.scheduling import never, said, told
+from flux_duet.nodes.condition.controls import ClipTimeline, Keyframe, T5Timeline
+from flux_duet.nodes.condition.time.scheduling import never_acting, prompt_texts, timeline_lines
 from flux_duet.nodes.condition.time.timeline import Entry, parse, playing, written
 from flux_duet.nodes.condition.timepoints import ALWAYS, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range
 from flux_duet.nodes.streams import Source, Span, T5Text
@@ -198,21 +198,21 @@ def test_what_no_timeline_means_is_told(text, words):
 
 def test_the_report_shows_every_unit_that_is_known():
     entries = parse("1\n@3 2\n@5..7 3")
-    assert told("T5", entries, RUN) == [
+    assert timeline_lines("T5", entries, RUN) == [
         "T5 from the start: 1",
         "T5 from step 3, 30.0 % of time, sigma 0.881: 2",
         "T5 fading in from step 5, 50.0 % of time, sigma 0.760 to step 7, 70.0 % of time, sigma 0.575: 3",
     ]
-    assert told("T5", entries[:2], Clock())[1] == "T5 from step 3: 2"
-    assert "step 4, 40 % of time" in told("CLIP", parse("1\n@40% 2"), RUN)[1]
+    assert timeline_lines("T5", entries[:2], Clock())[1] == "T5 from step 3: 2"
+    assert "step 4, 40 % of time" in timeline_lines("CLIP", parse("1\n@40% 2"), RUN)[1]
 
 
 def test_the_report_says_what_the_prompts_are():
     known = T5Text((Span(torch.zeros(1, 4, 8)),), Source("a  red\ncircle " + "\u6771" * 80, [], {}, "a"))
     entries = parse("1\n@3 2\n@5 3")
-    texts = said(entries, [known, T5Text(known.spans), replace(known, source=Source("", [], {}, "a"))])
+    texts = prompt_texts(entries, [known, T5Text(known.spans), replace(known, source=Source("", [], {}, "a"))])
     assert texts == ["a red circle " + "\u6771" * 43 + " ...", "prompt 2", "(empty)"]
-    assert told("T5", entries, RUN, texts)[1] == "T5 from step 3, 30.0 % of time, sigma 0.881: prompt 2"
+    assert timeline_lines("T5", entries, RUN, texts)[1] == "T5 from step 3, 30.0 % of time, sigma 0.881: prompt 2"
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_the_report_says_what_the_prompts_are():
 def test_prompts_that_never_act_in_a_run_are_told(text, idle):
     entries = parse(text)
     texts = [entry.text for entry in entries]
-    lines = never("T5", entries, RUN, texts)
+    lines = never_acting("T5", entries, RUN, texts)
     assert [line.rsplit(" ", 1)[1] for line in lines] == [texts[at] for at in idle]
     assert all("acts in none of the run's 10 steps" in line for line in lines)
     timeline = T5Timeline(
         tuple(
-            Cue(Span(torch.full((1, 2, 4), float(at))), entry.start, entry.fade, rows=2)
+            Keyframe(Span(torch.full((1, 2, 4), float(at))), entry.start, entry.fade, rows=2)
             for at, entry in enumerate(entries)
         )
     )
@@ -249,22 +249,24 @@ def test_prompts_that_never_act_in_a_run_are_told(text, idle):
 
 def test_a_run_that_starts_late_skips_prompts():
     late = Clock(SIGMAS[6:], sigma_at)
-    assert len(never("CLIP", parse("1\n@20% 2\n@40% 3\n@80% 4"), late, ["1", "2", "3", "4"])) == 2
-    assert never("CLIP", parse("1\n@20% 2\n@40% 3"), Clock(SIGMAS), ["1", "2", "3"]) == [], "not known without a model"
+    assert len(never_acting("CLIP", parse("1\n@20% 2\n@40% 3\n@80% 4"), late, ["1", "2", "3", "4"])) == 2
+    assert never_acting("CLIP", parse("1\n@20% 2\n@40% 3"), Clock(SIGMAS), ["1", "2", "3"]) == [], (
+        "not known without a model"
+    )
 
 
 # ---- what plays
 
 
-def cues(kind, *times, shape=(1, 4)):
+def keyframes(kind, *times, shape=(1, 4)):
     points = [Point(0, STEP) if time is None else Point(time[0], STEP) for time in times]
     fades = [Point(0, STEP) if time is None else Point(time[1], STEP) for time in times]
     spans = [Span(torch.full(shape, float(number))) for number in range(len(times))]
-    return kind(tuple(Cue(*each, rows=2) for each in zip(spans, points, fades, strict=True)))
+    return kind(tuple(Keyframe(*each, rows=2) for each in zip(spans, points, fades, strict=True)))
 
 
 def test_clip_fades_in_equal_steps():
-    timeline = cues(ClipTimeline, None, (3, 6), (8, 8))
+    timeline = keyframes(ClipTimeline, None, (3, 6), (8, 8))
     played = [playing(timeline, Moment(sigma, RUN)).tensor[0, 0].item() for sigma in SIGMAS[:-1]]
     assert played == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 2, 2])
     between = (SIGMAS[4] + SIGMAS[5]) / 2  # a solver's evaluation inside step 4
@@ -272,9 +274,9 @@ def test_clip_fades_in_equal_steps():
 
 
 def test_t5_fades_with_both_prompts_side_by_side():
-    timeline = cues(T5Timeline, None, (3, 6), shape=(1, 5, 4))
+    timeline = keyframes(T5Timeline, None, (3, 6), shape=(1, 5, 4))
     span = playing(timeline, Moment(SIGMAS[4], RUN))
     assert span.tensor.shape == (1, 2 + 2 + 3, 4)
     assert span.bias.exp()[0].tolist() == pytest.approx([0.5, 0.5, 0.5, 0.5, 1, 1, 1])
     for sigma, number in ((SIGMAS[2], 0), (SIGMAS[6], 1)):
-        assert playing(timeline, Moment(sigma, RUN)) is timeline.cues[number].span
+        assert playing(timeline, Moment(sigma, RUN)) is timeline.keyframes[number].span

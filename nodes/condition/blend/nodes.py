@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ...sockets import FluxTxt, FluxVec
 from ..blocks import PRESETS, Blocks, painted
-from ..controls import Shift
+from ..controls import VecDelta
 from ..place.placing import guided
 from ..timepoints import Range
 from .blending import EMPTY, OTHER, TXT_MODES, VEC_MODES, blend_txt, blend_vec
@@ -150,7 +150,7 @@ class ClipNegative(io.ComfyNode):
                 f"CLIP Negative: '{BEFORE}' acts throughout the run, and start and end are {start} and {end}. Use "
                 f"'{AFTER}', or schedule two CLIP prompts with Prompt Schedule."
             )
-        shift = Shift(vec.spans[0].tensor[:, None], (), blocks=Blocks.parse(blocks), when=when)
+        shift = VecDelta(vec.spans[0].tensor[:, None], (), blocks=Blocks.parse(blocks), when=when)
         return io.NodeOutput(guided(vec, negative, positive, weight, shift if where == AFTER else None))
 
 

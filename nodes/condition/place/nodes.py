@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
 from ..conditioning import check_pair
-from ..controls import Against, Text
+from ..controls import Nag, PlacedText
 from ..timepoints import Range
 from . import placing
 
@@ -70,7 +70,9 @@ class Region(io.ComfyNode):
     def execute(
         cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
-        kind = Text(strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end))
+        kind = PlacedText(
+            strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end)
+        )
         return io.NodeOutput(placing.region(base, region, mask, kind))
 
 
@@ -146,8 +148,8 @@ class NegativeTxt(io.ComfyNode):
         cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
         blocks, when = Blocks.parse(blocks), Range.parse(start, end)
-        control = Against(scale=scale, tau=tau, alpha=alpha, blocks=blocks, when=when)
-        return io.NodeOutput(placing.against(txt, negative, control))
+        control = Nag(scale=scale, tau=tau, alpha=alpha, blocks=blocks, when=when)
+        return io.NodeOutput(placing.nag(txt, negative, control))
 
 
 NODES = [Region, Route, NegativeTxt]

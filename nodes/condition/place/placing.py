@@ -17,12 +17,12 @@ from ..blend.rows import same_batch
 from ..blend.vectors import towards
 from ..blocks import FINAL, Blocks
 from ..conditioning import Merge, join, paired, split
-from ..controls import Against, Shift, Text, Timeline
+from ..controls import Nag, PlacedText, Timeline, VecDelta
 
 NAG = "T5 Negative (NAG)"
 
 
-def region(base: T5Text, text: T5Text, mask: Tensor, kind: Text) -> T5Text:
+def region(base: T5Text, text: T5Text, mask: Tensor, kind: PlacedText) -> T5Text:
     """`text` where `mask` [B, H, W] or [H, W] is, over `base`; all else of the region is as in `kind`.
 
     Raises ValueError for a mask that is none, and for streams with a timeline.
@@ -49,7 +49,7 @@ def checked_mask(mask: Tensor) -> Tensor:
     return mask.reshape(-1, *mask.shape[-2:]).detach().to("cpu", torch.float32).clamp(0, 1)
 
 
-def against(base: T5Text, negative: T5Text, kind: Against) -> T5Text:
+def nag(base: T5Text, negative: T5Text, kind: Nag) -> T5Text:
     """The picture's attention steered from `base` away from `negative`; scale 1 or alpha 0 is neutral."""
     if kind.scale == 1 or kind.alpha == 0 or kind.blocks.is_none:
         return base
@@ -61,7 +61,7 @@ def against(base: T5Text, negative: T5Text, kind: Against) -> T5Text:
     return T5Text(tuple(spans))
 
 
-def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: float, shift: Shift | None) -> ClipVec:
+def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: float, shift: VecDelta | None) -> ClipVec:
     """vec + weight * (positive - negative); `positive` is the prompt itself unless given.
 
     With `shift` it is added after CLIP's MLP, in that shift's blocks and part of the run, as the code published with
@@ -121,7 +121,7 @@ def routed(a: list, b: list, vec_blocks: Blocks, txt_blocks: Blocks, merges: Map
 def _routed_vec(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     if blocks.is_none or blocks.is_all:
         return replace(b if blocks.is_all else a, extras=extras)
-    if any(isinstance(each, Shift) for each in (*a.controls, *b.controls)):
+    if any(isinstance(each, VecDelta) for each in (*a.controls, *b.controls)):
         raise ValueError(
             "Block Routing: a prompt's CLIP vector already differs from block to block. Route first, then add CLIP "
             "Negative or another route to what comes out."
@@ -131,20 +131,20 @@ def _routed_vec(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     # The last layer takes vec as it is given to the model, so that is the vec of the prompt which it shall see.
     base, other, where = (b, a, blocks.others()) if blocks.final else (a, b, blocks)
     tensor, other_tensor = same_batch(base.tensor, other.tensor)
-    shift = Shift(other_tensor[:, None], (1.0,), own=-1.0, blocks=where)
+    shift = VecDelta(other_tensor[:, None], (1.0,), own=-1.0, blocks=where)
     return replace(base, tensor=tensor, extras=extras, controls=(*base.controls, shift))
 
 
 def _routed_txt(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     if blocks.is_all or Blocks(tuple(word for word in blocks.words if word != FINAL), blocks.without).is_none:
         return replace(b if blocks.is_all else a, extras=extras)
-    return replace(with_text(a, b, Text(blocks=blocks)), extras=extras)
+    return replace(with_text(a, b, PlacedText(blocks=blocks)), extras=extras)
 
 
 # ---- texts of their own
 
 
-def with_text(under: Span, over: Span, control: Text) -> Span:
+def with_text(under: Span, over: Span, control: PlacedText) -> Span:
     """`under`, over which lies the text of `over`; texts that `over` has lie inside of it.
 
     Raises ValueError for timelines, and where the two are batches of different sizes.
@@ -156,12 +156,14 @@ def with_text(under: Span, over: Span, control: Text) -> Span:
     mask = over.attn_mask
     own = {} if mask is None else {"attn_mask": mask.values, "attn_size": mask.size}
     text = replace(control, rows=over.tensor, bias=over.bias, **own)
-    inside = (replace(each, inside=each.inside + number) if isinstance(each, Text) else each for each in over.controls)
+    inside = (
+        replace(each, inside=each.inside + number) if isinstance(each, PlacedText) else each for each in over.controls
+    )
     return replace(under, controls=(*under.controls, text, *inside))
 
 
-def _texts(span: Span) -> list[Text]:
-    return [each for each in span.controls if isinstance(each, Text)]
+def _texts(span: Span) -> list[PlacedText]:
+    return [each for each in span.controls if isinstance(each, PlacedText)]
 
 
 def _no_timeline(span: Span) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..blend.rows import same_batch
-from ..controls import Control, Controls, Shift, T5Timeline, Text, Timeline, of
+from ..controls import Control, Controls, PlacedText, T5Timeline, Timeline, VecDelta, controls_in
 from ..timepoints import Moment
 from .timeline import playing
 
@@ -37,7 +37,7 @@ def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment)
             lasting.append(control)
             continue
         span = playing(control, moment)
-        lasting += of(span)
+        lasting += controls_in(span)
         if isinstance(control, T5Timeline):
             more = _more(control, txt)
             played = slice(0, txt.shape[1] - more.shape[1]), span.tensor.shape[1]
@@ -55,14 +55,14 @@ def _more(timeline: T5Timeline, txt: Tensor) -> Tensor:
 def _on(controls: list[Control], moment: Moment) -> Iterator[Control]:
     """Those that act now. A text that does not is left out, with those inside of it: the model need not carry it."""
     numbers = {0: 0}  # of the texts that stay, those that they have now; 0 is the first of txt
-    for number, text in enumerate((each for each in controls if isinstance(each, Text)), 1):
+    for number, text in enumerate((each for each in controls if isinstance(each, PlacedText)), 1):
         if text.inside in numbers and text.when.holds(moment):
             numbers[number] = len(numbers)
     number = 0
     for control in controls:
-        if isinstance(control, Text):
+        if isinstance(control, PlacedText):
             number += 1
             if number in numbers:
                 yield replace(control, inside=numbers[control.inside])
-        elif not isinstance(control, Shift) or control.when.holds(moment):
+        elif not isinstance(control, VecDelta) or control.when.holds(moment):
             yield control

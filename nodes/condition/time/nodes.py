@@ -13,7 +13,7 @@ from ...sockets import FluxTxt, FluxVec
 from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
 from ..hooks import MERGES
 from ..timepoints import Clock, Point, Range
-from .scheduling import at, never, only, said, scheduled, told, unit_of
+from .scheduling import at_point, limited_to, never_acting, prompt_texts, scheduled, timeline_lines, unit_of
 from .timeline import Entry, parse, written
 
 CATEGORY = "Flux Duet/time"
@@ -110,9 +110,12 @@ class Schedule(io.ComfyNode):
         # ComfyUI's ranges of the two roads meet in one unit alone.
         units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
         txt: Any = scheduled(t5, t5_prompts, clock, native=len(units) < 2)
-        roads = [("CLIP", clip, clock, said(clip, clip_prompts)), ("T5", t5, clock, said(t5, t5_prompts))]
-        report = "\n".join(line for road in roads for line in told(*road))
-        idle = "\n".join(line for road in roads for line in never(*road))
+        roads = [
+            ("CLIP", clip, clock, prompt_texts(clip, clip_prompts)),
+            ("T5", t5, clock, prompt_texts(t5, t5_prompts)),
+        ]
+        report = "\n".join(line for road in roads for line in timeline_lines(*road))
+        idle = "\n".join(line for road in roads for line in never_acting(*road))
         return io.NodeOutput(
             join(vec, txt, guidance, merges=MERGES), ui=tell(idle, beside=report) if idle else show(report)
         )
@@ -188,7 +191,7 @@ class PromptAt(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning, when, sigmas=None, model=None) -> io.NodeOutput:
-        return io.NodeOutput(at(conditioning, Point.parse(when), _run(model, sigmas)))
+        return io.NodeOutput(at_point(conditioning, Point.parse(when), _run(model, sigmas)))
 
 
 class PartOfRun(io.ComfyNode):
@@ -215,7 +218,7 @@ class PartOfRun(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning, start, end) -> io.NodeOutput:
-        return io.NodeOutput(only(conditioning, Range.parse(start, end)))
+        return io.NodeOutput(limited_to(conditioning, Range.parse(start, end)))
 
 
 NODES = [Schedule, ScheduleText, PromptAt, PartOfRun]

@@ -15,7 +15,7 @@ from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
 from ..blend.rows import rows_of
 from ..conditioning import SIGMA_END, SIGMA_START, START, during
-from ..controls import ClipTimeline, Cue, Made, Only, T5Timeline, controls_of, put, take
+from ..controls import ActiveRange, ClipTimeline, Keyframe, Made, T5Timeline, controls_of, put_controls, take_controls
 from ..extras import same, title
 from ..reconcile import followed
 from ..timepoints import END as END_POINT
@@ -42,14 +42,14 @@ def scheduled(entries: Sequence[Entry], streams: Sequence[Stream], clock: Clock,
         return type(streams[0])(tuple(_limited(entries, spans, unit, clock)))
     kind = ClipTimeline if isinstance(streams[0], ClipVec) else T5Timeline
     rows = [rows_of(stream)[0].real if isinstance(stream, T5Text) else 0 for stream in streams]
-    cues = [Cue(span, e.start, e.fade, real) for e, span, real in zip(entries, spans, rows, strict=True)]
+    keyframes = [Keyframe(span, e.start, e.fade, real) for e, span, real in zip(entries, spans, rows, strict=True)]
     if any(span.controls and entry.fade != entry.start for span, entry in _around_fades(entries, spans)):
         raise ValueError(
             "Prompt Schedule: a prompt with regions, routes or negatives of its own cannot fade. Switch to it with a "
             "single time, such as @8."
         )
     _check_extras(spans)
-    return type(streams[0])((replace(spans[0], controls=(kind(tuple(cues)),), bias=None),))
+    return type(streams[0])((replace(spans[0], controls=(kind(tuple(keyframes)),), bias=None),))
 
 
 def _check_extras(spans: Sequence[Span]) -> None:
@@ -106,23 +106,23 @@ def _limited(entries: Sequence[Entry], spans: Sequence[Span], unit: str, clock: 
 # ---- a part of the run
 
 
-def only(conditioning: list, when: Range) -> list:
+def limited_to(conditioning: list, when: Range) -> list:
     """A CONDITIONING that counts in a part of the run alone."""
     if when.is_all:
         return conditioning
     out = []
     for txt, entry in conditioning:
-        _, cond = take(entry)
+        _, cond = take_controls(entry)
         vec = entry.get("pooled_output")
         made = cond.made if cond else Made(txt, vec)
-        out.append([txt, put(entry, (*controls_of(entry), Only(when)), made)])
+        out.append([txt, put_controls(entry, (*controls_of(entry), ActiveRange(when)), made)])
     return out
 
 
 # ---- the prompt at one point
 
 
-def at(conditioning: list, point: Point, clock: Clock) -> list:
+def at_point(conditioning: list, point: Point, clock: Clock) -> list:
     """What a CONDITIONING is at one point of a run, as one that lasts throughout.
 
     Raises ValueError where the point and the CONDITIONING's times cannot be compared by this clock, or nothing is on.
@@ -132,15 +132,17 @@ def at(conditioning: list, point: Point, clock: Clock) -> list:
     found = []
     for txt, entry in conditioning:
         rest, controls = followed(txt, entry.get("pooled_output"), entry)
-        if not _holds(rest, moment) or any(not each.when.holds(moment) for each in controls if isinstance(each, Only)):
+        if not _holds(rest, moment) or any(
+            not each.when.holds(moment) for each in controls if isinstance(each, ActiveRange)
+        ):
             continue
-        lasting = tuple(each for each in controls if not isinstance(each, Only))
+        lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
         now = resolve(rest.get("pooled_output"), txt, lasting, moment)
         rest, mask = attn_masks.taken({key: value for key, value in rest.items() if key not in _RANGES}, txt.shape[1])
         if mask is not None and now.played is not None:
             mask = replace(mask, values=attn_masks.replaced(mask.values, *now.played))
         rest = {**rest, **attn_masks.as_extras(mask), "pooled_output": now.vec}
-        found.append([now.txt, put(rest, now.controls, Made(now.txt, now.vec))])
+        found.append([now.txt, put_controls(rest, now.controls, Made(now.txt, now.vec))])
     if not found:
         raise ValueError(f"Prompt at Step: no prompt of this CONDITIONING is on at {point}.")
     return found
@@ -197,13 +199,13 @@ def _comparing(point: Point, clock: Clock) -> Clock:
 _MOST_SAID = 60  # characters of a prompt
 
 
-def told(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str] | None = None) -> list[str]:
+def timeline_lines(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str] | None = None) -> list[str]:
     """A timeline in words, each time in all the units that this clock knows. `texts` stand for the entries' own."""
     texts = [entry.text for entry in entries] if texts is None else texts
     return [f"{name} {_units(entry, clock)}: {text}" for entry, text in zip(entries, texts, strict=True)]
 
 
-def said(entries: Sequence[Entry], streams: Sequence[Stream]) -> list[str]:
+def prompt_texts(entries: Sequence[Entry], streams: Sequence[Stream]) -> list[str]:
     """What each entry's prompt says, as far as its stream knows, else its number."""
     texts = [stream.source.text if stream.source is not None else None for stream in streams]
     return [
@@ -212,7 +214,7 @@ def said(entries: Sequence[Entry], streams: Sequence[Stream]) -> list[str]:
     ]
 
 
-def never(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str]) -> list[str]:
+def never_acting(name: str, entries: Sequence[Entry], clock: Clock, texts: Sequence[str]) -> list[str]:
     """Which prompts of a timeline act in no step of this clock's run; nothing where it does not know enough."""
     if clock.sigmas is None or len(entries) == 1:
         return []

@@ -22,7 +22,7 @@ import torch
 from ...quoting import shorten
 from ...streams import Span
 from ..blend.rows import Rows, fade
-from ..controls import Cue, T5Timeline, Timeline
+from ..controls import Keyframe, T5Timeline, Timeline
 from ..timepoints import SIGMA, START, Moment, Point, at_start
 
 _MARK = re.compile(r"[ \t]*@[ \t]*(\S.*)", re.DOTALL)
@@ -129,16 +129,18 @@ def written(entries: Sequence[Entry]) -> str:
 
 def playing(timeline: Timeline, moment: Moment) -> Span:
     """What a road's timeline plays at this moment: one cue's encoding, or two where one fades into the other."""
-    number = max((at for at, cue in enumerate(timeline.cues) if moment.reached(cue.start)), default=0)
-    cue = timeline.cues[number]
-    share = moment.progress(cue.start, cue.fade) if number else 1.0
+    number = max((at for at, keyframe in enumerate(timeline.keyframes) if moment.reached(keyframe.start)), default=0)
+    keyframe = timeline.keyframes[number]
+    share = moment.progress(keyframe.start, keyframe.fade) if number else 1.0
     if share >= 1.0:
-        return cue.span
-    before = timeline.cues[number - 1]
+        return keyframe.span
+    before = timeline.keyframes[number - 1]
     if isinstance(timeline, T5Timeline):
-        return fade(_rows(before), _rows(cue), share)
-    return replace(cue.span, tensor=torch.lerp(before.span.tensor, cue.span.tensor.to(before.span.tensor), share))
+        return fade(_rows(before), _rows(keyframe), share)
+    return replace(
+        keyframe.span, tensor=torch.lerp(before.span.tensor, keyframe.span.tensor.to(before.span.tensor), share)
+    )
 
 
-def _rows(cue: Cue) -> Rows:
-    return Rows(cue.span, cue.rows)
+def _rows(keyframe: Keyframe) -> Rows:
+    return Rows(keyframe.span, keyframe.rows)

@@ -31,7 +31,7 @@ _T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """One kind of text encoder: how its file is known, what must be in it, and how ComfyUI's config follows from it.
 
     `dims` names the dimensions of each tensor that has to be there; `wrong` says what no such encoder has of their
@@ -45,7 +45,7 @@ class Layout:
     config: Callable[[Shapes], dict]
 
 
-def check(shapes: Shapes, layout: Layout, filename: str) -> dict:
+def check(shapes: Shapes, layout: FileLayout, filename: str) -> dict:
     """The config that ComfyUI's class for this encoder needs, from the tensors' shapes.
 
     Raises BadFile, naming what was found, where the file is another kind of model, or tensors are missing or do not
@@ -210,8 +210,8 @@ def _t5_words(shapes: Shapes) -> str:
     return f"a T5 encoder of {_count(shapes, _T5_BLOCK)} blocks"
 
 
-CLIP_L = Layout("CLIP-L", _is_clip_l, _clip_dims, _clip_wrong, _clip_config)
-T5 = Layout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_dims, _t5_wrong, _t5_config)
+CLIP_L = FileLayout("CLIP-L", _is_clip_l, _clip_dims, _clip_wrong, _clip_config)
+T5 = FileLayout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_dims, _t5_wrong, _t5_config)
 
 # Asked in this order; a whole checkpoint comes before its parts, whose keys it has with a prefix.
 _KINDS: Iterable[tuple[str | Callable[[Shapes], str], Callable[[Shapes], bool]]] = (

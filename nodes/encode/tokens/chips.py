@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image, ImageDraw, ImageFont
 
 from ...quoting import shorten
-from .inspection import Reading
+from .inspection import PromptReading
 from .spans import Piece
 
 # Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.
@@ -17,7 +17,7 @@ LONGEST = 100  # characters on a chip
 MOST = 600  # chips of one road; more would be no picture any more
 
 
-def draw(readings: list[Reading], width: int = WIDTH) -> Image.Image:
+def draw(readings: list[PromptReading], width: int = WIDTH) -> Image.Image:
     """One block for each road: its counter, its chips, and what it does not read."""
     tall = Image.new("RGB", (width, _height(readings, width)), PAPER)
     pen, y = ImageDraw.Draw(tall), MARGIN
@@ -26,7 +26,7 @@ def draw(readings: list[Reading], width: int = WIDTH) -> Image.Image:
     return tall
 
 
-def _height(readings: list[Reading], width: int) -> int:
+def _height(readings: list[PromptReading], width: int) -> int:
     """By drawing on nothing."""
     pen, y = ImageDraw.Draw(Image.new("RGB", (1, 1))), MARGIN
     for reading in readings:
@@ -34,7 +34,7 @@ def _height(readings: list[Reading], width: int) -> int:
     return y
 
 
-def _block(pen: ImageDraw.ImageDraw, reading: Reading, y: int, width: int) -> int:
+def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int) -> int:
     """Draws from y down, and says where it ended."""
     hue = HUES[reading.road]
     pen.text((MARGIN, y), reading.headline, fill=hue, font=_font(20))
@@ -71,7 +71,7 @@ def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: P
         pen.line((left + GAP, (top + bottom) / 2, right - GAP, (top + bottom) / 2), fill=MUTED)
 
 
-def _label(reading: Reading, piece: Piece) -> str:
+def _label(reading: PromptReading, piece: Piece) -> str:
     """A token's text, or a dot for what cannot be seen."""
     return _drawable(shorten(reading.said(piece), LONGEST)).strip() or "."
 

@@ -18,7 +18,7 @@ _LONG = 300  # characters of a note's quotation
 
 
 @dataclass(frozen=True)
-class Reading:
+class PromptReading:
     """One road's tokens of a prompt, in order; those from `read` on do not reach FLUX.1.
 
     `limit` is how many words' tokens the road can read, None for any number. `pads` is how many pad tokens there are.
@@ -95,24 +95,24 @@ class Reading:
         }  # fmt: skip
 
 
-def read_by_clip(tokenizer, text: str, weighted: bool = True, exists: Exists | None = None) -> Reading:
+def read_by_clip(tokenizer, text: str, weighted: bool = True, exists: Exists | None = None) -> PromptReading:
     """CLIP-L: 75 tokens between start and end (Long-CLIP: 246), and what comes after them is lost."""
     found = pieces(tokenizer, text, weighted, strict=True, exists=exists)
     limit = tokenizer.max_length - 2
     read = found.chunks.count(0)
-    return Reading(CLIP, text, found, read, limit, limit - read, weighted)
+    return PromptReading(CLIP, text, found, read, limit, limit - read, weighted)
 
 
-def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists: Exists | None = None) -> Reading:
+def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists: Exists | None = None) -> PromptReading:
     """T5 under a length mode, a key of LENGTHS: every token, an end token, and pads."""
     found, rule = pieces(tokenizer, text, weighted, exists=exists), LENGTHS[length]
     limit = None if rule.limit is None else rule.limit - 1  # the end token is always read
     read = len(found) if limit is None else min(len(found), limit)
     minimum = tokenizer.min_length if rule.minimum is None else rule.minimum
-    return Reading(T5, text, found, read, limit, max(0, (minimum or 0) - read - 1), weighted)
+    return PromptReading(T5, text, found, read, limit, max(0, (minimum or 0) - read - 1), weighted)
 
 
-def notes(readings: list[Reading]) -> list[str]:
+def notes(readings: list[PromptReading]) -> list[str]:
     """What there is to say of a prompt, that of its weights included; once, where it is true for both roads."""
     told = [note for reading in readings for note in reading.notes()]
     return list(dict.fromkeys(told + [note for reading in readings for note in reading.of_weights()]))

@@ -99,19 +99,19 @@ class Part:
         """What the places of this text's tokens are counted from before they are `placed`."""
         return self.at.start if isinstance(self.at, range) else 0
 
-    def placed(self, tokens: Tokens) -> Group:
+    def placed(self, tokens: Tokens) -> TokenGroup:
         """Tokens of this text, where they stand in what the user wrote."""
         if isinstance(self.at, list):
             at = self.at
             tokens = Tokens(tokens.ids, [at[start] for start in tokens.starts], [at[end] for end in tokens.ends])
-        return Group(tokens, self.weight)
+        return TokenGroup(tokens, self.weight)
 
-    def whole(self, ids: list) -> Group:
+    def whole(self, ids: list) -> TokenGroup:
         """Tokens that each stand for all of this text."""
-        return Group(Tokens(ids, [self.at[0]] * len(ids), [self.at[-1]] * len(ids)), self.weight)
+        return TokenGroup(Tokens(ids, [self.at[0]] * len(ids), [self.at[-1]] * len(ids)), self.weight)
 
 
-class Group(NamedTuple):
+class TokenGroup(NamedTuple):
     """What ComfyUI fills into chunks together: tokens of one part, or the rows of one textual inversion.
 
     `ignored` is a textual inversion before the tokens, or of these rows, that has no effect.
@@ -141,7 +141,7 @@ def pieces(tokenizer, text: str, weighted: bool = True, strict: bool = False, ex
     return Pieces(ids, starts, ends, weights, _chunks(tokenizer, counts), _unknown(tokenizer, ids), ignored)
 
 
-def _columns(groups: list[Group]) -> Iterator[Iterator[list]]:
+def _columns(groups: list[TokenGroup]) -> Iterator[Iterator[list]]:
     return ((group.tokens[column] for group in groups) for column in range(len(Tokens._fields)))
 
 
@@ -164,7 +164,7 @@ def _sign(tokenizer) -> str:
     return tokenizer.embedding_identifier
 
 
-def _groups(tokenizer, parts: list[Part], exists: Exists | None) -> Iterator[Group]:
+def _groups(tokenizer, parts: list[Part], exists: Exists | None) -> Iterator[TokenGroup]:
     sign, has_folder = _sign(tokenizer), tokenizer.embedding_directory is not None
     for part, tokens in zip(parts, _tokens(tokenizer, parts), strict=True):
         named = _Named.of(part, sign) if part.text.startswith(sign) else None
@@ -206,7 +206,7 @@ class _Named(NamedTuple):
         return cls(part.cut(0, end), part.cut(end), tuple(dict.fromkeys((found, bare))), left)
 
 
-def _with_inversion(tokenizer, named: _Named) -> Iterator[Group]:
+def _with_inversion(tokenizer, named: _Named) -> Iterator[TokenGroup]:
     """The rows of `embedding:name`, if there is such a file, and what follows, both as ComfyUI has them."""
     native = _native(tokenizer, named.name.text + named.rest.text)
     rows = native[0] if native and not isinstance(native[0][0], int) else None
@@ -217,7 +217,7 @@ def _with_inversion(tokenizer, named: _Named) -> Iterator[Group]:
     yield from _after(tokenizer, named, following[0] if following else (), missing=rows is None)
 
 
-def _after(tokenizer, named: _Named, ids: Sequence[int] = (), missing: bool = False) -> Iterator[Group]:
+def _after(tokenizer, named: _Named, ids: Sequence[int] = (), missing: bool = False) -> Iterator[TokenGroup]:
     """What follows `embedding:name`, as these tokens.
 
     It may be other than what was written; then its tokens stand for all of it.

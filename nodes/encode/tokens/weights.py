@@ -55,7 +55,7 @@ class Segment(NamedTuple):
     weight: float
 
 
-class Group(NamedTuple):
+class WeightGroup(NamedTuple):
     """A pair of parentheses: the words within, from `start` to `end`, its weight, and that of what is around it."""
 
     start: int
@@ -82,7 +82,7 @@ class Weighted:
 
     source: str
     segments: tuple[Segment, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[WeightGroup, ...]
     refused: tuple[tuple[int, int], ...] = ()
     places: tuple[int, ...] = ()
 
@@ -92,7 +92,7 @@ class Weighted:
         edges = [0, *self.places, len(self.source)]
         return "\\".join(self.source[start:end] for start, end in pairwise(edges))
 
-    def plain(self, without: Group | None = None) -> str:
+    def plain(self, without: WeightGroup | None = None) -> str:
         """The prompt with every weight at 1, for ComfyUI; `without` leaves out a group's words, nested ones too.
 
         Each segment keeps parentheses of its own, because ComfyUI tokenizes them one by one: the tokens stay the same.
@@ -102,7 +102,7 @@ class Weighted:
         left = [each for each in self.segments if without is None or not _within(each, without)]
         return "".join(f"({escape(each.text)}:1.0)" for each in left)
 
-    def words(self, group: Group) -> str:
+    def words(self, group: WeightGroup) -> str:
         """What a group holds, as it reads."""
         first = bisect_left(self.segments, group.start, key=attrgetter("start"))
         after = bisect_right(self.segments, group.end, key=attrgetter("end"))
@@ -113,7 +113,7 @@ class Weighted:
         return self.source[slice(*places)]
 
 
-def _within(segment: Segment, group: Group) -> bool:
+def _within(segment: Segment, group: WeightGroup) -> bool:
     return group.start <= segment.start and segment.end <= group.end
 
 
@@ -146,11 +146,11 @@ def _parse(text: str, strict: bool) -> Weighted:
 _remembered = lru_cache(maxsize=8)(_parse)
 
 
-def _read(parentheses: Parentheses, strict: bool) -> tuple[list[Segment], list[Group], list[tuple[int, int]]]:
+def _read(parentheses: Parentheses, strict: bool) -> tuple[list[Segment], list[WeightGroup], list[tuple[int, int]]]:
     """Segments, groups, and from where to where there are groups whose weight is none."""
     hidden = parentheses.text
     segments: list[Segment] = []
-    groups: list[Group] = []
+    groups: list[WeightGroup] = []
     refused: list[tuple[int, int]] = []
     levels = [(parentheses.items(parentheses.whole), 1.0)]  # what is left to read, and its weight
     while levels:
@@ -174,7 +174,7 @@ def _read(parentheses: Parentheses, strict: bool) -> tuple[list[Segment], list[G
     return segments, groups, refused
 
 
-def _group(parentheses: Parentheses, item: Item, around: float) -> tuple[Group, str]:
+def _group(parentheses: Parentheses, item: Item, around: float) -> tuple[WeightGroup, str]:
     """A pair of parentheses as a group, and what its weight is: WEIGHT, DOUBTFUL or TEXT."""
     hidden, held = parentheses.text, item.held
     behind = parentheses.behind(held)
@@ -182,7 +182,7 @@ def _group(parentheses: Parentheses, item: Item, around: float) -> tuple[Group, 
     weight = around * IMPLIED if found is None else found
     written = None if found is None else hidden[end + 1 : held.end]
     kind = judged(weight, hidden[behind:end], written)
-    return Group(held.start, end, weight, around, found is None, kind != WEIGHT, (item.start, item.end)), kind
+    return WeightGroup(held.start, end, weight, around, found is None, kind != WEIGHT, (item.start, item.end)), kind
 
 
 def escape(text: str) -> str:
@@ -210,7 +210,7 @@ def bias(given: Sequence[float]) -> Tensor:
 # ---- what to tell
 
 
-def clip_notes(prompt: Weighted, idle: Sequence[Group]) -> list[str]:
+def clip_notes(prompt: Weighted, idle: Sequence[WeightGroup]) -> list[str]:
     """What a user should know of weights in a CLIP prompt: those that change nothing, and those that may be none."""
     words = [shorten(prompt.words(group), 60) for group in idle]
     told = [f"The weight of '{each}' has no effect: CLIP-L does not read these words." for each in words]

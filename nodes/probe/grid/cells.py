@@ -21,7 +21,7 @@ from ...condition.hooks import MERGES
 from ...disk.bounded_folder import kept, remove
 from ...encode.embeddings.store import Settings, Store
 from ...notice import show
-from ...sample.sampling import Plan, sample
+from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, T5Text
 from ..latent_mask import mask_of
 from . import identity
@@ -60,7 +60,7 @@ class Drawn:
 
 
 def draw(
-    model, vecs: Sequence[ClipVec], txts: Sequence[T5Text], guidance: float, latent: dict, plan: Plan,
+    model, vecs: Sequence[ClipVec], txts: Sequence[T5Text], guidance: float, latent: dict, plan: SamplingPlan,
     seeds: Sequence[int], keep: bool = True,
 ) -> Drawn:  # fmt: skip
     """Every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler draws it."""

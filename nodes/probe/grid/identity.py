@@ -19,7 +19,7 @@ import comfy.weight_adapter
 from ...condition.controls import KEY
 from ...disk.machine import machine
 from ...encode.embeddings.cached import Untold, file_at, told
-from ...sample.sampling import Plan
+from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
 
 VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
@@ -38,7 +38,9 @@ def of_model(model) -> str | None:
         return None
 
 
-def of_cell(model: str | None, vec: ClipVec, txt: T5Text, guidance: float, latent: dict, plan: Plan) -> str | None:
+def of_cell(
+    model: str | None, vec: ClipVec, txt: T5Text, guidance: float, latent: dict, plan: SamplingPlan
+) -> str | None:
     """What tells this picture from any other; `model` is that of `of_model`."""
     if model is None:
         return None

@@ -21,7 +21,7 @@ from ...encode.tokens.lengths import COMFYUI, LENGTHS
 from ...encode.tokens.weights import EMBEDDING, MODES
 from ...family import require_flux1, require_picture
 from ...notice import log, show
-from ...sample.sampling import SCHEDULERS, Plan
+from ...sample.sampling import SCHEDULERS, SamplingPlan
 from ..like_input import like_input
 from ..plots import sheets
 from ..plots.temporary_file import temporary
@@ -137,7 +137,7 @@ class PromptGrid(io.ComfyNode):
         vecs, txts, notes = _encoded(clip, t5, rows, columns, past_75, length, weights)
         txts = [with_extras(txt, extras, MERGES, NAME) for txt in txts]
         drawn_with = [(seed + number) % 2**64 for number in range(seeds)]
-        plan = Plan(seed, steps, sampler, scheduler)
+        plan = SamplingPlan(seed, steps, sampler, scheduler)
         drawn = draw(model, vecs, txts, guidance, latent, plan, drawn_with, resume)
         notes += [NOT_KEPT] if resume and not drawn.kept else []
         pictures = _decoded(vae, drawn.latents)

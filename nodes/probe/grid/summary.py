@@ -141,7 +141,7 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     last = [*analyses][-1]
     if analyses[last].maps:
         pages.append(_maps(analyses[last], f"Where each acts, in {last}"))
-    return sheets.stacked([*pages, sheets.note(sentence(analyses[last], last), pages[0].width)])
+    return sheets.stack_vertically([*pages, sheets.note(sentence(analyses[last], last), pages[0].width)])
 
 
 def _maps(analysis: Analysis, title: str) -> Image.Image:

@@ -19,12 +19,12 @@ from ...family import require_flux1
 from ...notice import tell
 from ...sockets import FluxHeatmap, FluxTxt
 from ..hooks import probed
-from ..reading_store import Probe
+from ..reading_store import ReadingStore
 from ..repainted import told
 from .memory import check_room, planned
-from .overlay import Panel, sheet
-from .reading import ALL, ALL_HEADS, FLOW, MASS, OUTPUT, Choice, Reading, counts, maps, masks, masses, otsu
-from .recorder import KEY, Recorder
+from .overlay import HeatPanel, sheet
+from .reading import ALL, ALL_HEADS, FLOW, MASS, OUTPUT, Choice, HeatReading, counts, maps, masks, masses, otsu
+from .recorder import KEY, HeatRecorder
 from .stored import NoRoom, store
 from .tokens import wanted
 
@@ -76,14 +76,14 @@ class Heatmap(io.ComfyNode):
     @classmethod
     def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
         require_flux1(model, TITLE)
-        found, probe = wanted(txt, words), Probe(TITLE)
+        found, probe = wanted(txt, words), ReadingStore(TITLE)
 
         def check(guider, sigmas, shape):
             flux = guider.model_patcher.get_model_object("diffusion_model")
             check_room(planned(flux, len(found.words), every, heads, len(sigmas) - 1, shape), probe.room())
 
         def begin(guider, sigmas, repainted):
-            return Recorder(found, measure, every, sigmas, guider, heads, repainted)
+            return HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
 
         return io.NodeOutput(probed(model, probe, KEY, begin, check), probe)
 
@@ -189,7 +189,7 @@ def number_of(word: str, words: Sequence[str]) -> int:
     raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those watched: {', '.join(words)}.")
 
 
-def for_the_front_end(reading: Reading, pictures: torch.Tensor | None, cls) -> dict:
+def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) -> dict:
     """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest, of the first picture."""
     try:
         name = store(reading, temporary_folder())
@@ -205,12 +205,12 @@ def for_the_front_end(reading: Reading, pictures: torch.Tensor | None, cls) -> d
     }  # fmt: skip
 
 
-def drawn(reading: Reading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
+def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
     """The sheet of tiles of one picture of the batch. `found` [words, h, w] are its maps."""
     shares = masses(reading, choice, at)
     counted = counts(reading, choice)
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
-    panels = [Panel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
+    panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
     took = ", ".join(f"{name} {100 * shares[name]:.2g} %" for name in list(shares)[len(reading.words) :])
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
@@ -227,7 +227,7 @@ def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torc
     return given if counted is None else given * torch.nn.functional.interpolate(counted[:, None].float(), size)
 
 
-def told_of(reading: Reading, choice: Choice) -> dict:
+def told_of(reading: HeatReading, choice: Choice) -> dict:
     shares = masses(reading, choice)
     each = [masses(reading, choice, picture) for picture in range(reading.pictures)]
     return {
@@ -239,7 +239,7 @@ def told_of(reading: Reading, choice: Choice) -> dict:
     }  # fmt: skip
 
 
-def save(reading: Reading, name: str, settings: Mapping | None = None) -> Path:
+def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Path:
     """All maps as one file; raises ValueError for a name that leads out of the output folder."""
     folder = Path(folder_paths.get_output_directory())
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"

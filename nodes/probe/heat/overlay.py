@@ -24,7 +24,7 @@ TEXTURE = 0.45  # how much of the picture shows through
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class HeatPanel:
     """A word, its map of 0 to 1 [h, w], and its share of the picture's attention."""
 
     word: str
@@ -53,7 +53,9 @@ def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Im
     return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 
 
-def sheet(title: str, below: str, picture: np.ndarray | None, panels: Sequence[Panel], columns: int = 4) -> Image.Image:
+def sheet(
+    title: str, below: str, picture: np.ndarray | None, panels: Sequence[HeatPanel], columns: int = 4
+) -> Image.Image:
     """The picture and each word's map, `columns` in a row, under a title and a legend."""
     tiles = [(over(picture, panel.map), panel.word, f"{100 * panel.share:.2g} % of the attention") for panel in panels]
     if picture is not None:

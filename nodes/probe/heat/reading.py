@@ -19,7 +19,7 @@ ALL_HEADS = -1  # where the heads of a block are chosen by number
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class HeatReading:
     """`maps` [steps, blocks * heads, B, words, h * w]: what each image token has of each word, by `measure`.
 
     They are float32: of peaked attention most shares are far below what half precision can tell from 0. Where a prompt
@@ -76,14 +76,14 @@ class Choice:
     head: int | None = None  # None for all
 
 
-def maps(reading: Reading, choice: Choice) -> Tensor:
+def maps(reading: HeatReading, choice: Choice) -> Tensor:
     """[B, words, h, w], float32: the mean over the chosen steps and blocks. Raises ValueError if none is chosen."""
     steps, blocks = chosen(reading, choice)
     total = sum(reading.maps[step][blocks].float().mean(0) for step in steps)  # a step at a time
     return (total / len(steps)).unflatten(-1, reading.size)
 
 
-def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
+def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
     """The indices of the chosen steps, and of the chosen blocks' heads, in a reading."""
     last = max(reading.numbers, default=-1) if choice.last is None else choice.last
     steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
@@ -97,7 +97,7 @@ def chosen(reading: Reading, choice: Choice) -> tuple[list[int], list[int]]:
     return steps, [block * reading.heads + head for block in blocks for head in heads]
 
 
-def _heads(reading: Reading, head: int | None) -> Sequence[int]:
+def _heads(reading: HeatReading, head: int | None) -> Sequence[int]:
     if head is None:
         return range(reading.heads)
     if reading.heads == 1:
@@ -112,7 +112,7 @@ def _heads(reading: Reading, head: int | None) -> Sequence[int]:
     return (head,)
 
 
-def masses(reading: Reading, choice: Choice, picture: int | None = None) -> dict[str, float]:
+def masses(reading: HeatReading, choice: Choice, picture: int | None = None) -> dict[str, float]:
     """The share of the picture's attention that each word and each other kind of text row takes; the rest is image.
 
     Of one picture of a batch, or of all. Words may overlap ("red", "red circle"), so it is "all text" that leaves the
@@ -124,7 +124,7 @@ def masses(reading: Reading, choice: Choice, picture: int | None = None) -> dict
     return dict(zip((*reading.words, *GROUPS), values, strict=True))
 
 
-def counts(reading: Reading, choice: Choice) -> Tensor | None:
+def counts(reading: HeatReading, choice: Choice) -> Tensor | None:
     """[B, h, w], bool: which places count, since something of them was repainted in the chosen steps; None for all."""
     if reading.repainted is None:
         return None

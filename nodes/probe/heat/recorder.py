@@ -24,7 +24,7 @@ from ..repainted import Repainted, places_of
 from .accumulate import Chunk, Forward, Means, Result
 from .flow import Flow, watching
 from .lse import Attention, lse_of
-from .reading import FLOW, OUTPUT, Reading
+from .reading import FLOW, OUTPUT, HeatReading
 from .selection import Wanted
 from .token_grid import Grid
 
@@ -34,7 +34,7 @@ OVERRIDE = "optimized_attention_override"
 NAME = "Token Heatmap"
 
 
-class Moment:
+class StepEvaluation:
     """One evaluation of all prompts, at `step`, on x [B, C, h, w] at `sigma`, and what its forwards gave.
 
     `who(index, uuid)` gives an entry's role and place, by which prompt of the evaluation it is of and its id.
@@ -44,12 +44,12 @@ class Moment:
         self.step, self.sigma, self.x, self.who = step, sigma, x, who
         self.results: list[Result] = []
 
-    def repeats(self, other: Moment) -> bool:
+    def repeats(self, other: StepEvaluation) -> bool:
         """Whether it is of the very same x: a node's own question beside the picture's (Skip Layer Guidance)."""
         return self.sigma == other.sigma and (self.x is other.x or torch.equal(self.x, other.x))
 
 
-class Recorder:
+class HeatRecorder:
     """For one run. Every `every`-th step is watched; `apart` keeps each head's maps and not their mean."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Recorder:
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
         self.repainted = repainted or Repainted()
-        self.last: tuple[Moment, str] | None = None  # what was kept, and for which role
+        self.last: tuple[StepEvaluation, str] | None = None  # what was kept, and for which role
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
@@ -79,7 +79,7 @@ class Recorder:
             options = {**options, "patches": {**patches, "attn1_output_patch": outputs}}
         return options
 
-    def reading(self) -> Reading:
+    def reading(self) -> HeatReading:
         """Raises ValueError where no attention was seen, or not with the watched prompt, and what went wrong before."""
         if self.guard.error is not None:
             raise self.guard.error
@@ -94,7 +94,7 @@ class Recorder:
             )  # fmt: skip
         numbers, maps, groups, acts, repainted = self.steps.stacked()
         sigmas = tuple(self.levels[number] for number in numbers)
-        return Reading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth[0], self.size,
+        return HeatReading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth[0], self.size,
                        heads=self.heads, role=self.role, acts=acts, repainted=repainted)  # fmt: skip
 
     # ---- around the evaluation of all prompts
@@ -106,7 +106,9 @@ class Recorder:
             if step % self.every == 0 and not given.get(AGAIN) and self.guard.error is None:
                 names = roles(conds, self._known())
                 where = [places(cond, x, timestep) if cond else {} for cond in conds]
-                moment = Moment(step, float(timestep[0]), x, lambda index, uuid: (names[index], where[index][uuid]))
+                moment = StepEvaluation(
+                    step, float(timestep[0]), x, lambda index, uuid: (names[index], where[index][uuid])
+                )
         options = {**options, "transformer_options": {**given, MOMENT: moment}}
         out = executor(model, conds, x, timestep, options)
         if moment is not None:
@@ -117,7 +119,7 @@ class Recorder:
     def _known(self) -> Mapping[str, Sequence[Entry]]:
         return getattr(self.guider, "conds", {})
 
-    def _alone(self, given: Given) -> Moment | None:
+    def _alone(self, given: Given) -> StepEvaluation | None:
         """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""
         if not {"uuids", "sigmas", "cond_or_uncond"} <= given.options.keys():
             raise ValueError(
@@ -136,9 +138,9 @@ class Recorder:
                 "prompt with an area stands. Watch without that node, or without areas."
             )
         # Several forwards may make up what would be one evaluation, so none of them repeats another.
-        return Moment(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
+        return StepEvaluation(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
 
-    def _keep(self, moment: Moment) -> None:
+    def _keep(self, moment: StepEvaluation) -> None:
         """One result for the evaluation, of the prompt that is to be read; a better one takes all others' place."""
         by_role: dict[str, list[Result]] = {}
         for result in moment.results:
@@ -176,7 +178,7 @@ class Recorder:
                 self._keep(moment)
         return out
 
-    def _begun(self, moment: Moment, given: Given) -> Forward:
+    def _begun(self, moment: StepEvaluation, given: Given) -> Forward:
         indices = given.options["cond_or_uncond"]
         each, chunks, mask = given.x.shape[0] // len(indices), [], self.repainted.mask
         mask = None if mask is None else places_of(mask)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ...disk.atomic import write_whole
 from ...disk.bounded_folder import SUFFIX, is_file, kept, remove, sweep
-from .reading import Choice, Reading, chosen, counts, maps, masses
+from .reading import Choice, HeatReading, chosen, counts, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first
 PART = 4  # and together they take at most one part in so many of the disk that is free without them
@@ -30,7 +30,7 @@ class NoRoom(ValueError):
     """A reading that the disk does not take."""
 
 
-def store(reading: Reading, folder: Path) -> str:
+def store(reading: HeatReading, folder: Path) -> str:
     """Writes a reading, once; its name there. Raises NoRoom where it would take too much of what is free, or cannot be
     written.
     """
@@ -108,17 +108,17 @@ def look(path: Path, choice: Choice) -> Look:
     return Look(whole.words, found, shares, None if counted is None else counted[0])
 
 
-def _head(file) -> Reading:
+def _head(file) -> HeatReading:
     """The reading with its shares and without its maps."""
     told = {key: json.loads(value) for key, value in file.metadata().items()}
     words, groups = tuple(told["words"]), file.get_tensor("groups")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
-    return Reading(told["measure"], words, nothing, groups, tuple(told["sigmas"]), tuple(told["numbers"]),
+    return HeatReading(told["measure"], words, nothing, groups, tuple(told["sigmas"]), tuple(told["numbers"]),
                    told["double"], tuple(told["size"]), heads=told["heads"],
                    repainted=file.get_tensor("repainted") if "repainted" in file.keys() else None)  # fmt: skip
 
 
-def _steps(file, whole: Reading, indices: list[int]) -> Iterator[Reading]:
+def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading]:
     """A reading of each of these steps alone."""
     kept = file.get_slice("maps")
     for index in indices:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from ..plots import charts
 from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, T5_HUE, Line
 from .effects import WHOLE, maps, pooled
-from .reading import Reading, floor
+from .reading import InfluenceReading, floor
 
 HUES = {"clip": CLIP_HUE, "t5": T5_HUE}
 NAMES = {"clip": "CLIP", "t5": "T5"}
@@ -21,7 +21,7 @@ WIDTH = 860
 AGAINST = {"zeros": "zeros", "empty prompt": "the empty prompt"}
 
 
-def plot(reading: Reading) -> Image.Image:
+def plot(reading: InfluenceReading) -> Image.Image:
     """For each null the effects and the shares over the run; and what the modulation is made of."""
     pages = [page for null in reading.nulls for page in (_effects(reading, null), _shares(reading, null))]
     if reading.modulation() is not None:
@@ -39,7 +39,7 @@ def stacked(pages: Sequence[Image.Image]) -> Image.Image:
     return whole
 
 
-def _effects(reading: Reading, null: str) -> Image.Image:
+def _effects(reading: InfluenceReading, null: str) -> Image.Image:
     rows = [pooled([each.effects[null]]) for each in reading.moments]
 
     def line(title: str, key: str, hue, dash=()) -> Line:
@@ -62,14 +62,14 @@ def _effects(reading: Reading, null: str) -> Image.Image:
     return _over_the_run(reading, title, series, 440)
 
 
-def _shares(reading: Reading, null: str) -> Image.Image:
+def _shares(reading: InfluenceReading, null: str) -> Image.Image:
     rows = [pooled([each.effects[null]]) for each in reading.moments]
     series = [Line(NAMES[road], [_shown(row[f"share_{road}"]) for row in rows], HUES[road]) for road in ("t5", "clip")]
     title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
     return _over_the_run(reading, title, series, 300)
 
 
-def _over_the_run(reading: Reading, title: str, series: Sequence[Line], height: int) -> Image.Image:
+def _over_the_run(reading: InfluenceReading, title: str, series: Sequence[Line], height: int) -> Image.Image:
     """A chart whose axis tells each step's number, sigma and percent of time."""
     ticks = [f"{each.step}\n{each.sigma:.2f}\n{each.percent:.0f} %" for each in reading.moments]
     page = charts.lines(title, series, ticks, width=WIDTH, height=height)
@@ -83,7 +83,7 @@ def _shown(share: float | None) -> float | None:
     return None if share is None else max(share, 0.0)
 
 
-def _modulation(reading: Reading) -> Image.Image:
+def _modulation(reading: InfluenceReading) -> Image.Image:
     """A bar for each kind of block, cut into time, guidance and CLIP."""
     shares = reading.modulation()
     row, side = 30, 190
@@ -115,7 +115,7 @@ def _modulation(reading: Reading) -> Image.Image:
 # ---- where
 
 
-def masks(reading: Reading, part: str) -> tuple[Tensor, float]:
+def masks(reading: InfluenceReading, part: str) -> tuple[Tensor, float]:
     """[2, B, H, W] from 0 to 1 in latent cells, CLIP's and T5's on one scale, and what 1 is: of the velocity there."""
     found = maps([each.effects[reading.nulls[0]] for each in reading.part(part)])
     most = float(found.max())

@@ -19,11 +19,11 @@ from ...notice import show
 from ...sample.apply import attach
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
 from ..hooks import probed
-from ..reading_store import Probe
+from ..reading_store import ReadingStore
 from ..replace_prompt import Null, plain, prompts_of
 from . import draw
 from .reading import PARTS, as_json, columns, csv
-from .recorder import KEY, NAME, T5_LEAST, Plan, Recorder
+from .recorder import KEY, NAME, T5_LEAST, InfluencePlan, InfluenceRecorder
 from .summary import sentence
 
 CATEGORY = "Flux Duet/probe"
@@ -90,10 +90,10 @@ class Influence(io.ComfyNode):
         empty = None if empty_txt is None else empty_txt.spans[0].tensor
         told = {"sampled": prompts_of(txt), "empty": empty}
         nulls = [replace(each, **told) for each in _nulls(null, empty_vec, empty_txt)]
-        plan = Plan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
-        probe = Probe(NAME)
+        plan = InfluencePlan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
+        probe = ReadingStore(NAME)
         model = model if where is None else attach(model, node=NAME)
-        out = probed(model, probe, KEY, lambda *run: Recorder(plan, *run))
+        out = probed(model, probe, KEY, lambda *run: InfluenceRecorder(plan, *run))
         return io.NodeOutput(out, probe)
 
 

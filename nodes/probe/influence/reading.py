@@ -16,7 +16,7 @@ PARTS = ("whole run", "first third", "middle third", "last third")
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class StepReading:
     """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown.
 
     `floor` [B] is what the same prompt, asked again in the variants' batch, changes in the velocity: less than that is
@@ -34,14 +34,14 @@ class Moment:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class InfluenceReading:
     """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew.
 
     `counted` rows of text count as T5's prompt, more than such a prompt mostly has; 0 where that need not be said.
     `lengths` are the rows of the T5 prompt and of the empty one, None where they are as many.
     """
 
-    moments: Sequence[Moment]
+    moments: Sequence[StepReading]
     steps: int
     every: int
     rows: tuple[int, int]
@@ -64,7 +64,7 @@ class Reading:
         shares = [each.repainted for each in self.moments if each.repainted is not None]
         return torch.stack(shares).mean(0).tolist() if shares else None
 
-    def part(self, name: str) -> list[Moment]:
+    def part(self, name: str) -> list[StepReading]:
         """The moments of a part of the run, by the numbers of their steps; none where no step of it was measured."""
         number = PARTS.index(name) - 1
         return [each for each in self.moments if number < 0 or 3 * each.step // self.steps == number]
@@ -89,7 +89,7 @@ class Reading:
         return modulation.shares(parts, self.kinds) if parts else None
 
 
-def floor(moments: Sequence[Moment]) -> float | None:
+def floor(moments: Sequence[StepReading]) -> float | None:
     """Of several moments and all their pictures together, as effects.pooled has them; None where nothing was asked."""
     measured = [each for each in moments if each.floor is not None]
     if not measured:
@@ -99,7 +99,7 @@ def floor(moments: Sequence[Moment]) -> float | None:
     return (squares / whole) ** 0.5 if whole else 0.0
 
 
-def table(reading: Reading) -> list[dict[str, Any]]:
+def table(reading: InfluenceReading) -> list[dict[str, Any]]:
     """A row for each step and null."""
     return [
         {"null": null, "step": each.step, "percent": round(each.percent, 3), "sigma": each.sigma,
@@ -108,14 +108,14 @@ def table(reading: Reading) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def csv(reading: Reading) -> str:
+def csv(reading: InfluenceReading) -> str:
     """The table, with a line of names first; a share of nothing is left empty."""
     rows = table(reading)
     lines = [[*rows[0]], *(["" if value is None else f"{value}" for value in row.values()] for row in rows)]
     return "\n".join(",".join(line) for line in lines) + "\n"
 
 
-def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def as_json(reading: InfluenceReading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1.
 
     `settings` are what the run is repeated by. `repainted` is how much of each picture is, null without a mask.
@@ -142,7 +142,7 @@ def as_json(reading: Reading, told: str, settings: Mapping[str, Any] | None = No
     }
 
 
-def columns(reading: Reading, told: str) -> dict[str, Any]:
+def columns(reading: InfluenceReading, told: str) -> dict[str, Any]:
     """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
     moments = reading.moments
     rows = {null: [{**pooled([each.effects[null]]), **_floor(each)} for each in moments] for null in reading.nulls}
@@ -155,11 +155,11 @@ def columns(reading: Reading, told: str) -> dict[str, Any]:
     }
 
 
-def _floor(moment: Moment) -> Numbers:
+def _floor(moment: StepReading) -> Numbers:
     return {} if moment.floor is None else {"floor": floor([moment])}
 
 
-def _repainted(moment: Moment) -> Numbers:
+def _repainted(moment: StepReading) -> Numbers:
     return {} if moment.repainted is None else {"repainted": float(moment.repainted.mean())}
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from ...condition.blocks import Blocks
 from ...condition.controls import TXT, VEC
 from .. import repainted
-from ..reeval import Asker, Asking, Entry
+from ..reeval import Entry, Evaluation, Reevaluator
 from ..repainted import Repainted
-from ..replace_prompt import Null, is_null, named, own, unchanged, within, without
+from ..replace_prompt import Null, is_null, prompt_of, unchanged, with_id, within, without
 from . import modulation
 from .effects import Effects, effects, length
-from .reading import Moment, Reading
+from .reading import InfluenceReading, StepReading
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
 SAME = ("", "again")  # the variant that differs in nothing
@@ -26,7 +26,7 @@ T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
 
 
 @dataclass(frozen=True)
-class Plan:
+class InfluencePlan:
     """What to measure: every k-th step, against which nulls, and in which blocks besides, if in any."""
 
     nulls: Sequence[Null]
@@ -36,28 +36,28 @@ class Plan:
 
 
 @dataclass(eq=False)
-class Recorder:
+class InfluenceRecorder:
     """For one run."""
 
-    plan: Plan
+    plan: InfluencePlan
     guider: Any
     sigmas: Tensor
     repainted: Repainted
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[StepReading] = field(default_factory=list)
 
     def __post_init__(self):
         steps = range(0, max(len(self.sigmas) - 1, 1), self.plan.every)
-        self.asker = Asker(KEY, self.guider, self.sigmas, steps, self._measure, self.repainted)
-        self.asker.forward = self._modulated
+        self.reevaluator = Reevaluator(KEY, self.guider, self.sigmas, steps, self._measure, self.repainted)
+        self.reevaluator.forward = self._modulated
         self.kinds: Sequence[str] = ()
         self.parts: Tensor | None = None
         self.counted, self.lengths = 0, None
 
     def options(self, options: dict) -> dict:
-        return self.asker.options(options)
+        return self.reevaluator.options(options)
 
-    def reading(self) -> Reading:
-        self.asker.check(NAME)
+    def reading(self) -> InfluenceReading:
+        self.reevaluator.check(NAME)
         moments = [
             replace(
                 each,
@@ -68,32 +68,32 @@ class Recorder:
             )
             for each in self.moments
         ]
-        plain, extra = self.asker.counts.rows
+        plain, extra = self.reevaluator.counts.rows
         steps, kinds = len(self.sigmas) - 1, tuple(self.kinds)
-        return Reading(moments, steps, self.plan.every, (plain, extra), kinds, self.counted, self.lengths)
+        return InfluenceReading(moments, steps, self.plan.every, (plain, extra), kinds, self.counted, self.lengths)
 
-    def _measure(self, asking: Asking) -> None:
+    def _measure(self, evaluation: Evaluation) -> None:
         for null in self.plan.nulls:
-            null.check([own(entry, TXT) for entry in asking.entries])
-        self.counted = max(self.counted, *(self._counted(entry) for entry in asking.entries))
-        for null, entry in product(self.plan.nulls, asking.entries):
-            self.lengths = self.lengths or null.lengths(own(entry, TXT))
+            null.check([prompt_of(entry, TXT) for entry in evaluation.entries])
+        self.counted = max(self.counted, *(self._counted(entry) for entry in evaluation.entries))
+        for null, entry in product(self.plan.nulls, evaluation.entries):
+            self.lengths = self.lengths or null.lengths(prompt_of(entry, TXT))
         variants = {}
         for null in self.plan.nulls:
-            variants |= {(null.name, name): told for name, told in self._variants(asking.entries, null).items()}
+            variants |= {(null.name, name): told for name, told in self._variants(evaluation.entries, null).items()}
         if variants:  # first, so that it shares a batch with variants
-            variants = {SAME: [named(unchanged(entry), "again") for entry in asking.entries], **variants}
-        velocities = dict(zip(variants, asking.again(list(variants.values())), strict=True))
-        found = {null.name: _effects(asking, velocities, null.name) for null in self.plan.nulls}
-        floor = length(velocities[SAME] - asking.velocity) if variants else None
-        percent = percent_of(asking.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
-        share = repainted.share(asking.mask, len(asking.velocity))
-        self.moments.append(Moment(asking.step, asking.sigma, percent, found, self.parts, floor, share))
+            variants = {SAME: [with_id(unchanged(entry), "again") for entry in evaluation.entries], **variants}
+        velocities = dict(zip(variants, evaluation.again(list(variants.values())), strict=True))
+        found = {null.name: _effects(evaluation, velocities, null.name) for null in self.plan.nulls}
+        floor = length(velocities[SAME] - evaluation.velocity) if variants else None
+        percent = percent_of(evaluation.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        share = repainted.share(evaluation.mask, len(evaluation.velocity))
+        self.moments.append(StepReading(evaluation.step, evaluation.sigma, percent, found, self.parts, floor, share))
         self.parts = None
 
     def _counted(self, entry: Entry) -> int:
         """How many rows count as T5's prompt though some may be Redux'; 0 where it is known, or there are none more."""
-        null, txt = self.plan.nulls[0], own(entry, TXT)
+        null, txt = self.plan.nulls[0], prompt_of(entry, TXT)
         unknown = not null.sampled and null.rows(txt) == slice(0, txt.shape[1])
         return txt.shape[1] if unknown and txt.shape[1] > self.plan.usual else 0
 
@@ -108,7 +108,7 @@ class Recorder:
         if (blocks := self.plan.blocks) is not None:
             ways["in v10"] = acts[VEC] and [within(entry, VEC, null, blocks) for entry in entries]
             ways["in v01"] = acts[TXT] and [within(entry, TXT, null, blocks) for entry in entries]
-        return {way: [named(entry, f"{null.name} {way}") for entry in told] for way, told in ways.items() if told}
+        return {way: [with_id(entry, f"{null.name} {way}") for entry in told] for way, told in ways.items() if told}
 
     def _modulated(self, flux, given: Mapping[str, Tensor | None]) -> None:
         """At a plain forward: what the modulation of every block is made of, for the first picture."""
@@ -123,8 +123,8 @@ class Recorder:
         self.parts = modulation.parts(tables, (time, guidance, clip), null)
 
 
-def _effects(asking: Asking, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
-    v11 = asking.velocity
+def _effects(evaluation: Evaluation, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
+    v11 = evaluation.velocity
 
     def of(way: str, same: Tensor) -> Tensor:
         return velocities.get((null, way), same)
@@ -134,7 +134,7 @@ def _effects(asking: Asking, velocities: Mapping[tuple[str, str], Tensor], null:
     v00 = of("v00", v10 if (null, "v01") not in velocities else v01)
     in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
     within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []
-    return effects(v11, v10, v01, v00, within, asking.mask)
+    return effects(v11, v10, v01, v00, within, evaluation.mask)
 
 
 def percent_of(sigma: float, sigma_at) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..repainted import NOTHING as KEPT
 from ..repainted import told
 from .effects import ROADS, Numbers, pooled
-from .reading import PARTS, Reading, floor
+from .reading import PARTS, InfluenceReading, floor
 
 NAMES = {"clip": "CLIP", "t5": "T5"}
 
@@ -18,7 +18,7 @@ CLEAR = 2.0
 NOTHING = 1e-9  # of the velocity: what rounding alone might leave
 
 
-def sentence(reading: Reading) -> str:
+def sentence(reading: InfluenceReading) -> str:
     """Who decides, early and in all, whether one repeats the other, and what the measurement cost."""
     null = reading.nulls[0]
     if (where := told(reading.repainted)) == KEPT:
@@ -30,7 +30,7 @@ def sentence(reading: Reading) -> str:
     return " ".join(filter(None, [*parts, where, cost(reading)]))
 
 
-def _decides(reading: Reading, null: str, numbers: Numbers) -> str:
+def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
     against = _against(null)
     if numbers["whole"] <= NOTHING:
         return f"Neither prompt says more than {against}: both change exactly nothing."
@@ -56,11 +56,11 @@ def _decides(reading: Reading, null: str, numbers: Numbers) -> str:
     return f"{said}; {NAMES[other]} never more than {_percent(most)} of a{often} step. {_size(reading, numbers)}"
 
 
-def _drowns(numbers: Numbers, reading: Reading, part: str) -> bool:
+def _drowns(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
     return numbers["whole"] <= NOTHING or too_small(numbers["whole"], reading.floor(part))
 
 
-def _size(reading: Reading, numbers: Numbers) -> str:
+def _size(reading: InfluenceReading, numbers: Numbers) -> str:
     noise = reading.floor(PARTS[0])
     again = "" if noise is None else f"; the same prompt asked again changes {_small(noise)}"
     return f"Both prompts together change the model's velocity by {_percent(numbers['whole'])}{again}."
@@ -89,7 +89,7 @@ def repeats(numbers: Numbers, road: str) -> bool:
     return solo > AUDIBLE * numbers["whole"] and unique < REPEATED * solo
 
 
-def _other_null(reading: Reading) -> list[str]:
+def _other_null(reading: InfluenceReading) -> list[str]:
     said = []
     for null in reading.nulls[1:]:
         numbers = reading.numbers(PARTS[0], null)
@@ -99,7 +99,7 @@ def _other_null(reading: Reading) -> list[str]:
     return said
 
 
-def _counted(reading: Reading) -> list[str]:
+def _counted(reading: InfluenceReading) -> list[str]:
     if not reading.counted:
         return []
     return [
@@ -108,7 +108,7 @@ def _counted(reading: Reading) -> list[str]:
     ]
 
 
-def _lengths(reading: Reading) -> list[str]:
+def _lengths(reading: InfluenceReading) -> list[str]:
     if reading.lengths is None or reading.counted:  # then other rows may be among the prompt's
         return []
     there, empty = reading.lengths
@@ -118,7 +118,7 @@ def _lengths(reading: Reading) -> list[str]:
     ]
 
 
-def cost(reading: Reading) -> str:
+def cost(reading: InfluenceReading) -> str:
     return f"Measured with {reading.times:.3g} times the evaluations of the plain run."
 
 

@@ -48,7 +48,7 @@ def pixels(page: Image.Image) -> Tensor:
     return torch.from_numpy(numpy.asarray(page.convert("RGB"), dtype=numpy.float32) / 255)[None]
 
 
-def stacked(pages: Sequence[Image.Image]) -> Image.Image:
+def stack_vertically(pages: Sequence[Image.Image]) -> Image.Image:
     """Pages one under another."""
     whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
     y = 0

@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 from ...decode.decoding import decode
 from ...family import require_flux1
 from ...notice import show
-from ...sample.sampling import SCHEDULERS, Plan
+from ...sample.sampling import SCHEDULERS, SamplingPlan
 from .. import repainted
 from ..plots import sheets
 from ..plots.temporary_file import temporary
@@ -77,7 +77,7 @@ class SwitchSweep(io.ComfyNode):
     def execute(
         cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None
     ) -> io.NodeOutput:
-        plan = Plan(seed, steps, sampler, scheduler)
+        plan = SamplingPlan(seed, steps, sampler, scheduler)
         require_flux1(model, NAME, wrapped=True)
         swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
         measured, pictures, kind = {"latents": distances(swept.samples, swept.mask)}, None, ""

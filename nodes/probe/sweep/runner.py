@@ -19,9 +19,9 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ...condition.controls import asked_for
+from ...condition.controls import has_controls
 from ...sample.apply import attach
-from ...sample.sampling import OFFICIAL, Plan, check_widths, official_sigmas
+from ...sample.sampling import OFFICIAL, SamplingPlan, check_widths, official_sigmas
 from ..latent_mask import mask_of
 from .switched_prompt import NAME
 
@@ -60,13 +60,13 @@ def switches(steps: int, every: int) -> list[int]:
     return [*range(0, steps, every), steps]
 
 
-def sweep(model, a: list, b: list, latent: dict, plan: Plan, every: int = 1, batch: int = 4) -> Swept:
+def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int = 1, batch: int = 4) -> Swept:
     """Every run's LATENT, as MMDiT Sampler gives it with a schedule that switches at that step.
 
     Raises ValueError for prompts, latents or samplers that cannot be swept.
     """
     _check(model, a, b, latent, plan)
-    if asked_for(a) or asked_for(b):
+    if has_controls(a) or has_controls(b):
         model = attach(model, node=NAME)
     ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
     latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
@@ -99,7 +99,7 @@ def sweep(model, a: list, b: list, latent: dict, plan: Plan, every: int = 1, bat
     return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
 
 
-def _check(model, a: list, b: list, latent: dict, plan: Plan) -> None:
+def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
     if said := refusal(plan.sampler):
         raise ValueError(said)
     if len(latent["samples"]) != 1:
@@ -125,7 +125,7 @@ def _keeps_references(model) -> bool:
     return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 
-def _sigmas(model, latent_image: Tensor, plan: Plan) -> Tensor:
+def _sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
     """The run's noise levels [steps + 1], as MMDiT Sampler has them."""
     if plan.scheduler == OFFICIAL:
         return official_sigmas(model, latent_image, plan)

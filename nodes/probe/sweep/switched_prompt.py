@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...condition.conditioning import END, SIGMA_END, SIGMA_START, START, join, paired, split
-from ...condition.controls import take
+from ...condition.controls import take_controls
 from ...condition.extras import OF_TXT, same, title
 from ...streams import Stream
 
@@ -56,12 +56,12 @@ def _unlike(a: list, b: list, roads: str) -> list[str]:
     found: dict[str, None] = {}
     for number, (_, entry) in enumerate(b):
         beside = a if len(a) != len(b) else [a[number]]
-        for key, value in take(entry)[0].items():
+        for key, value in take_controls(entry)[0].items():
             if key in ("pooled_output", "guidance", *TIMES, *OF_TXT):
                 continue
-            if key == HOOKS and all(take(other)[0].get(key) is None for _, other in beside):
+            if key == HOOKS and all(take_controls(other)[0].get(key) is None for _, other in beside):
                 continue
-            if not all(same(take(other)[0].get(key), value) for _, other in beside):
+            if not all(same(take_controls(other)[0].get(key), value) for _, other in beside):
                 found[key] = None
     return [*found]
 

@@ -9,19 +9,19 @@ from PIL import Image, ImageDraw
 
 from ..plots import charts
 from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
-from .reading import CLIP, T5, Found, Reading
+from .reading import CLIP, T5, WordEffect, WordReading
 
 WIDTH, SIDE, TAIL, TOP, BAR, GAP, HEAD = 860, 170, 80, 92, 13, 12, 34
 TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
 PALE = (228, 176, 140)  # T5's hue, for what a word's own rows are worth
 
 
-def plot(reading: Reading) -> Image.Image:
+def plot(reading: WordReading) -> Image.Image:
     """Means over the levels of noise, with a line from the least to the most."""
     groups = [(road, [each for each in reading.found if each.road == road]) for road in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
-        groups.append(("Control", [Found(T5, "last row (no word)", 0, 1, (), reading.control)]))
+        groups.append(("Control", [WordEffect(T5, "last row (no word)", 0, 1, (), reading.control)]))
     height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
     page = Image.new("RGB", (WIDTH, height), PAPER)
     draw = ImageDraw.Draw(page)
@@ -45,16 +45,16 @@ def plot(reading: Reading) -> Image.Image:
     return page
 
 
-def _bars(found: Found) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
+def _bars(found: WordEffect) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
     hue = CLIP_HUE if found.road == CLIP else T5_HUE
     return [(values, colour) for values, colour in ((found.deleted, PALE), (found.encoded, hue)) if values]
 
 
-def _height(found: Found) -> int:
+def _height(found: WordEffect) -> int:
     return BAR * len(_bars(found)) + GAP
 
 
-def _words(draw: ImageDraw.ImageDraw, words: Sequence[Found], y: int, place) -> int:
+def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place) -> int:
     for each in words:
         bars = _bars(each)
         draw.text((SIDE - 10, y + BAR * len(bars) / 2), each.word, fill=INK, font=charts.font(), anchor="rm")

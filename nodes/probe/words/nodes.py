@@ -14,14 +14,14 @@ from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of
 from ...family import require_flux1, require_picture
 from ...notice import show
-from ...sample.sampling import SCHEDULERS, Plan
+from ...sample.sampling import SCHEDULERS, SamplingPlan
 from ..like_input import like_input
 from .draw import plot
 from .reading import as_json, sentence
 from .recorder import NAME, measure, prompts
 
 
-class Words(io.ComfyNode):
+class WordAblation(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
@@ -89,7 +89,7 @@ class Words(io.ComfyNode):
         require_flux1(model, NAME, wrapped=True)
         extras = extras_of(like, NAME)
         require_picture(model, extras, NAME)
-        plan = Plan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
+        plan = SamplingPlan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
         told = prompts(clip, t5, clip_text, t5_text, words)
         reading = measure(model, *told, latent, guidance, plan, levels(at), extras)
         said = sentence(reading)
@@ -109,4 +109,4 @@ def levels(text: str) -> list[float]:
     return found
 
 
-NODES = [Words]
+NODES = [WordAblation]

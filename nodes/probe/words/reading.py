@@ -13,7 +13,7 @@ CLIP, T5 = "CLIP", "T5"
 
 
 @dataclass(frozen=True)
-class Found:
+class WordEffect:
     """One word's effects at each level of noise, relative to |v|: the velocity's change where the word is left out.
 
     `deleted`: without its rows. `encoded`: the text encoded again without it. `leaked`: from the one to the other, so
@@ -30,10 +30,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Reading:
+class WordReading:
     """`sigmas` are the run's levels that were measured at; `rows` went through the model, plain ones and anew."""
 
-    found: Sequence[Found]
+    found: Sequence[WordEffect]
     steps: Sequence[int]
     sigmas: Sequence[float]
     rows: tuple[int, int]
@@ -46,7 +46,7 @@ class Reading:
         return sum(self.rows) / max(self.rows[0], 1)
 
 
-def as_json(reading: Reading, told: str) -> dict[str, Any]:
+def as_json(reading: WordReading, told: str) -> dict[str, Any]:
     return {
         "sentence": told,
         "settings": reading.settings,
@@ -64,7 +64,7 @@ def as_json(reading: Reading, told: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def sentence(reading: Reading) -> str:
+def sentence(reading: WordReading) -> str:
     """Which word of each road matters most, and how much of the words stands in others' rows."""
     cost = f"measured with {reading.times:.3g} times the evaluations of the plain run."
     if (where := told(reading.repainted)) == NOTHING:
@@ -84,7 +84,7 @@ def sentence(reading: Reading) -> str:
     return " ".join(filter(None, said))
 
 
-def _control(reading: Reading, of_t5: Sequence[Found]) -> str:
+def _control(reading: WordReading, of_t5: Sequence[WordEffect]) -> str:
     """What deleting any row changes, and which words do no more than that."""
     level = mean(reading.control)
     idle = [f"'{each.word}'" for each in of_t5 if mean(each.encoded) <= level and mean(each.deleted) <= level]
@@ -92,7 +92,7 @@ def _control(reading: Reading, of_t5: Sequence[Found]) -> str:
     return f"Deleting a row of no word, T5's last, changes {_percent(level)}.{more}"
 
 
-def _most(reading: Reading, road: str) -> str:
+def _most(reading: WordReading, road: str) -> str:
     words = [each for each in reading.found if each.road == road]
     if not words:
         return ""

@@ -20,23 +20,23 @@ from ...encode.encoding import CLIP_L, T5XXL, encode_t5, tokenizer_of
 from ...encode.tokens.inspection import read_by_clip, read_by_t5
 from ...encode.tokens.lengths import COMFYUI, T5_PAD
 from ...encode.tokens.weights import OFF
-from ...sample.sampling import Plan, sample
+from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
 from ..hooks import probed
 from ..influence.effects import divided
-from ..reading_store import Probe
-from ..reeval import Asker, Asking
+from ..reading_store import ReadingStore
+from ..reeval import Evaluation, Reevaluator
 from ..repainted import Repainted
-from ..replace_prompt import named, said
+from ..replace_prompt import with_id, with_prompt
 from .ablation import Word, check_chosen, control, deleted, trimmed, without, words
-from .reading import CLIP, T5, Found, Reading
+from .reading import CLIP, T5, WordEffect, WordReading
 
 KEY, NAME = "flux_duet_words", "Word Ablation"
 
 
 @dataclass(frozen=True, eq=False)
-class Text:
+class EncodedPrompt:
     """A road's prompt and how its text was made into it."""
 
     clip: comfy.sd.CLIP
@@ -45,7 +45,7 @@ class Text:
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class Variant:
     """One way of leaving a word out: a road says `text` instead."""
 
     road: str
@@ -60,7 +60,9 @@ def encoded_t5(clip: comfy.sd.CLIP, text: str) -> T5Text:
     return encode_t5(clip, text, COMFYUI, OFF)[0]
 
 
-def prompts(clip: comfy.sd.CLIP, t5: comfy.sd.CLIP, clip_text: str, t5_text: str, chosen: str) -> tuple[Text, Text]:
+def prompts(
+    clip: comfy.sd.CLIP, t5: comfy.sd.CLIP, clip_text: str, t5_text: str, chosen: str
+) -> tuple[EncodedPrompt, EncodedPrompt]:
     """Both prompts and those of their words that are to be left out."""
     # Encoding first: a CLIP without the encoder is told in its own words.
     encoded_clip(clip, clip_text), encoded_t5(t5, t5_text)
@@ -70,10 +72,10 @@ def prompts(clip: comfy.sd.CLIP, t5: comfy.sd.CLIP, clip_text: str, t5_text: str
     check_chosen(chosen, of_clip, of_t5)
     if not of_clip and not of_t5:
         raise ValueError(f"{NAME}: got two prompts without a word, expected at least one word in one of them.")
-    return Text(clip, clip_text, of_clip), Text(t5, t5_text, of_t5)
+    return EncodedPrompt(clip, clip_text, of_clip), EncodedPrompt(t5, t5_text, of_t5)
 
 
-def ways(clip: Text, t5: Text) -> list[list[Way]]:
+def variants(clip: EncodedPrompt, t5: EncodedPrompt) -> list[list[Variant]]:
     """For each word of T5, then of CLIP: (rows deleted, encoded again), and encoded again; last the control."""
     txt = one(encoded_t5(t5.clip, t5.text))
     out = []
@@ -81,9 +83,9 @@ def ways(clip: Text, t5: Text) -> list[list[Way]]:
         again = encoded_t5(t5.clip, without(t5.text, word))
         pads = [token for chunk in again.source.tokens for token, _ in chunk].count(T5_PAD)
         rows = deleted(txt, word)
-        out.append([Way(TXT, rows), Way(TXT, trimmed(one(again), rows.shape[1], pads))])
-    out += [[Way(VEC, one(encoded_clip(clip.clip, without(clip.text, word))))] for word in clip.words]
-    return [*out, [Way(TXT, control(txt))]]
+        out.append([Variant(TXT, rows), Variant(TXT, trimmed(one(again), rows.shape[1], pads))])
+    out += [[Variant(VEC, one(encoded_clip(clip.clip, without(clip.text, word))))] for word in clip.words]
+    return [*out, [Variant(TXT, control(txt))]]
 
 
 def one(stream: Stream) -> Tensor:
@@ -94,16 +96,22 @@ def one(stream: Stream) -> Tensor:
 
 
 def measure(
-    model, clip: Text, t5: Text, latent: dict, guidance: float, plan: Plan, at: Sequence[float],
+    model,
+    clip: EncodedPrompt,
+    t5: EncodedPrompt,
+    latent: dict,
+    guidance: float,
+    plan: SamplingPlan,
+    at: Sequence[float],
     extras: Mapping[str, Any],
-) -> Reading:  # fmt: skip
+) -> WordReading:
     """Samples once, and asks anew at the steps nearest to the sigmas `at`. `extras` are what else the prompts carry."""
-    told = ways(clip, t5)
-    probe = Probe(NAME)
+    told = variants(clip, t5)
+    probe = ReadingStore(NAME)
     recorders = []
 
     def begin(guider, sigmas, repainted):
-        recorders.append(Recorder(guider, sigmas, repainted, at, told))
+        recorders.append(WordRecorder(guider, sigmas, repainted, at, told))
         return recorders[-1]
 
     txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
@@ -115,50 +123,52 @@ def measure(
         values = [change[number] for change in changes]  # of each step: one value, or three
         columns = [tuple(column) for column in zip(*values, strict=True)]
         names = ("encoded", "deleted", "leaked")[: len(columns)]
-        found.append(Found(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True))))
+        found.append(
+            WordEffect(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True)))
+        )
     any_row = tuple(change[-1][0] for change in changes)
-    return Reading(found, steps, sigmas, rows, settings, any_row, shares)
+    return WordReading(found, steps, sigmas, rows, settings, any_row, shares)
 
 
-class Recorder:
+class WordRecorder:
     """For one run: at each step and for each word how far the velocity is from the plain one, relative to it.
 
     Under a mask, of what reaches the picture; a level at which nothing is repainted tells nothing, and is left out
     unless there is no other.
     """
 
-    def __init__(self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], told: Sequence[Sequence[Way]]):
+    def __init__(self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], told: Sequence[Sequence[Variant]]):
         levels = [float(sigma) for sigma in sigmas][:-1]
         nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
-        self.asker = Asker(KEY, guider, sigmas, nearest, self._measure, mask)
+        self.reevaluator = Reevaluator(KEY, guider, sigmas, nearest, self._measure, mask)
         self.told, self.moments = told, []
         self.progress = comfy.utils.ProgressBar(len(nearest))
 
     def options(self, options: dict) -> dict:
-        return self.asker.options(options)
+        return self.reevaluator.options(options)
 
     def reading(self):
-        self.asker.check(NAME)
+        self.reevaluator.check(NAME)
         moments = [each for each in self.moments if each[2] != 0] or self.moments
         steps, sigmas, shares, values = zip(*moments, strict=True)
         changes = []
         for each in values:
             numbers = iter(each.tolist())
             changes.append([[next(numbers) for _ in range(3 if len(word) == 2 else 1)] for word in self.told])
-        return steps, sigmas, None if None in shares else shares, changes, tuple(self.asker.counts.rows)
+        return steps, sigmas, None if None in shares else shares, changes, tuple(self.reevaluator.counts.rows)
 
-    def _measure(self, asking: Asking) -> None:
-        (entry,) = asking.entries
+    def _measure(self, evaluation: Evaluation) -> None:
+        (entry,) = evaluation.entries
         flat = [way for word in self.told for way in word]
-        asked = [[named(said(entry, way.road, way.text), f"way {at}")] for at, way in enumerate(flat)]
-        velocities = iter(asking.again(asked))
+        asked = [[with_id(with_prompt(entry, way.road, way.text), f"way {at}")] for at, way in enumerate(flat)]
+        velocities = iter(evaluation.again(asked))
         distances = []
         for word in self.told:
             *rows, again = [next(velocities) for _ in word]
-            distances.append(asking.velocity - again)
-            distances += [difference for each in rows for difference in (asking.velocity - each, each - again)]
-        relative = divided(torch.stack([each.norm() for each in distances]), asking.velocity.norm())
-        share = repainted.share(asking.mask, len(asking.velocity))
+            distances.append(evaluation.velocity - again)
+            distances += [difference for each in rows for difference in (evaluation.velocity - each, each - again)]
+        relative = divided(torch.stack([each.norm() for each in distances]), evaluation.velocity.norm())
+        share = repainted.share(evaluation.mask, len(evaluation.velocity))
         share = None if share is None else float(share.mean())
-        self.moments.append((asking.step, asking.sigma, share, relative))
+        self.moments.append((evaluation.step, evaluation.sigma, share, relative))
         self.progress.update(1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import nodes
 from flux_duet.nano.layouts import Shape
-from flux_duet.nodes.condition.controls import asked_for
+from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
@@ -127,7 +127,7 @@ def chained(graphs: list[Graph]) -> Tensor:
     while start < STEPS:
         graph = graphs[start]
         end = next((step for step in range(start, STEPS) if graphs[step] is not graph), STEPS)
-        model = ApplyDuet.execute(graph.model)[0] if asked_for(graph.positive) else graph.model
+        model = ApplyDuet.execute(graph.model)[0] if has_controls(graph.positive) else graph.model
         run = by_guider if graph.guider is not None else by_ksampler
         latent, start = run(graph, model, latent, start, end), end
     return latent["samples"]

@@ -9,7 +9,7 @@ import torch
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.grid.nodes import PromptGrid
-from flux_duet.nodes.probe.words.nodes import Words
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.streams import Span, T5Text
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.graph import SEED, STEPS, Graph, natively, relative
@@ -66,7 +66,7 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
     clip, text = streams
     graph = placed(flux, world, row, clip, text)
     told = json.loads(
-        Words.execute(
+        WordAblation.execute(
             graph.model,
             *singles,
             CLIP_TEXT,
