@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
     bench.add_argument("name", help="a module of bench/, for instance edit")
-    fuzz = command("fuzz", "send odd texts, files, requests and workflows into the pack, and print what it made of them")
+    fuzz = command("fuzz", "send odd texts, files, requests and workflows into the pack, and print what came of it")
     fuzz.add_argument("--minutes", type=float, default=1)
     fuzz.add_argument("--seed", type=int, default=0)
     command("train-nano", "train the nano models", own_help=False)
