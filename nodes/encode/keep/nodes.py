@@ -59,7 +59,7 @@ class SaveStream(io.ComfyNode):
         except OSError as error:
             raise ValueError(
                 f"Save Embedding: {shorten(repr(filename_prefix), 100)} cannot be written into ComfyUI's output folder "
-                f"({error.strerror or type(error).__name__}). Choose a shorter or another name, free some disk, or make "
+                f"({error.strerror or type(error).__name__}). Choose a shorter or another name, free disk, or make "
                 "the folder writable."
             ) from error
         return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
