@@ -70,6 +70,8 @@ def _other_header(rng: random.Random, data: bytes) -> bytes:
 
 def _change(rng: random.Random, table: dict) -> None:
     """Somewhere in a nest of tables and lists."""
+    if not table:
+        return
     place = rng.choice([*table]) if isinstance(table, dict) else rng.randrange(len(table))
     if isinstance(table[place], dict | list) and table[place] and rng.random() < 0.8:
         _change(rng, table[place])

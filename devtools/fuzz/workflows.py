@@ -77,11 +77,12 @@ class Workflows:
         return node
 
     def _value(self, prompt: dict, kind: Any, options: dict, rng: random.Random, most: int, deep: int) -> Any:
-        if rng.random() < 0.004:
-            return rng.choice(inputs.ODD)
         choices = kind if isinstance(kind, list) else options.get("options") if kind == "COMBO" else None
         if choices is not None:
             return rng.choice(choices) if choices and rng.random() < 0.995 else rng.choice(inputs.ODD)
+        is_widget = kind in ("STRING", "INT", "FLOAT", "BOOLEAN")  # a constant for a link ComfyUI hands on unchecked
+        if is_widget and rng.random() < 0.01:
+            return rng.choice(inputs.ODD)
         if kind == "STRING":
             return rng.choice((inputs.text, inputs.timelines, inputs.blocks))(rng, most)
         if kind in ("INT", "FLOAT"):

@@ -15,7 +15,7 @@ from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 from .http import Refused, answered, shown
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
-LONGEST = 10_000  # steps of the whole schedule, of which denoise takes the last
+LONGEST = 2500  # steps of the whole schedule, of which denoise takes the last
 PIXELS = 8  # of a picture, for one of its latent
 DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, "shift": FIXED_MU,
             "width": 1024, "height": 1024}  # fmt: skip

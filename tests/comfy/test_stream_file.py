@@ -299,3 +299,9 @@ def test_a_file_that_is_no_name_of_one_is_refused_before_the_run(given):
     """ComfyUI tells an error in this check by its raw text."""
     told = LoadStream.validate_inputs(file=given)
     assert told.startswith("there is no ") and "in ComfyUI's input or output folder" in told
+
+
+def test_a_name_that_the_disk_does_not_take_is_told_without_its_folder(streams, tmp_path):
+    with pytest.raises(ValueError, match="(?i)Save Embedding: .xxx.*cannot be written .*name too long") as refused:
+        SaveStream.execute("x" * 3000, vec=streams[0])
+    assert str(tmp_path) not in str(refused.value) and len(str(refused.value)) < 500

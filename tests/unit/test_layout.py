@@ -228,3 +228,8 @@ def test_a_user_sees_no_path_in_an_errors_type(error):
     """As ComfyUI puts it together, execution.py's full_type_name."""
     kind = type(error)
     assert (kind.__module__, kind.__qualname__) == ("builtins", "ValueError") and isinstance(error, ValueError)
+
+
+def test_names_of_any_length_are_told_in_a_few_words():
+    told = layout.describe({f"odd {number}" + "9" * 5000: (4, 4) for number in range(3)})
+    assert told.startswith("3 tensors of an unknown kind (odd 099") and len(told) < 300

@@ -53,8 +53,15 @@ class SaveStream(io.ComfyNode):
             raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
         if wrong := _without_picture(filename_prefix):
             raise ValueError(f"Save Embedding: {wrong}")
-        path = _next_path(filename_prefix)
-        save(path, roads)
+        try:
+            path = _next_path(filename_prefix)
+            save(path, roads)
+        except OSError as error:
+            raise ValueError(
+                f"Save Embedding: {shorten(repr(filename_prefix), 100)} cannot be written into ComfyUI's output folder "
+                f"({error.strerror or type(error).__name__}). Choose a shorter or another name, free disk, or make "
+                "the folder writable."
+            ) from error
         return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
 
 

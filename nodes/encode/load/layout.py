@@ -80,7 +80,7 @@ def describe(shapes: Shapes) -> str:
             return words(shapes) if callable(words) else words
     if not shapes:
         return "no tensors at all"
-    some = ", ".join(sorted(shapes)[:3])
+    some = ", ".join(shorten(name, 60) for name in sorted(shapes)[:3])
     return f"{len(shapes)} tensors of an unknown kind ({some}, ...)"
 
 
