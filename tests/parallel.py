@@ -1,23 +1,19 @@
 """The suite in several processes, by pytest-xdist: what is given out in one piece, and in which order.
 
-What belongs together is a file, so that what its tests share is made once; of browser tests, a file in one of the two
-renderers, because opening a page takes longer than most of them. The queue is in the order of collection, so that
-every process walks the same way: from unit tests to browser tests, and there from one renderer to the other.
+What belongs together is a file, so that what its tests share is made once; of a file that takes minutes, what belongs
+to one workflow, whose run in one renderer is not repeated for the other. The queue is in the order of collection: so
+every process goes from unit tests to browser tests, after which no asyncio.run works in it any more.
 """
 
-import re
-
-# Its tests share nothing but the page and take the longest: they fill up whichever process has time left.
+# Its tests take the longest and share only a workflow's run.
 APART = "tests/browser/test_workflows.py"
 
 
 def piece(nodeid: str) -> str:
     """The name of the piece of work that a test belongs to."""
     path, _, test = nodeid.partition("::")
-    parameters = re.search(r"\[((?:litegraph|vue).*)\]$", test)
-    if not parameters:
-        return path
-    return f"{path} {parameters[1] if path == APART else parameters[1].split('-')[0]}"
+    workflow = test.partition("[")[2].rstrip("]").partition("-")[2]  # after the renderer's name
+    return f"{path} {workflow}" if path == APART else path
 
 
 def scheduler(config, log):

@@ -1,23 +1,32 @@
 """What the browser tests share: ComfyUI as a user has it, a page of it in each of the front end's two renderers."""
 
+import functools
+
 import pytest
 
 
 @pytest.fixture(scope="session")
 def comfy_server(make_server):
-    """Stands in for the suite's own server: no model but those that come with the pack."""
-    with make_server(model_folders={}) as server:
+    """Stands in for the suite's own server: no model but those that come with the pack. It keeps every node's result:
+    what has run in one renderer is there when the other one asks for the same."""
+    with make_server(model_folders={}, args=["--cache-lru", "1000"]) as server:
         yield server
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["litegraph", "vue"])
-def _page(_browser, comfy_server, request):
-    """Opened once, because that takes as long as all tests in it."""
+@pytest.fixture(scope="session")
+def _page(_browser, comfy_server):
+    """`_page(vue)`: each opened once, because that takes as long as all tests of a file in it."""
     from flux_duet.devtools.front_end import FrontEnd
 
-    page = FrontEnd(_browser, comfy_server, vue=request.param)
+    @functools.cache
+    def page(vue: bool) -> FrontEnd:
+        opened.append(FrontEnd(_browser, comfy_server, vue=vue))
+        return opened[-1]
+
+    opened = []
     yield page
-    page.close()
+    for each in opened:
+        each.close()
 
 
 # The front end keeps widgets' values by graph and node, and a cleared graph's id is always the same.
@@ -28,12 +37,14 @@ EMPTY = """() => {
 }"""
 
 
-@pytest.fixture
-def front(_page):
+@pytest.fixture(params=[False, True], ids=["litegraph", "vue"])
+def front(_page, comfy_server, request):
     """The page as a user opens it: an empty graph and no panel beside it, no other test's results
     or pointer and no complaint."""
-    _page.page.evaluate(EMPTY)
-    _page.set("Comfy.RightSidePanel.IsOpen", False)
-    _page.page.mouse.move(0, 0)
-    _page.errors.clear()
-    return _page
+    front = _page(request.param)
+    comfy_server.post("/settings", {"Comfy.VueNodes.Enabled": request.param})  # the other page's, for one that reloads
+    front.page.evaluate(EMPTY)
+    front.set("Comfy.RightSidePanel.IsOpen", False)
+    front.page.mouse.move(0, 0)
+    front.errors.clear()
+    return front

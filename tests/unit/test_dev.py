@@ -358,12 +358,12 @@ def test_more_cores_than_memory_for_them_are_left(monkeypatch):
     [
         ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
         ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
-        ("tests/browser/test_link.py::test_one[litegraph]", "tests/browser/test_link.py litegraph"),
-        ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py vue"),
-        ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py vue-blend"),
+        ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py"),
+        ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py blend"),
+        ("tests/browser/test_workflows.py::test_two[litegraph-blend]", "tests/browser/test_workflows.py blend"),
     ],
 )
-def test_a_process_is_given_a_file_in_one_renderer(test, expected):
+def test_a_process_is_given_a_file_or_a_workflow(test, expected):
     assert parallel.piece(test) == expected
 
 
