@@ -39,7 +39,18 @@ QUEUE = """async timeout => {
         for (const kind of ends) app.api.addEventListener(kind, event => done([kind, event.detail]), { once: true });
         setTimeout(() => done(["timeout", null]), 1000 * timeout);
     });
-    return await app.queuePrompt(0, 1) === false ? ["rejected", app.lastNodeErrors] : await ended;
+    // Sent last in every case, after the history is written.
+    const written = new Promise(done => {
+        const heard = ({ detail }) => {
+            if (detail != null) return;
+            app.api.removeEventListener("executing", heard);
+            done();
+        };
+        app.api.addEventListener("executing", heard);
+        setTimeout(done, 1000 * timeout);
+    });
+    if (await app.queuePrompt(0, 1) === false) return ["rejected", app.lastNodeErrors];
+    return (await Promise.all([ended, written]))[0];
 }"""
 # Until nothing of the graph and its panels has moved for some frames.
 STILL = """async () => {

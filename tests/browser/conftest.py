@@ -48,3 +48,10 @@ def front(_page, comfy_server, request):
     front.page.mouse.move(0, 0)
     front.errors.clear()
     return front
+
+
+@pytest.fixture
+def forgotten(comfy_server):
+    """For a test that deletes what results name: the server forgets them, so that no other test is given them."""
+    yield
+    comfy_server.post("/free", {"free_memory": True})

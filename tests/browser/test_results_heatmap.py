@@ -220,7 +220,7 @@ def test_results_in_a_subgraph(shown):
     shown.still()
 
 
-def test_results_outlive_a_reload_but_not_the_server_s_files(shown):
+def test_results_outlive_a_reload_but_not_the_server_s_files(shown, forgotten):
     before = words(shown)
     assert shown.page.evaluate("() => app.graph.nodes.length") > 5
     shown.page.reload()

@@ -82,7 +82,7 @@ def test_keys_and_clicks(shown):
     becomes(shown, lambda: large(shown), first)  # the one that was clicked
 
 
-def test_pictures_that_are_gone_are_told_after_a_reload(shown):
+def test_pictures_that_are_gone_are_told_after_a_reload(shown, forgotten):
     before = shown.page.locator(".finding").inner_text()
     for file in shown.page.evaluate(SWEPT)["frames"]:
         for path in shown.server.base.glob(f"temp/**/{file['filename']}"):
