@@ -1,7 +1,9 @@
 """A real ComfyUI server with this pack in it, and what to ask of it. Runs inside the environment."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -25,10 +27,18 @@ BROKEN = ("IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoin
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+# Below the ports that systems give to outgoing connections: such a connection, or another process that asks for a port
+# in the seconds that ComfyUI takes to start, could have it first.
+PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, drawn by lot: servers that are started at one time get different ones."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def link_folder(link: Path, target: Path) -> None:
@@ -119,7 +129,8 @@ class Server:
         while True:
             try:
                 self.get("/system_stats", timeout=5)
-                break
+                if self.alive():  # else another server answers at this port
+                    break
             except (urllib.error.URLError, OSError):
                 pass
             if not self.alive():
