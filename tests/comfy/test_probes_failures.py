@@ -31,11 +31,6 @@ OutOfMemory = comfy.model_management.OOM_EXCEPTION
 
 
 @pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
-@pytest.fixture(scope="module")
 def txt(singles):
     with torch.inference_mode():
         return T5Encode.execute(singles[1], "a red circle")[0]

@@ -29,11 +29,6 @@ LATENT = {"samples": torch.zeros(1, 16, 10, 6)}
 
 
 @pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
-@pytest.fixture(scope="module")
 def txts(singles):
     with torch.inference_mode():
         return [T5Encode.execute(singles[1], text)[0] for text in ("a red circle", "two red stars at night", "fog")]
