@@ -5,13 +5,13 @@ import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 
-import nodes
 from flux_duet.nodes.condition.controls import Bias, has_controls, put_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.attention_groups import TokenLayout
-from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
+from flux_duet.nodes.sample.nodes import ApplyDuet
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import randn, relative
 
 pytestmark = pytest.mark.usefixtures("as_executed")
@@ -34,16 +34,12 @@ def weighted(weight: float, length: int = 9) -> list:
     return prompt(weights=[weight if row == ROW else 1.0 for row in range(length)])
 
 
-def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model, positive, latent, negative, cfg=cfg, seed=5, steps=3, sampler="euler", scheduler="simple", denoise=1.0
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": 3, **options})["samples"]
 
 
-def natively(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return nodes.KSampler().sample(model, 5, 3, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0][
-        "samples"
-    ]
+def natively(model, *prompts, **options) -> torch.Tensor:
+    return sampling.natively(model, *prompts, **{"latent": LATENT, "steps": 3, **options})["samples"]
 
 
 # ---- identities

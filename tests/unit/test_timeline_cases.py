@@ -1,4 +1,4 @@
-"""Texts that Python and the front end must read alike; the front end's half is browser/timeline/test_timeline_text.py."""
+"""Texts that Python and the front end must read alike; for the front end see browser/timeline/test_timeline_text.py."""
 
 import json
 from pathlib import Path

@@ -9,8 +9,8 @@ from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import Schedule
-from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import Span, T5Text
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import txt, vec
 
 STEPS, SIDE = 4, 8
@@ -25,16 +25,12 @@ def prompt(clip=A[0], t5=A[1]) -> list:
     return DualPrompt.execute(clip, t5, 3.5)[0]
 
 
-def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, **options) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model, positive, latent, negative, cfg=cfg, seed=5, steps=STEPS, sampler="euler", scheduler="simple", **options
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": STEPS, **options})["samples"]
 
 
-def natively(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return nodes.KSampler().sample(
-        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
-    )[0]["samples"]
+def natively(model, *prompts, **options) -> torch.Tensor:
+    return sampling.natively(model, *prompts, **{"latent": LATENT, "steps": STEPS, **options})["samples"]
 
 
 def chained(model, *parts: tuple[int, list, list], cfg=1.0) -> torch.Tensor:

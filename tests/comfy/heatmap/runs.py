@@ -1,10 +1,12 @@
 """Token Heatmap: runs that it watches, and the dense softmax of the same runs."""
 
+from functools import partial
+
 import torch
 
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.probe.heat.nodes import Heatmap
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 
 HEIGHT, WIDTH = 10, 6  # of the latent: 5 x 3 tokens
 LATENT = {"samples": torch.zeros(1, 16, HEIGHT, WIDTH)}
@@ -12,19 +14,7 @@ TEXT = "a red circle, and a redder ring at night"
 BLOCKS, STEPS = 5, 3
 
 
-def sampled(model, positive, negative=None, cfg=1.0, latent=LATENT, sampler="euler") -> dict:
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        latent,
-        negative,
-        cfg=cfg,
-        seed=5,
-        steps=STEPS,
-        sampler=sampler,
-        scheduler="simple",
-        denoise=1.0,
-    )[0]
+sampled = partial(sampling.sampled, latent=LATENT, steps=STEPS)
 
 
 def prompt(streams, txt="txt") -> list:

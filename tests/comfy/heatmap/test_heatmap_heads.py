@@ -1,5 +1,7 @@
 """Token Heatmap with the heads kept apart: each head's maps are its dense softmax's, and together they are the mean."""
 
+from functools import partial
+
 import comfy.sd
 import pytest
 import torch
@@ -12,7 +14,7 @@ from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.reading import Choice, maps, masses
 from flux_duet.nodes.probe.heat.tokens import wanted
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -34,10 +36,7 @@ def prompts(singles):
         return txt, DualPrompt.execute(ClipEncode.execute(clip, "on paper")[0], txt, 3.5)[0]
 
 
-def sampled(model, positive) -> dict:
-    return MMDiTSampler.execute(
-        model, positive, LATENT, None, cfg=1.0, seed=5, steps=STEPS, sampler="euler", scheduler="simple", denoise=1.0
-    )[0]
+sampled = partial(sampling.sampled, latent=LATENT, steps=STEPS)
 
 
 def read(model, prompts, measure="mass", heads=True):

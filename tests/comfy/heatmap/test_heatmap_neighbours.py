@@ -1,6 +1,7 @@
 """Token Heatmap beside nodes that change what the attention sees: references, kept keys, caches, sharp attention."""
 
 import json
+from functools import partial
 
 import comfy_extras.nodes_easycache as easycache
 import comfy_extras.nodes_edit_model as edit
@@ -15,7 +16,7 @@ from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.reading import Choice, maps, masses
 from flux_duet.nodes.probe.heat.tokens import wanted
-from flux_duet.tests.comfy import dense
+from flux_duet.tests.comfy import dense, sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -35,8 +36,7 @@ def positive(singles, txt):
         return DualPrompt.execute(ClipEncode.execute(singles[0], "on paper")[0], txt, 3.5)[0]
 
 
-def sampled(model, positive, latent=LATENT, steps=STEPS):
-    return nodes.KSampler().sample(model, 5, steps, 1.0, "euler", "simple", positive, positive, latent, 1.0)[0]
+sampled = partial(sampling.natively, latent=LATENT, steps=STEPS)
 
 
 def with_references(positive):
@@ -142,7 +142,7 @@ def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, mon
 
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     ready, probe = Heatmap.execute(model, txt, "red, circle").result
-    latent = sampled(ready, positive, {"samples": torch.zeros(3, 16, 10, 6)})
+    latent = sampled(ready, positive, latent={"samples": torch.zeros(3, 16, 10, 6)})
     reading, images = probe.reading(latent), torch.rand(3, 80, 48, 3)
     out = ShowHeatmap.execute(probe, latent, images, word="circle")
     sheets, found, words, told, one = out.result

@@ -1,6 +1,8 @@
 """Token Heatmap where a prompt has a part of the picture: areas, masks, several entries. Each map stands in its place,
 with the share that ComfyUI gives the prompt there."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.reading import Choice, masses
 from flux_duet.nodes.probe.heat.tokens import wanted
-from flux_duet.tests.comfy import dense
+from flux_duet.tests.comfy import dense, sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -65,10 +67,7 @@ CASES = {  # (the CONDITIONING of both prompts, which of its entries are the wat
 }
 
 
-def sampled(model, positive, cfg=1.0, negative=None):
-    return nodes.KSampler().sample(
-        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT, 1.0
-    )[0]
+sampled = partial(sampling.natively, latent=LATENT, steps=STEPS)
 
 
 def expected_of(model, positive, numbers, rows, cfg=1.0, negative=None):
@@ -81,7 +80,7 @@ def expected_of(model, positive, numbers, rows, cfg=1.0, negative=None):
         return executor(*args, **kwargs)
 
     clone.add_wrapper_with_key("predict_noise", "test", spy)
-    sampled(clone, positive, cfg, negative)
+    sampled(clone, positive, negative, cfg)
     total = 0
     for number in numbers:
         entry, weight = seen["positive"][number], dense.weight_of(model, positive, number, LATENT)
@@ -120,7 +119,7 @@ def test_shares_are_of_where_the_prompt_acts(model, prompts, cfg):
     txt, (a, b) = prompts
     positive = combined(area(a), b)
     ready, probe = Heatmap.execute(model, txt, "red").result
-    reading = probe.reading(sampled(ready, positive, cfg, b))
+    reading = probe.reading(sampled(ready, positive, b, cfg))
     expected = expected_of(model, positive, [0], wanted(txt, "red").rows(0).tolist(), cfg, b)
     assert reading.role == "positive"
     assert (reading.maps[:, :, 0, 0] - expected).abs().max() < 1e-6

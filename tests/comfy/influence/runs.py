@@ -1,5 +1,7 @@
 """Encoder Influence: its prompts, runs with and without it, and the four velocities by hand."""
 
+from functools import partial
+
 import comfy.model_management
 import comfy.samplers
 import comfy.sd
@@ -7,12 +9,11 @@ import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 
-import nodes
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.probe.influence.effects import effects, pooled
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
-from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import txt, vec
 
 STEPS, SIDE = 4, 8
@@ -26,23 +27,10 @@ def prompt(clip=VEC, t5=TXT) -> list:
     return DualPrompt.execute(clip, t5, 3.5)[0]
 
 
-def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS, **options) -> dict:
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        latent,
-        negative,
-        cfg=cfg,
-        seed=5,
-        steps=steps,
-        **{"sampler": "euler", "scheduler": "simple", **options},
-    )[0]
+sampled = partial(sampling.sampled, latent=LATENT, steps=STEPS)
 
 
-def natively(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=STEPS) -> dict:
-    return nodes.KSampler().sample(
-        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
-    )[0]
+natively = partial(sampling.natively, latent=LATENT, steps=STEPS)
 
 
 def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blocks="", txt=None):

@@ -118,7 +118,7 @@ def controlled() -> dict[str, list]:
 
 
 @pytest.mark.parametrize("name", controlled())
-@pytest.mark.parametrize("sampler", [sampled, natively])
+@pytest.mark.parametrize("sampler", [sampled, natively], ids=["sampled", "natively"])
 def test_controls_go_with_their_road(model, name, sampler):
     """Each road's null takes that road's controls with it, and leaves the other's."""
     positive = controlled()[name]

@@ -1,5 +1,7 @@
 """Prompts, and latents whose masks keep a part of the picture."""
 
+from functools import partial
+
 import torch
 
 from flux_duet.nodes.condition.conditioning import join
@@ -7,7 +9,7 @@ from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.grid.nodes import PromptGrid
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import randn, txt, vec
 
 STEPS, SEED, SIDE = 4, 5, 8
@@ -33,10 +35,7 @@ LATENTS = {
 }
 
 
-def sampled(model, positive, latent, steps=STEPS) -> dict:
-    return MMDiTSampler.execute(
-        model, positive, latent, None, seed=SEED, steps=steps, sampler="euler", scheduler="simple"
-    )[0]
+sampled = partial(sampling.sampled, steps=STEPS)
 
 
 def swept(model, latent: dict, b=None, **options):
@@ -81,7 +80,7 @@ def heat(model, singles, latent: dict, **options):
     txt = T5Encode.execute(t5, "a red circle at night")[0]
     positive = join(ClipEncode.execute(clip, "on paper")[0], txt, 3.5)
     ready, probe = Heatmap.execute(model, txt, ",".join(WORDS)).result
-    out = sampled(ready, positive, latent)
-    assert torch.equal(out["samples"], sampled(model, positive, latent)["samples"])
+    out = sampled(ready, positive, latent=latent)
+    assert torch.equal(out["samples"], sampled(model, positive, latent=latent)["samples"])
     picture, masks, names, data, one = ShowHeatmap.execute(probe, out, **options).result
     return picture, probe.reading(out), masks.unflatten(0, (-1, len(WORDS))), names, data, one

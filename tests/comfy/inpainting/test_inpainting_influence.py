@@ -61,7 +61,7 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
 
     watched = model.clone()
     watched.add_wrapper_with_key("calc_cond_batch", "by hand", ask)
-    sampled(watched, positives["v11"], latent)
+    sampled(watched, positives["v11"], latent=latent)
     sigmas = custom.BasicScheduler.execute(model, "simple", STEPS, 1.0)[0]
     return found, native.masks_in_use(model, positives["v11"], latent, sigmas)
 
@@ -85,7 +85,7 @@ def taken(found, masks) -> list[dict[str, torch.Tensor]]:
 def influence(model, latent: dict):
     """(the run's LATENT, the reading, what Show Influence gives)."""
     ready, probe = Influence.execute(model, EMPTY, 1, NO_VEC, NO_TXT, txt=TXT).result
-    out = sampled(ready, join(VEC, TXT, 3.5), latent)
+    out = sampled(ready, join(VEC, TXT, 3.5), latent=latent)
     return out, probe.reading(out), ShowInfluence.execute(probe, out).result
 
 
@@ -101,7 +101,7 @@ def test_influence_is_of_what_reaches_the_picture(model, kind):
     model, latent = model.clone(), LATENTS[kind]
     model.set_model_unet_function_wrapper(planted)
     out, reading, (*_, said, _, data) = influence(model, latent)
-    assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent)["samples"])
+    assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent=latent)["samples"])
     found, masks = by_hand(model, latent)
     expected, dense = numbers(taken(found, masks)), numbers(found)
     measured = reading.numbers("whole run", EMPTY)
@@ -159,7 +159,7 @@ def test_differential_diffusion_as_each_step_repaints(model):
         return model
 
     plain = counted(DifferentialDiffusion.execute(model)[0])
-    picture = sampled(plain, join(VEC, TXT, 3.5), latent)["samples"]
+    picture = sampled(plain, join(VEC, TXT, 3.5), latent=latent)["samples"]
     assert len(calls) == STEPS
     out, reading, (*_, data) = influence(plain, latent)
     assert torch.equal(out["samples"], picture) and len(calls) == 2 * STEPS
@@ -186,7 +186,7 @@ def test_nothing_is_repainted(model, singles, vae):
     latent = {"samples": ONE, "noise_mask": torch.zeros(1, SIDE, SIDE)}
     out, _, (*_, said, _, data) = influence(model, latent)
     assert said.startswith(NOTHING) and "NaN" not in data
-    assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent)["samples"])
+    assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent=latent)["samples"])
     clip, t5 = singles
     _, said, data = WordAblation.execute(
         model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler", "simple"

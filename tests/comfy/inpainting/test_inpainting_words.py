@@ -56,7 +56,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
 
     watched = model.clone()
     watched.add_wrapper_with_key("calc_cond_batch", "by hand", ask)
-    sampled(watched, join(night, txt, 3.5), latent)
+    sampled(watched, join(night, txt, 3.5), latent=latent)
     v, without = (each[..., SIDE // 2 :] for each in velocities[0])
     found, expected = data["words"][0]["encoded again"][0], float((v - without).norm() / v.norm())
     assert found == pytest.approx(expected, rel=1e-3)

@@ -2,9 +2,8 @@
 
 import torch
 
-import nodes
 from flux_duet.nodes.condition.nodes import DualPrompt
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import txt, vec
 
 SIDE = 12
@@ -17,25 +16,12 @@ def prompt(text=A, clip=CLIP_A) -> list:
     return DualPrompt.execute(clip, text, 3.5)[0]
 
 
-def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=2) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        latent,
-        negative,
-        cfg=cfg,
-        seed=5,
-        steps=steps,
-        sampler="euler",
-        scheduler="simple",
-        denoise=1.0,
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": 2, **options})["samples"]
 
 
-def natively(model, positive, negative=None, latent=LATENT, cfg=1.0, steps=2) -> torch.Tensor:
-    return nodes.KSampler().sample(
-        model, 5, steps, cfg, "euler", "simple", positive, negative or positive, latent, 1.0
-    )[0]["samples"]
+def natively(model, *prompts, **options) -> torch.Tensor:
+    return sampling.natively(model, *prompts, **{"latent": LATENT, "steps": 2, **options})["samples"]
 
 
 def half(side: str, size: int = 48) -> torch.Tensor:

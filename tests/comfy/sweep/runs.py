@@ -4,8 +4,8 @@ import torch
 
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
-from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.nodes.streams import Span, T5Text
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import randn, vec
 
 STEPS, SEED = 6, 5
@@ -37,10 +37,8 @@ def swept(model, a, b, switch="T5", steps=STEPS, scheduler="simple", latent=LATE
     return SwitchSweep.execute(model, a, b, switch, latent, SEED, steps, sampler, scheduler, **options).result
 
 
-def sampled(model, positive, scheduler="simple", latent=LATENT) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model, positive, latent, None, seed=SEED, steps=STEPS, sampler="euler", scheduler=scheduler, denoise=1.0
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": STEPS, **options})["samples"]
 
 
 def counting(model) -> tuple:

@@ -84,7 +84,7 @@ def test_other_schedules_and_a_mask(model, scheduler):
     latent = {"samples": randn(9, 1, 16, 8, 8), "noise_mask": mask}
     samples = swept(model, a, b, scheduler=scheduler, latent=latent, batch=3)[1]["samples"]
     for step in (0, 2, STEPS):
-        expected = sampled(model, scheduled(txts, "T5", step), scheduler, latent)
+        expected = sampled(model, scheduled(txts, "T5", step), scheduler=scheduler, latent=latent)
         assert relative(samples[step : step + 1], expected) < 2e-6
 
 

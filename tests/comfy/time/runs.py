@@ -3,10 +3,9 @@
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 
-import nodes
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.time.nodes import Schedule
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import txt, vec
 
 STEPS = 6
@@ -27,25 +26,12 @@ def schedule(clip: str, t5: str, **options) -> list:
     return Schedule.execute(connected(VECS, clip), connected(TXTS, t5), clip, t5, **options)[0]
 
 
-def sampled(model, positive, negative=None, sampler="euler", steps=STEPS, latent=LATENT, **options) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        latent,
-        negative,
-        seed=5,
-        steps=steps,
-        sampler=sampler,
-        scheduler="simple",
-        denoise=1.0,
-        **options,
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": STEPS, **options})["samples"]
 
 
-def natively(model, positive, negative=None, cfg=1.0) -> torch.Tensor:
-    return nodes.KSampler().sample(
-        model, 5, STEPS, cfg, "euler", "simple", positive, negative or positive, LATENT, 1.0
-    )[0]["samples"]
+def natively(model, *prompts, **options) -> torch.Tensor:
+    return sampling.natively(model, *prompts, **{"latent": LATENT, "steps": STEPS, **options})["samples"]
 
 
 def sigmas(model) -> torch.Tensor:

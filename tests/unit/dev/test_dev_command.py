@@ -51,12 +51,12 @@ def test_the_rest_goes_to_what_the_command_starts(line, command, rest):
         ("test tests/unit", 3),
         ("test -- -k vec", 3),
         ("test tests/unit/test_blend.py", 1),
-        ("test tests/unit/test_blend.py::test_a_changed_recipe_has_another_key -- -x", 1),
+        ("test tests/unit/test_blend.py::test_one -- -x", 1),
         ("test -- --pdb", 1),
         ("test -- -n 2", 1),  # pytest-xdist's own option is left as it is
         ("test --workers 2", 2),
         ("test --workers 0", 1),
-        ("test --workers 2 tests/unit/test_dev.py", 2),
+        ("test --workers 2 tests/unit/test_blend.py", 2),
     ],
 )
 def test_the_suite_runs_on_every_core_and_a_file_in_one_process(line, number, monkeypatch):
@@ -74,7 +74,7 @@ def test_more_cores_than_memory_for_them_are_left(monkeypatch):
 @pytest.mark.parametrize(
     ("test", "expected"),
     [
-        ("tests/unit/test_dev.py::test_one[a]", "tests/unit/test_dev.py"),
+        ("tests/unit/test_blend.py::test_one[a]", "tests/unit/test_blend.py"),
         ("tests/comfy/test_x.py::test_one", "tests/comfy/test_x.py"),
         ("tests/browser/test_link.py::test_one[vue-a-b]", "tests/browser/test_link.py"),
         ("tests/browser/test_workflows.py::test_one[vue-blend]", "tests/browser/test_workflows.py blend"),
