@@ -46,47 +46,49 @@ def written(entries) -> list:
     return [[entry.text, *([point.value, point.unit] for point in (entry.start, entry.fade))] for entry in entries]
 
 
+PIECES = [
+    "1",
+    "a red cat",
+    "@8",
+    "@ 9",
+    "@12..16",
+    "@s0.7",
+    "@s0.5..s0.3",
+    "@40%",
+    "@62.5%..80%",
+    "@0",
+    "@100%",
+    "\\@8",
+    "\\\\@",
+    "@@",
+    "..",
+    "...",
+    "%",
+    "% b",
+    ".. 6",
+    "\t",
+    " ",
+    "",
+    "é",
+    "\r",
+    "@8.5",
+    "@s1",
+    "-",
+]
+
+
 def random_texts(count: int) -> list[str]:
     """Most of them nearly right."""
     pick = random.Random(0)
-    pieces = [
-        "1",
-        "a red cat",
-        "@8",
-        "@ 9",
-        "@12..16",
-        "@s0.7",
-        "@s0.5..s0.3",
-        "@40%",
-        "@62.5%..80%",
-        "@0",
-        "@100%",
-        "\\@8",
-        "\\\\@",
-        "@@",
-        "..",
-        "...",
-        "%",
-        "% b",
-        ".. 6",
-        "\t",
-        " ",
-        "",
-        "é",
-        "\r",
-        "@8.5",
-        "@s1",
-        "-",
-    ]
     texts = []
     for _ in range(count):
         marks = sorted(pick.sample(range(20), pick.randint(0, 3)))
-        lines = ["".join(pick.choices(pieces[:2] + pieces[-8:], k=2))]
+        lines = ["".join(pick.choices(PIECES[:2] + PIECES[-8:], k=2))]
         for mark in marks:
             time = pick.choice([mark, f"{mark}..{mark + 1}", f"{mark} .. {mark + 1}", f"{mark}.. {mark + 1}"])
-            lines.append(f"{pick.choice(['', ' '])}@{time}{pick.choice(['', ' '])}{pick.choice(pieces)}")
+            lines.append(f"{pick.choice(['', ' '])}@{time}{pick.choice(['', ' '])}{pick.choice(PIECES)}")
         if pick.random() < 0.6:
-            lines.insert(pick.randint(0, len(lines)), " ".join(pick.choices(pieces, k=2)))
+            lines.insert(pick.randint(0, len(lines)), " ".join(pick.choices(PIECES, k=2)))
         texts.append("\n".join(lines))
     return texts
 
