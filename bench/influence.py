@@ -119,61 +119,51 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def readings_of(case: Case, rng: Rng, pipeline: Pipeline, chosen: argparse.Namespace) -> list[InfluenceReading]:
+    """The case's runs, `chosen.batch` scenes each."""
+    say(f"{chosen.scenes} scenes, {case.name} ...")
+    prompts = [case.say(scenes.unseen_scene(rng, {1: 1.0}), rng) for _ in range(chosen.scenes)]
+    null = BOTH if chosen.json else chosen.null
+    return [
+        measured(pipeline, prompts[at : at + chosen.batch], chosen.seed + at, null)
+        for at in range(0, len(prompts), chosen.batch)
+    ]
+
+
+def report(found: dict[str, list[InfluenceReading]], chosen: argparse.Namespace) -> None:
+    """The three tables; `found` holds each case's runs by the case's name."""
+    null = chosen.null
+    print(
+        f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {null}; "
+        "per cent of the velocity, shares of what both change\n"
+    )
+    print(table(HEADS, [row for case in CASES for row in rows(case, found[case.name], null)]))
+    print("\nFrom scene to scene, whole run: the median, and in parentheses the 5th and the 95th of a hundred\n")
+    heads = ["", "D_clip", "D_t5", "share T5", "CLIP repeats T5", "T5 repeats CLIP"]
+    print(table(heads, [spread(case, found[case.name], null) for case in CASES]))
+    sigmas = [f"{moment.sigma:.2f}" for moment in next(iter(found.values()))[0].moments]
+    shares = {case.name: per_step(found[case.name], null, "share_t5") for case in CASES}
+    print("\nT5's share step by step\n")
+    print(table(["sigma", *sigmas], [[name, *(f"{100 * value:.0f}" for value in row)] for name, row in shares.items()]))
+
+
+def numbers(readings: list[InfluenceReading], null: str) -> dict:
+    """All numbers against one null, as JSON has them."""
+    parts = {part: pooled([m.effects[null] for r in readings for m in r.part(part)]) for part in PARTS}
+    return {"parts": parts, "per_step": {column: per_step(readings, null, column) for column in COLUMNS}}
+
+
 @torch.inference_mode()
 def main() -> None:
     chosen = options()
     comfy.utils.set_progress_bar_enabled(False)
     pipeline = Pipeline(chosen.models)
-    found: dict[str, list[InfluenceReading]] = {}
-    for number, case in enumerate(CASES):
-        say(f"{chosen.scenes} scenes, {case.name} ...")
-        rng = random.Random(f"{chosen.seed}/influence/{number}")
-        prompts = [case.say(scenes.unseen_scene(rng, {1: 1.0}), rng) for _ in range(chosen.scenes)]
-        found[case.name] = [
-            measured(pipeline, prompts[at : at + chosen.batch], chosen.seed + at, BOTH if chosen.json else chosen.null)
-            for at in range(0, len(prompts), chosen.batch)
-        ]
-    print(
-        f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {chosen.null}; "
-        "per cent of the velocity, shares of what both change\n"
-    )
-    print(table(HEADS, [row for case in CASES for row in rows(case, found[case.name], chosen.null)]))
-    print("\nFrom scene to scene, whole run: the median, and in parentheses the 5th and the 95th of a hundred\n")
-    print(
-        table(
-            ["", "D_clip", "D_t5", "share T5", "CLIP repeats T5", "T5 repeats CLIP"],
-            [spread(case, found[case.name], chosen.null) for case in CASES],
-        )
-    )
-    sigmas = [f"{moment.sigma:.2f}" for moment in next(iter(found.values()))[0].moments]
-    print("\nT5's share step by step\n")
-    print(
-        table(
-            ["sigma", *sigmas],
-            [
-                [case.name, *(f"{100 * value:.0f}" for value in per_step(found[case.name], chosen.null, "share_t5"))]
-                for case in CASES
-            ],
-        )
-    )
+    rngs = [random.Random(f"{chosen.seed}/influence/{number}") for number in range(len(CASES))]
+    found = {case.name: readings_of(case, rng, pipeline, chosen) for case, rng in zip(CASES, rngs, strict=True)}
+    report(found, chosen)
     if chosen.json:
-        chosen.json.write_text(
-            json.dumps(
-                {
-                    name: {
-                        null: {
-                            "parts": {
-                                part: pooled([m.effects[null] for r in readings for m in r.part(part)])
-                                for part in PARTS
-                            },
-                            "per_step": {column: per_step(readings, null, column) for column in COLUMNS},
-                        }
-                        for null in (EMPTY, ZEROS)
-                    }
-                    for name, readings in found.items()
-                }
-            )
-        )
+        nulls = {name: {null: numbers(readings, null) for null in (EMPTY, ZEROS)} for name, readings in found.items()}
+        chosen.json.write_text(json.dumps(nulls))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,17 @@ def shared_options() -> argparse.ArgumentParser:
     return options
 
 
+def add_test_options(test: argparse.ArgumentParser) -> None:
+    test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
+    test.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"run in N processes, 0 for this one alone; by default "
+        f"as many as there are cores, {MOST_WORKERS} at most, and for {FEW_FILES} files or fewer none",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="dev.py",
@@ -46,15 +57,7 @@ def parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, add_help=own_help, allow_abbrev=False)
 
     command("demo", "make a picture from two prompts, one for CLIP and one for T5", own_help=False)
-    test = command("test", "run the tests; what follows -- goes to pytest")
-    test.add_argument("--fast", action="store_true", help="leave out slow, server and browser tests")
-    test.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help=f"run in N processes, 0 for this one alone; by default "
-        f"as many as there are cores, {MOST_WORKERS} at most, and for {FEW_FILES} files or fewer none",
-    )
+    add_test_options(command("test", "run the tests; what follows -- goes to pytest"))
     checks = command("lint", "check style, format and types; files that follow -- are all that ruff looks at")
     checks.add_argument("checks", nargs="*", metavar="CHECK", help=f"some of {', '.join(CHECKS)}; else all of them")
     checks.add_argument("--fix", action="store_true", help="mend what the tools can mend by themselves")

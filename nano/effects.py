@@ -3,15 +3,11 @@
 Every picture is drawn from one seed, and within a row only the control changes. What does not work is shown too.
 """
 
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
 from ..nodes.condition.blend.nodes import BlendTxt, BlendVec, ClipNegative
 from ..nodes.condition.nodes import DualPrompt
@@ -20,30 +16,17 @@ from ..nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
 from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
 from ..nodes.encode.encoding import encode_t5
 from .pipeline import GUIDANCE, MODELS, Pipeline
-from .sheet import GAP, INK, MUTED, PAPER, SHEET, wrapped
-from .weights import STEPS, paint
+from .sheet import SHEET
+from .strips import Row, Strip, drawn, page, save, stacked
+from .weights import STEPS
 
 OVERVIEW = SHEET.with_name("controls.jpg")
 HELP = SHEET.parent.parent / "js" / "docs" / "images"  # the front end shows them from there
 LIMIT, OVERVIEW_LIMIT = 40_000, 120_000  # bytes
-FONT, RULE = 20, 16  # legible where a help panel shows them a third as wide
-CFG = 3.0  # of strips with a negative
 
 STAR, HEART = "a big yellow star in the middle", "a small red heart in the top left"
 NIGHT, SNOW, PINK = "at night", "in the snow", "on pink paper"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-Row = list  # of CONDITIONINGs, or of (CONDITIONING, negative)
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Rows of pictures by their names; `masks` are outlined, a list of them for each column."""
-
-    columns: Sequence[str]
-    rows: dict[str, Row]
-    seed: int = 1
-    masks: Sequence[Sequence[torch.Tensor]] = field(default=())
 
 
 class Desk:
@@ -209,81 +192,6 @@ TELLING = {
     "T5 Region": ("region", 0, 1), "Block Routing": ("routing", 0, 0), "CLIP Negative": ("clip_negative", 0, 0),
     "T5 Negative": ("t5_negative", 0, 0),
 }  # fmt: skip
-
-
-def outlined(picture: np.ndarray, masks: Sequence[torch.Tensor]) -> np.ndarray:
-    """The picture with a dotted line along the edges of masks [1, H, W]."""
-    picture = picture.copy()
-    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
-    for mask in masks:
-        scale = picture.shape[0] // mask.shape[1]
-        large = mask[0].bool().numpy().repeat(scale, 0).repeat(scale, 1)
-        edge = (large ^ np.roll(large, 1, 0)) & (rows > 0) | (large ^ np.roll(large, 1, 1)) & (columns > 0)
-        picture[edge & ((rows + columns) % 8 < 4)] = 90
-    return picture
-
-
-def drawn(pipeline: Pipeline, strip: Strip) -> np.ndarray:
-    """Its pictures [rows, columns, H, W, 3]."""
-    rows = []
-    for row in strip.rows.values():
-        asked = [shot if isinstance(shot, tuple) else (shot, None) for shot in row]
-        row = [paint(pipeline, shot, strip.seed, negative, CFG if negative else 1.0) for shot, negative in asked]
-        rows.append([outlined(*pair) for pair in zip(row, strip.masks, strict=True)] if strip.masks else row)
-    return np.array(rows)
-
-
-def written(text: str, width: int, colour: tuple[int, int, int], columns: Sequence[str] = ()) -> Image.Image:
-    """A line of text, or the heads of columns, as wide as the pictures below."""
-    font = ImageFont.load_default(FONT)
-    cells = [wrapped(each, width // len(columns), font) for each in columns] or [wrapped(text, width, font)]
-    lines = max(cell.count("\n") for cell in cells) + 1
-    out = Image.new("RGB", (width, lines * (FONT + 4) + GAP), PAPER)
-    draw = ImageDraw.Draw(out)
-    for number, cell in enumerate(cells):
-        at = ((number + 0.5) * width / len(cells), out.height - GAP) if columns else (0, out.height - GAP)
-        draw.multiline_text(at, cell, fill=colour, font=font, anchor="md" if columns else "ld", spacing=4,
-                            align="center" if columns else "left")  # fmt: skip
-    return out
-
-
-def page(strip: Strip, pictures: np.ndarray, title: str = "") -> list[Image.Image]:
-    """What stands one under the other: its columns' heads, and each row below its name."""
-    side = pictures.shape[3]
-    width = pictures.shape[1] * (side + GAP)
-    parts = [written("", width, MUTED, strip.columns)]
-    for name, row in zip(strip.rows, pictures, strict=False):
-        parts.append(written(f"{title}{name}", width, INK))
-        line = Image.new("RGB", (width, side + GAP), PAPER)
-        for number, picture in enumerate(row):
-            line.paste(Image.fromarray(picture), (number * (side + GAP) + GAP // 2, 0))
-        parts.append(line)
-    return parts
-
-
-def stacked(pages: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """One under the other, with a gap between pages."""
-    height = sum(part.height for parts in pages for part in parts) + RULE * (len(pages) - 1)
-    out = Image.new("RGB", (max(part.width for parts in pages for part in parts), height), PAPER)
-    y = 0
-    for parts in pages:
-        for part in parts:
-            out.paste(part, (0, y))
-            y += part.height
-        y += RULE
-    return out
-
-
-def save(picture: Image.Image, path: Path, limit: int) -> None:
-    """As the best JPEG of at most so many bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for quality in range(92, 40, -3):
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=quality, optimize=True)
-        if file.tell() <= limit:
-            path.write_bytes(file.getvalue())
-            return
-    raise SystemExit(f"error: {path.name} does not fit into {limit} bytes")
 
 
 def main() -> None:

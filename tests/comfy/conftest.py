@@ -2,6 +2,8 @@
 
 import functools
 
+import comfy.sd
+import comfy.utils
 import pytest
 import torch
 
@@ -34,6 +36,17 @@ def save_models(tmp_path_factory):
 def tiny(save_models):
     """The files of the smallest of them."""
     return save_models()
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    """The smallest FLUX.1 as Load Diffusion Model gives it, loaded anew for each file of tests."""
+    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
+
+
+@pytest.fixture(scope="module")
+def vae(tiny):
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"])))
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,7 @@ from comfy.ldm.flux.redux import ReduxImageEncoder
 from comfy_extras.nodes_edit_model import ReferenceLatent
 
 import nodes
-
-
-def randn(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+from flux_duet.tests.comfy.inputs import randn
 
 
 def control_net(model) -> comfy.controlnet.ControlNet:

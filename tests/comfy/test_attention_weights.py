@@ -1,32 +1,23 @@
 """T5 weights in the attention: weight 0 is the row deleted, weight 2 the row twice, weight 1 nothing at all."""
 
 import comfy.ldm.modules.attention as attention
-import comfy.sd
 import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 
-import nodes
 from flux_duet.nodes.condition.controls import Bias, has_controls, put_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.attention_groups import TokenLayout
-from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
+from flux_duet.nodes.sample.nodes import ApplyDuet
+from flux_duet.tests.comfy import sampling
+from flux_duet.tests.comfy.inputs import randn, relative
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 ROW = 3  # of the tests' prompt
-
-
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
-def randn(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 TXT = randn(1, 1, 9, 64)
@@ -43,20 +34,12 @@ def weighted(weight: float, length: int = 9) -> list:
     return prompt(weights=[weight if row == ROW else 1.0 for row in range(length)])
 
 
-def sampled(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return MMDiTSampler.execute(
-        model, positive, latent, negative, cfg=cfg, seed=5, steps=3, sampler="euler", scheduler="simple", denoise=1.0
-    )[0]["samples"]
+def sampled(model, *prompts, **options) -> torch.Tensor:
+    return sampling.sampled(model, *prompts, **{"latent": LATENT, "steps": 3, **options})["samples"]
 
 
-def natively(model, positive, negative=None, latent=LATENT, cfg=1.0) -> torch.Tensor:
-    return nodes.KSampler().sample(model, 5, 3, cfg, "euler", "simple", positive, negative or positive, latent, 1.0)[0][
-        "samples"
-    ]
-
-
-def relative(one: torch.Tensor, other: torch.Tensor) -> float:
-    return ((one - other).norm() / other.norm()).item()
+def natively(model, *prompts, **options) -> torch.Tensor:
+    return sampling.natively(model, *prompts, **{"latent": LATENT, "steps": 3, **options})["samples"]
 
 
 # ---- identities

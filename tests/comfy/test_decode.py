@@ -2,8 +2,6 @@
 
 import copy
 
-import comfy.sd
-import comfy.utils
 import pytest
 import torch
 
@@ -18,11 +16,6 @@ LATENTS = {
     "batch, oblong": torch.randn(2, 16, 5, 6),
     "a video's single frame": torch.randn(1, 16, 1, 4, 4),
 }
-
-
-@pytest.fixture(scope="module")
-def vae(tiny):
-    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"])))
 
 
 @pytest.fixture

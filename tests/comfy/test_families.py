@@ -81,11 +81,6 @@ def other(request):
     return request.param, made(*CONFIGS[request.param])
 
 
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
 def streams() -> tuple[ClipVec, T5Text]:
     generator = torch.Generator().manual_seed(0)
     return tuple(

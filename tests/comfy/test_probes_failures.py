@@ -2,6 +2,7 @@
 what had to go, after it."""
 
 import contextlib
+from functools import partial
 
 import comfy.model_management
 import comfy.sd
@@ -21,18 +22,13 @@ from flux_duet.nodes.probe.influence import recorder as influence_recorder
 from flux_duet.nodes.probe.influence.nodes import Influence
 from flux_duet.nodes.probe.reading_store import ReadingStore, Unread, allowed, size_of
 from flux_duet.nodes.probe.reeval import Reevaluator
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 STEPS = 2
 LATENT = {"samples": torch.zeros(1, 16, 10, 6)}
 OutOfMemory = comfy.model_management.OOM_EXCEPTION
-
-
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +43,7 @@ def positive(singles, txt):
         return DualPrompt.execute(ClipEncode.execute(singles[0], "on paper")[0], txt, 3.5)[0]
 
 
-def sampled(model, positive, seed=5):
-    return MMDiTSampler.execute(
-        model, positive, LATENT, None, cfg=1.0, seed=seed, steps=STEPS, sampler="euler", scheduler="simple", denoise=1.0
-    )[0]
+sampled = partial(sampling.sampled, latent=LATENT, steps=STEPS)
 
 
 def broken(*args, **kwargs):

@@ -1,6 +1,7 @@
 """Which prompt a probe reads: the watched one, by its rows and its role, wherever and whenever it acts; no other."""
 
 import json
+from functools import partial
 
 import comfy.samplers
 import comfy.sd
@@ -19,18 +20,13 @@ from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.tokens import wanted
 from flux_duet.nodes.probe.influence.nodes import Influence
-from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
-from flux_duet.tests.comfy import dense
+from flux_duet.nodes.sample.nodes import ApplyDuet
+from flux_duet.tests.comfy import dense, sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 STEPS, BLOCKS, IMAGE = 4, 5, 15
 LATENT = {"samples": torch.zeros(1, 16, 10, 6)}
-
-
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +46,7 @@ def prompts(vec, txts):
     return [DualPrompt.execute(vec, txt, 3.5)[0] for txt in txts]
 
 
-def sampled(model, positive, negative=None, cfg=1.0):
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        LATENT,
-        negative,
-        cfg=cfg,
-        seed=5,
-        steps=STEPS,
-        sampler="euler",
-        scheduler="simple",
-        denoise=1.0,
-    )[0]
+sampled = partial(sampling.sampled, latent=LATENT, steps=STEPS)
 
 
 def guided(guider):

@@ -4,6 +4,7 @@ The cards are two of this machine's CPU; that the forwards really overlap is see
 """
 
 import threading
+from functools import partial
 
 import comfy.sampler_helpers
 import comfy.sd
@@ -14,7 +15,7 @@ from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.probe.influence.nodes import Influence
-from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.tests.comfy import sampling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -60,19 +61,7 @@ def cards(models, monkeypatch):
     return met
 
 
-def sampled(model, positive, negative):
-    return MMDiTSampler.execute(
-        model,
-        positive,
-        LATENT,
-        negative,
-        cfg=2.0,
-        seed=5,
-        steps=STEPS,
-        sampler="euler",
-        scheduler="simple",
-        denoise=1.0,
-    )[0]
+sampled = partial(sampling.sampled, cfg=2.0, latent=LATENT, steps=STEPS)
 
 
 @pytest.mark.parametrize("measure", ["mass", "flow", "output"])

@@ -17,7 +17,7 @@ from flux_duet.nodes.probe.run_settings import guidance_of
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.sample.nodes import MMDiTSampler
-from flux_duet.tests.comfy.test_grid import lora, opaque
+from flux_duet.tests.comfy.grid.models import lora, opaque
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 

@@ -14,20 +14,12 @@ from flux_duet.nodes.sample.nodes import FluxSigmas, MMDiTSampler
 from flux_duet.nodes.sample.sampling import OFFICIAL, SCHEDULERS, SamplingPlan, official_sigmas
 from flux_duet.nodes.sample.schedule import denoised, flux_sigmas, image_tokens, official_mu
 from flux_duet.tests.comfy.extras import control_net
+from flux_duet.tests.comfy.inputs import randn
 
 pytestmark = pytest.mark.usefixtures("as_executed")
 
 SEED, STEPS = 11, 3
 EULER = {"sampler": "euler", "scheduler": "simple"}
-
-
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
-def randn(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def conditioning(seed: int, length: int = 20, vec: int = 64, txt: int = 64, **extras) -> list:

@@ -27,11 +27,6 @@ T5_TEXT, CLIP_TEXT = "a chartreuse circle, left of (stripes)", "at night"
 STEPS = 6
 
 
-@pytest.fixture(scope="module")
-def model(tiny):
-    return comfy.sd.load_diffusion_model(str(tiny["flux"]))
-
-
 @pytest.fixture
 def ablate(model, singles):
     clip, t5 = singles

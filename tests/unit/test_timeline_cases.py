@@ -1,4 +1,4 @@
-"""The texts that Python and the front end must read alike: tests/browser/test_timeline.py has the other half."""
+"""Texts that Python and the front end must read alike; for the front end see browser/timeline/test_timeline_text.py."""
 
 import json
 from pathlib import Path

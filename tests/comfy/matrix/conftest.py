@@ -13,7 +13,8 @@ from comfy.ldm.flux.controlnet import ControlNetFlux
 from comfy.ldm.flux.redux import ReduxImageEncoder
 
 from flux_duet.nano import layouts
-from flux_duet.tests.comfy.matrix.graph import CLIP_C, SHAPE, C, prompt, randn
+from flux_duet.tests.comfy.inputs import randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, SHAPE, C, prompt
 from flux_duet.tests.comfy.matrix.registry import World
 
 

@@ -12,8 +12,9 @@ from flux_duet.nodes.condition.blend.nodes import BlendTxt, BlendVec, ClipNegati
 from flux_duet.nodes.condition.place.nodes import NegativeTxt, Region, Route
 from flux_duet.nodes.condition.time.nodes import PartOfRun, Schedule
 from flux_duet.nodes.streams import T5Text
+from flux_duet.tests.comfy.inputs import txt
 from flux_duet.tests.comfy.matrix.dense import BLOCKS, Over, Truth
-from flux_duet.tests.comfy.matrix.graph import CLIP_A, CLIP_B, SIDE, STEPS, A, B, prompt, txt
+from flux_duet.tests.comfy.matrix.graph import CLIP_A, CLIP_B, SIDE, STEPS, A, B, prompt
 
 AWAY = txt(6, 7)
 SWITCH, END = 1, 2  # before this step

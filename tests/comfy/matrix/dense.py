@@ -83,16 +83,8 @@ def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: 
         options = transformer_options
         now = truth(_step(options))
         same = torch.tensor([_is(each, rows) for each in context])
-        given = {
-            "x": x,
-            "timestep": timestep,
-            "context": context,
-            "y": y,
-            "guidance": guidance,
-            "ref_latents": ref_latents,
-            "control": control,
-            **kwargs,
-        }
+        given = dict(x=x, timestep=timestep, context=context, y=y, guidance=guidance, ref_latents=ref_latents,
+                     control=control, **kwargs)  # fmt: skip
         if now is None or not same.any():
             return executor(transformer_options=options, **given)
         out = torch.zeros_like(x[:, :16])

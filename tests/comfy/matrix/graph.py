@@ -15,24 +15,12 @@ from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
-from flux_duet.nodes.streams import ClipVec, Span, T5Text
+from flux_duet.tests.comfy.inputs import txt, vec
 
 STEPS, SEED, SIDE = 3, 5, 12
 SHAPE = Shape(double=1, single=2)  # what one evaluation costs is its number of blocks
 LATENT = {"samples": torch.zeros(1, 16, SIDE, SIDE)}
 MOST = 10_000  # KSamplerAdvanced's number for "to the end"
-
-
-def randn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def vec(seed: int) -> ClipVec:
-    return ClipVec((Span(randn(seed, 1, 64)),))
-
-
-def txt(seed: int, length: int) -> T5Text:
-    return T5Text((Span(randn(seed, 1, length, 64)),))
 
 
 CLIP_A, CLIP_B, CLIP_C = vec(1), vec(2), vec(8)

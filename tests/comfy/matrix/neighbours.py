@@ -8,7 +8,8 @@ import comfy.sd
 from comfy_extras import nodes_edit_model, nodes_flux, nodes_hooks
 
 import nodes
-from flux_duet.tests.comfy.matrix.graph import CLIP_C, C, prompt, randn
+from flux_duet.tests.comfy.inputs import randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, C, prompt
 from flux_duet.tests.comfy.matrix.registry import HALF, neighbour, on_positive
 
 

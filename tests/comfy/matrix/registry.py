@@ -12,7 +12,8 @@ import torch
 from comfy_extras import nodes_hooks
 from torch import Tensor
 
-from flux_duet.tests.comfy.matrix.graph import SIDE, Graph, randn
+from flux_duet.tests.comfy.inputs import randn
+from flux_duet.tests.comfy.matrix.graph import SIDE, Graph
 
 SPLIT = 1  # the step at which a second sampler goes on
 HALF = torch.zeros(1, 8 * SIDE, 8 * SIDE)

@@ -16,7 +16,8 @@ from comfy_extras import (
 )
 
 from flux_duet.nodes.sample.nodes import ApplyDuet
-from flux_duet.tests.comfy.matrix.graph import CLIP_C, SIDE, STEPS, C, by_ksampler, by_mmdit, prompt, randn
+from flux_duet.tests.comfy.inputs import randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_C, SIDE, STEPS, C, by_ksampler, by_mmdit, prompt
 from flux_duet.tests.comfy.matrix.neighbours import references
 from flux_duet.tests.comfy.matrix.registry import HALF, NEIGHBOURS, SPLIT, neighbour
 

@@ -26,7 +26,8 @@ import nodes
 from flux_duet.nano import layouts
 from flux_duet.nodes.condition.place.nodes import Route
 from flux_duet.nodes.sample.nodes import ApplyDuet
-from flux_duet.tests.comfy.matrix.graph import CLIP_B, CLIP_C, LATENT, SEED, SHAPE, B, C, prompt, randn, relative
+from flux_duet.tests.comfy.inputs import randn
+from flux_duet.tests.comfy.matrix.graph import CLIP_B, CLIP_C, LATENT, SEED, SHAPE, B, C, prompt, relative
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 

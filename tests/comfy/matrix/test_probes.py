@@ -11,6 +11,7 @@ from flux_duet.nodes.encode.nodes import T5Encode
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
+from flux_duet.tests.comfy.inputs import txt, vec
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
 from flux_duet.tests.comfy.matrix.dense import Truth, told
@@ -29,8 +30,6 @@ from flux_duet.tests.comfy.matrix.graph import (
     ours,
     prompt,
     relative,
-    txt,
-    vec,
 )
 from flux_duet.tests.comfy.matrix.probes import Shares, drawn, effects
 from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS

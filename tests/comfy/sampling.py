@@ -1,0 +1,18 @@
+"""One run of a sampler: ours and ComfyUI's own, from the same noise. Each topic names its own latent and steps."""
+
+import nodes
+from flux_duet.nodes.sample.nodes import MMDiTSampler
+
+SEED = 5
+
+
+def sampled(model, positive, negative=None, cfg=1.0, *, latent, steps, **options) -> dict:
+    """MMDiT Sampler's LATENT, Euler's on the simple schedule unless `options` say otherwise."""
+    plan = {"seed": SEED, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, **options}
+    return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, steps=steps, **plan)[0]
+
+
+def natively(model, positive, negative=None, cfg=1.0, *, latent, steps) -> dict:
+    """KSampler's LATENT of the same run."""
+    ways = "euler", "simple"
+    return nodes.KSampler().sample(model, SEED, steps, cfg, *ways, positive, negative or positive, latent, 1.0)[0]

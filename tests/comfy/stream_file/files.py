@@ -1,0 +1,11 @@
+"""Saving an embedding by the node."""
+
+from flux_duet.nodes.encode.embeddings.nodes import SaveStream
+
+TEXT = "a (red:1.5) circle, \u6771\u4eac \U0001f600"
+
+
+def saved(tmp_path, prefix="flux_duet/prompt", **roads):
+    SaveStream.execute(prefix, **roads)
+    (path,) = (tmp_path / "output").rglob("*.safetensors")
+    return path
