@@ -81,8 +81,9 @@ def architecture(heading: str) -> list[list[str]]:
 
 def defines(source: str, name: str) -> bool:
     """Whether a Python or JavaScript source defines the name at its top level."""
-    head = rf"^(?:export )?(?:async )?(?:class|def|function|const|let) (?:\[[^\]]*)?\b{name}\b|^(?:\w+, )*{name}\b[^=(\n]*="
-    return re.search(head, source, re.MULTILINE) is not None
+    keyword = rf"^(?:export )?(?:async )?(?:class|def|function|const|let) (?:\[[^\]]*)?\b{name}\b"
+    assigned = rf"^(?:\w+, )*{name}\b[^=(\n]*="
+    return re.search(f"{keyword}|{assigned}", source, re.MULTILINE) is not None
 
 
 CHANGE_ROWS = architecture("Where do I change")
