@@ -36,7 +36,9 @@ def describe(schema: io.Schema) -> dict:
     """What shared workflows depend on of one node."""
     return {
         "inputs": [_input(each) for each in schema.inputs],
-        "outputs": [{"name": each.display_name or each.id, "type": each.get_io_type()} for each in schema.outputs],
+        "outputs": [
+            {"name": each.display_name or each.get_io_type(), "type": each.get_io_type()} for each in schema.outputs
+        ],
         "is_output_node": bool(schema.is_output_node),
     }
 
