@@ -1,5 +1,8 @@
 """Blends: their ends are the prompts, and a prompt beside itself is that prompt."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -46,6 +49,30 @@ def test_the_other_ends():
     assert torch.allclose(vec("add", 2.0), tensor(A) + 2 * (tensor(B) - tensor(EMPTY)))
     assert torch.allclose(vec("subtract", 2.0), tensor(A) - 2 * (tensor(B) - tensor(EMPTY)))
     assert torch.allclose(vec("strength", 1.5), tensor(EMPTY) + 1.5 * (tensor(A) - tensor(EMPTY)), atol=1e-6)
+
+
+# What `vec` becomes at weight 0.5, for vec a, other b and the empty prompt e.
+HALF = {
+    "lerp": lambda a, b, e: (a + b) / 2,
+    "slerp": lambda a, b, e: slerp(a, b, 0.5),  # see test_slerp_turns_evenly
+    "add": lambda a, b, e: a + (b - e) / 2,
+    "subtract": lambda a, b, e: a - (b - e) / 2,
+    "strength": lambda a, b, e: (a + e) / 2,
+}
+
+
+@pytest.mark.parametrize("mode", VEC_MODES)
+def test_every_mode_gives_what_its_formula_says(mode):
+    assert mode in HALF, f"write down here what mode {mode!r} gives at weight 0.5"
+    assert torch.allclose(vec(mode, 0.5), HALF[mode](tensor(A), tensor(B), tensor(EMPTY)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("node", "mode"), [("BlendVec", mode) for mode in VEC_MODES] + [("BlendTxt", mode) for mode in TXT_MODES]
+)
+def test_every_mode_has_a_row_in_the_help(node, mode):
+    page = Path(__file__).parents[2] / "js" / "docs" / f"FluxDuet{node}.md"
+    assert re.search(rf"^\| `?{mode}`? \|", page.read_text(encoding="utf-8"), re.MULTILINE), page.name
 
 
 def test_slerp_turns_evenly():
