@@ -21,6 +21,7 @@ import torch
 from ..devtools import say
 from ..nano import layouts
 from ..nodes.condition.blend.nodes import ClipNegative
+from ..nodes.condition.blocks import Depth
 from ..nodes.condition.conditioning import join
 from ..nodes.condition.controls import PlacedText, controls_of
 from ..nodes.condition.place.nodes import NegativeTxt, Region, Route
@@ -154,7 +155,7 @@ def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -
         pairs += q.shape[2] * k.shape[2]
         return q.squeeze(1)
 
-    depth = shape.double, shape.single
+    depth = Depth(shape.double, shape.single)
     attention = DuetAttention(controls, TokenLayout(txt, side, side), depth)
     ask = counted if attention.idle else partial(attention, counted)
     nothing = torch.zeros(1, 1, total, 1)

@@ -1,8 +1,10 @@
-// A list of blocks, as nodes/condition/blocks.py reads it, and the shortest way to write one. No DOM.
+// A list of blocks, as nodes/condition/blocks.py reads it, and the shortest way to write one. No DOM. tests/blocks.json has
+// what both must agree on.
 
 import { TEXTS } from "./texts.mjs";
 
 const NUMBERS = /^([0-9]+)(?:-([0-9]*))?$/;
+const MOST_DIGITS = 4; // of a block's number: no model has so many blocks
 const WORDS = ["double", "single", "final", "all", "none"];
 
 /**
@@ -31,6 +33,7 @@ function problem(word) {
     if (WORDS.includes(word)) return "";
     const [all, first, last] = word.match(NUMBERS) ?? [];
     if (!all) return TEXTS.badWord(word);
+    if (Math.max(first.length, last?.length ?? 0) > MOST_DIGITS) return TEXTS.tooLarge(word);
     return last && Number(last) < Number(first) ? TEXTS.backwards(first, last) : "";
 }
 

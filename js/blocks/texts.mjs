@@ -14,6 +14,7 @@ export const TEXTS = {
     count,
     unread: "The list comes from another node; what it says is not known before the run.",
     badWord: word => `Got "${word}", expected numbers, ranges like 5-18 or 40-, double, single, final, all or none.`,
+    tooLarge: word => `Got "${word.slice(0, 60)}", a number that no model has; expected numbers such as FLUX.1's 0 to 56.`,
     backwards: (first, last) => `${first}-${last} ends before it begins and names no block; expected ${last}-${first}.`,
     beyond: (named, last) => `${named} is not in this model: it has blocks 0 to ${last}.`,
     depth: (double, single, name) => `${double} double and ${single} single blocks: ${name}`,

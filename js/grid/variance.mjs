@@ -2,11 +2,11 @@
 
 import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { PARTS as HUES } from "../lib/palette.mjs";
 
 const PARTS = {
-    clip: ["CLIP", ROADS.clip.hue], t5: ["T5", ROADS.t5.hue], both: ["both together", "#7a5c84"],
-    seed: ["the seed", "#6e727c"], rest: ["seed with prompts", "#a0a3ac"],
+    clip: ["CLIP", HUES.clip], t5: ["T5", HUES.t5], both: ["both together", HUES.both],
+    seed: ["the seed", HUES.seed], rest: ["seed with prompts", HUES.rest],
 };
 const TEXTS = {
     bar: "What explains the differences between the pictures",

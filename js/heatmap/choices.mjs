@@ -1,6 +1,7 @@
 // Which steps and blocks the maps are of: two sliders that edit the node's own widgets, and a button that plays the
 // steps.
 
+import { read, written } from "../blocks/list.mjs";
 import { element } from "../lib/dom.mjs";
 import { range } from "../lib/range.mjs";
 import { isLinked, setValues, valueOf } from "../lib/widgets.mjs";
@@ -42,7 +43,7 @@ export class Choices {
         const last = run.steps.findLastIndex(step => step <= value("last_step"));
         this.#thumbs = {
             steps: [first < 0 ? run.steps.length - 1 : first, Math.max(0, last)],
-            blocks: extent(value("blocks"), run.double, run.blocks),
+            blocks: extent(value("blocks"), depthOf(run)),
         };
         this.#steps.set(run.steps.length - 1, this.#thumbs.steps);
         this.#blocks.set(run.blocks - 1, this.#thumbs.blocks ?? [0, run.blocks - 1]);
@@ -82,15 +83,15 @@ export class Choices {
     }
 
     #write() {
-        const { steps, double, blocks } = this.#run, [first, last] = this.#thumbs.steps;
+        const { steps } = this.#run, [first, last] = this.#thumbs.steps;
         const ends = { first_step: first ? steps[first] : 0, last_step: last === steps.length - 1 ? END : steps[last] };
-        const list = this.#thumbs.blocks && { blocks: named(this.#thumbs.blocks, double, blocks) };
+        const list = this.#thumbs.blocks && { blocks: named(this.#thumbs.blocks, depthOf(this.#run)) };
         setValues([this.node, { ...ends, ...list }]);
     }
 
     #tell([first, last] = this.#thumbs.steps) {
-        const { steps, sigmas, double, blocks } = this.#run;
-        const list = this.#thumbs.blocks ? named(this.#thumbs.blocks, double, blocks) : valueOf(this.node, "blocks");
+        const { steps, sigmas } = this.#run;
+        const list = this.#thumbs.blocks ? named(this.#thumbs.blocks, depthOf(this.#run)) : valueOf(this.node, "blocks");
         const levels = sigmas.map(sigma => sigma.toFixed(2));
         this.#stepsTold.textContent = `${through(steps, first, last)}, ${TEXTS.sigma} ${through(levels, first, last)}`;
         this.#blocksTold.textContent = this.#blocksTold.title = list;
@@ -106,19 +107,16 @@ export class Choices {
 const through = (list, first, last) => first === last ? `${list[first]}` : `${list[first]}\u2013${list[last]}`;
 
 /** The first and last block of a list that has no gap, else null. */
-export function extent(text, double, count) {
-    const ends = { all: [0, count - 1], double: [0, double - 1], single: [double, count - 1] };
-    const given = String(text).trim().toLowerCase();
-    if (given in ends) return ends[given];
-    const [, first, dash, last] = given.match(/^(\d+)\s*(-?)\s*(\d*)$/) ?? [];
-    if (first === undefined || (last && !dash)) return null;
-    const found = [Number(first), dash ? (last ? Number(last) : count - 1) : Number(first)];
-    return found[0] <= found[1] && found[1] < count ? found : null;
+function extent(text, depth) {
+    const { blocks, beyond } = read(String(text), depth, {}), numbers = [...blocks].sort((one, other) => one - other);
+    const [first, last] = [numbers[0], numbers.at(-1)];
+    return numbers.length && !beyond.length && last - first === numbers.length - 1 ? [first, last] : null;
 }
 
 /** The shortest way to write it. */
-export function named([first, last], double, count) {
-    const words = { all: [0, count - 1], double: [0, double - 1], single: [double, count - 1] };
-    const word = Object.keys(words).find(word => words[word][0] === first && words[word][1] === last);
-    return word ?? (first === last ? `${first}` : `${first}-${last}`);
+function named([first, last], depth) {
+    const blocks = new Set(Array.from({ length: last - first + 1 }, (_, index) => first + index));
+    return written({ blocks, final: false, beyond: [] }, depth, false);
 }
+
+const depthOf = ({ double, blocks }) => ({ double, single: blocks - double });

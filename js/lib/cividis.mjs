@@ -1,4 +1,4 @@
-// The colours of maps: cividis (Nunez, Anderton and Renslow 2018), as in nodes/probe/heat/overlay.py. Even to the eye,
+// The colours of maps: cividis (Nunez, Anderton and Renslow 2018), as in nodes/palette.py. Even to the eye,
 // and alike to those who see no red or green.
 
 // Every sixteenth of its colours.

@@ -1,5 +1,5 @@
-// One hue for each road, the same in sockets, nodes, chips, tracks and plots (nodes/probe/plots/charts.py). Blue and amber
-// differ for every kind of colour blindness; whatever they tell is told by words or shapes too.
+// The pack's colours, as nodes/palette.py has them; tests/unit/test_palette.py compares. Blue and amber differ for every
+// kind of colour blindness; whatever they tell is told by words or shapes too.
 
 export const CLIP = "#3f789e";
 export const T5 = "#b06634";
@@ -8,3 +8,5 @@ export const ROADS = {
     clip: { name: "CLIP", hue: CLIP, light: "#7fb2d4", type: "FLUX_VEC" },
     t5: { name: "T5", hue: T5, light: "#dba377", type: "FLUX_TXT" },
 };
+// What explains the differences of a grid's pictures.
+export const PARTS = { clip: CLIP, t5: T5, both: "#7a5c84", seed: "#6e727c", rest: "#a0a3ac" };

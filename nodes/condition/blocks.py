@@ -1,17 +1,23 @@
 """Which of FLUX.1's blocks: 0 to 18 are double, 19 to 56 single, and `final` is the last layer's modulation. Pure.
 
 A list of blocks is written before a model is there, so it is kept as words and resolved against a model's depth.
+js/blocks/list.mjs reads lists too; tests/blocks.json has what both must agree on.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ..quoting import shorten
 
 FINAL = "final"
 KINDS = ("double", "single")
+# What JavaScript calls white space; Python's own list of it is another.
+_SPACES = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_GAP, _EDGES = re.compile(f"[,{_SPACES}]+"), re.compile(f"^[{_SPACES}]+|[{_SPACES}]+$")
 _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
 MOST_DIGITS = 4  # of a block's number: no model has so many blocks
 
@@ -26,6 +32,30 @@ PRESETS = {
     "position blocks (FreeFlux)": "1, 2, 4, 26, 30, 54, 55",
     "all but 0-4 and final (modulation guidance)": "5-",
 }
+
+
+class Depth(NamedTuple):
+    """How many double and single blocks a model has: which number each block has here, and which name in ComfyUI."""
+
+    double: int
+    single: int
+
+    @classmethod
+    def of(cls, flux: Any) -> Depth:
+        """Of a transformer: comfy.ldm.flux.model.Flux, or what has its lists of blocks."""
+        return cls(len(flux.double_blocks), len(flux.single_blocks))
+
+    @property
+    def blocks(self) -> int:
+        return self.double + self.single
+
+    def number(self, options: Mapping[str, Any]) -> int:
+        """Of the block that calls, by the transformer_options that ComfyUI gives it."""
+        return options["block_index"] + (self.double if options["block_type"] == "single" else 0)
+
+    def key(self, block: int) -> tuple[str, int]:
+        """A block's key in ComfyUI's patches_replace."""
+        return ("double_block", block) if block < self.double else ("single_block", block - self.double)
 
 
 def painted(road: str = "", final: bool = False) -> dict:
@@ -49,8 +79,8 @@ class Blocks:
 
         Raises ValueError for a word that is none of those in `Blocks`, and for a range that ends before it begins.
         """
-        text = PRESETS.get(text.strip(), text)
-        words = tuple(word.strip().lower() for word in re.split(r"[,\s]+", text) if word.strip())
+        text = PRESETS.get(_EDGES.sub("", text), text)
+        words = tuple(word.lower() for word in _GAP.split(text) if word)
         text = shorten(text, 200)
         for word in words:
             found, said = _NUMBERS.fullmatch(word), shorten(word, 60)

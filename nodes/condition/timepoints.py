@@ -58,6 +58,20 @@ def at_start(point: Point) -> bool:
     return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
+def percent_at(sigma: float, sigma_at: Callable[[float], float]) -> float:
+    """The percent of time (0 to 100) at which a run is at `sigma`: the inverse of a sampling's `percent_to_sigma`.
+
+    ComfyUI has that direction alone, so this halves until floats have no more between them. Sigmas above those of any
+    run are at 0, sigmas below at 100.
+    """
+    low, high = 0.0, 1.0
+    if sigma >= float(sigma_at(low)):
+        return 0.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if float(sigma_at(middle)) > sigma else (low, middle)
+    return 100 * high
+
+
 @dataclass(frozen=True)
 class Clock:
     """How a run turns points into sigmas. Either part may be unknown before the run.

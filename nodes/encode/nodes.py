@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-import numpy
-import torch
 from comfy_api.latest import io, ui
 
 from ..notice import show, tell
+from ..pictures import as_image
 from ..sockets import FluxTxt, FluxVec
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
 from .encoding import encode_t5, inspect, t5_rows, t5_told
@@ -151,7 +150,7 @@ class Inspect(io.ComfyNode):
     @classmethod
     def execute(cls, clip, text, length=COMFYUI) -> io.NodeOutput:
         readings = inspect(clip, text, length)
-        picture = torch.from_numpy(numpy.asarray(draw(readings), dtype=numpy.float32) / 255)[None]
+        picture = as_image(draw(readings))
         summary = "\n".join([*(reading.headline for reading in readings), *notes(readings)])
         told = json.dumps([reading.as_json() for reading in readings])
         return io.NodeOutput(picture, summary, told, ui=ui.PreviewImage(picture, cls=cls))

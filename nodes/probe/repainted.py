@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .percent import percent
+
 NOTHING = "Nothing is repainted: the LATENT's noise_mask keeps the whole picture, so no prompt can change it."
 
 
@@ -94,8 +96,3 @@ def told(shares: Sequence[float] | None) -> str:
     if not part:
         return NOTHING
     return f"Counted over the repainted {percent(part)} of the picture."
-
-
-def percent(part: float) -> str:
-    value = 100 * part
-    return f"{value:.{0 if value >= 10 else 1 if value >= 1 else 2}f} %"

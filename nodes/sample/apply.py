@@ -20,6 +20,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..condition import attn_masks
+from ..condition.blocks import Depth
 from ..condition.controls import (
     KEY,
     MODEL_CONDS,
@@ -197,7 +198,7 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     acting = []
     if controls:
         flux = executor.class_obj
-        depth = len(flux.double_blocks), len(flux.single_blocks)
+        depth = Depth.of(flux)
         texts = [each for each in controls if isinstance(each, PlacedText)]
         if texts:
             context = append_texts(context, texts)

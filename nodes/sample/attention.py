@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..condition.blocks import Depth
 from ..condition.controls import Bias, Controls, Nag, PlacedText
 from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, weighted_columns
 
@@ -24,14 +25,14 @@ class DuetAttention:
     """For one forward. `layout` says how its tokens stand; text is first among them in double and in single blocks
     (comfy/ldm/flux/layers.py). `inner` is another pack's attention that was there before."""
 
-    def __init__(self, controls: Controls, layout: TokenLayout, depth: tuple[int, int], inner=None):
+    def __init__(self, controls: Controls, layout: TokenLayout, depth: Depth, inner=None):
         self.texts: Sequence[PlacedText] = [each for each in controls if isinstance(each, PlacedText)]
         self.base = layout.txt - sum(text.length for text in self.texts)
         own = next((each.columns for each in controls if isinstance(each, Bias)), None)
         batch = max((len(each) for each in (own, *(text.rows for text in self.texts)) if each is not None), default=1)
         self.bias = weighted_columns(self.base, own, self.texts, batch)
         self.blocks = [text.blocks.within(*depth) for text in self.texts]
-        self.layout, self.double, self.inner, self.called = layout, depth[0], inner, False
+        self.layout, self.depth, self.inner, self.called = layout, depth, inner, False
         self._row: Tensor | None = None
         self._over: Texts | None = None
         self._plans: dict[tuple, list[QueryGroup]] = {}
@@ -62,7 +63,7 @@ class DuetAttention:
         return out
 
     def _active(self, options: dict) -> tuple[bool, ...]:
-        block = options["block_index"] + (self.double if options["block_type"] == "single" else 0)
+        block = self.depth.number(options)
         return tuple(block in blocks for blocks in self.blocks)
 
     def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[QueryGroup]:

@@ -11,6 +11,7 @@ from functools import partial
 
 from torch import Tensor
 
+from ..condition.blocks import Depth
 from ..condition.controls import VecDelta
 
 REPLACE = "patches_replace"  # of ComfyUI's transformer_options: what stands in for whole blocks
@@ -19,10 +20,8 @@ REPLACE = "patches_replace"  # of ComfyUI's transformer_options: what stands in 
 class VecDeltas:
     """For one forward. `vector_in` is the model's, `y` the CLIP vector that the forward was given [B, 768]."""
 
-    def __init__(
-        self, shifts: Sequence[VecDelta], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: tuple[int, int]
-    ):
-        self.double, self.called = depth[0], False
+    def __init__(self, shifts: Sequence[VecDelta], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: Depth):
+        self.depth, self.called = depth, False
         self.deltas: dict[int, Tensor] = {}
         for shift in shifts:
             delta = difference(shift, y, vector_in)
@@ -42,7 +41,7 @@ class VecDeltas:
 
     def _patches(self, before: dict) -> Iterator[tuple[tuple[str, int], Callable]]:
         for block, delta in self.deltas.items():
-            key = ("double_block", block) if block < self.double else ("single_block", block - self.double)
+            key = self.depth.key(block)
             yield key, partial(self._block, delta, before.get(key))
 
     def _block(self, delta: Tensor, before: Callable | None, args: dict, extra: dict) -> dict:

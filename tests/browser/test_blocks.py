@@ -10,6 +10,8 @@ import pytest
 
 from flux_duet.nodes.condition.blocks import PRESETS, Blocks
 from flux_duet.tests.browser.waiting import becomes
+from flux_duet.tests.unit.test_block_cases import CASES
+from flux_duet.tests.unit.test_block_cases import numbers as numbers_of
 
 ADD = """([type, texts]) => {
     const node = LiteGraph.createNode(type);
@@ -266,3 +268,13 @@ def test_both_sides_read_a_list_alike_and_what_is_written_means_the_same(front):
             assert Blocks.parse(without).within(*depth) == expected, (text, without)
     named = dict(zip(lists, answers, strict=True))
     assert named["double blocks"][0][4] == "double" and named["single blocks"][0][4] == "single, final"
+
+
+def test_lists_are_read_as_agreed(front):
+    """The cases that Python reads in tests/unit/test_block_cases.py."""
+    answers = front.page.evaluate(BOTH, [[case["text"] for case in CASES], [FLUX], PRESETS])
+    for case, ((wrong, beyond, blocks, final, *_),) in zip(CASES, answers, strict=True):
+        told = case.get("wrong", "")
+        assert (told in wrong if told else not wrong) and bool(beyond) == case.get("beyond", False), case["text"]
+        if "blocks" in case:
+            assert set(blocks) == numbers_of(case["blocks"]) and final == case.get("final", False), case["text"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 
+from flux_duet.nodes.condition.blocks import Depth
 from flux_duet.nodes.condition.controls import Bias, has_controls, put_controls
 from flux_duet.nodes.condition.nodes import DualPrompt, SplitConditioning
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
@@ -126,7 +127,7 @@ def test_weights_go_with_the_t5_road(model):
 
 
 def biased_attention(bias: torch.Tensor, inner=None) -> DuetAttention:
-    return DuetAttention((Bias(bias),), TokenLayout(bias.shape[1], 1, 1), (1, 1), inner)
+    return DuetAttention((Bias(bias),), TokenLayout(bias.shape[1], 1, 1), Depth(1, 1), inner)
 
 
 @pytest.mark.parametrize("name", ["attention_basic", "attention_sub_quad", "attention_split", "attention_pytorch"])

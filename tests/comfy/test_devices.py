@@ -19,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from flux_duet.nodes.condition.attn_masks import with_texts
 from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
+from flux_duet.nodes.condition.blocks import Depth
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText, VecDelta
 from flux_duet.nodes.encode.embeddings import cached
@@ -106,7 +107,7 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
         columns = torch.linspace(-1, 1, 6)[None]
         weights = weighted_columns(6, columns, texts, 1) if bias else None
         found = Texts(texts, layout, 1).groups((True, True), weights)
-        attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, (1, 1))
+        attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, Depth(1, 1))
     monkeypatch.setattr(Texts, "groups", lambda *_: found)
     q, k, v = (torch.empty(1, 2, layout.total, 16, device=CUDA, dtype=torch.bfloat16) for _ in range(3))
     out = attention(

@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from flux_duet.nodes import palette
+from flux_duet.nodes.pictures import as_image
 from flux_duet.nodes.probe.plots import charts, sheets
 
 RED, BLUE = (200, 10, 10), (10, 10, 200)
@@ -23,7 +25,7 @@ def test_tensors_and_pictures():
     pixels = torch.rand(20, 30, 3)
     page = sheets.picture(pixels)
     assert page.size == (30, 20)
-    assert torch.allclose(sheets.pixels(page)[0], pixels, atol=1 / 255)
+    assert torch.allclose(as_image(page)[0], pixels, atol=1 / 255)
     assert sheets.picture(torch.rand(600, 1200, 3)).size == (256, 128)
     assert sheets.picture(torch.rand(1200, 3, 3)).size == (1, 256)
     assert sheets.enlarged(Image.new("RGB", (16, 8))).size == (128, 64)
@@ -64,7 +66,7 @@ def test_a_contact_sheet_holds_every_picture_and_label():
     clip, t5 = ["at night", ""], ["a star", "a very long prompt " * 20, ""]
     page = sheets.contact_sheet("Seed 1", pictures, clip, t5)
     assert has(page, RED) == 6 * 50 * 70
-    assert has(page, charts.CLIP_HUE) > 20 and has(page, charts.T5_HUE) > 20
+    assert has(page, palette.CLIP_HUE) > 20 and has(page, palette.T5_HUE) > 20
     assert sheets.contact_sheet("t" * 300, [[pictures[0][0]]], [""], [""]).width < 500
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from flux_duet.nodes.condition.blocks import Blocks
+from flux_duet.nodes.condition.blocks import Blocks, Depth
 from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText
 from flux_duet.nodes.sample.attention import DuetAttention, steered
 from flux_duet.nodes.sample.attention_groups import (
@@ -130,7 +130,7 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
     texts = [replace(each, alpha=0.0) if isinstance(each, Nag) else each for each in texts]
     controls = (*weighed(texts, bias), *([Bias(bias[:, :BASE])] if weighted else []))
-    attention = DuetAttention(controls, layout_of(texts), (1, 1))
+    attention = DuetAttention(controls, layout_of(texts), Depth(1, 1))
     out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": "double", "block_index": 0})
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
     found = Texts(texts, layout, batch).groups(active, bias)
@@ -153,7 +153,7 @@ def test_blocks_choose_who_is_seen():
     routed = text(5, blocks=Blocks.parse("1"))
     layout = layout_of([routed])
     q, k, v = (randn(seed, 1, HEADS, layout.total, WIDTH) for seed in (1, 2, 3))
-    attention = DuetAttention((routed,), layout, (1, 1))
+    attention = DuetAttention((routed,), layout, Depth(1, 1))
     image = slice(layout.txt, None)
     for block, columns in (("double", [*range(6)]), ("single", [*range(6, 11)])):
         out = attention(sdpa, q, k, v, HEADS, transformer_options={"block_type": block, "block_index": 0})
@@ -168,7 +168,7 @@ def test_a_native_mask_still_masks():
     given = randn(4, layout.total, layout.total)
     mask = dense_bias(texts, [True], None, layout, 1)[:, None] + given
     dense = torch.softmax(q @ k.mT / WIDTH**0.5 + mask, -1) @ v
-    attention = DuetAttention(tuple(texts), layout, (1, 1))
+    attention = DuetAttention(tuple(texts), layout, Depth(1, 1))
     options = {"block_type": "double", "block_index": 0}
     out = attention(sdpa, q, k, v, HEADS, mask=given, transformer_options=options)
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)

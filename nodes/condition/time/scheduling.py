@@ -19,7 +19,7 @@ from ..controls import ActiveRange, ClipTimeline, Keyframe, Made, T5Timeline, co
 from ..extras import same, title
 from ..reconcile import followed
 from ..timepoints import END as END_POINT
-from ..timepoints import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start
+from ..timepoints import NEARLY, PERCENT, SIGMA, STEP, Clock, Moment, Point, Range, at_start, percent_at
 from ..timepoints import START as START_POINT
 from .at_moment import resolve
 from .timeline import Entry
@@ -257,15 +257,6 @@ def _all_units(point: Point, clock: Clock) -> str:
             steps = [clock.first + at for at, each in enumerate(clock.sigmas) if each <= sigma * NEARLY]
             said.setdefault(STEP, f"{steps[0]}" if steps else "after the last")
         if clock.sigma_at is not None:
-            said.setdefault(PERCENT, f"{_percent(sigma, clock):.1f}")
+            said.setdefault(PERCENT, f"{percent_at(sigma, clock.sigma_at):.1f}")
     forms = {STEP: "step {}", PERCENT: "{} % of time", SIGMA: "sigma {}"}
     return ", ".join(forms[unit].format(said[unit]) for unit in forms if unit in said)
-
-
-def _percent(sigma: float, clock: Clock) -> float:
-    """The percent of time at which a run is at this sigma, by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if clock.sigma_at(middle) > sigma else (low, middle)
-    return 100 * high

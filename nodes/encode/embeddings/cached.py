@@ -1,39 +1,26 @@
 """An encoding from the embedding store, or else computed and kept there. Imports ComfyUI.
 
 The key is a digest of everything that the numbers depend on: the encoder file's content, LoRAs and other patches,
-dtype, tokens and their weights, settings, and what the machine adds (machine.py). Where a CLIP carries something whose
-content cannot be told (hooks, injections, foreign loaders), nothing is kept and nothing is looked up.
+dtype, tokens and their weights, settings, and what the machine adds (disk/fingerprints.py). Where a CLIP carries
+something whose content cannot be told (hooks, injections, foreign loaders), nothing is kept and nothing looked up.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import comfy.model_management
-import comfy.model_patcher
 import comfy.sd
-import comfy.weight_adapter
 import folder_paths
-import torch
-from torch import Tensor
 
 from ...disk.encoder_files import EncoderFile
-from ...disk.machine import machine
+from ...disk.fingerprints import Untold, digest, of_patcher, weight_patches
 from ...streams import Span
 from ..tokens.lengths import Tokens
-from .store import VERSION, Store, checksum
+from .store import VERSION, Store
 
 _FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile
-# What a patcher may carry besides weight patches; none of it tells its content.
-_OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
-_CAST = "manual_cast_dtype"  # the one object patch that ComfyUI puts on every CLIP: the dtype that it computes in
-
-
-class Untold(Exception):
-    """Something whose content cannot be told takes part in the encoding."""
 
 
 def store() -> Store:
@@ -91,12 +78,15 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
     file = clip.patcher.get_attachment(_FILE)
     if file is None:
         return None
+    patches = None if clip.apply_hooks_to_conds else of_patcher(clip.patcher, f"{name}.")
+    content = patches and file.digest()
+    if content is None:
+        return None
+    dtypes = sorted(map(str, clip.cond_stage_model.dtypes))
     try:
-        parts = [*_settings(clip), name, *told([chunks, _patches(clip, name)])]
+        return digest([VERSION, content, patches, dtypes, clip.layer_idx, name, chunks])
     except Untold:
         return None
-    digest = file.digest()
-    return digest and hashlib.sha256(json.dumps([digest, *parts]).encode()).hexdigest()
 
 
 def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | None]]:
@@ -106,8 +96,8 @@ def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | 
     """
     file, model = clip.patcher.get_attachment(_FILE), type(clip.cond_stage_model).__name__
     try:
-        patches = _patches(clip, name)
-        patched = hashlib.sha256(json.dumps([*told(patches)]).encode()).hexdigest() if patches else "none"
+        patches = weight_patches(clip.patcher, f"{name}.")
+        patched = digest(patches) if patches else "none"
     except Untold:
         patched = None
 
@@ -117,42 +107,3 @@ def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | 
         return {"file": Path(file.path).name, "content": file.digest(), "model": model, "patches": patched}
 
     return tell
-
-
-def _settings(clip: comfy.sd.CLIP) -> list[str]:
-    patcher = clip.patcher
-    changed = [field for field in _OPAQUE if getattr(patcher, field)]
-    changed += [name for name in patcher.object_patches if name != _CAST]
-    changed += [value for kind in (patcher.wrappers, patcher.callbacks) for value in kind.values() if value]
-    if changed or clip.apply_hooks_to_conds or patcher.model_options != {"transformer_options": {}}:
-        raise Untold
-    dtypes = [*sorted(map(str, clip.cond_stage_model.dtypes)), str(patcher.object_patches.get(_CAST))]
-    return [str(VERSION), *machine(patcher), *dtypes, str(clip.layer_idx)]
-
-
-def _patches(clip: comfy.sd.CLIP, name: str) -> list:
-    """The weight patches on one encoder. Hashing a LoRA takes less than encoding does."""
-    return sorted((key, patches) for key, patches in clip.patcher.patches.items() if key.startswith(f"{name}."))
-
-
-def told(value) -> Iterator[str]:
-    """A nest of numbers, texts, tensors and weight adapters, as texts that differ wherever the nests do.
-
-    Raises Untold for anything else.
-    """
-    if isinstance(value, Tensor) and not value.is_meta:
-        yield checksum(value.detach().to("cpu").contiguous())
-    elif isinstance(value, list | tuple):
-        yield f"{len(value)} of"
-        for each in value:
-            yield from told(each)
-    elif isinstance(value, Mapping):
-        yield f"{len(value)} named"
-        yield from told(sorted(value.items()))
-    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
-        yield type(value).__name__
-        yield from told(value.weights)
-    elif value is None or isinstance(value, str | int | float | bool | torch.dtype):
-        yield repr(value)
-    else:
-        raise Untold

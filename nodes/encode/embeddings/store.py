@@ -8,7 +8,6 @@ used for longest go first.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import math
@@ -18,11 +17,11 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from ...disk.atomic import write_whole
 from ...disk.bounded_folder import empty, in_the_way, kept, make_room, remove, unfinished
+from ...disk.checksums import checksum
 
 log = logging.getLogger("flux_duet")
 
@@ -152,10 +151,3 @@ def _unpack(data: bytes, key: str) -> Tensor:
     if not tensor.isfinite().all():  # kept by versions that did not look
         raise ValueError("it holds numbers that are not finite")
     return tensor
-
-
-def checksum(tensor: Tensor) -> str:
-    """sha256 of a tensor's dtype, shape and bytes. Expects a contiguous tensor in main memory."""
-    digest = hashlib.sha256(f"{tensor.dtype}{list(tensor.shape)}".encode())
-    digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

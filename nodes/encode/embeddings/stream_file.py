@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from ...disk.atomic import write_whole
+from ...disk.checksums import checksum
 from ...disk.given_file import read_given
 from ...quoting import shorten
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import file_extras
-from .store import checksum
 
 FORMAT, VERSION, FAMILY = "flux_duet.stream", "1", "flux.1"
 ROADS: dict[str, type[Stream]] = {"vec": ClipVec, "txt": T5Text}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
 from ...quoting import shorten
 from .inspection import PromptReading
 from .spans import Piece
 
-# Okabe and Ito's palette, which colour-blind people can tell apart: one hue for each road, everywhere in the pack.
-HUES = {"CLIP": (0, 114, 178), "T5": (213, 94, 0)}
-PAPER, INK, MUTED, LINE = (255, 255, 255), (30, 33, 39), (128, 132, 140), (206, 210, 216)
-
+HUES = {"CLIP": CLIP_HUE, "T5": T5_HUE}
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
 LONGEST = 100  # characters on a chip
 MOST = 600  # chips of one road; more would be no picture any more
@@ -61,7 +59,7 @@ def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: P
     strength = tint if hue else 0
     fill = tuple(round(255 + strength * (part - 255)) for part in hue or PAPER)
     dark = sum(fill) < 380
-    pen.rounded_rectangle(box, 6, fill=fill, outline=hue or LINE, width=2 if piece.unknown else 1)
+    pen.rounded_rectangle(box, 6, fill=fill, outline=hue or RULE, width=2 if piece.unknown else 1)
     ink = MUTED if hue is None else PAPER if dark else INK
     label, weight = words
     pen.text((left + GAP, (top + bottom) / 2), label, fill=ink, font=_font(TEXT), anchor="lm")

@@ -1,39 +1,35 @@
 """What a picture's numbers depend on, as a digest; None where that cannot be told. Imports ComfyUI.
 
 A MODEL is told by the content of the file that ComfyUI loaded it from, by the biases and norms that it has now (should
-the file have changed since), by its LoRAs and other weight patches, and by its settings. Whatever else may act on a
-picture (another loader's weights, functions that nodes put around the model) has no content to compare: with any of it
-there is no digest, and nothing may be kept.
+the file have changed since), and by what disk/fingerprints.py tells: LoRAs and other weight patches, and settings.
+Whatever else may act on a picture (another loader's weights, functions that nodes put around the model) has no content
+to compare: with any of it there is no digest, and nothing may be kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import astuple
 
 import comfy.sd
-import comfy.weight_adapter
 
 from ...condition.controls import KEY
-from ...disk.machine import machine
-from ...encode.embeddings.cached import Untold, file_at, told
+from ...disk.fingerprints import Untold, digest, of_patcher
+from ...encode.embeddings.cached import file_at
 from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
 
 VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
 _LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
-_OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
 PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
-_SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
+# Wrappers that change no picture: MMDiT Sampler's own, which do nothing to what has no controls, and probes'.
+OURS = (KEY, *PROBES)
 
 
 def of_model(model) -> str | None:
     """What tells this MODEL, with its patches, from any other."""
+    patches = of_patcher(model, ours=OURS)
     try:
-        return _digest([VERSION, *machine(model), *_file(model), *_settings(model), _small_weights(model),
-                        sorted(model.patches.items())])  # fmt: skip
+        return patches and digest([VERSION, patches, _file(model), *_kind(model), _small_weights(model)])
     except Untold:
         return None
 
@@ -45,13 +41,9 @@ def of_cell(
     if model is None:
         return None
     try:
-        return _digest([model, _stream(vec), _stream(txt), guidance, sorted(latent.items()), astuple(plan)])
+        return digest([model, _stream(vec), _stream(txt), guidance, sorted(latent.items()), astuple(plan)])
     except Untold:
         return None
-
-
-def _digest(parts) -> str:
-    return hashlib.sha256(json.dumps([*told(parts)]).encode()).hexdigest()
 
 
 def _file(model) -> list:
@@ -76,31 +68,11 @@ def _small_weights(model) -> str:
         if value.ndim == 1:
             kept = model.backup.get(name)  # what a patch has taken the place of
             parts.append([name, kept.weight if kept is not None else value])
-    return _digest(parts)
+    return digest(parts)
 
 
-def _settings(model) -> list:
-    if any(getattr(model, field) for field in _OPAQUE) or any(map(_acting, (model.wrappers, model.callbacks))):
-        raise Untold
-    if set(model.object_patches) - {_SAMPLING, _CAST}:
-        raise Untold
-    # Not as they are in the model just now, where another clone's patches may stand.
-    sampling, cast = model.get_model_object(_SAMPLING), model.get_model_object(_CAST)
-    return [str(model.model_dtype()), cast, type(model.model).__name__, _sampling(sampling), model.model_options]
-
-
-def _acting(kinds: Mapping[str, Mapping[str, list]]) -> bool:
-    """Whether there is any wrapper; Apply Duet's do nothing to what has no controls, MMDiT Sampler's are its, and
-    probes' change no picture."""
-    return any(each for keyed in kinds.values() for key, each in keyed.items() if key != KEY and key not in PROBES)
-
-
-def _sampling(sampling) -> list:
-    """ComfyUI's model_sampling: the classes that it is made of, its numbers and its sigmas."""
-    plain = {key: value for key, value in vars(sampling).items()
-             if not key.startswith("_") and isinstance(value, int | float | str)}  # fmt: skip
-    names = [each.__qualname__ for each in type(sampling).__mro__]
-    return [names, sorted(plain.items()), sorted(sampling.state_dict().items())]
+def _kind(model) -> list[str]:
+    return [type(model.model).__name__, str(model.model_dtype())]
 
 
 def _stream(stream: Stream) -> list:

@@ -21,6 +21,7 @@ from ...encode.tokens.lengths import COMFYUI, LENGTHS
 from ...encode.tokens.weights import EMBEDDING, MODES
 from ...family import require_flux1, require_picture
 from ...notice import log, show
+from ...pictures import as_image
 from ...sample.sampling import SCHEDULERS, SamplingPlan
 from ..like_input import like_input
 from ..plots import sheets
@@ -160,7 +161,7 @@ class PromptGrid(io.ComfyNode):
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes])),
                  "flux_duet_grid": [table]}  # fmt: skip
         latents = {"samples": drawn.latents.flatten(0, 2)}
-        return io.NodeOutput(sheet, latents, sheets.pixels(page(analyses)), told, said, ui=shown)
+        return io.NodeOutput(sheet, latents, as_image(page(analyses)), told, said, ui=shown)
 
 
 def _extras(model, like: list | None) -> dict:
@@ -207,7 +208,7 @@ def _sheets(pictures: Tensor, rows: list[str], columns: list[str], seeds: list[i
         shown = [(f"Seed {seed}", each) for seed, each in zip(seeds, pictures, strict=True)]
     for title, grid in shown:
         small = [[sheets.picture(each) for each in row] for row in grid]
-        yield sheets.pixels(sheets.contact_sheet(title, small, rows, columns))
+        yield as_image(sheets.contact_sheet(title, small, rows, columns))
 
 
 NODES = [PromptGrid]

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy
 from PIL import Image
 
+from ...palette import PART_HUES
+from ..percent import percent
 from ..plots import charts, sheets
 from ..repainted import NOTHING
 from ..repainted import told as over
 from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
 
 NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
-HUES = {"clip": charts.CLIP_HUE, "t5": charts.T5_HUE, "both": (122, 92, 132), "seed": charts.MUTED,
-        "rest": (160, 163, 172)}  # fmt: skip
 LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", SEED: "seeds"}
 MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt"}
 MAP_SIDE = 64  # places of a map on its longer side
@@ -28,10 +28,9 @@ MODEL = (
 )
 
 
-def percent(share: float) -> str:
-    """Of an estimate that may lie below zero, where nothing is meant."""
-    value = 100 * min(max(share, 0.0), 1.0)
-    return f"{value:.0f} %" if value >= 1 or value < 0.05 else f"{value:.1f} %"
+def estimate(share: float) -> str:
+    """A share that may lie below zero, where nothing is meant."""
+    return percent(min(max(share, 0.0), 1.0), significant=1)
 
 
 def sentence(analysis: Analysis, kind: str) -> str:
@@ -50,7 +49,7 @@ def sentence(analysis: Analysis, kind: str) -> str:
     if not known:
         return "All pictures are the same."
     told = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
-    first, *others = [f"{NAMES[name]} {{}}{percent(known[name])}{_range(analysis, name)}" for name in told]
+    first, *others = [f"{NAMES[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in told]
     said = f"{first.format('explains ')} of what differs in {kind}"
     said = ", ".join([f"{said[0].upper()}{said[1:]}", *(each.format("") for each in others)])
     by_chance = _by_chance(analysis, [name for name in known if name not in told])
@@ -65,13 +64,13 @@ def _chance(analysis: Analysis, name: str) -> bool:
 
 def _range(analysis: Analysis, name: str) -> str:
     between = analysis.intervals[name]
-    return f" ({percent(between[0])[:-2]} to {percent(between[1])[:-2]})" if between else ""
+    return f" ({estimate(between[0])[:-2]} to {estimate(between[1])[:-2]})" if between else ""
 
 
 def _by_chance(analysis: Analysis, names: Sequence[str]) -> str:
     if not names:
         return ""
-    levels = _and([percent(analysis.chance[name])[:-2] for name in names])
+    levels = _and([estimate(analysis.chance[name])[:-2] for name in names])
     said = _and([NAMES[name] for name in names])
     return f" {said[0].upper()}{said[1:]} cannot be told from chance, which alone gives up to {levels} %."
 
@@ -135,8 +134,9 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     """Bars for each analysis, and where in the picture each part acts."""
     pages = []
     for name, each in analyses.items():
-        bars = [charts.Bar(NAMES[part], min(max(share, 0.0), 1.0), HUES[part], each.intervals[part], each.chance[part])
-                for part, share in each.shares.items() if share is not None]  # fmt: skip
+        known = {part: min(max(share, 0.0), 1.0) for part, share in each.shares.items() if share is not None}
+        bars = [charts.Bar(NAMES[part], share, PART_HUES[part], each.intervals[part], each.chance[part])
+                for part, share in known.items()]  # fmt: skip
         pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
     last = [*analyses][-1]
     if analyses[last].maps:
@@ -147,8 +147,8 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
 def _maps(analysis: Analysis, title: str) -> Image.Image:
     whole = coarse(sum(analysis.maps.values())).clip(0)
     floor = 0.02 * whole.max() or 1.0  # where next to nothing differs, shares of it mean nothing
-    names = {name: f"{NAMES[name]}\n{percent(share)}" for name, share in analysis.shares.items() if share is not None}
-    given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), HUES[name])
+    names = {name: f"{NAMES[name]}\n{estimate(share)}" for name, share in analysis.shares.items() if share is not None}
+    given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), PART_HUES[name])
              for name, each in analysis.maps.items()]  # fmt: skip
     given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
     note = (

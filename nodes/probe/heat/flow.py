@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...condition.blocks import Depth
+
 REPLACE = "patches_replace"
 
 
@@ -21,7 +23,7 @@ class Flow:
 
     def __init__(self, flux: Any):
         self.blocks = [*flux.double_blocks, *flux.single_blocks]
-        self.double = len(flux.double_blocks)
+        self.double = Depth.of(flux).double
         self.vecs: dict[int, Tensor] = {}
 
     def gram(
@@ -71,13 +73,13 @@ class Flow:
         return modulation(vec)[0].gate
 
 
-def watching(options: dict, blocks: int, double: int, see: Callable[[int, dict], None]) -> dict:
+def watching(options: dict, depth: Depth, see: Callable[[int, dict], None]) -> dict:
     """transformer_options in which `see(block, args)` is told what each block is given, and nothing else is done."""
     replaced = options.get(REPLACE, {})
     given = replaced.get("dit", {})
     dit = dict(given)
-    for number in range(blocks):
-        key = ("double_block", number) if number < double else ("single_block", number - double)
+    for number in range(depth.blocks):
+        key = depth.key(number)
         dit[key] = partial(_seen, see, number, given.get(key))
     return {**options, REPLACE: {**replaced, "dit": dit}}
 

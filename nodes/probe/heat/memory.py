@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...condition.blocks import Depth
+
 BYTES = 4  # of a value
 
 
@@ -29,7 +31,7 @@ class Planned:
 def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: Sequence[int]) -> Planned:
     """For a run of so many steps on a latent of this shape [B, C, h, w], on a FLUX."""
     rows, columns = (math.ceil(side / flux.patch_size) for side in shape[-2:])
-    blocks = len(flux.double_blocks) + len(flux.single_blocks)
+    blocks = Depth.of(flux).blocks
     heads = flux.params.num_heads if apart else 1
     return Planned(words, math.ceil(steps / every), blocks, heads, shape[0], rows * columns)
 

@@ -17,8 +17,10 @@ from ...disk.atomic import write_whole
 from ...disk.temporary import temporary_folder
 from ...family import require_flux1
 from ...notice import tell
+from ...pictures import as_image
 from ...sockets import FluxHeatmap, FluxTxt
 from ..hooks import probed
+from ..percent import percent
 from ..reading_store import ReadingStore
 from ..repainted import told
 from .memory import check_room, planned
@@ -161,7 +163,7 @@ class ShowHeatmap(io.ComfyNode):
             save(reading, save_as.strip(), settings)
         size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(16 * side for side in reading.size)
         given = as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
-        sheets = torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
+        sheets = as_image(pages)
         shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}
         names = "\n".join(reading.words)
         return io.NodeOutput(sheets, given.flatten(0, 1), names, data, given[:, number], ui=shown)
@@ -211,7 +213,7 @@ def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np
     counted = counts(reading, choice)
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
     panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
-    took = ", ".join(f"{name} {100 * shares[name]:.2g} %" for name in list(shares)[len(reading.words) :])
+    took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = told(None if reading.shares_repainted is None else [reading.shares_repainted[at]])

@@ -1,8 +1,4 @@
-"""Heatmaps as pictures: a word's map over the picture, with its share and a legend. Pure, on PIL and numpy.
-
-The colours are cividis' (Nunez, Anderton and Renslow 2018): even to the eye, and alike to those who see no red or
-green.
-"""
+"""Heatmaps as pictures: a word's map over the picture, with its share and a legend. Pure, on PIL and numpy."""
 
 from __future__ import annotations
 
@@ -12,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ..plots.charts import INK, MUTED, PAPER, TEXT, TITLE, font
+from ...palette import CIVIDIS, INK, MUTED, PAPER
+from ..percent import percent
+from ..plots.charts import TEXT, TITLE, font
 
-# Every sixteenth colour of cividis.
-CIVIDIS = np.array([
-    (0, 34, 78), (0, 44, 105), (29, 54, 111), (52, 65, 108), (69, 76, 107), (84, 87, 109), (98, 98, 112),
-    (111, 110, 117), (124, 121, 120), (139, 134, 120), (155, 147, 119), (171, 161, 116), (188, 175, 111),
-    (206, 190, 103), (224, 205, 91), (243, 221, 73), (254, 232, 56)], dtype=np.float32)  # fmt: skip
+STOPS = np.array(CIVIDIS, dtype=np.float32)
 SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
 TEXTURE = 0.45  # how much of the picture shows through
 
@@ -34,9 +28,9 @@ class HeatPanel:
 
 def coloured(values: np.ndarray) -> np.ndarray:
     """0 to 1 [...] -> float32 [..., 3], 0 to 255."""
-    at = np.clip(values, 0, 1) * (len(CIVIDIS) - 1)
-    low = np.minimum(at.astype(int), len(CIVIDIS) - 2)
-    return CIVIDIS[low] + (at - low)[..., None] * (CIVIDIS[low + 1] - CIVIDIS[low])
+    at = np.clip(values, 0, 1) * (len(STOPS) - 1)
+    low = np.minimum(at.astype(int), len(STOPS) - 2)
+    return STOPS[low] + (at - low)[..., None] * (STOPS[low + 1] - STOPS[low])
 
 
 def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Image.Image:
@@ -57,7 +51,7 @@ def sheet(
     title: str, below: str, picture: np.ndarray | None, panels: Sequence[HeatPanel], columns: int = 4
 ) -> Image.Image:
     """The picture and each word's map, `columns` in a row, under a title and a legend."""
-    tiles = [(over(picture, panel.map), panel.word, f"{100 * panel.share:.2g} % of the attention") for panel in panels]
+    tiles = [(over(picture, panel.map), panel.word, f"{percent(panel.share)} of the attention") for panel in panels]
     if picture is not None:
         plain = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8))
         tiles = [(plain.resize(tiles[0][0].size, Image.Resampling.LANCZOS), "the picture", ""), *tiles]

@@ -15,6 +15,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ...condition.blocks import Depth
 from ...condition.timepoints import step_at
 from ...sample.attention import CONTEXT, GROUP
 from ..entries import UNKNOWN, Entry, Place, rank, roles
@@ -60,7 +61,7 @@ class HeatRecorder:
         self.wanted, self.measure, self.every, self.guider = wanted, measure, every, guider
         self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
-        self.depth, self.patch = (len(flux.double_blocks), len(flux.single_blocks)), flux.patch_size
+        self.depth, self.patch = Depth.of(flux), flux.patch_size
         self.attention, self.guard = Attention(), Guard(NAME)
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
@@ -72,7 +73,7 @@ class HeatRecorder:
         options = with_wrapper({**options, OVERRIDE: self._attend}, WrappersMP.CALC_COND_BATCH, KEY, self._evaluate)
         options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, KEY, around_forward(self._forward))
         if self.measure == FLOW:
-            options = watching(options, sum(self.depth), self.depth[0], self._see)
+            options = watching(options, self.depth, self._see)
         if self.measure == OUTPUT:
             patches = options.get("patches", {})
             outputs = [*patches.get("attn1_output_patch", []), self._output]
@@ -94,7 +95,7 @@ class HeatRecorder:
             )  # fmt: skip
         numbers, maps, groups, acts, repainted = self.steps.stacked()
         sigmas = tuple(self.levels[number] for number in numbers)
-        return HeatReading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth[0], self.size,
+        return HeatReading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth.double, self.size,
                        heads=self.heads, role=self.role, acts=acts, repainted=repainted)  # fmt: skip
 
     # ---- around the evaluation of all prompts
@@ -186,12 +187,9 @@ class HeatRecorder:
             role, place = moment.who(index, uuid)
             grid = Grid(moment.x.shape[-2:], self.patch, place, mask)
             rows = slice(number * each, (number + 1) * each)
-            chunks.append(Chunk(role, rows, grid, sum(self.depth), self.heads, self.wanted))
+            chunks.append(Chunk(role, rows, grid, self.depth.blocks, self.heads, self.wanted))
         flow = Flow(given.flux) if self.measure == FLOW else None
         return Forward(chunks, given.context, flow, self.measure == OUTPUT)
-
-    def _block(self, options: dict) -> int:
-        return options["block_index"] + (self.depth[0] if options["block_type"] == "single" else 0)
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
         ask = partial(self.inner, attention) if self.inner is not None else attention
@@ -207,7 +205,7 @@ class HeatRecorder:
             return ask(q, k, v, *args, mask=mask, **kwargs)
         out, lse = self.attention.output(ask, q, k, v, args, mask, kwargs)
         with self.guard:
-            forward.note(self._block(options), q, k, v, lse_of(q, k, mask) if lse is None else lse, mask, group)
+            forward.note(self.depth.number(options), q, k, v, lse_of(q, k, mask) if lse is None else lse, mask, group)
         return out
 
     def _see(self, block: int, args: dict) -> None:
@@ -220,5 +218,5 @@ class HeatRecorder:
         forward = options.get(KEY)
         if forward is not None and self.guard.error is None:
             with self.guard:
-                forward.note_output(self._block(options), attn)
+                forward.note_output(self.depth.number(options), attn)
         return attn

@@ -10,8 +10,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ...palette import CLIP_HUE, INK, MUTED, PAPER, T5_HUE
+from ..percent import percent
 from ..plots import charts
-from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, T5_HUE, Line
+from ..plots.charts import Line
 from .effects import WHOLE, maps, pooled
 from .reading import InfluenceReading, floor
 
@@ -97,7 +99,7 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
         for source, hue in hues.items():
             wide = max(numbers[source], 0.0) * (WIDTH - side - 60) / sum(max(numbers[each], 0.0) for each in hues)
             draw.rectangle([x, y, x + wide, y + 20], fill=hue)
-            label = f"{100 * numbers[source]:.0f} %"
+            label = percent(numbers[source], significant=1)
             if source == "clip":  # its bar may be too small for a number, or be none
                 draw.text((WIDTH - 52, y + 10), label, fill=hue, font=charts.font(), anchor="lm")
             elif wide > 44:

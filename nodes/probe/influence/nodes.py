@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
-import torch
 from comfy_api.latest import io, ui
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -16,6 +13,7 @@ from ...condition.blocks import PRESETS, Blocks, painted
 from ...condition.controls import TXT, VEC
 from ...family import require_flux1
 from ...notice import show
+from ...pictures import as_image
 from ...sample.apply import attach
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
 from ..hooks import probed
@@ -155,13 +153,13 @@ class ShowInfluence(io.ComfyNode):
             )
         told = sentence(reading)
         found, most = draw.masks(reading, part)
-        plot = image([draw.plot(reading)])
+        plot = as_image(draw.plot(reading))
         pages = draw.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
         data = json.dumps(as_json(reading, told, settings))
         drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
         shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}
-        return io.NodeOutput(plot, image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)
+        return io.NodeOutput(plot, as_image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)
 
 
 def _fitting(picture: Tensor | None, count: int) -> Tensor | None:
@@ -170,11 +168,6 @@ def _fitting(picture: Tensor | None, count: int) -> Tensor | None:
             f"Show Influence: got {len(picture)} pictures for a LATENT of {count}. Connect VAE Decode of that LATENT."
         )
     return picture
-
-
-def image(pages: list[Image.Image]) -> Tensor:
-    """Pages of one size as an IMAGE."""
-    return torch.from_numpy(np.stack([np.asarray(page, dtype=np.float32) / 255 for page in pages]))
 
 
 NODES = [Influence, ShowInfluence]

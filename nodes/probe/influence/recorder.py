@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...condition.blocks import Blocks
 from ...condition.controls import TXT, VEC
+from ...condition.timepoints import percent_at
 from .. import repainted
 from ..reeval import Entry, Evaluation, Reevaluator
 from ..repainted import Repainted
@@ -86,7 +87,7 @@ class InfluenceRecorder:
         velocities = dict(zip(variants, evaluation.again(list(variants.values())), strict=True))
         found = {null.name: _effects(evaluation, velocities, null.name) for null in self.plan.nulls}
         floor = length(velocities[SAME] - evaluation.velocity) if variants else None
-        percent = percent_of(evaluation.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        percent = percent_at(evaluation.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
         share = repainted.share(evaluation.mask, len(evaluation.velocity))
         self.moments.append(StepReading(evaluation.step, evaluation.sigma, percent, found, self.parts, floor, share))
         self.parts = None
@@ -135,12 +136,3 @@ def _effects(evaluation: Evaluation, velocities: Mapping[tuple[str, str], Tensor
     in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
     within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []
     return effects(v11, v10, v01, v00, within, evaluation.mask)
-
-
-def percent_of(sigma: float, sigma_at) -> float:
-    """At which percent of time ComfyUI has this sigma; it tells only the other way round."""
-    low, high = 0.0, 1.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        low, high = (middle, high) if float(sigma_at(middle)) > sigma else (low, middle)
-    return 100 * (low + high) / 2

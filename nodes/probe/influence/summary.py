@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..percent import percent
 from ..repainted import NOTHING as KEPT
 from ..repainted import told
 from .effects import ROADS, Numbers, pooled
@@ -41,19 +42,19 @@ def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
         idle = f"{NAMES[other]}'s prompt changes nothing against {against}"
         return f"{NAMES[lead]} decides everything: {idle}. {_size(reading, numbers)}"
     early = reading.numbers(PARTS[1], null)
-    whole = f"{_percent(numbers[f'share_{lead}'])} of all {_steps(reading.steps)}"
+    whole = f"{percent(numbers[f'share_{lead}'])} of all {_steps(reading.steps)}"
     if early is None or reading.steps < 3 or _drowns(early, reading, PARTS[1]):
         said = f"{NAMES[lead]} decides {whole}"
     else:
         first = _steps(reading.steps_of(PARTS[1]))
         leads = max(ROADS, key=lambda road: early[f"share_{road}"])
         then = f"and {whole}" if leads == lead else f"but {NAMES[lead]} {whole}"
-        said = f"{NAMES[leads]} decides {_percent(early[f'share_{leads}'])} of the first {first} {then}"
+        said = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the first {first} {then}"
     several = [(pooled([each.effects[null]]), floor([each])) for each in reading.moments]
     shares = [one[f"share_{other}"] for one, noise in several if not too_small(one["whole"], noise)]
     most = max((share for share in shares if share is not None), default=numbers[f"share_{other}"])
     often = "" if reading.every == 1 else " measured"
-    return f"{said}; {NAMES[other]} never more than {_percent(most)} of a{often} step. {_size(reading, numbers)}"
+    return f"{said}; {NAMES[other]} never more than {percent(most)} of a{often} step. {_size(reading, numbers)}"
 
 
 def _drowns(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
@@ -63,7 +64,7 @@ def _drowns(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
 def _size(reading: InfluenceReading, numbers: Numbers) -> str:
     noise = reading.floor(PARTS[0])
     again = "" if noise is None else f"; the same prompt asked again changes {_small(noise)}"
-    return f"Both prompts together change the model's velocity by {_percent(numbers['whole'])}{again}."
+    return f"Both prompts together change the model's velocity by {percent(numbers['whole'])}{again}."
 
 
 def too_small(effect: float, floor: float | None) -> bool:
@@ -78,7 +79,7 @@ def _repeats(numbers: Numbers) -> list[str]:
         other = NAMES[ROADS[1 - ROADS.index(road)]]
         said.append(
             f"{NAMES[road]} repeats what {other} says: alone it changes the velocity by "
-            f"{_percent(numbers[f'solo_{road}'])}, beside {other} by {_percent(numbers[f'D_{road}'])}."
+            f"{percent(numbers[f'solo_{road}'])}, beside {other} by {percent(numbers[f'D_{road}'])}."
         )
     return said
 
@@ -94,7 +95,7 @@ def _other_null(reading: InfluenceReading) -> list[str]:
     for null in reading.nulls[1:]:
         numbers = reading.numbers(PARTS[0], null)
         if not _drowns(numbers, reading, PARTS[0]):
-            shares = " and ".join(f"{NAMES[road]} {_percent(numbers[f'share_{road}'])}" for road in ROADS)
+            shares = " and ".join(f"{NAMES[road]} {percent(numbers[f'share_{road}'])}" for road in ROADS)
             said.append(f"Against {_against(null)} it is {shares}.")
     return said
 
@@ -127,13 +128,8 @@ def _against(null: str) -> str:
 
 
 def _small(share: float) -> str:
-    """As `_percent`, for what may be next to nothing."""
-    return "nothing" if share <= NOTHING else "less than 0.01 %" if share < 1e-4 else _percent(share)
-
-
-def _percent(share: float) -> str:
-    digits = 0 if abs(share) >= 0.1 else 1 if abs(share) >= 0.01 else 2
-    return f"{100 * share:.{digits}f} %"
+    """As `percent`, for what may be next to nothing."""
+    return "nothing" if share <= NOTHING else "less than 0.01 %" if share < 1e-4 else percent(share)
 
 
 def _steps(count: int) -> str:

@@ -1,7 +1,7 @@
 """Plots as pictures: lines over the steps, bars. Pure, on PIL.
 
-One hue for each road, the same as in chips and sockets; the rest is grey. Lines differ in their dashes too, for those
-who do not see the hues.
+One hue for each road, of nodes/palette.py; the rest is grey. Lines differ in their dashes too, for those who do not
+see the hues.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-CLIP_HUE, T5_HUE = (63, 120, 158), (176, 102, 52)  # as in workflows and chips
-INK, MUTED, RULE, PAPER = (28, 30, 36), (110, 114, 124), (222, 224, 230), (255, 255, 255)
+from ...palette import INK, MUTED, PAPER, RULE
+
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 56, 70
 TITLE, TEXT = 17, 13
 

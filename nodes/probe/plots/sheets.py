@@ -11,7 +11,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .charts import BOTTOM, CLIP_HUE, INK, LEFT, MUTED, PAPER, RIGHT, RULE, T5_HUE, TEXT, TITLE, TOP, font
+from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
+from .charts import BOTTOM, LEFT, RIGHT, TEXT, TITLE, TOP, font
 
 MARGIN, GAP, LINE = 20, 14, TEXT + 4
 LONGEST = 256  # pixels of a picture on a sheet; larger ones are reduced
@@ -41,11 +42,6 @@ def enlarged(small: Image.Image) -> Image.Image:
 def blank() -> Image.Image:
     """In the place of a picture that there is not."""
     return Image.new("RGB", (96, 24), RULE)
-
-
-def pixels(page: Image.Image) -> Tensor:
-    """A page -> an IMAGE [1, H, W, 3]."""
-    return torch.from_numpy(numpy.asarray(page.convert("RGB"), dtype=numpy.float32) / 255)[None]
 
 
 def stack_vertically(pages: Sequence[Image.Image]) -> Image.Image:

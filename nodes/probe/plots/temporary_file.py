@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from comfy_api.latest import ui
 from PIL import Image
 
-from .sheets import pixels
+from ...pictures import as_image
 
 
 def temporary(pictures: Sequence[Image.Image], cls) -> list[dict]:
     """Writes pictures of one size to ComfyUI's temp folder; gives what /view asks for."""
-    return ui.PreviewImage(torch.cat([pixels(each) for each in pictures]), cls=cls).as_dict()["images"]
+    return ui.PreviewImage(as_image(pictures), cls=cls).as_dict()["images"]

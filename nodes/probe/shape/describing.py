@@ -16,6 +16,7 @@ from ...sample.schedule import image_tokens
 from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
 from ..latent_mask import mask_of
+from ..percent import percent
 
 MOST_SIGMAS = 6  # shown of a schedule
 
@@ -66,7 +67,7 @@ def _latent(latent: Mapping) -> str:
         height, width = samples.shape[2:]
         told += f"; img: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
         shares = repainted.share(mask_of(latent, samples), len(samples))
-        told += "" if shares is None else f"; noise_mask: {repainted.percent(float(shares.mean()))} is repainted"
+        told += "" if shares is None else f"; noise_mask: {percent(float(shares.mean()))} is repainted"
     return told
 
 

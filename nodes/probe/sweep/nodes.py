@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 from ...decode.decoding import decode
 from ...family import require_flux1
 from ...notice import show
+from ...pictures import as_image
 from ...sample.sampling import SCHEDULERS, SamplingPlan
 from .. import repainted
 from ..plots import sheets
@@ -93,11 +94,11 @@ class SwitchSweep(io.ComfyNode):
             kind = ROUGH if rough else BLANK
             pictures = [sheets.enlarged(each) for each in rough] if rough else [sheets.blank()] * len(swept.switches)
             frames = pictures if rough else []
-        strip = sheets.pixels(story.strip(pictures, kind))
+        strip = as_image(story.strip(pictures, kind))
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
         told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
         settings = of_plan(model, plan, latent, guidance_of([*a, *b]))
-        latents, curve = {"samples": swept.samples}, sheets.pixels(story.curve())
+        latents, curve = {"samples": swept.samples}, as_image(story.curve())
         return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=told)
 
 

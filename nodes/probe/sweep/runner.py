@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ...condition.controls import has_controls
+from ...condition.timepoints import percent_at
 from ...sample.apply import attach
 from ...sample.sampling import OFFICIAL, SamplingPlan, check_widths, official_sigmas
 from ..latent_mask import mask_of
@@ -94,7 +95,8 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
 
     pure_a = run(a, comfy.samplers.ksampler(SAMPLER), keep, 1)
     others = run(b, comfy.samplers.KSAMPLER(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
-    percents = [_percent(model, float(sigma)) for sigma in sigmas]
+    sigma_at = model.get_model_object("model_sampling").percent_to_sigma
+    percents = [percent_at(float(sigma), sigma_at) for sigma in sigmas]
     samples = torch.cat([others, pure_a])
     return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
 
@@ -173,16 +175,6 @@ class _Bar:
         comfy.model_management.throw_exception_if_processing_interrupted()
         shown = self.previewer.decode_latent_to_preview_image("JPEG", x0) if self.previewer else None
         self.bar.update_absolute(self.bar.current + len(x0), self.bar.total, shown)
-
-
-def _percent(model, sigma: float) -> float:
-    """The percent of time at which a run is at this sigma, by halving."""
-    at = model.get_model_object("model_sampling").percent_to_sigma
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if at(middle) > sigma else (low, middle)
-    return 100 * high
 
 
 def preview(model, samples: Tensor) -> list | None:

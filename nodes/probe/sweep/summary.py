@@ -10,11 +10,12 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from ...palette import CLIP_HUE, INK, T5_HUE
 from ..plots import charts, sheets
 from ..repainted import NOTHING, told
 from .distances import Distances, between, decided
 
-HUES = {"T5": charts.T5_HUE, "CLIP": charts.CLIP_HUE, "both": charts.INK}
+HUES = {"T5": T5_HUE, "CLIP": CLIP_HUE, "both": INK}
 LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a prompt on both roads"}
 
 

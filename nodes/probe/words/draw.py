@@ -7,13 +7,13 @@ from statistics import mean
 
 from PIL import Image, ImageDraw
 
+from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE, T5_PALE
+from ..percent import percent
 from ..plots import charts
-from ..plots.charts import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
 from .reading import CLIP, T5, WordEffect, WordReading
 
 WIDTH, SIDE, TAIL, TOP, BAR, GAP, HEAD = 860, 170, 80, 92, 13, 12, 34
 TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
-PALE = (228, 176, 140)  # T5's hue, for what a word's own rows are worth
 
 
 def plot(reading: WordReading) -> Image.Image:
@@ -47,7 +47,7 @@ def plot(reading: WordReading) -> Image.Image:
 
 def _bars(found: WordEffect) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
     hue = CLIP_HUE if found.road == CLIP else T5_HUE
-    return [(values, colour) for values, colour in ((found.deleted, PALE), (found.encoded, hue)) if values]
+    return [(values, colour) for values, colour in ((found.deleted, T5_PALE), (found.encoded, hue)) if values]
 
 
 def _height(found: WordEffect) -> int:
@@ -65,7 +65,7 @@ def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place
             draw.line([(low, middle), (high, middle)], fill=INK)
             for edge in (low, high):
                 draw.line([(edge, middle - 3), (edge, middle + 3)], fill=INK)
-            text = f"{100 * mean(values):.2g} %"
+            text = percent(mean(values))
             draw.text((high + 8, middle), text, fill=MUTED, font=charts.font(11), anchor="lm")
         y += _height(each)
     return y
@@ -73,7 +73,7 @@ def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place
 
 def _legend(draw: ImageDraw.ImageDraw) -> None:
     x = 20
-    for hue, name in ((PALE, "its T5 rows deleted"), (T5_HUE, "T5 encoded again without it"),
+    for hue, name in ((T5_PALE, "its T5 rows deleted"), (T5_HUE, "T5 encoded again without it"),
                       (CLIP_HUE, "CLIP encoded again without it")):  # fmt: skip
         draw.rectangle([x, 54, x + 14, 68], fill=hue)
         draw.text((x + 20, 61), name, fill=INK, font=charts.font(), anchor="lm")

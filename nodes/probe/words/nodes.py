@@ -6,14 +6,13 @@ import json
 import re
 
 import comfy.samplers
-import numpy as np
-import torch
 from comfy_api.latest import io, ui
 
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of
 from ...family import require_flux1, require_picture
 from ...notice import show
+from ...pictures import as_image
 from ...sample.sampling import SCHEDULERS, SamplingPlan
 from ..like_input import like_input
 from .draw import plot
@@ -93,7 +92,7 @@ class WordAblation(io.ComfyNode):
         told = prompts(clip, t5, clip_text, t5_text, words)
         reading = measure(model, *told, latent, guidance, plan, levels(at), extras)
         said = sentence(reading)
-        picture = torch.from_numpy(np.asarray(plot(reading), dtype=np.float32) / 255)[None]
+        picture = as_image(plot(reading))
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(said)}
         return io.NodeOutput(picture, said, json.dumps(as_json(reading, said)), ui=shown)
 

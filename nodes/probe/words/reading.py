@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from ..percent import percent
 from ..repainted import NOTHING, told
 
 CLIP, T5 = "CLIP", "T5"
@@ -74,8 +75,8 @@ def sentence(reading: WordReading) -> str:
     if of_t5:
         rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
         said.append(
-            f"A T5 word's own rows are worth {_percent(rows)} on average, and what the others' rows have taken from it "
-            f"{_percent(leaked)}."
+            f"A T5 word's own rows are worth {percent(rows)} on average, and what the others' rows have taken from it "
+            f"{percent(leaked)}."
         )
     if reading.control:
         said.append(_control(reading, of_t5))
@@ -89,7 +90,7 @@ def _control(reading: WordReading, of_t5: Sequence[WordEffect]) -> str:
     level = mean(reading.control)
     idle = [f"'{each.word}'" for each in of_t5 if mean(each.encoded) <= level and mean(each.deleted) <= level]
     more = f" {', '.join(idle)}: no more than that." if idle else ""
-    return f"Deleting a row of no word, T5's last, changes {_percent(level)}.{more}"
+    return f"Deleting a row of no word, T5's last, changes {percent(level)}.{more}"
 
 
 def _most(reading: WordReading, road: str) -> str:
@@ -99,9 +100,4 @@ def _most(reading: WordReading, road: str) -> str:
     first = max(words, key=lambda each: mean(each.encoded))
     if not mean(first.encoded):
         return f"No word of {road}'s prompt changes anything."
-    return f"Of {road}'s words '{first.word}' changes the velocity most: by {_percent(mean(first.encoded))}."
-
-
-def _percent(share: float) -> str:
-    digits = 0 if abs(share) >= 0.1 else 1 if abs(share) >= 0.01 else 2
-    return f"{100 * share:.{digits}f} %"
+    return f"Of {road}'s words '{first.word}' changes the velocity most: by {percent(mean(first.encoded))}."
