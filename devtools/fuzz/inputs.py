@@ -7,7 +7,7 @@ ATOMS = ("a", "red ", "(", ")", "((", "))", ":", ":1.5)", ":nan)", ":1e999)", "(
          "@", "\n@", "@8 ", "@40%..60% ", "@s0.7 ", "..", "%", "---\n", '""', "0", "9", "-", ",", "0-", "double",
          "final", "embedding:", "embedding:a ", "<", "[", "\0", "\u0301", "\u0323", "\u200d", "\ufe0f", "\U0001f98a",
          "\u1112", "\u0e31", "\u0663", "\ufb01", "\ufdfa", "\u0130", "\u2028", "\x1c")  # fmt: skip
-ROUTE = 20_000  # characters that /flux_duet/tokens answers
+ROUTE = 40_000  # characters that /flux_duet/tokens answers
 ODD = (None, True, -1, 0, 0.5, 10**400, -(10**400), 1e308, "", "a", [], {}, [[[]]], "9" * 5000)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import ClientPayloadError, http_exceptions, web
 
-MOST_BYTES = 2**18  # the longest text takes 12 for each character, if all are written as escapes
+MOST_BYTES = 2**19  # the longest text takes 12 for each character, if all are written as escapes
 THREADS, MOST_WAITING = 2, 8  # requests that are answered at once, and those that wait for it
 PIECE = 4096  # values that become JSON at once
 

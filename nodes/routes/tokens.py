@@ -26,7 +26,7 @@ from ..encode.tokens.lengths import COMFYUI, LENGTHS
 from ..encode.tokens.weights import EMBEDDING, MODES, OFF, TooDeep
 from .http import Refused, answered, shown
 
-MOST_CHARACTERS = 20_000  # ten times what the longest length mode reads
+MOST_CHARACTERS = 40_000  # some 6,000 words
 CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
 BOTH = "both"  # which readings are wanted, or CLIP or T5: a prompt box shows one
 DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0],

@@ -65,7 +65,7 @@ def test_who_has_switched_collections_off_keeps_them_off():
         gc.enable()
 
 
-TEXTS = {"pairs": "(a)" * 6666, "signs": "".join(random.Random(1).choices("abc(:). ", k=20_000))}
+TEXTS = {"pairs": "(a)" * 13_333, "signs": "".join(random.Random(1).choices("abc(:). ", k=40_000))}
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
