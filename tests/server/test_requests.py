@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flux_duet.devtools import ROOT
 from flux_duet.tests.server import asking
 
 ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap")
 BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32}}
 AT_ONCE = 10  # requests that are answered or wait; more are told to come again
 OTHERS = ("/system_stats", "/object_info/KSampler", "/queue", "/")  # the last is a file, read in a thread
+
+
+def test_every_route_of_the_pack_is_tested_here():
+    sources = (path.read_text("utf-8") for path in (ROOT / "nodes" / "routes").glob("*.py"))
+    added = {route for source in sources for route in re.findall(r"routes\.\w+\(\"(/\S+?)\"\)", source)}
+    assert added == set(ROUTES) == set(BODIES)
 
 
 def slow(number: int) -> dict:
