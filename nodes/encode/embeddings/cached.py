@@ -12,14 +12,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.sd
-import comfy.weight_adapter
 import folder_paths
 import torch
 from torch import Tensor
 
+from ...compat.memory import result_device
+from ...compat.patches import WeightAdapterBase
+from ...compat.text_encoders import CLIP
 from ...disk.encoder_files import EncoderFile
 from ...disk.machine import machine
 from ...streams import Span
@@ -48,14 +47,12 @@ def _folder() -> Path:
     return Path(folder_paths.get_system_user_directory("flux_duet"))
 
 
-def mark(clip: comfy.sd.CLIP, file: EncoderFile) -> None:
+def mark(clip: CLIP, file: EncoderFile) -> None:
     """Notes on a CLIP, for itself and its clones, which file its weights are of."""
     clip.patcher.set_attachments(_FILE, file)
 
 
-def remembered(
-    clip: comfy.sd.CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]
-) -> tuple[Span, ...]:
+def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]) -> tuple[Span, ...]:
     """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model.
 
     Raises ValueError, naming the file where it is known, for numbers that are not finite; they are not kept either.
@@ -66,14 +63,14 @@ def remembered(
         return _finite(clip, encode())
     kept = shelf.get(key)
     if kept is not None:
-        return (Span(kept.to(comfy.model_management.intermediate_device())),)
+        return (Span(kept.to(result_device())),)
     spans = _finite(clip, encode())
     if len(spans) == 1 and not spans[0].extras:
         shelf.put(key, spans[0].tensor)
     return spans
 
 
-def _finite(clip: comfy.sd.CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """Looked for in what the weights give, as reading all of them once more would take as long as loading them."""
     if all(bool(span.tensor.isfinite().all()) for span in spans):
         return spans
@@ -86,7 +83,7 @@ def _finite(clip: comfy.sd.CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     )
 
 
-def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
+def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
     """The digest of all that goes into an encoding; None where that cannot be told."""
     file = clip.patcher.get_attachment(_FILE)
     if file is None:
@@ -99,7 +96,7 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
     return digest and hashlib.sha256(json.dumps([digest, *parts]).encode()).hexdigest()
 
 
-def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | None]]:
+def fingerprint(clip: CLIP, name: str) -> Callable[[], dict[str, str | None]]:
     """What tells this encoder from another, for a file that people share. Holds on to no weights.
 
     None stands for what is not known: the content of a file that another loader read, or a patch that cannot be told.
@@ -119,7 +116,7 @@ def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | 
     return tell
 
 
-def _settings(clip: comfy.sd.CLIP) -> list[str]:
+def _settings(clip: CLIP) -> list[str]:
     patcher = clip.patcher
     changed = [field for field in _OPAQUE if getattr(patcher, field)]
     changed += [name for name in patcher.object_patches if name != _CAST]
@@ -130,7 +127,7 @@ def _settings(clip: comfy.sd.CLIP) -> list[str]:
     return [str(VERSION), *machine(patcher), *dtypes, str(clip.layer_idx)]
 
 
-def _patches(clip: comfy.sd.CLIP, name: str) -> list:
+def _patches(clip: CLIP, name: str) -> list:
     """The weight patches on one encoder. Hashing a LoRA takes less than encoding does."""
     return sorted((key, patches) for key, patches in clip.patcher.patches.items() if key.startswith(f"{name}."))
 
@@ -149,7 +146,7 @@ def told(value) -> Iterator[str]:
     elif isinstance(value, Mapping):
         yield f"{len(value)} named"
         yield from told(sorted(value.items()))
-    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
+    elif isinstance(value, WeightAdapterBase):
         yield type(value).__name__
         yield from told(value.weights)
     elif value is None or isinstance(value, str | int | float | bool | torch.dtype):

@@ -13,9 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple
 
-import comfy.sd
-import comfy.weight_adapter
-
+from ...compat.patches import FILE_LOADERS
 from ...condition.controls import KEY
 from ...disk.machine import machine
 from ...encode.embeddings.cached import Untold, file_at, told
@@ -23,7 +21,6 @@ from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
 
 VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
-_LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
 _OPAQUE = ("weight_wrapper_patches", "hook_patches", "forced_hooks", "injections", "additional_models")
 PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
 _SAMPLING, _CAST = "model_sampling", "manual_cast_dtype"  # object patches whose content can be told
@@ -57,7 +54,7 @@ def _digest(parts) -> str:
 def _file(model) -> list:
     """The file's content, and how it was loaded."""
     loader, args, *which = model.cached_patcher_init or (None, [])
-    if loader not in _LOADERS:
+    if loader not in FILE_LOADERS:
         raise Untold
     path, *options = args
     try:
