@@ -10,17 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.lora
-import comfy.model_base
-from comfy.ldm.flux.model import Flux, FluxParams
+from .compat.flux_model import (
+    Chroma,
+    ChromaRadiance,
+    Flux,
+    Flux2,
+    FluxBase,
+    FluxParams,
+    HunyuanVideo,
+    LongCatImage,
+    patched_shape,
+    transformer_of,
+)
 
 # Relatives that are taken for it elsewhere. A subclass stands before its parent.
 RELATIVES = (
-    (comfy.model_base.Flux2, "Flux.2"),
-    (comfy.model_base.LongCatImage, "LongCat-Image"),
-    (comfy.model_base.ChromaRadiance, "Chroma Radiance"),
-    (comfy.model_base.Chroma, "Chroma"),
-    (comfy.model_base.HunyuanVideo, "HunyuanVideo"),
+    (Flux2, "Flux.2"),
+    (LongCatImage, "LongCat-Image"),
+    (ChromaRadiance, "Chroma Radiance"),
+    (Chroma, "Chroma"),
+    (HunyuanVideo, "HunyuanVideo"),
 )
 EXPECTED = (
     "expected FLUX.1 (dev, schnell, Krea, Fill, Canny, Depth or Kontext), which reads CLIP-L's vector and T5's tokens"
@@ -31,9 +40,9 @@ IMG_IN = "diffusion_model.img_in.weight"
 def flux1(model) -> FluxParams | None:
     """The sizes of a MODEL that is FLUX.1 in ComfyUI's own blocks, or None for any other."""
     base = getattr(model, "model", None)
-    if not isinstance(base, comfy.model_base.Flux) or isinstance(base, tuple(kind for kind, _ in RELATIVES)):
+    if not isinstance(base, FluxBase) or isinstance(base, tuple(kind for kind, _ in RELATIVES)):
         return None
-    flux = _transformer(model)
+    flux = transformer_of(model)
     # LongCat and Ovis have no vec, Flux.2 has one modulation for all blocks, in whatever class they come.
     own = isinstance(flux, Flux) and flux.params.vec_in_dim is not None and not flux.params.global_modulation
     return flux.params if own else None
@@ -41,7 +50,7 @@ def flux1(model) -> FluxParams | None:
 
 def is_wrapped(model) -> bool:
     """Whether a MODEL is ComfyUI's FLUX.1 around another pack's transformer: it samples, but shows no blocks."""
-    return type(getattr(model, "model", None)) is comfy.model_base.Flux and not isinstance(_transformer(model), Flux)
+    return type(getattr(model, "model", None)) is FluxBase and not isinstance(transformer_of(model), Flux)
 
 
 def require_flux1(model, node: str, wrapped: bool = False) -> None:
@@ -62,9 +71,9 @@ def family(model) -> str:
         return "FLUX.1"
     base = getattr(model, "model", None)
     if is_wrapped(model):
-        return f"a wrapped model ({type(_transformer(model)).__name__}; nunchaku's are such) that shows no blocks"
+        return f"a wrapped model ({type(transformer_of(model)).__name__}; nunchaku's are such) that shows no blocks"
     known = next((name for kind, name in RELATIVES if isinstance(base, kind)), None)
-    if known is None and isinstance(base, comfy.model_base.Flux):
+    if known is None and isinstance(base, FluxBase):
         known = "a relative of FLUX.1 without CLIP's vector (Ovis-Image is one)"
     return known or f"a model of {type(base).__name__}"
 
@@ -89,19 +98,13 @@ def require_plane(samples, node: str) -> None:
         )
 
 
-def _transformer(model):
-    """The model that is asked, as torch.compile and nodes that exchange it leave it."""
-    found = model.get_model_object("diffusion_model")
-    return getattr(found, "_orig_mod", found)
-
-
 def needs_picture(model) -> bool:
     """Whether a FLUX.1 reads a picture beside its latent (Fill, Canny, Depth), as comfy/model_base.py finds it out."""
     config = model.model.model_config.unet_config
     try:
-        flux = _transformer(model)
+        flux = transformer_of(model)
         # Black Forest Labs' control LoRAs widen img_in, but only once the weights are loaded.
-        shape = comfy.lora.calculate_shape(model.patches.get(IMG_IN, ()), flux.img_in.weight, IMG_IN)
+        shape = patched_shape(model, IMG_IN, flux.img_in.weight)
         channels = shape[1] // flux.patch_size**2
     except AttributeError:  # what stands for Flux shows no weights
         channels = config["in_channels"]

@@ -2,8 +2,7 @@
 
 import logging
 
-from comfy_execution.progress import get_progress_state
-from comfy_execution.utils import get_executing_context
+from .compat.execution import shown_node_id
 
 log = logging.getLogger("flux_duet")
 
@@ -20,11 +19,9 @@ def tell(text: str, beside: str = "") -> dict:
 
 def show(text: str) -> dict:
     """The same for what is as it should be, and so not for the log."""
-    context = get_executing_context()
-    if context is not None:
+    shown = shown_node_id()
+    if shown is not None:
         from server import PromptServer  # not at the top: tests and tools import this module without a server
 
-        # A node of an expanded graph is shown as the node that it stands for.
-        shown = get_progress_state().dynprompt.get_display_node_id(context.node_id)
         PromptServer.instance.send_progress_text(text, shown)
     return {"text": (text,)}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import comfy.hooks
+from ..compat.patches import combine_hooks
 
 
 def _both_hooks(vec_hooks, txt_hooks):
     """Two CLIPs with hooks of their own: the model gets both groups, as with ComfyUI's Combine Hooks."""
-    return comfy.hooks.HookGroup.combine_all_hooks([txt_hooks, vec_hooks])
+    return combine_hooks(txt_hooks, vec_hooks)
 
 
 MERGES = {"hooks": _both_hooks}  # for conditioning.join

@@ -11,11 +11,10 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 
-import comfy.model_patcher
-import comfy.weight_adapter
 import torch
 from torch import Tensor
 
+from ..compat.patches import ModelPatcher, WeightAdapterBase
 from .checksums import checksum
 from .machine import machine
 
@@ -44,7 +43,7 @@ class Untold(Exception):
     """Something whose content cannot be told takes part."""
 
 
-def of_patcher(patcher: comfy.model_patcher.ModelPatcher, prefix: str = "", ours: Collection[str] = ()) -> str | None:
+def of_patcher(patcher: ModelPatcher, prefix: str = "", ours: Collection[str] = ()) -> str | None:
     """What changes a model's numbers, its file aside: the machine, weight patches, object patches and options.
 
     `prefix` limits weight patches to those keys; wrappers and callbacks under the keys `ours` change nothing. None
@@ -66,12 +65,12 @@ def of_patcher(patcher: comfy.model_patcher.ModelPatcher, prefix: str = "", ours
         return None
 
 
-def weight_patches(patcher: comfy.model_patcher.ModelPatcher, prefix: str = "") -> list:
+def weight_patches(patcher: ModelPatcher, prefix: str = "") -> list:
     """Those on keys that begin so. Hashing a LoRA takes less than running its model does."""
     return sorted((key, patches) for key, patches in patcher.patches.items() if key.startswith(prefix))
 
 
-def _object(patcher: comfy.model_patcher.ModelPatcher, name: str):
+def _object(patcher: ModelPatcher, name: str):
     try:
         return patcher.get_model_object(name)
     except AttributeError:  # a text encoder has no sampling
@@ -108,7 +107,7 @@ def told(value) -> Iterator[str]:
     elif isinstance(value, Mapping):
         yield f"{len(value)} named"
         yield from told(sorted(value.items()))
-    elif isinstance(value, comfy.weight_adapter.WeightAdapterBase):
+    elif isinstance(value, WeightAdapterBase):
         yield type(value).__name__
         yield from told(value.weights)
     elif value is None or isinstance(value, str | int | float | bool | torch.dtype):

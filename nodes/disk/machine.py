@@ -11,12 +11,10 @@ import importlib.metadata
 import os
 from operator import attrgetter
 
-import comfy.cli_args
-import comfy.ldm.modules.attention
-import comfy.model_management
-import comfy.model_patcher
-import comfyui_version
 import torch
+
+from ..compat import machine as core
+from ..compat.patches import ModelPatcher
 
 # ComfyUI's options that choose other kernels, types or algorithms where nothing else here would tell.
 FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic", "supports_fp8_compute",
@@ -48,16 +46,15 @@ VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF3
 PACKAGES = ("comfy-kitchen", "xformers", "sageattention", "flash-attn")  # whose kernels ComfyUI runs
 
 
-def machine(patcher: comfy.model_patcher.ModelPatcher) -> list[str]:
+def machine(patcher: ModelPatcher) -> list[str]:
     """Versions, the device that computes, attention, ComfyUI's options and torch's state, each as a text."""
-    management, attention, device = comfy.model_management, comfy.ldm.modules.attention, patcher.load_device
-    small = attention.optimized_attention_for_device(device, mask=True, small_input=True)  # the text encoders'
+    device = patcher.load_device
     return [
         *(f"{name} {version}" for name, version in _versions()),
-        f"device {management.get_torch_device_name(device)}",
-        f"attention {attention.optimized_attention.__name__} {small.__name__}",
+        f"device {core.device_name(device)}",
+        f"attention {' '.join(core.attention_names(device))}",
         # Where weights are streamed in, LoRAs are added in another type than where they stay.
-        f"memory {management.vram_state.name} {patcher.is_dynamic()}",
+        f"memory {core.vram_state()} {patcher.is_dynamic()}",
         *(f"--{flag} {_flag(flag)}" for flag in FLAGS),
         *(f"{name} {_state(name)}" for name in STATES),
         *(f"{name} {_state(name, call=True)}" for name in CALLS),
@@ -67,7 +64,7 @@ def machine(patcher: comfy.model_patcher.ModelPatcher) -> list[str]:
 
 @functools.cache
 def _versions() -> list[tuple[str, str | None]]:
-    found = [("comfyui", comfyui_version.__version__), ("torch", torch.__version__), ("toolkit", torch.version.cuda)]
+    found = [("comfyui", core.version()), ("torch", torch.__version__), ("toolkit", torch.version.cuda)]
     for name in PACKAGES:
         try:
             found.append((name, importlib.metadata.version(name)))
@@ -77,7 +74,7 @@ def _versions() -> list[tuple[str, str | None]]:
 
 
 def _flag(name: str) -> str:
-    value = getattr(comfy.cli_args.args, name, None)
+    value = core.option(name)
     # A set lists what it holds in another order in each process.
     return ", ".join(sorted(map(str, value))) if isinstance(value, set | list | tuple) else str(value)
 

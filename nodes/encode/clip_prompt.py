@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import comfy.sd
 import torch
 
+from ..compat.text_encoders import CLIP
 from ..streams import ClipVec, Span
 from .encoding import CLIP_L, Cut, clip_chunks, clip_told, encode_clip, encode_clip_chunks, said, source_of
 from .tokens import weights
@@ -16,7 +16,7 @@ from .tokens.lengths import Tokens, unweighted, words
 Read = tuple[ClipVec, "Cut | None"]
 
 
-def encode_clip_prompt(clip: comfy.sd.CLIP, text: str, past: str, weighted: bool = True) -> tuple[ClipVec, list[str]]:
+def encode_clip_prompt(clip: CLIP, text: str, past: str, weighted: bool = True) -> tuple[ClipVec, list[str]]:
     """`text` -> vec [1, 768], and what to tell of it: what CLIP-L did not read, and weights that do nothing.
 
     `past` is a key of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
@@ -53,12 +53,12 @@ def _same(one: ClipVec, other: ClipVec) -> bool:
 # ---- more than CLIP-L reads
 
 
-def _first(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
+def _first(clip: CLIP, chunks: list[Tokens]) -> Read:
     """Natively: the first chunk's, and the rest is lost."""
     return encode_clip_chunks(clip, chunks), _cut(clip, chunks, 0)
 
 
-def _average(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
+def _average(clip: CLIP, chunks: list[Tokens]) -> Read:
     """The mean of all chunks' vectors."""
     vecs = _each(clip, chunks)
     if len(vecs) == 1:
@@ -68,7 +68,7 @@ def _average(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
     return ClipVec(tuple(mean)), None
 
 
-def _strongest(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
+def _strongest(clip: CLIP, chunks: list[Tokens]) -> Read:
     """The chunk whose vector is farthest from the empty prompt's: the longest way from saying nothing."""
     vecs = _each(clip, chunks)
     if len(vecs) == 1:
@@ -79,12 +79,12 @@ def _strongest(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> Read:
     return vecs[best], _cut(clip, chunks, best)
 
 
-def _each(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> list[ClipVec]:
+def _each(clip: CLIP, chunks: list[Tokens]) -> list[ClipVec]:
     """The vec of each chunk, as if there were no other."""
     return [encode_clip_chunks(clip, [chunk]) for chunk in chunks]
 
 
-def _cut(clip: comfy.sd.CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
+def _cut(clip: CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
     """What is lost where only one chunk is kept."""
     said_by = [words(chunk) for chunk in chunks]
     lost = [token for index, ids in enumerate(said_by) if index != kept for token in ids]
@@ -94,5 +94,5 @@ def _cut(clip: comfy.sd.CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
 
 
 FIRST, AVERAGE, STRONGEST = "first", "average", "strongest"
-Reader = Callable[[comfy.sd.CLIP, list[Tokens]], Read]
+Reader = Callable[[CLIP, list[Tokens]], Read]
 PAST: dict[str, Reader] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}

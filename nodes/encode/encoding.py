@@ -9,12 +9,10 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.sd
-import comfy.sd1_clip
 from torch import Tensor
 
+from ..compat.patches import forget_partial_load
+from ..compat.text_encoders import CLIP, empty_tokens
 from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
 from .embeddings.cached import fingerprint, remembered
@@ -42,7 +40,7 @@ class Cut:
         return f"{self.reader} reads {self.kept} of {self.total} tokens. Not read: {shorten(self.text, 300)}"
 
 
-def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
+def encode_clip(clip: CLIP, text: str) -> ClipVec:
     """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected.
 
     As natively, only the first 75 tokens count, and weights do nothing. T5 is neither run nor moved.
@@ -50,13 +48,13 @@ def encode_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
     return encode_clip_chunks(clip, clip_chunks(clip, text))
 
 
-def clip_chunks(clip: comfy.sd.CLIP, text: str) -> list[Tokens]:
+def clip_chunks(clip: CLIP, text: str) -> list[Tokens]:
     """The text's tokens, in chunks of 75 (Long-CLIP: 246) between a start and an end token."""
     _require(clip, CLIP_L)
     return _tokens(clip, text, CLIP_L)
 
 
-def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
+def encode_clip_chunks(clip: CLIP, chunks: list[Tokens]) -> ClipVec:
     """`encode_clip` of a text that is tokenized already."""
     half = _half(clip, CLIP_L)
 
@@ -67,9 +65,7 @@ def encode_clip_chunks(clip: comfy.sd.CLIP, chunks: list[Tokens]) -> ClipVec:
     return ClipVec(remembered(clip, CLIP_L, chunks, encode))
 
 
-def encode_t5(
-    clip: comfy.sd.CLIP, text: str, length: str = COMFYUI, mode: str = weights.EMBEDDING
-) -> tuple[T5Text, Cut | None]:
+def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.EMBEDDING) -> tuple[T5Text, Cut | None]:
     """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
 
     `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act. Text without
@@ -99,7 +95,7 @@ def encode_t5(
     return T5Text(tuple(replace(span, bias=bias) for span in spans), source), _report(clip, chunks, kept)
 
 
-def source_of(clip: comfy.sd.CLIP, name: str, text: str, chunks: list[Tokens], settings: dict[str, str]) -> Source:
+def source_of(clip: CLIP, name: str, text: str, chunks: list[Tokens], settings: dict[str, str]) -> Source:
     """Where an encoding comes from: its text, tokens, settings and encoder."""
     tokens = [
         [(token if isinstance(token, int) else "embedding", weight) for token, weight in chunk] for chunk in chunks
@@ -130,7 +126,7 @@ def t5_rows(txt: T5Text) -> str:
     return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
 
 
-def t5_told(clip: comfy.sd.CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
+def t5_told(clip: CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
     """All there is to tell of a freshly encoded T5 prompt, in sentences.
 
     What `encode_t5` cut away, what T5 has no token for, textual inversions without an effect, and weights.
@@ -143,24 +139,24 @@ def t5_told(clip: comfy.sd.CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
     return told + weights.t5_notes(weights.parse(text), mode)
 
 
-def clip_told(clip: comfy.sd.CLIP, text: str, weighted: bool) -> list[str]:
+def clip_told(clip: CLIP, text: str, weighted: bool) -> list[str]:
     """Which textual inversions in a CLIP prompt have no effect, in sentences."""
     tokenizer = tokenizer_of(clip, CLIP_L)
     return list(read_by_clip(tokenizer, text, weighted).ignored()) if has_inversion(tokenizer, text) else []
 
 
-def said(clip: comfy.sd.CLIP, ids: list, name: str) -> str:
+def said(clip: CLIP, ids: list, name: str) -> str:
     """Tokens as text, but for textual inversions, which have none."""
     return tokenizer_of(clip, name).tokenizer.decode([token for token in ids if isinstance(token, int)])
 
 
-def tokenizer_of(clip: comfy.sd.CLIP, name: str):
+def tokenizer_of(clip: CLIP, name: str):
     """One encoder's tokenizer (comfy/sd1_clip.py, SDTokenizer), or None where the CLIP has none for it."""
     # Single-encoder tokenizers of other models have the same thing under a longer name.
     return getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}", None)
 
 
-def inspect(clip: comfy.sd.CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
+def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
     """What each road that the CLIP has reads of a text. Nothing is run.
 
     Raises ValueError for a CLIP that tokenizes for neither.
@@ -188,7 +184,7 @@ def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
     return tokens[_TOKENS[name]]
 
 
-def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
+def _half(clip: CLIP, name: str) -> CLIP:
     """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it."""
     _require(clip, name)
     half = copy.copy(clip)
@@ -197,7 +193,7 @@ def _half(clip: comfy.sd.CLIP, name: str) -> comfy.sd.CLIP:
     return half
 
 
-def _require(clip: comfy.sd.CLIP, name: str) -> None:
+def _require(clip: CLIP, name: str) -> None:
     """Raises ValueError where the CLIP does not hold that encoder."""
     if clip is None:
         raise ValueError(
@@ -219,7 +215,7 @@ class _OneEncoder:
         # A shallow copy shares all weights. FLUX.1 masks nothing; T5s that came with other models' settings do.
         self.encoder = copy.copy(encoder)
         self.encoder.enable_attention_masks = self.encoder.return_attention_masks = self.encoder.zero_out_masked = False
-        self.encoder.gen_empty_tokens = comfy.sd1_clip.gen_empty_tokens  # weights are against it; PixArt's has no end
+        self.encoder.gen_empty_tokens = empty_tokens  # weights are against it; PixArt's has no end
         self.name = name
 
     def reset_clip_options(self):
@@ -244,7 +240,7 @@ def _load(clip, name: str):
     if patcher.model.model_loaded_weight_memory == 0:
         for module in patcher.model.modules():
             # A full load leaves a mark that a partial load takes for its own, and it would leave out the LoRA.
-            comfy.model_patcher.wipe_lowvram_weight(module)
+            forget_partial_load(module)
         # A budget of next to nothing: ComfyUI casts each weight to the device when it is used, LoRA and all.
         patcher.partially_load(patcher.load_device, extra_memory=0.1)
     return patcher

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import comfy.samplers
 import torch
 from torch import Tensor
 
+from ..compat.sampling import areas_of
 from .entries import Entry, Place
 
 # All of an entry that says where and how much it counts (comfy/samplers.py, get_area_and_mult).
@@ -36,12 +36,7 @@ def _mixed(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> list:
             for entry in cond]  # fmt: skip
     plain = [each for each, entry in zip(bare, cond, strict=True) if "default" not in entry]
     default = [each for each, entry in zip(bare, cond, strict=True) if "default" in entry]
-    placed = [found for each in plain if (found := comfy.samplers.get_area_and_mult(each, x, timestep)) is not None]
-    if default:
-        run = {None: [(each, 0) for each in placed]}
-        comfy.samplers.finalize_default_conds(None, run, [default], x, timestep, {})
-        placed = [each for each, _ in run[None]]
-    return placed
+    return areas_of(plain, default, x, timestep)
 
 
 def _inside(weight: Tensor, area: Sequence[int] | None) -> Tensor:

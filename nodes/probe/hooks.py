@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import comfy.model_management
-import comfy.model_patcher
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ..compat.memory import is_out_of_memory
+from ..compat.patches import clone_options
+from ..compat.wrappers import OUTER_SAMPLE, set_wrapper
 from .latent_mask import FUNCTION
 from .reading_store import ReadingStore, Unread
 from .repainted import Repainted
@@ -39,7 +39,7 @@ class Guard:
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
-        if not isinstance(error, Exception) or comfy.model_management.is_oom(error):
+        if not isinstance(error, Exception) or is_out_of_memory(error):
             return False
         if self.error is None:
             self.error = error
@@ -103,14 +103,13 @@ def probed(
             probe.keep(samples, reading if guard.error is None else Unread(guard.why()), settings)
         return samples
 
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, around)
+    set_wrapper(model, OUTER_SAMPLE, key, around)
     return model
 
 
 def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
     """ComfyUI's model_options with what a recorder adds to them for its run."""
-    options = comfy.model_patcher.create_model_options_clone(given)
+    options = clone_options(given)
     if repainted.mask is not None and FUNCTION in options:
         options[FUNCTION] = repainted.noting(options[FUNCTION])
     options["transformer_options"] = recorder.options(options["transformer_options"])
@@ -119,12 +118,6 @@ def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
 
 # In transformer_options while a probe asks the model once more for itself, by which: other probes look away then.
 AGAIN = "flux_duet_again"
-
-
-def with_wrapper(options: dict, kind: str, key: str, wrapper: Callable) -> dict:
-    """transformer_options with one more wrapper, the innermost of its kind."""
-    wrappers = options.get("wrappers", {})
-    return {**options, "wrappers": {**wrappers, kind: {**wrappers.get(kind, {}), key: [wrapper]}}}
 
 
 @dataclass(frozen=True, eq=False)

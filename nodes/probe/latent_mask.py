@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.sampler_helpers
 from torch import Tensor
+
+from ..compat.sampling import noise_mask
 
 FUNCTION = "denoise_mask_function"  # in model_options: what changes the mask with sigma
 
@@ -16,4 +17,4 @@ def mask_of(latent: Mapping[str, Any], samples: Tensor) -> Tensor | None:
     mask = latent.get("noise_mask")
     if mask is None:
         return None
-    return comfy.sampler_helpers.prepare_mask(mask, samples.shape, samples.device).float()
+    return noise_mask(mask, samples).float()

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
 from typing import Any
 
-import comfy.model_management
 import torch
 from torch import Tensor
+
+from ..compat import memory
 
 MOST = 8  # runs whose readings a probe keeps; the oldest goes first
 PART = 4  # and together they take at most one part in so many of the memory that is free without them
@@ -94,7 +95,7 @@ class ReadingStore:
 
 def free_memory() -> int:
     """Bytes of main memory that are free, as ComfyUI measures it."""
-    return comfy.model_management.get_free_memory(torch.device("cpu"))
+    return memory.free_main_memory()
 
 
 def allowed(free: int, kept: int, part: int = PART, least: int = LEAST) -> int:

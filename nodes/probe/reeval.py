@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import comfy.model_management
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ..compat.memory import check_interrupted
+from ..compat.wrappers import APPLY_MODEL, CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ..condition.timepoints import step_at
 from .entries import POSITIVE, roles
-from .hooks import AGAIN, Given, Guard, around_forward, with_wrapper
+from .hooks import AGAIN, Given, Guard, around_forward
 from .repainted import Repainted, counted
 from .replace_prompt import Entry
 
@@ -98,12 +98,10 @@ class Reevaluator:
         self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
 
     def options(self, options: dict) -> dict:
-        options = with_wrapper(options, WrappersMP.CALC_COND_BATCH, f"{self.key}_inside", self._inside)
-        options = with_wrapper(options, WrappersMP.APPLY_MODEL, self.key, self._applied)
-        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, self.key, around_forward(self._forward))
-        wrappers = options["wrappers"]
-        outermost = {self.key: [self._around], **wrappers[WrappersMP.CALC_COND_BATCH]}
-        return {**options, "wrappers": {**wrappers, WrappersMP.CALC_COND_BATCH: outermost}}
+        options = with_wrapper(options, CALC_COND_BATCH, f"{self.key}_inside", self._inside)
+        options = with_wrapper(options, APPLY_MODEL, self.key, self._applied)
+        options = with_wrapper(options, DIFFUSION_MODEL, self.key, around_forward(self._forward))
+        return with_wrapper(options, CALC_COND_BATCH, self.key, self._around, outermost=True)
 
     def step(self, sigma: float) -> int:
         """The step that an evaluation at this sigma belongs to."""
@@ -185,7 +183,7 @@ class Reevaluator:
         before, at_once = (place, 1) if alone else (0, AT_ONCE)
         out = []
         for first in range(0, len(prompts), at_once):
-            comfy.model_management.throw_exception_if_processing_interrupted()
+            check_interrupted()
             conds = [*[None] * before, *(list(prompt) for prompt in prompts[first : first + at_once])]
             out += ask(conds, *at, options)[before:]
         return out

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import comfyui_version
 import torch
 
+from ..compat.machine import version
 from ..sample.sampling import SamplingPlan
 from .grid.identity import of_model
 
@@ -55,5 +55,5 @@ def _told(model, shape: Sequence[int], guidance: float | None | list, given: Map
 def versions() -> dict[str, str]:
     text = PROJECT.read_text(encoding="utf-8") if PROJECT.is_file() else ""
     found = re.search(r'^version = "(.+)"', text, re.MULTILINE)
-    return {"flux_duet": found[1] if found else "unknown", "comfyui": comfyui_version.__version__,
+    return {"flux_duet": found[1] if found else "unknown", "comfyui": version(),
             "torch": torch.__version__, "python": platform.python_version()}  # fmt: skip

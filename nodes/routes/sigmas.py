@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import comfy.model_sampling
-import comfy.samplers
 import torch
 from aiohttp import web
 
+from ..compat import sampling as core
 from ..sample.sampling import OFFICIAL, SCHEDULERS, noise_levels
 from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 from .http import Refused, answered, shown
 
-SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+SAMPLERS = core.sampler_names()
 LONGEST = 2500  # steps of the whole schedule, of which denoise takes the last
 PIXELS = 8  # of a picture, for one of its latent
 DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, "shift": FIXED_MU,
@@ -66,7 +65,7 @@ def _answer(plan: dict[str, Any]) -> dict:
 
 def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:
     if plan["scheduler"] != OFFICIAL:
-        return comfy.samplers.calculate_sigmas(_sampling(plan["shift"]), plan["scheduler"], steps)
+        return core.schedule_sigmas(_sampling(plan["shift"]), plan["scheduler"], steps)
     if "mu" in plan or plan["shift"] is None:
         return flux_sigmas(steps, plan.get("mu"))
     return flux_sigmas(steps, official_mu(image_tokens(plan["height"] // PIXELS, plan["width"] // PIXELS)))
@@ -74,10 +73,4 @@ def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:
 
 def _sampling(shift: float | None):
     """ComfyUI's own, as it makes it for dev and for schnell."""
-    if shift is None:
-        sampling = comfy.model_sampling.ModelSamplingDiscreteFlow()
-        sampling.set_parameters(shift=1.0, multiplier=1.0)
-    else:
-        sampling = comfy.model_sampling.ModelSamplingFlux()
-        sampling.set_parameters(shift=shift)
-    return sampling
+    return core.flow_sampling() if shift is None else core.flux_sampling(shift)

@@ -16,11 +16,10 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-import comfy.sd1_clip
-import comfy.text_encoders.flux
 import folder_paths
 from aiohttp import web
 
+from ..compat.text_encoders import clip_l_tokenizer, t5_tokenizer
 from ..encode.tokens.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from ..encode.tokens.lengths import COMFYUI, LENGTHS
 from ..encode.tokens.weights import EMBEDDING, MODES, OFF, TooDeep
@@ -120,9 +119,9 @@ def _tokenizers(clip_positions: int) -> tuple:
 
 @cache
 def _clip_l(positions: int):
-    return comfy.sd1_clip.SD1Tokenizer(tokenizer_data={"clip_l_max_length": positions}).clip_l
+    return clip_l_tokenizer(positions)
 
 
 @cache
 def _t5():
-    return comfy.text_encoders.flux.T5XXLTokenizer()
+    return t5_tokenizer()

@@ -15,10 +15,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import comfy.utils
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ..compat.flux_model import scale_attention_mask
+from ..compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, OUTER_SAMPLE, set_wrapper, with_wrapper
 from ..condition import attn_masks
 from ..condition.blocks import Depth
 from ..condition.controls import (
@@ -55,9 +55,8 @@ def attach(model, first_step: int = 0, node: str = "Apply Duet"):
     """
     require_flux1(model, node)
     model = model.clone()
-    for kind, wrapper in ((WrappersMP.OUTER_SAMPLE, _begin), (WrappersMP.CALC_COND_BATCH, _settle)):
-        model.remove_wrappers_with_key(kind, KEY)
-        model.add_wrapper_with_key(kind, KEY, partial(wrapper, first_step))
+    for kind, wrapper in ((OUTER_SAMPLE, _begin), (CALC_COND_BATCH, _settle)):
+        set_wrapper(model, kind, KEY, partial(wrapper, first_step))
     return model
 
 
@@ -180,9 +179,7 @@ def _filled(out: list, resting: list[int], asked: list[int]) -> list:
 
 def _innermost(options: dict) -> dict:
     """transformer_options whose last wrapper around the forward is ours."""
-    wrappers = options.get("wrappers", {})
-    around = {**wrappers.get(WrappersMP.DIFFUSION_MODEL, {}), KEY: [_carry_out]}
-    return {**options, "wrappers": {**wrappers, WrappersMP.DIFFUSION_MODEL: around}}
+    return with_wrapper(options, DIFFUSION_MODEL, KEY, _carry_out)
 
 
 # ---- around a forward
@@ -228,7 +225,7 @@ def _with_masks(
     def of(text: PlacedText) -> Tensor | None:
         if text.attn_mask is None or text.attn_size is None:
             return text.attn_mask
-        return comfy.utils.upscale_dit_mask(text.attn_mask, text.attn_size, size).to(context)
+        return scale_attention_mask(text.attn_mask, text.attn_size, size).to(context)
 
     rows = layout.txt - sum(text.length for text in texts)
     mask = attn_masks.with_texts(kwargs.get(MASK), rows, layout.image, [(text.length, of(text)) for text in texts])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.latest import io
 
+from ..compat.sampling import sampler_names
 from .apply import attach
 from .sampling import SCHEDULERS, SamplingPlan, sample
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
@@ -101,7 +101,7 @@ class MMDiTSampler(io.ComfyNode):
                 _steps(),
                 io.Combo.Input(
                     "sampler",
-                    options=comfy.samplers.KSampler.SAMPLERS,
+                    options=sampler_names(),
                     default="euler",
                     tooltip="How a step is taken. FLUX.1's own code uses euler.",
                 ),

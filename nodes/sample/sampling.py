@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import comfy.sample
-import comfy.samplers
-import comfy.utils
-import latent_preview
 import torch
 from torch import Tensor
 
+from ..compat import previews
+from ..compat import sampling as core
 from ..condition.conditioning import widths
 from ..condition.controls import has_controls
 from ..family import flux1, require_plane
@@ -20,7 +18,7 @@ from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 NAME = "MMDiT Sampler"
 OFFICIAL = "official"
-SCHEDULERS = [*comfy.samplers.KSampler.SCHEDULERS, OFFICIAL]
+SCHEDULERS = [*core.scheduler_names(), OFFICIAL]
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,14 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Sam
     _check(model, positive, negative, latent, plan)
     if has_controls(positive) or has_controls(negative or []):
         model = attach(model, plan.start_step, NAME)
-    # What an empty latent says of its making, so that it fits this model; passed on only where it is said.
-    ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
-    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
-    samples = comfy.sample.sample(
+    latent_image = core.fitting_latent(model, latent)
+    samples = core.sample(
         model,
         _noise(latent_image, latent, plan),
         plan.steps,
         plan.cfg,
         plan.sampler,
-        plan.scheduler if plan.scheduler != OFFICIAL else comfy.samplers.KSampler.SCHEDULERS[0],
+        plan.scheduler if plan.scheduler != OFFICIAL else core.scheduler_names()[0],
         positive,
         # With cfg 1 no negative is evaluated, but ComfyUI wants one; the positive itself keeps every guider neutral.
         positive if negative is None else negative,
@@ -68,11 +64,12 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Sam
         force_full_denoise=not plan.leftover_noise,
         noise_mask=latent.get("noise_mask"),
         sigmas=official_sigmas(model, latent_image, plan) if plan.scheduler == OFFICIAL else None,
-        callback=latent_preview.prepare_callback(model, plan.steps),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        callback=previews.step_callback(model, plan.steps),
+        disable_pbar=not previews.has_console_bar(),
         seed=plan.seed,
     )
-    return {**{key: value for key, value in latent.items() if key not in ratios}, "samples": samples}
+    rest = {key: value for key, value in latent.items() if not key.startswith(core.RATIO)}
+    return {**rest, "samples": samples}
 
 
 def _check(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> None:
@@ -91,7 +88,7 @@ def _check(model, positive: list, negative: list | None, latent: dict, plan: Sam
 def _noise(latent_image: Tensor, latent: dict, plan: SamplingPlan) -> Tensor:
     if not plan.add_noise:
         return torch.zeros(latent_image.size(), dtype=latent_image.dtype, layout=latent_image.layout, device="cpu")
-    return comfy.sample.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+    return core.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
 
 
 def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
@@ -112,7 +109,7 @@ def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
 def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, denoise: float) -> Tensor:
     """sigma [steps + 1] of a sampler's run, as KSampler makes it of a schedule: steps -> sigma [steps + 1]."""
     # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
-    extra = sampler in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
+    extra = core.drops_second_last_sigma(sampler)
 
     def sigmas_of(steps: int) -> Tensor:
         sigmas = schedule(steps + extra)

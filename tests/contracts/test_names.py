@@ -17,6 +17,7 @@ OURS = (
     "comfy_api",
     "comfy_execution",
     "comfy_extras",
+    "comfyui_version",
     "folder_paths",
     "latent_preview",
     "node_helpers",

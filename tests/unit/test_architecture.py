@@ -1,6 +1,7 @@
 """The house rules of nodes/, read from the sources: who may import whom, and where ComfyUI may be touched.
 
 A picture walks one way, and so do the imports: streams <- pure modules <- ComfyUI adapters <- nodes <- extension.
+An adapter is a file that imports ComfyUI's public API, or compat/, which alone imports the private one.
 """
 
 import ast
@@ -17,6 +18,7 @@ SOURCES = {path.relative_to(NODES).as_posix(): path.read_text("utf-8") for path 
 
 # Each floor stands only on those before it; a name is a folder or a file at the top of nodes/.
 FLOORS = [
+    {"compat"},
     {"streams", "quoting", "sockets", "notice", "palette", "pictures", "family", "disk"},
     {"encode", "condition", "decode"},
     {"sample"},
@@ -33,6 +35,7 @@ COMFYUI = {
     "execution",
     "aiohttp",
 }  # its web server; and all of comfy*
+PUBLIC = {"comfy_api", "folder_paths", "server", "aiohttp"}  # what ComfyUI promises to packs; the rest is for compat/
 PURE = {"torch", "numpy", "scipy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 
@@ -76,6 +79,16 @@ class Source:
                 names.append(node.module)
         return names
 
+    def names_of_comfyui(self) -> set[str]:
+        """Local names of ComfyUI's modules and classes, those that come by way of compat/ included."""
+        names = {name.split(".")[0] for name in self.outside() if is_comfyui(name)}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                if "compat" in module.split(".") if node.level else is_comfyui(module):
+                    names |= {alias.asname or alias.name for alias in node.names}
+        return names
+
     def inside(self) -> Iterator[str]:
         """Paths in nodes/ of the pack's own modules that are imported."""
         parents = list(Path(self.path).parents)
@@ -113,13 +126,16 @@ def outsiders(source: Source) -> Iterator[str]:
             yield f"imports {name} without saying '{MARK}' at its top"
         elif not is_comfyui(name) and name.split(".")[0] not in PURE:
             yield f"imports {name}, which is neither ComfyUI's, torch, numpy, scipy nor the standard library's"
-    if source.says_comfyui and not any(map(is_comfyui, source.outside())):
-        yield f"says '{MARK}', but does not"
+        if is_comfyui(name) and name.split(".")[0] not in PUBLIC and source.place != "compat":
+            yield f"imports {name}, which is private to ComfyUI: give it a function in compat/"
+    through_compat = any(path.startswith("compat/") for path in source.inside())
+    if source.says_comfyui and not through_compat and not any(map(is_comfyui, source.outside())):
+        yield f"says '{MARK}', but imports neither ComfyUI nor compat/"
 
 
 def habits(source: Source) -> Iterator[str]:
     """No device by name, nothing assigned into ComfyUI, `NODES` last in a nodes.py, and ASCII alone."""
-    roots = {name.split(".")[0] for name in source.outside() if is_comfyui(name)}
+    roots = source.names_of_comfyui()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")[0] == "cuda":
             yield "names the device 'cuda'"
@@ -173,8 +189,15 @@ BREACHES = {
     "encode/x.py|def f():\n    from server import PromptServer": "without saying",
     "encode/x.py|import flux_duet.nodes.streams": "which is neither",
     "encode/x.py|import einops": "which is neither",
-    f"encode/x.py|{ADAPTER}import torch": "but does not",
+    f"encode/x.py|{ADAPTER}import torch": "imports neither ComfyUI nor compat/",
+    f"encode/x.py|{ADAPTER}import comfy.utils": "private to ComfyUI",
+    f"encode/x.py|{ADAPTER}def f():\n    from comfy_execution.utils import x": "private to ComfyUI",
+    f"sample/x.py|{ADAPTER}import latent_preview": "private to ComfyUI",
+    "sample/x.py|from ..compat.sampling import sampler_names": "is pure, but imports compat/sampling.py",
+    f"compat/x.py|{ADAPTER}import comfy.sd\nfrom ..streams import Span": "not on a lower floor",
     f"encode/x.py|{ADAPTER}import comfy.sd\ncomfy.sd.CLIP.encode = None": "assigns to comfy.sd.CLIP.encode",
+    "encode/x.py|from ..compat.text_encoders import CLIP\nCLIP.encode = None": "assigns to CLIP.encode",
+    f"compat/x.py|{ADAPTER}from comfy.sd import CLIP\nCLIP.encode = None": "assigns to CLIP.encode",
     "encode/x.py|device = 'cuda:0'": "names the device",
     "sample/nodes.py|NODES = []\nx = 1": "does not end with NODES",
     "sample/x.py|x = '\u00e9'": "is not ASCII",

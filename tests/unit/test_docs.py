@@ -18,8 +18,6 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 SUFFIXES = (".py", ".mjs", ".js", ".json", ".md", ".toml", ".yml", ".yaml", ".cjs", ".txt")
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()} | {"nodes", "js", "tests"}
 CHANGES = 10
-# Described before they are there. The commit that adds one takes it out of here.
-PLANNED = {"nodes/palette.py", "nodes/compat", "nodes/disk/fingerprints.py"}
 
 
 def looks_like_a_path(text: str) -> bool:
@@ -32,7 +30,7 @@ def looks_like_a_path(text: str) -> bool:
 def is_there(text: str, page: Path) -> bool:
     """Whether a path is one of the repository, of the page's folder, or of a folder below that; or `nodes.py`, say, of
     some folder of nodes/."""
-    if text.rstrip("/") in PLANNED or any((base / text).exists() for base in (ROOT, page.parent)):
+    if any((base / text).exists() for base in (ROOT, page.parent)):
         return True
     return any(page.parent.glob(f"*/{text}")) or ("/" not in text and any((ROOT / "nodes").rglob(text)))
 
@@ -100,7 +98,7 @@ def test_what_a_change_needs_is_where_the_table_says(row):
     assert paths and CODE.findall(tests)
     sources = {path: (ROOT / path).read_text("utf-8") for path in paths if (ROOT / path).is_file()}
     for path in [*paths, *CODE.findall(tests)]:
-        assert path in PLANNED or (ROOT / path).exists(), f"ARCHITECTURE.md names {path}, which is not there"
+        assert (ROOT / path).exists(), f"ARCHITECTURE.md names {path}, which is not there"
     for path, source in sources.items():
         for name in CODE.findall(names):
             assert defines(source, name), f"ARCHITECTURE.md looks for {name} in {path}, which does not define it"
@@ -116,35 +114,10 @@ def test_every_folder_of_nodes_is_listed():
     listed = {cells[0].strip("`").rstrip("/") for cells in architecture("Folders of `nodes/`")}
     folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "nodes").rglob("*.py")} - {"nodes"}
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nodes").glob("*.py")} - {"nodes/__init__.py"}
-    assert listed - PLANNED == folders | files
+    assert listed == folders | files
 
 
 def test_the_floors_are_those_that_are_checked():
     from .test_architecture import FLOORS
 
-    planned = {Path(path).stem for path in PLANNED}
-    assert [set(cells[1].split(", ")) - planned for cells in architecture("Floors")] == FLOORS
-
-
-def test_what_is_planned_is_not_there_yet():
-    done = [path for path in PLANNED if (ROOT / path).exists()]
-    assert not done, f"{done} are there: take them out of PLANNED in this file"
-
-
-@pytest.mark.parametrize(
-    ("source", "is_defined"),
-    [
-        ("LENGTHS = {", True),
-        ('STEP, LENGTHS = "step", "percent"', True),
-        ("export const [STEP, LENGTHS] = [1, 2];", True),
-        ("LENGTHS: dict[str, int] = {", True),
-        ("class LENGTHS(Protocol):", True),
-        ("async def LENGTHS(): pass", True),
-        ("from .lengths import LENGTHS", False),
-        ("    LENGTHS = 3", False),
-        ("x = LENGTHS", False),
-        ("call(LENGTHS=3)", False),
-    ],
-)
-def test_a_definition_is_told_from_a_use(source, is_defined):
-    assert defines(source, "LENGTHS") is is_defined
+    assert [set(cells[1].split(", ")) for cells in architecture("Floors")] == FLOORS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import comfy.hooks
 from comfy_api.latest import io
 
+from ...compat.patches import combine_hooks
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
 from ..conditioning import check_pair
@@ -106,7 +106,7 @@ class Route(io.ComfyNode):
 
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
-        merges = {"hooks": lambda one, other: comfy.hooks.HookGroup.combine_all_hooks([one, other])}
+        merges = {"hooks": combine_hooks}
         check_pair(a, b, "Block Routing", merges)
         return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_api.latest import io
-from comfy_execution.graph_utils import GraphBuilder
 
+from ...compat.execution import GraphBuilder
 from ...notice import show, tell
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec

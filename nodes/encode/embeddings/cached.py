@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import comfy.model_management
-import comfy.sd
 import folder_paths
 
+from ...compat.memory import result_device
+from ...compat.text_encoders import CLIP
 from ...disk.encoder_files import EncoderFile
 from ...disk.fingerprints import Untold, digest, of_patcher, weight_patches
 from ...streams import Span
@@ -35,14 +35,12 @@ def _folder() -> Path:
     return Path(folder_paths.get_system_user_directory("flux_duet"))
 
 
-def mark(clip: comfy.sd.CLIP, file: EncoderFile) -> None:
+def mark(clip: CLIP, file: EncoderFile) -> None:
     """Notes on a CLIP, for itself and its clones, which file its weights are of."""
     clip.patcher.set_attachments(_FILE, file)
 
 
-def remembered(
-    clip: comfy.sd.CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]
-) -> tuple[Span, ...]:
+def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]) -> tuple[Span, ...]:
     """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model.
 
     Raises ValueError, naming the file where it is known, for numbers that are not finite; they are not kept either.
@@ -53,14 +51,14 @@ def remembered(
         return _finite(clip, encode())
     kept = shelf.get(key)
     if kept is not None:
-        return (Span(kept.to(comfy.model_management.intermediate_device())),)
+        return (Span(kept.to(result_device())),)
     spans = _finite(clip, encode())
     if len(spans) == 1 and not spans[0].extras:
         shelf.put(key, spans[0].tensor)
     return spans
 
 
-def _finite(clip: comfy.sd.CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """Looked for in what the weights give, as reading all of them once more would take as long as loading them."""
     if all(bool(span.tensor.isfinite().all()) for span in spans):
         return spans
@@ -73,7 +71,7 @@ def _finite(clip: comfy.sd.CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     )
 
 
-def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
+def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
     """The digest of all that goes into an encoding; None where that cannot be told."""
     file = clip.patcher.get_attachment(_FILE)
     if file is None:
@@ -89,7 +87,7 @@ def key_of(clip: comfy.sd.CLIP, name: str, chunks: list[Tokens]) -> str | None:
         return None
 
 
-def fingerprint(clip: comfy.sd.CLIP, name: str) -> Callable[[], dict[str, str | None]]:
+def fingerprint(clip: CLIP, name: str) -> Callable[[], dict[str, str | None]]:
     """What tells this encoder from another, for a file that people share. Holds on to no weights.
 
     None stands for what is not known: the content of a file that another loader read, or a patch that cannot be told.

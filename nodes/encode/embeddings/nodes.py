@@ -7,8 +7,8 @@ from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io, ui
-from comfy_execution.graph_utils import ExecutionBlocker
 
+from ...compat.execution import ExecutionBlocker
 from ...disk.encoder_files import stat_of
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import comfy.sd1_clip
-from comfy.text_encoders.t5 import T5
 from torch import nn
+
+from ...compat.text_encoders import T5, SDClipModel
 
 
 class Unread(nn.Module):
@@ -38,7 +38,7 @@ class Unread(nn.Module):
         return self  # moved to a device, or cast: there is nothing to move yet
 
 
-def read(encoder: comfy.sd1_clip.SDClipModel) -> None:
+def read(encoder: SDClipModel) -> None:
     """Makes sure that an encoder has its weights."""
     if isinstance(encoder.transformer, Unread):
         encoder.transformer.read()

@@ -10,15 +10,19 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 
-import comfy.model_management
-import comfy.sd
-import comfy.sd1_clip
-import comfy.supported_models_base
-import comfy.text_encoders.flux
-import comfy.text_encoders.sd3_clip
-import comfy.utils
 import torch
 
+from ...compat import memory
+from ...compat.text_encoders import (
+    CLIP,
+    SD1ClipModel,
+    SD1Tokenizer,
+    T5XXLModel,
+    build_clip,
+    count_parameters,
+    t5_kind,
+    t5_tokenizer_class,
+)
 from ...disk.encoder_files import EncoderFile
 from ..embeddings.cached import file_at, mark
 from . import layout
@@ -37,7 +41,7 @@ def load_clip_l(
     embeddings: list[str] | None = None,
     device: torch.device | None = None,
     disable_dynamic: bool = False,
-) -> comfy.sd.CLIP:
+) -> CLIP:
     """A CLIP that holds CLIP-L alone, or Long-CLIP with its 248 positions.
 
     `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice, `disable_dynamic` its
@@ -47,10 +51,10 @@ def load_clip_l(
     with in_our_words(path):
         file, sd = file_at(path), read_weights(path)
         config = layout.check(shapes_of(sd), layout.CLIP_L, os.path.basename(path))
-        target = comfy.supported_models_base.ClipTarget(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel)
         options = {"clip_l_model_config": config, **_on(device)}
         limits = {"clip_l_max_length": config["max_position_embeddings"]}
-        clip = _build(target, [sd], options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
+        kinds = SD1Tokenizer, SD1ClipModel
+        clip = _build(kinds, [sd], options, disable_dynamic, embedding_directory=embeddings, tokenizer_data=limits)
     mark(clip, file)
     return _reloadable(clip, load_clip_l, path, embeddings, device)
 
@@ -60,7 +64,7 @@ def load_t5(
     embeddings: list[str] | None = None,
     device: torch.device | None = None,
     disable_dynamic: bool = False,
-) -> comfy.sd.CLIP:
+) -> CLIP:
     """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
 
     The weights are read when they are first needed. Before, the header is, and of a file that was loaded once not even
@@ -72,45 +76,45 @@ def load_t5(
         return _unread_t5(path, file, _outline(file, os.path.basename(path)), embeddings, device, disable_dynamic)
 
 
-def _unread_t5(path: str, file: EncoderFile, outline: _T5Outline, embeddings, device, disable_dynamic) -> comfy.sd.CLIP:
+def _unread_t5(path: str, file: EncoderFile, outline: _T5Outline, embeddings, device, disable_dynamic) -> CLIP:
     """The CLIP of a T5 that is known by its outline alone."""
-    target = comfy.supported_models_base.ClipTarget(_FluxT5Tokenizer, _flux_t5(outline.dtype))
+    kinds = _FluxT5Tokenizer, _flux_t5(outline.dtype)
     options = {"t5xxl_model_config": outline.config, **_on(device)}
     # No parameters and no weights as yet: a model on the meta device is neither filled nor moved.
     unread = {**options, "initial_device": torch.device("meta")}
-    clip = _build(target, [], unread, disable_dynamic, embedding_directory=embeddings)
+    clip = _build(kinds, [], unread, disable_dynamic, embedding_directory=embeddings)
     encoder = clip.cond_stage_model.t5xxl
     if outline.quantised:
         encoder.transformer.to(torch.float8_e4m3fn)  # for a size that is about right
     # The type that the user asks ComfyUI for is the one of now, whenever the weights are read.
-    dtype = comfy.model_management.text_encoder_dtype(clip.patcher.load_device)
+    dtype = memory.text_encoder_dtype(clip.patcher.load_device)
     encoder.transformer = Unread(encoder.transformer, lambda: _read_in_our_words(clip, file, options, dtype))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
 
 
-def _read_in_our_words(clip: comfy.sd.CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
+def _read_in_our_words(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
     """As it happens in the middle of a run, whose error would name no file."""
     with in_our_words(file.path):
         return _read_t5(clip, file, options, dtype)
 
 
-def _read_t5(clip: comfy.sd.CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
+def _read_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
     """Puts the real T5 where the unread one is, for this CLIP and all its clones, and gives it."""
     name = os.path.basename(file.path)
     if not file.is_there():
         raise BadFile(f"{name} has changed or gone since Load T5 ran; queue again, and Load T5 takes what is there.")
     sd = read_weights(file.path)
     layout.check(shapes_of(sd), layout.T5, name)
-    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
+    found = t5_kind(sd)
     if "t5_quantization_metadata" in found:
         options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
-    # Not by another comfy.sd.CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
-    management, patcher = comfy.model_management, clip.patcher
-    size = comfy.utils.calculate_parameters(sd) * management.dtype_size(dtype)
-    device = management.text_encoder_initial_device(patcher.load_device, patcher.offload_device, size)
+    # Not by another CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
+    patcher = clip.patcher
+    size = count_parameters(sd) * memory.dtype_size(dtype)
+    device = memory.text_encoder_initial_device(patcher.load_device, patcher.offload_device, size)
     model = _flux_t5(found.get("dtype_t5"))(device=device, dtype=dtype, model_options=options)
-    management.archive_model_dtypes(model)
+    memory.archive_dtypes(model)
     encoder = clip.cond_stage_model.t5xxl
     unread, encoder.transformer = encoder.transformer, model.t5xxl.transformer
     try:
@@ -139,29 +143,29 @@ def _outline(file: EncoderFile, name: str) -> _T5Outline:
         return _T5Outline(known["config"], getattr(torch, known["dtype"]), known["quantised"])
     sd = read_weights(file.path)  # of a safetensors file this maps the weights, and reads none of them
     config = layout.check(shapes_of(sd), layout.T5, name)
-    found = comfy.text_encoders.sd3_clip.t5_xxl_detect(sd)
+    found = t5_kind(sd)
     outline = _T5Outline(config, found["dtype_t5"], "t5_quantization_metadata" in found)
     file.learn(**{_OUTLINE: {**asdict(outline), "dtype": str(outline.dtype).removeprefix("torch.")}})
     return outline
 
 
-class _FluxT5Tokenizer(comfy.sd1_clip.SD1Tokenizer):
+class _FluxT5Tokenizer(SD1Tokenizer):
     def __init__(self, embedding_directory, tokenizer_data):
         super().__init__(
             embedding_directory=embedding_directory,
             tokenizer_data=tokenizer_data,
             name="t5xxl",
-            tokenizer=comfy.text_encoders.flux.T5XXLTokenizer,
+            tokenizer=t5_tokenizer_class(),
         )
 
 
 def _flux_t5(file_dtype: torch.dtype | None) -> type:
     """The T5 half of comfy.text_encoders.flux.FluxClipModel: the same choice of the weights' dtype, the same names."""
 
-    class FluxT5(comfy.sd1_clip.SD1ClipModel):
+    class FluxT5(SD1ClipModel):
         def __init__(self, device, dtype, model_options):
-            dtype = comfy.model_management.pick_weight_dtype(file_dtype, dtype, device)
-            t5 = comfy.text_encoders.sd3_clip.T5XXLModel
+            dtype = memory.weight_dtype(file_dtype, dtype, device)
+            t5 = T5XXLModel
             super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
 
         def state_dict(self, *args, **kwargs) -> BesideClipL:
@@ -179,14 +183,13 @@ def _on(device: torch.device | None) -> dict:
     return {} if device is None else {"load_device": device, "offload_device": device}
 
 
-def _build(target, sds: list[dict], options: dict, disable_dynamic: bool, **tokenizer) -> comfy.sd.CLIP:
+def _build(kinds: tuple[type, type], sds: list[dict], options: dict, disable_dynamic: bool, **tokenizer) -> CLIP:
     if disable_dynamic:  # left out otherwise: ComfyUIs without DynamicVRAM do not know it
         tokenizer["disable_dynamic"] = True
-    parameters = sum(map(comfy.utils.calculate_parameters, sds))
-    return comfy.sd.CLIP(target, state_dict=sds, parameters=parameters, model_options=options, **tokenizer)
+    return build_clip(*kinds, sds, options, **tokenizer)
 
 
-def _reloadable(clip: comfy.sd.CLIP, load, *args) -> comfy.sd.CLIP:
+def _reloadable(clip: CLIP, load, *args) -> CLIP:
     """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, more GPUs)."""
     clip.patcher.cached_patcher_init = (_load_patcher, (load, *args))
     return clip

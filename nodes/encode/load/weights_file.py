@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import comfy.utils
 import torch
-from comfy.quant_ops import QUANT_ALGOS
 
+from ...compat import weights
 from ...disk.given_file import kind_of
 from ...quoting import shorten
 from .shapes import PACKED, BadFile, Shapes
@@ -55,7 +54,7 @@ def read_weights(path: str) -> dict[str, torch.Tensor]:
     require_file(path)
     name = os.path.basename(path)
     try:
-        sd, metadata = comfy.utils.load_torch_file(path, safe_load=True, return_metadata=True)
+        sd, metadata = weights.load_file(path)
     except Exception as error:
         if _passes(error):
             raise
@@ -67,12 +66,12 @@ def read_weights(path: str) -> dict[str, torch.Tensor]:
         raise BadFile(f"{name} holds no plain table of tensors, expected the weights of one text encoder.")
     if not _is_table((metadata or {}).get(_TABLE)):
         raise BadFile(_quantised(name, f"its `{_TABLE}` is no JSON object with a format for each of its `layers`"))
-    sd, _ = comfy.utils.convert_old_quants(sd, model_prefix="", metadata=metadata)
+    sd = weights.with_current_quantisation(sd, metadata)
     for key in sd:
         if key.endswith(PACKED) and (wrong := _layer_fault(sd, key.removesuffix(PACKED))):
             raise BadFile(_quantised(name, f"its layer {shorten(key.removesuffix(PACKED), 100)} {wrong}"))
     if "transformer.resblocks.0.ln_1.weight" in sd:  # OpenAI's and OpenCLIP's names for the same tensors
-        sd = comfy.utils.clip_text_transformers_convert(sd, "", "")
+        sd = weights.with_transformers_names(sd)
     return sd
 
 
@@ -120,9 +119,10 @@ def _is_table(text: str | None) -> bool:
 def _layer_fault(sd: dict[str, torch.Tensor], layer: str) -> str | None:
     """What ComfyUI would stumble on in a layer that says it is quantised; None where nothing is."""
     said, weight = _read_format(sd[f"{layer}{PACKED}"]), sd.get(f"{layer}.weight")
-    if said not in QUANT_ALGOS:
-        return f"has the format {shorten(repr(said), 40)}, expected one of {', '.join(QUANT_ALGOS)}"
-    needed = [f"{layer}.{scale}" for scale in _SCALES if scale in QUANT_ALGOS[said]["parameters"]]
+    formats = weights.quantised_formats()
+    if said not in formats:
+        return f"has the format {shorten(repr(said), 40)}, expected one of {', '.join(formats)}"
+    needed = [f"{layer}.{scale}" for scale in _SCALES if scale in formats[said]["parameters"]]
     if missing := [key for key in needed if key not in sd]:
         return f"lacks {missing[0].rsplit('.')[-1]}, without which it stands for no numbers"
     scale = sd[needed[0]]

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import comfy.model_management
 import folder_paths
 import torch
 from torch import Tensor
 
+from ...compat.memory import check_interrupted, result_device
 from ...condition.conditioning import join
 from ...condition.hooks import MERGES
 from ...disk.bounded_folder import kept, remove
@@ -74,7 +74,7 @@ def draw(
     places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
     drawn, found, is_kept = [], 0, bool(told)
     for number, (seed, vec, txt) in enumerate(places, 1):
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        check_interrupted()
         show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
         its_plan = replace(plan, seed=seed)
         key = identity.of_cell(told, vec, txt, guidance, latent, its_plan)
@@ -84,7 +84,7 @@ def draw(
             cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)["samples"]
             if key:
                 shelf.put(key, cell)
-        drawn.append(cell.to(comfy.model_management.intermediate_device()))
+        drawn.append(cell.to(result_device()))
     grid = torch.cat(drawn)
     mask = mask_of(latent, grid[:1])
     return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, is_kept, mask)

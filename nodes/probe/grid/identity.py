@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-import comfy.sd
-
+from ...compat.patches import FILE_LOADERS
 from ...condition.controls import KEY
 from ...disk.fingerprints import Untold, digest, of_patcher
 from ...encode.embeddings.cached import file_at
@@ -19,7 +18,7 @@ from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
 
 VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
-_LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)  # whose first argument is the file
+
 PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
 # Wrappers that change no picture: MMDiT Sampler's own, which do nothing to what has no controls, and probes'.
 OURS = (KEY, *PROBES)
@@ -49,7 +48,7 @@ def of_cell(
 def _file(model) -> list:
     """The file's content, and how it was loaded."""
     loader, args, *which = model.cached_patcher_init or (None, [])
-    if loader not in _LOADERS:
+    if loader not in FILE_LOADERS:
         raise Untold
     path, *options = args
     try:

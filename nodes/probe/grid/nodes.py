@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import comfy.samplers
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...compat.sampling import sampler_names
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of, with_extras
 from ...condition.hooks import MERGES
@@ -103,7 +103,7 @@ class PromptGrid(io.ComfyNode):
                              tooltip="Every cell is drawn with so many. With fewer than three there is no interval; "
                              "with one the prompts cannot be told from the seed."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of every picture."),
-                io.Combo.Input("sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
+                io.Combo.Input("sampler", options=sampler_names(), default="euler",
                                tooltip="As in MMDiT Sampler."),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
                 io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,

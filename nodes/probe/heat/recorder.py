@@ -12,15 +12,15 @@ from functools import partial, reduce
 from typing import Any
 
 import torch
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ...compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ...condition.blocks import Depth
 from ...condition.timepoints import step_at
 from ...sample.attention import CONTEXT, GROUP
 from ..entries import UNKNOWN, Entry, Place, rank, roles
 from ..entry_weights import places
-from ..hooks import AGAIN, Given, Guard, around_forward, with_wrapper
+from ..hooks import AGAIN, Given, Guard, around_forward
 from ..repainted import Repainted, places_of
 from .accumulate import Chunk, Forward, Means, Result
 from .flow import Flow, watching
@@ -70,8 +70,8 @@ class HeatRecorder:
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
-        options = with_wrapper({**options, OVERRIDE: self._attend}, WrappersMP.CALC_COND_BATCH, KEY, self._evaluate)
-        options = with_wrapper(options, WrappersMP.DIFFUSION_MODEL, KEY, around_forward(self._forward))
+        options = with_wrapper({**options, OVERRIDE: self._attend}, CALC_COND_BATCH, KEY, self._evaluate)
+        options = with_wrapper(options, DIFFUSION_MODEL, KEY, around_forward(self._forward))
         if self.measure == FLOW:
             options = watching(options, self.depth, self._see)
         if self.measure == OUTPUT:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-import comfy.text_encoders.flux
 import torch
 from torch import Tensor
 
+from ...compat.text_encoders import t5_tokenizer
 from ...encode.tokens.inspection import read_by_t5
 from ...encode.tokens.lengths import COMFYUI, T5_PAD
 from ...streams import Source, T5Text
@@ -24,7 +24,7 @@ END_ID = 1
 
 @cache
 def _tokenizer():
-    return comfy.text_encoders.flux.T5XXLTokenizer()
+    return t5_tokenizer()
 
 
 def wanted(txt: T5Text, asked: str) -> Wanted:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
 
+from ...compat.flux_model import timestep_embedding
 from ...condition.blocks import Blocks
 from ...condition.controls import TXT, VEC
 from ...condition.timepoints import percent_at

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import comfy.model_patcher
-import comfy.samplers
-import comfy.sd
 from torch import Tensor
 
+from ...compat.patches import ModelPatcher
+from ...compat.sampling import CFGGuider
+from ...compat.text_encoders import CLIP, VAE
 from ...family import family, flux1
 from ...quoting import shorten
 from ...sample.schedule import image_tokens
@@ -93,12 +93,12 @@ def _model(model) -> str:
             f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}")  # fmt: skip
 
 
-def _clip(clip: comfy.sd.CLIP) -> str:
+def _clip(clip: CLIP) -> str:
     held = [name for name, key in (("CLIP-L", "clip_l"), ("T5", "t5xxl")) if hasattr(clip.cond_stage_model, key)]
     return f"text encoders: {' and '.join(held) or type(clip.cond_stage_model).__name__}"
 
 
-def _vae(vae: comfy.sd.VAE) -> str:
+def _vae(vae: VAE) -> str:
     return f"autoencoder: {vae.latent_channels} channels, a latent's side is 1/{vae.spacial_compression_decode()}"
 
 
@@ -107,8 +107,8 @@ def _plain(value: Any) -> str:
 
 
 KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
-    ((ClipVec, T5Text), _stream), (Tensor, _tensor), (comfy.model_patcher.ModelPatcher, _model),
-    (comfy.sd.CLIP, _clip), (comfy.sd.VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
-    (comfy.samplers.CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(guider.model_patcher)}"),
+    ((ClipVec, T5Text), _stream), (Tensor, _tensor), (ModelPatcher, _model),
+    (CLIP, _clip), (VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
+    (CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(guider.model_patcher)}"),
     ((str, int, float, bool), _plain),
 )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.latest import io, ui
 
+from ...compat.sampling import sampler_names
 from ...decode.decoding import decode
 from ...family import require_flux1
 from ...notice import show
@@ -49,7 +49,7 @@ class SwitchSweep(io.ComfyNode):
                              tooltip="The noise that all of the pictures grow from."),
                 io.Int.Input("steps", default=20, min=2, max=200, tooltip="N: 20 steps are 20 + 210 evaluations."),
                 io.Combo.Input(
-                    "sampler", options=comfy.samplers.KSampler.SAMPLERS, default=SAMPLER,
+                    "sampler", options=sampler_names(), default=SAMPLER,
                     tooltip="Only euler: it takes a step in one evaluation, adds no noise and remembers nothing, so "
                     "that runs with a common beginning are one run.",
                 ),

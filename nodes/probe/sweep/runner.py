@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import comfy.model_management
-import comfy.sample
-import comfy.samplers
-import comfy.utils
-import latent_preview
 import torch
 from torch import Tensor
 
+from ...compat import memory, previews
+from ...compat import sampling as core
 from ...condition.controls import has_controls
 from ...condition.timepoints import percent_at
 from ...sample.apply import attach
@@ -69,8 +66,7 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
     _check(model, a, b, latent, plan)
     if has_controls(a) or has_controls(b):
         model = attach(model, node=NAME)
-    ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
-    latent_image = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
+    latent_image = core.fitting_latent(model, latent)
     sigmas = _sigmas(model, latent_image, plan)
     steps = len(sigmas) - 1
     starts = switches(steps, every)[:-1]
@@ -86,15 +82,15 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
     def run(prompt: list, sampler, callback, count: int) -> Tensor:
         # As many rows as are evaluated at once, so that ComfyUI sees to their memory; a mask is for one picture.
         count = 1 if latent.get("noise_mask") is not None else count
-        noise = comfy.sample.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+        noise = core.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
         noise, image = (each.expand(count, *each.shape[1:]) for each in (noise, latent_image))
-        return comfy.sample.sample_custom(
+        return core.sample_custom(
             model, noise, 1.0, sampler, sigmas, prompt, prompt, image, noise_mask=latent.get("noise_mask"),
             callback=callback, disable_pbar=True, seed=plan.seed,
         )  # fmt: skip
 
-    pure_a = run(a, comfy.samplers.ksampler(SAMPLER), keep, 1)
-    others = run(b, comfy.samplers.KSAMPLER(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
+    pure_a = run(a, core.sampler(SAMPLER), keep, 1)
+    others = run(b, core.solver(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
     sigma_at = model.get_model_object("model_sampling").percent_to_sigma
     percents = [percent_at(float(sigma), sigma_at) for sigma in sigmas]
     samples = torch.cat([others, pure_a])
@@ -131,15 +127,12 @@ def _sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
     """The run's noise levels [steps + 1], as MMDiT Sampler has them."""
     if plan.scheduler == OFFICIAL:
         return official_sigmas(model, latent_image, plan)
-    native = comfy.samplers.KSampler(
-        model, plan.steps, model.load_device, plan.sampler, plan.scheduler, plan.denoise, model.model_options
-    )
-    return native.sigmas
+    return core.run_sigmas(model, plan.steps, plan.sampler, plan.scheduler, plan.denoise)
 
 
 def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Callable:
     """A sampler function that starts from each step of the path that was kept; its rows are in the order of steps."""
-    one_step = comfy.samplers.ksampler(SAMPLER).sampler_function
+    one_step = core.sampler(SAMPLER).sampler_function
 
     def sample(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None) -> Tensor:
         rows = x[:0]
@@ -164,24 +157,19 @@ class _Bar:
     """One progress bar over all rows of a sweep, with ComfyUI's previews. Each move of it lets a run be cancelled."""
 
     def __init__(self, model, total: int):
-        self.bar = comfy.utils.ProgressBar(total)
-        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.bar = previews.progress_bar(total)
+        self.previewer = previews.previewer(model)
 
     def seen(self, told: Mapping[str, Tensor]) -> None:
         """ComfyUI's samplers tell this much of a step."""
         self.took(told["denoised"])
 
     def took(self, x0: Tensor) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        memory.check_interrupted()
         shown = self.previewer.decode_latent_to_preview_image("JPEG", x0) if self.previewer else None
         self.bar.update_absolute(self.bar.current + len(x0), self.bar.total, shown)
 
 
 def preview(model, samples: Tensor) -> list | None:
     """ComfyUI's rough pictures of LATENTs, a colour for each latent pixel; None for a model that it has none for."""
-    known = model.get_model_object("latent_format")
-    if known.latent_rgb_factors is None:
-        return None
-    factors = known.latent_rgb_factors, known.latent_rgb_factors_bias, known.latent_rgb_factors_reshape
-    previewer = latent_preview.Latent2RGBPreviewer(*factors)
-    return [previewer.decode_latent_to_preview(known.process_in(each[None].float())) for each in samples]
+    return previews.rough_pictures(model, samples)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-import comfy.samplers
 from comfy_api.latest import io, ui
 
+from ...compat.sampling import sampler_names
 from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...condition.extras import extras_of
 from ...family import require_flux1, require_picture
@@ -55,7 +55,7 @@ class WordAblation(io.ComfyNode):
                 ),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of the one run that is sampled."),
                 io.Combo.Input(
-                    "sampler", options=comfy.samplers.KSampler.SAMPLERS, default="euler",
+                    "sampler", options=sampler_names(), default="euler",
                     tooltip="How a step is taken.",
                 ),
                 io.Combo.Input(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.sd
-import comfy.utils
 import torch
 from torch import Tensor
 
+from ...compat import text_encoders
+from ...compat.previews import progress_bar
 from ...condition.conditioning import join
 from ...condition.controls import TXT, VEC
 from ...condition.extras import with_extras
@@ -39,7 +39,7 @@ KEY, NAME = "flux_duet_words", "Word Ablation"
 class EncodedPrompt:
     """A road's prompt and how its text was made into it."""
 
-    clip: comfy.sd.CLIP
+    clip: text_encoders.CLIP
     text: str
     words: Sequence[Word]
 
@@ -52,16 +52,16 @@ class Variant:
     text: Tensor
 
 
-def encoded_clip(clip: comfy.sd.CLIP, text: str) -> ClipVec:
+def encoded_clip(clip: text_encoders.CLIP, text: str) -> ClipVec:
     return encode_clip_prompt(clip, text, FIRST, weighted=False)[0]
 
 
-def encoded_t5(clip: comfy.sd.CLIP, text: str) -> T5Text:
+def encoded_t5(clip: text_encoders.CLIP, text: str) -> T5Text:
     return encode_t5(clip, text, COMFYUI, OFF)[0]
 
 
 def prompts(
-    clip: comfy.sd.CLIP, t5: comfy.sd.CLIP, clip_text: str, t5_text: str, chosen: str
+    clip: text_encoders.CLIP, t5: text_encoders.CLIP, clip_text: str, t5_text: str, chosen: str
 ) -> tuple[EncodedPrompt, EncodedPrompt]:
     """Both prompts and those of their words that are to be left out."""
     # Encoding first: a CLIP without the encoder is told in its own words.
@@ -142,7 +142,7 @@ class WordRecorder:
         nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
         self.reevaluator = Reevaluator(KEY, guider, sigmas, nearest, self._measure, mask)
         self.told, self.moments = told, []
-        self.progress = comfy.utils.ProgressBar(len(nearest))
+        self.progress = progress_bar(len(nearest))
 
     def options(self, options: dict) -> dict:
         return self.reevaluator.options(options)

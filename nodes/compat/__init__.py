@@ -1,0 +1,26 @@
+"""The one door to ComfyUI's private API, so that a core update fails here and says what changed.
+
+Public is what ComfyUI promises to node packs: `comfy_api`, `folder_paths`, `server.PromptServer` and its aiohttp; any
+adapter may import it. Everything else is private and may change with any version: the rest of `comfy*`,
+`latent_preview`, `node_helpers`, `execution`. It is imported in this folder and nowhere else (test_architecture.py).
+
+The rule: each thing the pack needs is one thin function, or a class under its own name where it is needed for
+`isinstance`, as a base or in annotations. A function looks its target up when it is called, so that what other packs
+and tests put in its place acts here as well. Nothing is assigned into ComfyUI, and its objects are not wrapped.
+Attributes of objects that ComfyUI hands us (a patcher's `patches`, a guider's `conds`) have a function here if several
+folders read them or their layout is not plain; the others are read where they are needed.
+
+Each function has a test in tests/contracts, which says what the pack relies on: values and order of arguments, not only
+names. To support a new ComfyUI, run those tests first.
+
+    execution.py      graph expansion, progress, which node runs
+    flux_model.py     FLUX.1's classes and relatives, its sizes, its sinusoidal embedding
+    machine.py        device, attention kernels, command-line options, version
+    memory.py         free memory, running out of it, interruption, devices of results
+    patches.py        ModelPatcher, its options, LoRA adapters, hooks
+    previews.py       progress bars and rough pictures
+    sampling.py       samplers, schedules, noise, areas and masks of a prompt
+    text_encoders.py  CLIP objects, encoders and tokenizers
+    weights.py        model files and their quantised layouts
+    wrappers.py       the points around which a run can be wrapped
+"""

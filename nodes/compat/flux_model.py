@@ -1,0 +1,39 @@
+"""FLUX.1's classes in ComfyUI, its relatives' classes, and what Flux.forward computes on the way. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import comfy.ldm.flux.layers
+import comfy.lora
+import comfy.utils
+
+# For isinstance: ComfyUI's own transformer, and its sizes as a type.
+from comfy.ldm.flux.model import Flux, FluxParams
+
+# For isinstance: what a MODEL is told by. ComfyUI derives FLUX.1's relatives from one class.
+from comfy.model_base import Chroma, ChromaRadiance, Flux2, HunyuanVideo, LongCatImage
+from comfy.model_base import Flux as FluxBase
+from torch import Tensor
+
+__all__ = ["Chroma", "ChromaRadiance", "Flux", "Flux2", "FluxBase", "FluxParams", "HunyuanVideo", "LongCatImage",
+           "patched_shape", "scale_attention_mask", "timestep_embedding", "transformer_of"]  # fmt: skip
+
+
+def transformer_of(model):
+    """The transformer of a MODEL, as torch.compile and nodes that exchange it leave it."""
+    found = model.get_model_object("diffusion_model")
+    return getattr(found, "_orig_mod", found)
+
+
+def patched_shape(model, key: str, weight: Tensor) -> tuple[int, ...]:
+    """The shape that `weight` has once the MODEL's patches for `key` are applied; control LoRAs widen img_in."""
+    return comfy.lora.calculate_shape(model.patches.get(key, ()), weight, key)
+
+
+def timestep_embedding(t: Tensor, width: int) -> Tensor:
+    """t or guidance [B], from 0 to 1 -> [B, width]: cosines of 1000 t, then sines."""
+    return comfy.ldm.flux.layers.timestep_embedding(t, width)
+
+
+def scale_attention_mask(mask: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor:
+    """[B, texts + images, texts + images] for an image of `size` tokens (height, width) -> the same for `to`."""
+    return comfy.utils.upscale_dit_mask(mask, size, to)

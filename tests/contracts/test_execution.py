@@ -1,0 +1,38 @@
+import comfy_execution.progress
+from comfy_execution.graph import DynamicPrompt
+from comfy_execution.utils import CurrentNodeContext
+
+from flux_duet.nodes.compat import execution
+
+
+def test_shown_node(monkeypatch):
+    """No node runs outside of a prompt; a node of an expanded graph is shown as the one that it stands for."""
+    assert execution.shown_node_id() is None
+    prompt = DynamicPrompt({"5": {}})
+    prompt.add_ephemeral_node("5.0.0.1", {}, "5", "5")
+    monkeypatch.setattr(
+        comfy_execution.progress,
+        "global_progress_registry",
+        comfy_execution.progress.ProgressRegistry("p", prompt),
+    )
+    with CurrentNodeContext("p", "5.0.0.1"):
+        assert execution.shown_node_id() == "5"
+    with CurrentNodeContext("p", "5"):
+        assert execution.shown_node_id() == "5"
+
+
+def test_graph():
+    """`node(kind, **inputs)` gives nodes whose `out(i)` is a link, and `finalize` the graph in API format."""
+    graph = execution.GraphBuilder("p.")
+    first = graph.node("One", text="a")
+    second = graph.node("Two", link=first.out(1))
+    assert second.out(0) == [second.id, 0]
+    assert graph.finalize() == {
+        first.id: {"class_type": "One", "inputs": {"text": "a"}},
+        second.id: {"class_type": "Two", "inputs": {"link": [first.id, 1]}},
+    }
+
+
+def test_blocker():
+    """A blocked output carries the message that its users get."""
+    assert execution.ExecutionBlocker("why").message == "why"
