@@ -13,9 +13,7 @@ STEMS = [path.stem for path in sorted(COMPAT.glob("*.py")) if path.stem != "__in
 @pytest.mark.parametrize("stem", STEMS)
 def test_each_function_has_a_contract_test(stem):
     tree = ast.parse((Path(__file__).parent / f"test_{stem}.py").read_text("utf-8"))
-    used = {
-        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == stem
-    }
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == stem}
     assert public_names(stem) - used == set()
 
 
