@@ -5,6 +5,7 @@ from pathlib import Path
 
 import comfy.sd
 import pytest
+import torch
 
 from flux_duet.tests.comfy.conftest import save_models, tiny  # noqa: F401 - fixtures
 
@@ -38,3 +39,15 @@ def pytest_runtest_makereport(item, call):
         names = sorted(public_names(stem) & set(item.function.__code__.co_names))
         report.sections.append((f"nodes/compat/{stem}.py: {', '.join(names)}", f"relies on: {item.function.__doc__}"))
     return report
+
+
+@pytest.fixture
+def prompt(model):
+    """A CONDITIONING of noise for the tiny FLUX.1: two texts, of 3 and of 4 rows."""
+    sizes, random = model.model.diffusion_model.params, torch.Generator().manual_seed(1)
+
+    def entry(rows: int) -> list:
+        txt = torch.randn(1, rows, sizes.context_in_dim, generator=random)
+        return [txt, {"pooled_output": torch.randn(1, sizes.vec_in_dim, generator=random), "guidance": 3.5}]
+
+    return [entry(3), entry(4)]

@@ -1,0 +1,93 @@
+import comfy.sd
+import torch
+
+from flux_duet.nodes.compat import text_encoders
+from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
+from flux_duet.tests.comfy import native
+
+CLIP_START, CLIP_END, T5_PAD, T5_END = 49406, 49407, 0, 1
+
+
+def test_clip_l_tokens():
+    """Chunks of (token, weight) between a start and an end, filled up with the end token to 77."""
+    [chunk] = text_encoders.clip_l_tokenizer().tokenize_with_weights("a (cat:1.5)")
+    ids, given = [token for token, _ in chunk], [weight for _, weight in chunk]
+    assert (len(ids), ids[0], ids[3:]) == (77, CLIP_START, [CLIP_END] * 74)
+    assert given[:4] == [1.0, 1.0, 1.5, 1.0]
+    long = text_encoders.clip_l_tokenizer(248).tokenize_with_weights("a cat")
+    assert [len(each) for each in long] == [248]
+    assert [len(each) for each in text_encoders.clip_l_tokenizer().tokenize_with_weights("cat " * 76)] == [77, 77]
+
+
+def test_t5_tokens():
+    """One chunk however long the text, an end token, filled up with pads to 256."""
+    tokenizer = text_encoders.t5_tokenizer()
+    assert type(tokenizer) is text_encoders.t5_tokenizer_class()
+    [chunk] = tokenizer.tokenize_with_weights("a cat")
+    ids = [token for token, _ in chunk]
+    assert (len(ids), ids.index(T5_END), set(ids[ids.index(T5_END) + 1 :])) == (256, len(ids) - ids.count(0) - 1, {0})
+    assert [len(each) > 300 for each in tokenizer.tokenize_with_weights("cat " * 300)] == [True]
+    assert tokenizer.tokenizer.decode(ids[: ids.index(T5_END)]) == "a cat"
+
+
+def test_empty_tokens():
+    """Start and end tokens if there are any, then pads."""
+    assert text_encoders.empty_tokens({"start": 7, "end": 8, "pad": 9}, 4) == [7, 8, 9, 9]
+    assert text_encoders.empty_tokens({"end": T5_END, "pad": T5_PAD}, 3) == [1, 0, 0]
+
+
+def test_parameters():
+    """Numbers, not tensors or bytes."""
+    assert text_encoders.count_parameters({"a": torch.zeros(2, 3), "b": torch.zeros(4, dtype=torch.float16)}) == 10
+
+
+def test_kind_of_a_t5():
+    """The type of its last norm; nothing for what is no T5."""
+    norm = {"encoder.final_layer_norm.weight": torch.ones(2, dtype=torch.bfloat16)}
+    assert text_encoders.t5_kind(norm) == {"dtype_t5": torch.bfloat16}
+    assert text_encoders.t5_kind({}) == {}
+    quantised = {**norm, "layer.comfy_quant": torch.tensor(list(b'{"format": "float8_e4m3fn"}'), dtype=torch.uint8)}
+    assert "t5_quantization_metadata" in text_encoders.t5_kind(quantised)
+
+
+def test_classes(tiny):
+    """A CLIP has `patcher`, `tokenizer` and `cond_stage_model`, whose attributes clip_l and t5xxl are its encoders."""
+    dual = native.dual(tiny)
+    model = dual.cond_stage_model
+    assert isinstance(dual, text_encoders.CLIP)
+    assert isinstance(model.clip_l, text_encoders.SDClipModel)
+    assert isinstance(model.t5xxl, text_encoders.T5XXLModel)
+    assert isinstance(model.t5xxl.transformer, text_encoders.T5)
+    assert type(dual.tokenizer.t5xxl) is text_encoders.t5_tokenizer_class()
+    assert dual.tokenize("a cat").keys() == {"l", "t5xxl"}
+    assert isinstance(comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"]))), text_encoders.VAE)
+
+
+def test_one_encoder(tiny):
+    """SD1ClipModel and SD1Tokenizer hold one encoder under the name they are told; a CLIP of them encodes as the pair.
+
+    `options` sizes the encoder by the key clip_l_model_config, and the weights that are given are all taken.
+    """
+    sd = comfy.utils.load_torch_file(str(tiny["clip_l"]))
+    kinds = text_encoders.SD1Tokenizer, text_encoders.SD1ClipModel
+    options = {"clip_l_model_config": native.config("clip_l", tiny["clip_l"])}
+    clip = text_encoders.build_clip(*kinds, [dict(sd)], options)
+    for key, value in sd.items():
+        kept = clip.cond_stage_model.clip_l.state_dict()[f"transformer.{key}"]
+        assert torch.equal(kept, value.to(kept.dtype))
+    dual = native.dual(tiny)
+    with torch.inference_mode():
+        [[_, one]] = clip.encode_from_tokens_scheduled(clip.tokenize("a cat"), unprojected=True)
+        [[_, both]] = dual.encode_from_tokens_scheduled(dual.tokenize("a cat"))
+    assert torch.equal(one["pooled_output"], both["pooled_output"])
+
+
+def test_both_roads(tiny):
+    """What is built of these classes gives the pair's embeddings bit for bit."""
+    assert issubclass(text_encoders.SD1ClipModel, torch.nn.Module)
+    clip, t5, dual = load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"])), native.dual(tiny)
+    with torch.inference_mode():
+        [[both, _]] = dual.encode_from_tokens_scheduled(dual.tokenize("a cat"))
+        [[txt, _]] = t5.encode_from_tokens_scheduled({"t5xxl": dual.tokenize("a cat")["t5xxl"]})
+    assert torch.equal(txt, both)
+    assert clip.tokenize("a cat")["l"] == dual.tokenize("a cat")["l"]
