@@ -29,10 +29,13 @@ log = logging.getLogger("flux_duet")
 
 
 class Guard:
-    """A context around a probe's own code: what it raises is kept, and the run goes on."""
+    """A context around a probe's own code: what it raises is kept, and the run goes on.
 
-    def __init__(self, name: str):
-        self.name = name
+    It is logged too, but for a recorder's guard, without `logs`: what that has kept, `reading` raises in the run's.
+    """
+
+    def __init__(self, name: str, logs: bool = True):
+        self.name, self.logs = name, logs
         self.error: Exception | None = None
 
     def __enter__(self) -> Guard:
@@ -43,7 +46,8 @@ class Guard:
             return False
         if self.error is None:
             self.error = error
-            log.warning(self.why(), exc_info=None if isinstance(error, ValueError) else error)
+            if self.logs:
+                log.warning(self.why(), exc_info=None if isinstance(error, ValueError) else error)
         return True
 
     def why(self) -> str:
@@ -59,7 +63,7 @@ class Guard:
 class Recorder(Protocol):
     """What watches one run: it changes ComfyUI's transformer_options, and gives its reading when the run is over.
 
-    It holds a Guard around all of its own code in the hooks; `reading` raises what that has kept.
+    It holds a Guard, without `logs`, around all of its own code in the hooks; `reading` raises what that has kept.
     """
 
     def options(self, options: dict) -> dict: ...

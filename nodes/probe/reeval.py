@@ -94,7 +94,7 @@ class Reevaluator:
         self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
         self.moment = f"{key}_moment"  # in transformer_options
         self.sigmas = [float(sigma) for sigma in sigmas]
-        self.counts, self.done, self.guard = RowCounts(), set(), Guard(key)
+        self.counts, self.done, self.guard = RowCounts(), set(), Guard(key, logs=False)
         self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
 
     def options(self, options: dict) -> dict:

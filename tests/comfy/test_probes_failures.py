@@ -81,7 +81,7 @@ assert effects
 
 
 @pytest.mark.parametrize("place", HOOKS)
-def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monkeypatch, place):
+def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monkeypatch, caplog, place):
     plain = sampled(model, positive)["samples"]
     probe_of, owner, name = HOOKS[place]
     with monkeypatch.context() as patch:
@@ -94,6 +94,8 @@ def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monk
     with pytest.raises(ValueError, match=f"{probe.name}|flux_duet_influence") as told:
         probe.reading(latent)
     assert "could not be read (IndexError: index 9 is out of bounds)" in str(told.value)
+    logged = [record.getMessage() for record in caplog.records if "could not be read" in record.getMessage()]
+    assert logged == [str(told.value)], "a failure is logged once"
     latent = sampled(ready, positive, seed=6)  # and the next run is as any
     assert not isinstance(probe.reading(latent), Unread)
 

@@ -62,7 +62,7 @@ class HeatRecorder:
         self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
         self.depth, self.patch = Depth.of(flux), flux.patch_size
-        self.attention, self.guard = Attention(), Guard(NAME)
+        self.attention, self.guard = Attention(), Guard(NAME, logs=False)
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
         self.repainted = repainted or Repainted()
