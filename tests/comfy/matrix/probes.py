@@ -139,11 +139,14 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
     seen = seen_by(run)
     first = ways["v11"] if keeps else None
     found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
+    found = {way: taken(run, seen, each) for way, each in found.items()}
+    return {step: _numbers(**{way: each[step] for way, each in found.items()}) for step in range(len(seen))}
+
+
+def taken(run: Graph, seen: Sequence[tuple[Tensor, Tensor]], velocities: Sequence[Tensor]) -> list[Tensor]:
+    """What the run's sampler takes of the velocity at each of the steps that were seen."""
     masks = masks_of(run)
-    taken = [masks.get(float(at[0]), 1.0) for _, at in seen]
-    return {
-        step: _numbers(**{way: each[step] * taken[step] for way, each in found.items()}) for step in range(len(seen))
-    }
+    return [each * masks.get(float(at[0]), 1.0) for each, (_, at) in zip(velocities, seen, strict=True)]
 
 
 def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:

@@ -13,7 +13,7 @@ from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.streams import Span, T5Text
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.graph import SEED, STEPS, Graph, natively, relative
-from flux_duet.tests.comfy.matrix.probes import seen_by, velocities
+from flux_duet.tests.comfy.matrix.probes import seen_by, taken, velocities
 from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -88,7 +88,7 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
         plain = graph
     seen = seen_by(graph)
     first = plain if NEIGHBOURS[row].keeps else None
-    whole, less = (velocities(each, seen, first) for each in (plain, without))
+    whole, less = (taken(graph, seen, velocities(each, seen, first)) for each in (plain, without))
     (word,) = told["words"]
     for step, change in zip(told["steps"], word["rows deleted"], strict=True):
         assert change == pytest.approx(float((whole[step] - less[step]).norm() / whole[step].norm()), rel=1e-3), step
