@@ -101,6 +101,14 @@ class Clock:
             return math.inf
         return float(self.sigmas[index]) if index < len(self.sigmas) else 0.0
 
+    def acting(self, start: Point, *ends: Point) -> bool:
+        """Whether some step of this run, whose sigmas are known, has reached `start` and none of `ends`.
+
+        Raises ValueError as `sigma` does.
+        """
+        moments = [Moment(float(sigma), self) for sigma in self.sigmas[:-1]]
+        return any(moment.reached(start) and not any(map(moment.reached, ends)) for moment in moments)
+
 
 def step_at(sigmas: Sequence[float], sigma: float) -> int:
     """The index of the last of a schedule's noise levels that an evaluation at `sigma` has reached; 0 before all."""

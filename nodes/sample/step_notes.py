@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from torch import Tensor
 
 from ..condition.controls import ActiveRange, Control, PlacedText, Timeline, VecDelta
-from ..condition.timepoints import STEP, Point
+from ..condition.timepoints import STEP, Clock, Point
 
 
 def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sigma_max: float) -> list[str]:
@@ -32,8 +32,8 @@ def _points(controls: Iterable[Control]) -> Iterator[Point]:
 
 def _never(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[str]:
     """Starts that lie past the end of a run that goes on to the end."""
-    last = first_step + len(sigmas) - 1
-    late = [step for step in steps if step >= last]
+    last, clock = first_step + len(sigmas) - 1, Clock(sigmas.tolist(), first=first_step)
+    late = [step for step in steps if not clock.acting(Point(step, STEP))]
     if late and float(sigmas[-1]) == 0:
         yield (
             f"What starts at step {', '.join(map(str, late))} never acts: this run ends before step {last}. Give an "

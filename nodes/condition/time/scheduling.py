@@ -218,23 +218,17 @@ def never_acting(name: str, entries: Sequence[Entry], clock: Clock, texts: Seque
     """Which prompts of a timeline act in no step of this clock's run; nothing where it does not know enough."""
     if clock.sigmas is None or len(entries) == 1:
         return []
-    moments = [Moment(float(sigma), clock) for sigma in clock.sigmas[:-1]]
-    try:
-        acting = [_acts(entries[at : at + 2], moments) for at in range(len(entries))]
+    count = len(clock.sigmas) - 1
+    try:  # until the next one is all there
+        acting = [clock.acting(entry.start, *(later.fade for later in entries[at : at + 1]))
+                  for at, entry in enumerate(entries, 1)]  # fmt: skip
     except ValueError:  # percent, and no model
         return []
-    steps = f"{len(moments)} {'step' if len(moments) == 1 else 'steps'}"
+    steps = f"{count} {'step' if count == 1 else 'steps'}"
     return [
         f"{name}, {_units(entry, clock)}: this prompt acts in none of the run's {steps}: {text}"
         for entry, acts, text in zip(entries, acting, texts, strict=True) if not acts
     ]  # fmt: skip
-
-
-def _acts(entries: Sequence[Entry], moments: Sequence[Moment]) -> bool:
-    """Whether the first of two neighbours acts at some moment: it has come, and the second is not yet all there."""
-    entry, *later = entries
-    return any(moment.reached(entry.start) and not any(moment.reached(other.fade) for other in later)
-               for moment in moments)  # fmt: skip
 
 
 def _units(entry: Entry, clock: Clock) -> str:
