@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..keys import MASK, MASK_SIZE
 from ..streams import AttnMask
-
-MASK, SIZE = "attention_mask", "attention_mask_img_shape"  # ComfyUI's keys for it in a CONDITIONING
 
 
 def taken(extras: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], AttnMask | None]:
@@ -22,22 +21,22 @@ def taken(extras: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], AttnMas
 
     Raises ValueError for a mask that is not for `rows` rows of txt.
     """
-    if extras.get(MASK) is None or extras.get(SIZE) is None:
+    if extras.get(MASK) is None or extras.get(MASK_SIZE) is None:
         return dict(extras), None
     values = extras[MASK]
     values = as_bias(values if values.ndim == 3 else values[None])
-    mask = AttnMask(values, tuple(extras[SIZE]))
+    mask = AttnMask(values, tuple(extras[MASK_SIZE]))
     if mask.rows != rows:
         raise ValueError(
             f"This CONDITIONING holds {rows} T5 rows, and an attention mask for {mask.rows}: rows were added or taken "
             "away after it was made. Apply Redux (with attn_bias) last, or with strength_type 'multiply'."
         )
-    return {key: value for key, value in extras.items() if key not in (MASK, SIZE)}, mask
+    return {key: value for key, value in extras.items() if key not in (MASK, MASK_SIZE)}, mask
 
 
 def as_extras(mask: AttnMask | None) -> dict[str, Any]:
     """What an entry carries for a mask."""
-    return {} if mask is None else {MASK: mask.values, SIZE: mask.size}
+    return {} if mask is None else {MASK: mask.values, MASK_SIZE: mask.size}
 
 
 def as_bias(values: Tensor) -> Tensor:

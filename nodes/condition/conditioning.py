@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..keys import POOLED
 from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
 from .controls import TXT, VEC, Bias, Made, controls_in, put_controls
@@ -39,7 +40,7 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
             extras, (*controls_in(txt_span), *controls_in(vec_span)), Made(txt_span.tensor, vec_span.tensor)
         )
         guided = {"guidance": None if guidance < 0 else guidance}
-        entries.append([txt_span.tensor, {"pooled_output": vec_span.tensor, **extras, **guided}])
+        entries.append([txt_span.tensor, {POOLED: vec_span.tensor, **extras, **guided}])
     return entries
 
 
@@ -51,7 +52,7 @@ def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec
     """
     if not conditioning:
         raise ValueError(f"{node}: got an empty CONDITIONING, expected one made for FLUX.1.")
-    missing = [list(txt.shape) for txt, entry in conditioning if entry.get("pooled_output") is None]
+    missing = [list(txt.shape) for txt, entry in conditioning if entry.get(POOLED) is None]
     if missing:
         raise ValueError(
             f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
@@ -64,17 +65,17 @@ def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec
             "one. Give all the same with FluxGuidance, or take them before they are combined."
         )
     guidance = guidances.pop()
-    rests = [{k: v for k, v in entry.items() if k not in ("pooled_output", "guidance")} for _, entry in conditioning]
+    rests = [{k: v for k, v in entry.items() if k not in (POOLED, "guidance")} for _, entry in conditioning]
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
-        extras, controls = followed(tensor, entry["pooled_output"], rest)
+        extras, controls = followed(tensor, entry[POOLED], rest)
         extras, attn_mask = attn_masks.taken(extras, tensor.shape[1])
         bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
         roads = {
             road: tuple(each for each in controls if each.road == road and not isinstance(each, Bias))
             for road in (VEC, TXT)
         }
-        vecs.append(Span(entry["pooled_output"], extras, controls=roads[VEC]))
+        vecs.append(Span(entry[POOLED], extras, controls=roads[VEC]))
         txts.append(Span(tensor, extras, bias, roads[TXT], attn_mask))
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
@@ -136,7 +137,7 @@ def widths(conditioning: list) -> list[tuple[int, int]]:
     def width(tensor: Tensor | None) -> int:
         return 0 if tensor is None else tensor.shape[-1]
 
-    return [(width(entry.get("pooled_output")), width(txt)) for txt, entry in conditioning]
+    return [(width(entry.get(POOLED)), width(txt)) for txt, entry in conditioning]
 
 
 def check_pair(a: list, b: list, node: str, merges: Mapping[str, Merge] | None = None) -> None:

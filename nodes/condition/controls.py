@@ -22,12 +22,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..keys import MODEL_CONDS
 from ..streams import Span
 from .blocks import ALL, Blocks
 from .timepoints import ALWAYS, Point, Range
 
 KEY = "flux_duet"  # among model_conds, and among the keyword arguments of Flux's forward
-MODEL_CONDS = "model_conds"
 VEC, TXT = "vec", "txt"
 
 

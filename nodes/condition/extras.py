@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ..keys import MASK, MASK_SIZE, POOLED
 from ..streams import Stream
-from . import attn_masks
 from .controls import take_controls
 
 Merge = Callable[[Any, Any], Any]
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
 # What weights the attention between the very rows of a T5 prompt (Redux with attn_bias): it goes where they go.
-OF_TXT = (attn_masks.MASK, attn_masks.SIZE)
-_OF_PROMPT = ("pooled_output", "guidance", *OF_TXT)
+OF_TXT = (MASK, MASK_SIZE)
+_OF_PROMPT = (POOLED, "guidance", *OF_TXT)
 _TIMES = (("start_percent", "end_percent"), ("clip_start_percent", "clip_end_percent"))
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
 _DEPTH = 16  # how deep objects are looked into
@@ -31,7 +31,7 @@ TITLES = {
     "reference_latents": "reference pictures (ReferenceLatent)",
     "concat_latent_image": "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
     "concat_mask": "masks to inpaint (InpaintModelConditioning)",
-    "attention_mask": "weights of a Redux picture (Apply Style Model with attn_bias)",
+    MASK: "weights of a Redux picture (Apply Style Model with attn_bias)",
     "mask": "masks (Conditioning Set Mask)",
     "area": "areas (Conditioning Set Area)",
     "strength": "strengths (Conditioning Set Area)",

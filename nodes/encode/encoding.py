@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..compat.patches import forget_partial_load
 from ..compat.text_encoders import CLIP, empty_tokens
+from ..keys import CLIP_L, POOLED, T5XXL, TOKENS
 from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
 from .embeddings.cached import fingerprint, remembered
@@ -20,8 +21,6 @@ from .tokens import weights
 from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_by_t5
 from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
-CLIP_L, T5XXL = "clip_l", "t5xxl"  # ComfyUI's attribute names for the two encoders inside a CLIP's model
-_TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}  # and its names for their token lists
 _TITLES = {CLIP_L: "CLIP-L", T5XXL: "T5"}
 # FLUX.1's own T5 tokenizer pads to 256 and no more; CLIPs made for other models pad otherwise.
 _FLUX_PADDING = {"t5xxl_min_length": 256, "t5xxl_min_padding": None}
@@ -59,8 +58,8 @@ def encode_clip_chunks(clip: CLIP, chunks: list[Tokens]) -> ClipVec:
     half = _half(clip, CLIP_L)
 
     def encode() -> tuple[Span, ...]:
-        entries = half.encode_from_tokens_scheduled({_TOKENS[CLIP_L]: chunks}, unprojected=True)
-        return tuple(Span(entry.pop("pooled_output"), entry) for _, entry in entries)
+        entries = half.encode_from_tokens_scheduled({TOKENS[CLIP_L]: chunks}, unprojected=True)
+        return tuple(Span(entry.pop(POOLED), entry) for _, entry in entries)
 
     return ClipVec(remembered(clip, CLIP_L, chunks, encode))
 
@@ -85,11 +84,9 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.
         read, bias = _to_attention(read)
 
     def encode() -> tuple[Span, ...]:
-        entries = half.encode_from_tokens_scheduled({_TOKENS[T5XXL]: read})
+        entries = half.encode_from_tokens_scheduled({TOKENS[T5XXL]: read})
         # The pooled output is always None: T5 has none.
-        return tuple(
-            Span(txt, {key: value for key, value in entry.items() if key != "pooled_output"}) for txt, entry in entries
-        )
+        return tuple(Span(txt, {key: value for key, value in entry.items() if key != POOLED}) for txt, entry in entries)
 
     spans = remembered(clip, T5XXL, read, encode)
     return T5Text(tuple(replace(span, bias=bias) for span in spans), source), _report(clip, chunks, kept)
@@ -179,9 +176,9 @@ def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
         if not has_inversion(tokenizer_of(clip, name), text):
             raise
         raise ValueError("Got `embedding:` without a name, expected one, such as embedding:style.") from error
-    if _TOKENS[name] not in tokens:
-        raise ValueError(f"This CLIP tokenizes for {sorted(tokens)}, expected '{_TOKENS[name]}' for {_TITLES[name]}.")
-    return tokens[_TOKENS[name]]
+    if TOKENS[name] not in tokens:
+        raise ValueError(f"This CLIP tokenizes for {sorted(tokens)}, expected '{TOKENS[name]}' for {_TITLES[name]}.")
+    return tokens[TOKENS[name]]
 
 
 def _half(clip: CLIP, name: str) -> CLIP:
@@ -225,7 +222,7 @@ class _OneEncoder:
         self.encoder.set_clip_options(options)
 
     def encode_token_weights(self, tokens):
-        return self.encoder.encode_token_weights(tokens[_TOKENS[self.name]])
+        return self.encoder.encode_token_weights(tokens[TOKENS[self.name]])
 
 
 def _load(clip, name: str):

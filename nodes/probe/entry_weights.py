@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..compat.sampling import areas_of
+from ..keys import MODEL_CONDS
 from .entries import Entry, Place
 
 # All of an entry that says where and how much it counts (comfy/samplers.py, get_area_and_mult).
@@ -32,7 +33,7 @@ def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Plac
 
 def _mixed(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> list:
     """ComfyUI's own account of where each entry counts; those with `default` count where no other does."""
-    bare = [{**{key: entry[key] for key in PLACING if key in entry}, "model_conds": {}, "uuid": entry["uuid"]}
+    bare = [{**{key: entry[key] for key in PLACING if key in entry}, MODEL_CONDS: {}, "uuid": entry["uuid"]}
             for entry in cond]  # fmt: skip
     plain = [each for each, entry in zip(bare, cond, strict=True) if "default" not in entry]
     default = [each for each, entry in zip(bare, cond, strict=True) if "default" in entry]

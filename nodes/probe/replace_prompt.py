@@ -16,7 +16,6 @@ from torch import Tensor
 from ..condition import attn_masks
 from ..condition.blocks import Blocks
 from ..condition.controls import (
-    MODEL_CONDS,
     TXT,
     VEC,
     Bias,
@@ -29,13 +28,13 @@ from ..condition.controls import (
     ready_entry,
 )
 from ..condition.place.placing import with_text
+from ..keys import C_CROSSATTN, MASK, MODEL_CONDS, Y
 from ..streams import Span, Stream
 from .entries import located
 
 Entry = Mapping[str, Any]
 
-FIELDS = {VEC: "y", TXT: "c_crossattn"}  # ComfyUI's names for what Flux is given
-MASK = attn_masks.MASK
+FIELDS = {VEC: Y, TXT: C_CROSSATTN}  # ComfyUI's names for what Flux is given
 TITLES = {VEC: "CLIP", TXT: "T5"}
 
 

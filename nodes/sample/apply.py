@@ -23,7 +23,6 @@ from ..condition import attn_masks
 from ..condition.blocks import Depth
 from ..condition.controls import (
     KEY,
-    MODEL_CONDS,
     ActiveRange,
     PlacedText,
     VecDelta,
@@ -36,6 +35,7 @@ from ..condition.reconcile import followed
 from ..condition.time.at_moment import resolve
 from ..condition.timepoints import Clock, Moment
 from ..family import require_flux1, require_plane
+from ..keys import C_CROSSATTN, MASK, MODEL_CONDS, POOLED, Y
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
 from .attention_groups import TokenLayout, append_texts, cropped
@@ -44,7 +44,6 @@ from .step_notes import step_notes
 
 REACHED = "flux_duet_reached"  # among the transformer_options of an evaluation in which controls are carried out
 OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
-TXT, VEC, MASK = "c_crossattn", "y", attn_masks.MASK  # ComfyUI's names for what Flux is given
 
 
 def attach(model, first_step: int = 0, node: str = "Apply Duet"):
@@ -84,7 +83,7 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not controls_of(entry):
         return entry
-    rest, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
+    rest, controls = followed(entry["cross_attn"], entry.get(POOLED), entry)
     attn_masks.taken(rest, entry["cross_attn"].shape[1])  # raises for a mask that is not for these rows
     return {MODEL_CONDS: {}, **put_controls(rest, controls)}
 
@@ -147,13 +146,13 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
     cond = take_controls(entry)[1]
     if cond is None or cond.is_ready:
         return entry
-    _, controls = followed(entry["cross_attn"], entry.get("pooled_output"), entry)
+    _, controls = followed(entry["cross_attn"], entry.get(POOLED), entry)
     given = entry[MODEL_CONDS]
     lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
-    now = resolve(given[VEC].cond if VEC in given else None, given[TXT].cond, lasting, moment)
-    changed = {**given, TXT: type(given[TXT])(now.txt)}
+    now = resolve(given[Y].cond if Y in given else None, given[C_CROSSATTN].cond, lasting, moment)
+    changed = {**given, C_CROSSATTN: type(given[C_CROSSATTN])(now.txt)}
     if now.vec is not None:
-        changed[VEC] = type(given[VEC])(now.vec)
+        changed[Y] = type(given[Y])(now.vec)
     if MASK in given and now.played is not None:
         changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.played))
     controls = tuple(_within(each, entry.get("area"), x) for each in now.controls)

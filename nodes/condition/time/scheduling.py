@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...keys import POOLED
 from ...quoting import shorten
 from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
@@ -113,7 +114,7 @@ def limited_to(conditioning: list, when: Range) -> list:
     out = []
     for txt, entry in conditioning:
         _, cond = take_controls(entry)
-        vec = entry.get("pooled_output")
+        vec = entry.get(POOLED)
         made = cond.made if cond else Made(txt, vec)
         out.append([txt, put_controls(entry, (*controls_of(entry), ActiveRange(when)), made)])
     return out
@@ -131,17 +132,17 @@ def at_point(conditioning: list, point: Point, clock: Clock) -> list:
     moment = Moment(1.0 if isinstance(clock, _Edge) else min(clock.sigma(point), 1e8), clock)
     found = []
     for txt, entry in conditioning:
-        rest, controls = followed(txt, entry.get("pooled_output"), entry)
+        rest, controls = followed(txt, entry.get(POOLED), entry)
         if not _holds(rest, moment) or any(
             not each.when.holds(moment) for each in controls if isinstance(each, ActiveRange)
         ):
             continue
         lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
-        now = resolve(rest.get("pooled_output"), txt, lasting, moment)
+        now = resolve(rest.get(POOLED), txt, lasting, moment)
         rest, mask = attn_masks.taken({key: value for key, value in rest.items() if key not in _RANGES}, txt.shape[1])
         if mask is not None and now.played is not None:
             mask = replace(mask, values=attn_masks.replaced(mask.values, *now.played))
-        rest = {**rest, **attn_masks.as_extras(mask), "pooled_output": now.vec}
+        rest = {**rest, **attn_masks.as_extras(mask), POOLED: now.vec}
         found.append([now.txt, put_controls(rest, now.controls, Made(now.txt, now.vec))])
     if not found:
         raise ValueError(f"Prompt at Step: no prompt of this CONDITIONING is on at {point}.")

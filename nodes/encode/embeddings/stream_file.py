@@ -23,6 +23,7 @@ from torch import Tensor
 from ...disk.atomic import write_whole
 from ...disk.checksums import checksum
 from ...disk.given_file import read_given
+from ...keys import MASK
 from ...quoting import shorten
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import file_extras
@@ -98,7 +99,7 @@ def _plain(name: str, span: Span) -> dict:
             f"Save Embedding: `{name}` carries controls (regions, routes, a timeline), which a file cannot hold. Save "
             "the streams that it was made of."
         )
-    masked = {} if span.attn_mask is None else {"attention_mask": span.attn_mask}
+    masked = {} if span.attn_mask is None else {MASK: span.attn_mask}
     if wrong := file_extras.fault({**span.extras, **masked}):
         raise ValueError(
             f"Save Embedding: `{name}` carries {wrong}. Save the stream as it comes from the encoder; add hooks, "

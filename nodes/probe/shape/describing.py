@@ -11,6 +11,7 @@ from ...compat.patches import ModelPatcher
 from ...compat.sampling import CFGGuider
 from ...compat.text_encoders import CLIP, VAE
 from ...family import family, flux1
+from ...keys import CLIP_L, POOLED, T5XXL
 from ...quoting import shorten
 from ...sample.schedule import image_tokens
 from ...streams import ClipVec, Stream, T5Text
@@ -44,7 +45,7 @@ def _stream(stream: Stream) -> str:
 def _entry(entry: list) -> str:
     txt, extras = entry
     told = [f"txt {_shape(txt)}"]
-    if isinstance(extras.get("pooled_output"), Tensor):
+    if isinstance(extras.get(POOLED), Tensor):
         told.append(f"vec {_shape(extras['pooled_output'])}")
     if extras.get("guidance") is not None:
         told.append(f"guidance {extras['guidance']:g}")
@@ -94,7 +95,7 @@ def _model(model) -> str:
 
 
 def _clip(clip: CLIP) -> str:
-    held = [name for name, key in (("CLIP-L", "clip_l"), ("T5", "t5xxl")) if hasattr(clip.cond_stage_model, key)]
+    held = [name for name, key in (("CLIP-L", CLIP_L), ("T5", T5XXL)) if hasattr(clip.cond_stage_model, key)]
     return f"text encoders: {' and '.join(held) or type(clip.cond_stage_model).__name__}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ...condition.conditioning import END, SIGMA_END, SIGMA_START, START, join, paired, split
 from ...condition.controls import take_controls
 from ...condition.extras import OF_TXT, same, title
+from ...keys import POOLED
 from ...streams import Stream
 
 NAME = "Switch Sweep"
@@ -57,7 +58,7 @@ def _unlike(a: list, b: list, roads: str) -> list[str]:
     for number, (_, entry) in enumerate(b):
         beside = a if len(a) != len(b) else [a[number]]
         for key, value in take_controls(entry)[0].items():
-            if key in ("pooled_output", "guidance", *TIMES, *OF_TXT):
+            if key in (POOLED, "guidance", *TIMES, *OF_TXT):
                 continue
             if key == HOOKS and all(take_controls(other)[0].get(key) is None for _, other in beside):
                 continue
