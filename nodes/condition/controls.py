@@ -6,7 +6,7 @@ does not carry controls out would take it in silence; so it refuses to be handed
 place where controls are carried out, has made it `ready` for a moment of a run.
 
 What a control was made for, the entry's `txt` and `vec`, is remembered beside it: native nodes between there and the
-sampler may have changed them, and following.py says what becomes of the control then.
+sampler may have changed them, and reconcile.py says what becomes of the control then.
 
 A new control is a frozen dataclass here. Its tensors have a row for each prompt of a batch, all else is plain data;
 batching goes by that alone. What it does is a pure function, and a row in sample/apply.py.
@@ -212,7 +212,7 @@ class Made:
 class ControlCond:
     """Controls in the form in which ComfyUI batches what a model is given; see comfy/conds.py, CONDRegular.
 
-    `made` is None once they follow what the entry holds (following.py); `is_ready` once they are of one moment.
+    `made` is None once they follow what the entry holds (reconcile.py); `is_ready` once they are of one moment.
     """
 
     controls: Controls

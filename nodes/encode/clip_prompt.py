@@ -21,7 +21,7 @@ def encode_clip_prompt(clip: CLIP, text: str, past: str, weighted: bool = True) 
 
     `past` is a key of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
     without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit. What may be no weight is text, see
-    number.py.
+    weight_number.py.
     """
     read = PAST[past]
     prompt = weights.parse(text if weighted else weights.escape(text), strict=True)

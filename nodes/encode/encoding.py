@@ -68,7 +68,7 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.
     """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
 
     `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act. Text without
-    parentheses that number.py refuses goes to ComfyUI's tokenizer as it is.
+    parentheses that weight_number.py refuses goes to ComfyUI's tokenizer as it is.
     """
     half, given = _half(clip, T5XXL), text
     rule = LENGTHS[length]

@@ -65,7 +65,7 @@ class ReadingStore:
         return self.run(latent)[0]
 
     def run(self, latent: dict) -> tuple[Any, Mapping[str, Any]]:
-        """The reading, as `reading` gives it, and what its run was like (repeating.of_run)."""
+        """The reading, as `reading` gives it, and what its run was like (run_settings.of_run)."""
         given = latent["samples"]
         if wrong := int(given.isnan().sum()):
             raise ValueError(

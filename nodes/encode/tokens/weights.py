@@ -63,7 +63,7 @@ class WeightGroup(NamedTuple):
     weight: float
     around: float
     implied: bool  # there is no number: meant as a weight, or simply as parentheses
-    doubtful: bool = False  # the number may be meant as none, see number.py
+    doubtful: bool = False  # the number may be meant as none, see weight_number.py
     whole: tuple[int, int] = (0, 0)  # from the opening parenthesis to behind the closing one
 
     @property
@@ -123,9 +123,9 @@ def parse(text: str, strict: bool = False) -> Weighted:
     Nothing is an error but nesting deeper than DEEPEST, which raises TooDeep. Takes time as the text is long.
 
     The inner number of two counts; parentheses without one multiply by 1.1. The segments are exactly those of
-    comfy/sd1_clip.py, `token_weights`, odd cases such as parentheses that never close included; but what number.py
-    says is no weight is text with its parentheses, as if they were escaped: NaN, infinity, numbers beyond 1000. If
-    `strict`, as for CLIP, so is what may be none: `(16:9)`, `(12:30)`, numbers beyond 10.
+    comfy/sd1_clip.py, `token_weights`, odd cases such as parentheses that never close included; but what
+    weight_number.py says is no weight is text with its parentheses, as if they were escaped: NaN, infinity,
+    numbers beyond 1000. If `strict`, as for CLIP, so is what may be none: `(16:9)`, `(12:30)`, numbers beyond 10.
     """
     return _parse(text, strict) if len(text) > REMEMBERED else _remembered(text, strict)
 
