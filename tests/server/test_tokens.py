@@ -85,7 +85,7 @@ REFUSED = {
     "half a character": (b'{"text": "\\ud83e"}', JSON, 400, "half a character"),
     "endless parentheses": ({"text": "(" * 5_000 + "a" + ")" * 5_000}, JSON, 400, "too deep to read"),
     "a long text": ({"text": "a" * 40_001}, JSON, 413, "40,001 characters, expected at most 40,000"),
-    "a long body": (b" " * (2**18 + 1), JSON, 413, "more than 262,144 bytes"),
+    "a long body": (b" " * (2**19 + 1), JSON, 413, "more than 524,288 bytes"),
 }
 
 
