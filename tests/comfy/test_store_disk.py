@@ -100,7 +100,8 @@ def test_an_exchanged_file_where_ctime_is_the_time_of_making(tmp_path, monkeypat
 
 ODD = ['{"on": true, "limit_mb": 1e999}', '{"on": true, "limit_mb": NaN}', '{"on": true, "limit_mb": -Infinity}',
        '{"on": "no", "limit_mb": 1}', '{"on": true, "limit_mb": true}', '{"on": true, "limit_mb": [1]}', "[]", "3", "",
-       '{"limit_mb": 1}', "[" * 100_000, f'{{"on": true, "limit_mb": {"9" * 5000}}}', "\xff"]  # fmt: skip
+       '{"limit_mb": 1}', "[" * 100_000, f'{{"on": true, "limit_mb": {"9" * 5000}}}',
+       f'{{"on": true, "limit_mb": {10**400}}}', "\xff"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -129,8 +129,8 @@ def _parsed(text: str) -> Settings:
         raise ValueError("expected a JSON object with `on` and `limit_mb`") from error
     if not isinstance(on, bool) or isinstance(limit, bool) or not isinstance(limit, int | float):
         raise ValueError(f"got {on!r:.40} and {limit!r:.40}, expected true or false and a number of MB")
-    if not math.isfinite(limit):
-        raise ValueError(f"got {limit} for `limit_mb`, expected a finite number of MB")
+    if not abs(limit) <= sys.maxsize:  # NaN and infinity, and whole numbers that no float holds
+        raise ValueError(f"got {limit!r:.40} for `limit_mb`, expected a finite number of MB")
     return Settings(on=on, limit_mb=max(0, int(limit)))
 
 
