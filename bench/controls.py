@@ -30,8 +30,6 @@ from ..nodes.condition.time.nodes import Schedule
 from ..nodes.condition.timepoints import Clock, Moment
 from ..nodes.sample.attention import DuetAttention
 from ..nodes.sample.attention_groups import TokenLayout
-from ..nodes.sample.nodes import MMDiTSampler
-from ..nodes.sample.schedule import PATCH
 from ..nodes.streams import ClipVec, Span, T5Text
 from . import step
 from .measure import SIDES, Comparison, machine, ratio, seconds, table, warn_if_busy
@@ -186,20 +184,9 @@ def computed(positive: list, shape: layouts.Shape, tokens: int, steps: int) -> f
 def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple[Comparison, float]:
     """Both sides' times, and the ratio of what they compute."""
     plain, ours = made.plain(row.texts), row.ours(made)
-    side = PATCH * math.isqrt(chosen.tokens)
-    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
 
     def sampled(positive, **guided):
-        return MMDiTSampler.execute(
-            model=flux,
-            positive=positive,
-            latent=latent,
-            seed=0,
-            steps=chosen.steps,
-            sampler="euler",
-            scheduler="simple",
-            **guided,
-        ).result[0]
+        return step.sampled(flux, positive, chosen.tokens, chosen.steps, **guided)
 
     guided = {} if row.cfg == 1 else {"negative": join(made.vec(2), made.txt(2), GUIDANCE), "cfg": row.cfg}
     calls = dict(zip(SIDES, (lambda: sampled(plain), lambda: sampled(ours, **guided)), strict=True))

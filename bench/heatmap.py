@@ -11,7 +11,6 @@ attention, which ComfyUI uses on graphics cards; and the map's memory, computed.
 """
 
 import argparse
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +36,6 @@ from ..nodes.probe.heat.recorder import KEY, HeatRecorder
 from ..nodes.probe.heat.selection import Wanted
 from ..nodes.probe.hooks import probed
 from ..nodes.probe.reading_store import ReadingStore
-from ..nodes.sample.nodes import MMDiTSampler
-from ..nodes.sample.schedule import PATCH
 from . import step
 from .measure import SIDES, Comparison, compared, machine, table, warn_if_busy
 
@@ -198,8 +195,6 @@ class Dense:
 
 def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace) -> Comparison:
     """A step with the probe against a step without."""
-    side = PATCH * math.isqrt(chosen.tokens)
-    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
     positive = step.prompt(shape)
     wanted = every_word(chosen.words, positive)
 
@@ -209,15 +204,7 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
         return HeatRecorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
 
     def sampled(model):
-        return MMDiTSampler.execute(
-            model=model,
-            positive=positive,
-            latent=latent,
-            seed=0,
-            steps=chosen.steps,
-            sampler="euler",
-            scheduler="simple",
-        ).result[0]
+        return step.sampled(model, positive, chosen.tokens, chosen.steps)
 
     ready = probed(flux, ReadingStore("bench"), KEY, begin)
     calls = dict(zip(SIDES, (lambda: sampled(flux), lambda: sampled(ready)), strict=True))

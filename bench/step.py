@@ -45,21 +45,26 @@ def prompt(shape: layouts.Shape) -> list:
     return [[txt, {"pooled_output": torch.randn(1, shape.clip_width, generator=generator), "guidance": 3.5}]]
 
 
+def empty(tokens: int) -> dict:
+    """A LATENT of so many image tokens."""
+    side = PATCH * math.isqrt(tokens)
+    return {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
+
+
+def sampled(flux, positive: list, tokens: int, steps: int, **guided) -> dict:
+    """MMDiT Sampler's LATENT; `guided` are its `negative` and `cfg`."""
+    plan = {"seed": 0, "steps": steps, "sampler": "euler", "scheduler": "simple"}
+    return MMDiTSampler.execute(model=flux, positive=positive, latent=empty(tokens), **plan, **guided).result[0]
+
+
 def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
     """Both sides as calls with the same inputs, which give the sampled latent."""
-    flux, positive = model(shape), prompt(shape)
-    side = PATCH * math.isqrt(tokens)
-    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
+    flux, positive, latent = model(shape), prompt(shape), empty(tokens)
 
     def native():
         return nodes.KSampler().sample(flux, 0, steps, 1.0, "euler", "simple", positive, positive, latent)[0]
 
-    def ours():
-        return MMDiTSampler.execute(
-            model=flux, positive=positive, latent=latent, seed=0, steps=steps, sampler="euler", scheduler="simple"
-        ).result[0]
-
-    return dict(zip(SIDES, (native, ours), strict=True))
+    return dict(zip(SIDES, (native, lambda: sampled(flux, positive, tokens, steps)), strict=True))
 
 
 def steps_compared(calls: dict, count: int, steps: int, name: str, same: bool = True) -> Comparison:

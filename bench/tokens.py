@@ -1,6 +1,6 @@
-"""How long does the front end wait for the tokens of a 2,000-word prompt, near the longest that is read?
+"""How long does the front end wait for the tokens of a 5,000-word prompt, near the longest that is read?
 
-    python dev.py bench tokens [--words 2000] [--rounds 15]
+    python dev.py bench tokens [--words 5000] [--rounds 15]
 
 What POST /flux_duet/tokens computes, both roads with places, notes and JSON ("ours"), against ComfyUI's tokenization of
 the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way through the server.
@@ -71,7 +71,7 @@ def measured(name: str, text: str, count: int, new: bool) -> Comparison:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py bench tokens", description=__doc__.splitlines()[0])
-    parser.add_argument("--words", type=int, default=2000)
+    parser.add_argument("--words", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=15)
     chosen = parser.parse_args()
     warn_if_busy()

@@ -7,7 +7,6 @@ with sixteen weighted tokens ("ours"), both sides in one process, in turn. The t
 """
 
 import argparse
-import math
 
 import comfy.model_management
 import comfy.utils
@@ -16,8 +15,6 @@ import torch
 from ..devtools import say
 from ..nano import layouts
 from ..nodes.condition.controls import Bias, put_controls
-from ..nodes.sample.nodes import MMDiTSampler
-from ..nodes.sample.schedule import PATCH
 from . import step
 from .measure import SIDES, Comparison, compared, machine, warn_if_busy
 
@@ -35,19 +32,9 @@ def weighted(prompt: list) -> list:
 
 def measured(shape: layouts.Shape, tokens: int, chosen: argparse.Namespace) -> Comparison:
     model, plain = step.model(shape), step.prompt(shape)
-    side = PATCH * math.isqrt(tokens)
-    latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
 
     def sampled(positive):
-        return MMDiTSampler.execute(
-            model=model,
-            positive=positive,
-            latent=latent,
-            seed=0,
-            steps=chosen.steps,
-            sampler="euler",
-            scheduler="simple",
-        ).result[0]
+        return step.sampled(model, positive, tokens, chosen.steps)
 
     calls = dict(zip(SIDES, (lambda: sampled(plain), lambda: sampled(weighted(plain))), strict=True))
     name = f"a step, width {shape.hidden}, {tokens} + {step.TXT_TOKENS} tokens"

@@ -16,3 +16,16 @@ def natively(model, positive, negative=None, cfg=1.0, *, latent, steps) -> dict:
     """KSampler's LATENT of the same run."""
     ways = "euler", "simple"
     return nodes.KSampler().sample(model, SEED, steps, cfg, *ways, positive, negative or positive, latent, 1.0)[0]
+
+
+def chained(model, *parts: tuple[int, list, list], cfg=1.0, latent, steps) -> dict:
+    """KSampler (Advanced) again and again, each up to its step with its (positive, negative), the noise left over."""
+    start = 0
+    for end, positive, negative in parts:
+        ends = "enable" if start == 0 else "disable", "enable" if end < steps else "disable"
+        ways = "euler", "simple"
+        latent = nodes.KSamplerAdvanced().sample(
+            model, ends[0], SEED, steps, cfg, *ways, positive, negative, latent, start, end, ends[1]
+        )[0]
+        start = end
+    return latent

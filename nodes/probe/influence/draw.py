@@ -14,6 +14,7 @@ from ...palette import CLIP_HUE, INK, MUTED, PAPER, T5_HUE
 from ..percent import percent
 from ..plots import charts
 from ..plots.charts import Line
+from ..plots.sheets import stack_vertically
 from .effects import WHOLE, maps, pooled
 from .reading import InfluenceReading, floor
 
@@ -28,17 +29,7 @@ def plot(reading: InfluenceReading) -> Image.Image:
     pages = [page for null in reading.nulls for page in (_effects(reading, null), _shares(reading, null))]
     if reading.modulation() is not None:
         pages.append(_modulation(reading))
-    return stacked(pages)
-
-
-def stacked(pages: Sequence[Image.Image]) -> Image.Image:
-    """One under another."""
-    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
-    y = 0
-    for page in pages:
-        whole.paste(page, (0, y))
-        y += page.height
-    return whole
+    return stack_vertically(pages)
 
 
 def _effects(reading: InfluenceReading, null: str) -> Image.Image:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-import nodes
 from flux_duet.nodes.condition.blend.nodes import ClipNegative
 from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt
@@ -34,26 +33,7 @@ def natively(model, *prompts, **options) -> torch.Tensor:
 
 
 def chained(model, *parts: tuple[int, list, list], cfg=1.0) -> torch.Tensor:
-    """Native samplers one after another, each up to its step, with (positive, negative)."""
-    latent, start = LATENT, 0
-    for end, positive, negative in parts:
-        latent = nodes.KSamplerAdvanced().sample(
-            model,
-            "enable" if start == 0 else "disable",
-            5,
-            STEPS,
-            cfg,
-            "euler",
-            "simple",
-            positive,
-            negative,
-            latent,
-            start,
-            end,
-            "enable" if end < STEPS else "disable",
-        )[0]
-        start = end
-    return latent["samples"]
+    return sampling.chained(model, *parts, cfg=cfg, latent=LATENT, steps=STEPS)["samples"]
 
 
 def scheduled(clip="1\n@2 2", t5="1\n@2 2", a=A, b=B) -> list:

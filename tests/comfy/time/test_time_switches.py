@@ -7,10 +7,10 @@ import pytest
 import torch
 from comfy.sampler_helpers import convert_cond
 
-import nodes
 from flux_duet.nodes.condition.controls import has_controls
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.sample.nodes import ApplyDuet
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import relative
 from flux_duet.tests.comfy.time.runs import LATENT, STEPS, TXTS, VECS, natively, prompt, sampled, schedule, sigmas
 
@@ -18,26 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 def chained(model, *parts: tuple[int, list]) -> torch.Tensor:
-    """Native samplers one after another, each up to its step, with the noise left over."""
-    latent, start = LATENT, 0
-    for end, positive in parts:
-        latent = nodes.KSamplerAdvanced().sample(
-            model,
-            "enable" if start == 0 else "disable",
-            5,
-            STEPS,
-            1.0,
-            "euler",
-            "simple",
-            positive,
-            positive,
-            latent,
-            start,
-            end,
-            "enable" if end < STEPS else "disable",
-        )[0]
-        start = end
-    return latent["samples"]
+    both = ((end, positive, positive) for end, positive in parts)
+    return sampling.chained(model, *both, latent=LATENT, steps=STEPS)["samples"]
 
 
 # ---- switches
