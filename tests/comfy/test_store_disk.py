@@ -137,6 +137,14 @@ def test_settings_and_entries_that_are_pipes_are_not_waited_for(store):
 # ---- what was never put there
 
 
+def test_an_entry_whose_metadata_is_null_is_encoded_anew(store, caplog):
+    put(store, "a")
+    path = path_of(store, "a")
+    head = b'{"__metadata__":null,"%s":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}' % store_file._NAME.encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    assert store.get(path.stem) is None and "is damaged" in caplog.text
+
+
 def test_folders_among_the_entries_are_counted_and_go(store):
     put(store, "a")
     entry = path_of(store, "a").stat().st_size

@@ -22,6 +22,7 @@ from torch import Tensor
 from ...disk.atomic import write_whole
 from ...disk.bounded_folder import empty, in_the_way, kept, make_room, remove, unfinished
 from ...disk.checksums import checksum
+from ...disk.metadata import metadata_of
 
 log = logging.getLogger("flux_duet")
 
@@ -142,8 +143,7 @@ def _pack(tensor: Tensor, key: str) -> bytes:
 def _unpack(data: bytes, key: str) -> Tensor:
     try:
         tensor = safetensors.torch.load(data)[_NAME]
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        metadata = metadata_of(data)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ValueError(f"no whole file: {error}") from error
     if metadata.get("key") != key or metadata.get("sha256") != checksum(tensor):

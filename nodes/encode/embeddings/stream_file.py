@@ -23,6 +23,7 @@ from torch import Tensor
 from ...disk.atomic import write_whole
 from ...disk.checksums import checksum
 from ...disk.given_file import read_given
+from ...disk.metadata import metadata_of
 from ...keys import MASK
 from ...quoting import shorten
 from ...streams import ClipVec, Source, Span, Stream, T5Text
@@ -152,7 +153,7 @@ def _unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     if header > MOST_HEADER:
         raise ValueError(f"its header claims {header:,} bytes, expected at most {MOST_HEADER:,}")
     tensors = safetensors.torch.load(data)  # checks that the header is whole and its offsets lie in the file
-    return tensors, json.loads(data[8 : 8 + header]).get("__metadata__", {})
+    return tensors, metadata_of(data)
 
 
 def _check_head(metadata: dict[str, str]) -> None:

@@ -159,6 +159,15 @@ def test_the_store_s_node_shows_sets_and_empties(singles):
     assert EmbeddingStore.fingerprint_inputs() != EmbeddingStore.fingerprint_inputs()
 
 
+def test_a_header_whose_metadata_is_null(tmp_path):
+    """As safetensors reads it, like a file without any."""
+    head = b'{"__metadata__":null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "null.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(ValueError, match="it holds no embedding saved by Save Embedding"):
+        stream_file.load(path)
+
+
 def test_a_long_name_in_a_damaged_header_is_not_told_whole(tmp_path):
     header = json.dumps({"a": {"dtype": "x" * 100_000, "shape": [], "data_offsets": [0, 0]}}).encode()
     path = tmp_path / "odd.safetensors"
