@@ -35,7 +35,7 @@ from .measure import Comparison, compared, machine, rounds, seconds, size, table
 
 NATIVE, EMPTY, WARM = "native", "ours, empty store", "ours, warm store"
 CASES = {"native": [NATIVE], "ours": [EMPTY, WARM]}  # by side, in the order in which servers share a user folder
-KEPT = {NATIVE: 0, EMPTY: 2, WARM: 2}  # encodings in the store afterwards: one for each road
+KEPT = {NATIVE: 0, EMPTY: 2, WARM: 2}  # encodings in the store afterwards: one for each stream
 PIECE = 16 * 2**20  # bytes
 PROMPT = {"clip": "a watercolour, soft light", "t5": "a red circle to the left of a blue square"}
 

@@ -57,7 +57,9 @@ class Prompts:
         return join(self.vec(1), self.txt(1, texts), GUIDANCE)
 
     def scheduled(self, clip: str, t5: str) -> list:
-        vecs, txts = ({f"{road}{n}": make(n) for n in (1, 2)} for road, make in (("vec", self.vec), ("txt", self.txt)))
+        vecs, txts = (
+            {f"{stream}{n}": make(n) for n in (1, 2)} for stream, make in (("vec", self.vec), ("txt", self.txt))
+        )
         return Schedule.execute(vecs, txts, clip, t5, GUIDANCE)[0]
 
 
@@ -66,12 +68,12 @@ def _randn(seed: int, *shape: int) -> torch.Tensor:
 
 
 def switched(made: Prompts) -> list:
-    """One road in the middle of the run, the other a step later (of two steps: never, but its timeline is played)."""
+    """One stream in the middle of the run, the other a step later (of two steps: never, but its timeline is played)."""
     return made.scheduled(f"1\n@{made.steps // 2} 2", f"1\n@{made.steps // 2 + 1} 2")
 
 
 def faded(made: Prompts) -> list:
-    """Both roads in all steps but the first, which is the first prompt's."""
+    """Both streams in all steps but the first, which is the first prompt's."""
     return made.scheduled(f"1\n@1..{made.steps} 2", f"1\n@1..{made.steps} 2")
 
 
@@ -117,8 +119,8 @@ class Row:
 
 
 ROWS = (
-    Row("switch", "Prompt Schedule, each road switches once", switched, 1.01),
-    Row("fade", "Prompt Schedule, both roads fade", faded),
+    Row("switch", "Prompt Schedule, each stream switches once", switched, 1.01),
+    Row("fade", "Prompt Schedule, both streams fade", faded),
     Row("clip-route", "Block Routing, CLIP", clip_routed, 1.01),
     Row("clip-negative", "CLIP Negative, after the MLP", clip_negative, 1.01),
     Row("region", "T5 Region, two prompts; plain: one text as long as all three", regions, 1.05, texts=3),

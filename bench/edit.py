@@ -29,14 +29,14 @@ def edited(edits: int) -> Iterator[tuple[str, dict[str, str]]]:
     """What was edited and both texts after it: words that were not there before, `edits` times for every kind."""
     numbers = dict.fromkeys(PROMPTS, 0)
     for _ in range(edits):
-        for kind, roads in EDITS.items():
-            for road in roads:
-                numbers[road] += 1
+        for kind, streams in EDITS.items():
+            for stream in streams:
+                numbers[stream] += 1
             yield kind, texts(numbers)
 
 
 def texts(numbers: dict[str, int]) -> dict[str, str]:
-    return {road: prompt.format(numbers[road]) for road, prompt in PROMPTS.items()}
+    return {stream: prompt.format(numbers[stream]) for stream, prompt in PROMPTS.items()}
 
 
 def visit(side: str, encoders: Encoders, edits: int) -> dict[str, list[Run]]:

@@ -1,9 +1,9 @@
-"""How much of the picture does each road explain? Prompt Grid's analysis on the nano model.
+"""How much of the picture does each stream explain? Prompt Grid's analysis on the nano model.
 
     python dev.py bench grid [--prompts 6] [--seeds 4] [--seed 0] [--models FOLDER] [--out FOLDER]
 
 Scenes that training never met, in three ways of telling them: backgrounds on CLIP and objects on T5, whole scenes on
-both roads that have nothing to do with each other, and one road told the same all the time.
+both streams that have nothing to do with each other, and one stream told the same all the time.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def share(analysis: Analysis, part: str) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench grid", description=__doc__.splitlines()[0])
-    parser.add_argument("--prompts", type=int, default=6, help="on each road")
+    parser.add_argument("--prompts", type=int, default=6, help="in each stream")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")

@@ -93,14 +93,14 @@ def rows(case: Case, readings: list[InfluenceReading], null: str) -> list[list[s
 
 
 def spread(case: Case, readings: list[InfluenceReading], null: str) -> list[str]:
-    """From scene to scene: the middle and the middle nine tenths, and how many repeat the other road."""
+    """From scene to scene: the middle and the middle nine tenths, and how many repeat the other stream."""
     each = by_scene(readings, PARTS[0], null)
     cells = []
     for name in ("D_clip", "D_t5", "share_t5"):
         low, *_, high = quantiles([100 * numbers[name] for numbers in each], n=20)
         middle = sorted(100 * numbers[name] for numbers in each)[len(each) // 2]
         cells.append(f"{middle:.1f} ({low:.1f} to {high:.1f})")
-    told = [f"{100 * sum(repeats(numbers, road) for numbers in each) / len(each):.0f} %" for road in ("clip", "t5")]
+    told = [f"{100 * sum(repeats(numbers, stream) for numbers in each) / len(each):.0f} %" for stream in ("clip", "t5")]
     return [case.name, *cells, *told]
 
 

@@ -1,4 +1,4 @@
-"""Do the nano models draw what they are told, and by which road?
+"""Do the nano models draw what they are told, and by which stream?
 
     python dev.py bench nano [--pictures 200] [--seed 0] [--models FOLDER] [--guidance 3.5] [--sheet FILE]
 

@@ -2,8 +2,9 @@
 
     python dev.py bench tokens [--words 5000] [--rounds 15]
 
-What POST /flux_duet/tokens computes, both roads with places, notes and JSON ("ours"), against ComfyUI's tokenization of
-the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way through the server.
+What POST /flux_duet/tokens computes, CLIP's and T5's tokens with places, notes and JSON ("ours"), against ComfyUI's
+tokenization of the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way
+through the server.
 
 Words that were read before are remembered, as all are while somebody types: "typed on" adds a letter in each round.
 "pasted" is one whose words are new, "pasted, none twice" one that says no word again. Then nothing is remembered, and
@@ -22,12 +23,12 @@ from ..nodes.routes import tokens as tokens_route
 from .measure import SIDES, Comparison, compared, machine, rounds, warn_if_busy
 
 WEIGHT = "({}:1.2)"  # one word in fifty
-ROADS = tokens_route.CLIP_POSITIONS[0]
+STREAMS = tokens_route.CLIP_POSITIONS[0]
 
 
 def vocabulary(count: int) -> list[str]:
     """Words that T5 has a token for, in an order that says nothing."""
-    tokens = tokens_route._tokenizers(ROADS)[1].tokenizer.get_vocab()
+    tokens = tokens_route._tokenizers(STREAMS)[1].tokenizer.get_vocab()
     words = {token.lstrip("\u2581") for token in tokens}
     return random.Random(0).sample(sorted(filter(re.compile("[A-Za-z]{3,}").fullmatch, words)), count)
 
@@ -42,13 +43,13 @@ def prompt(count: int, again: bool) -> str:
 
 def forget() -> None:
     remembered._words.clear()
-    for tokenizer in tokens_route._tokenizers(ROADS):
+    for tokenizer in tokens_route._tokenizers(STREAMS):
         if hasattr(model := tokenizer.tokenizer.backend_tokenizer.model, "_clear_cache"):
             model._clear_cache()
 
 
 def measured(name: str, text: str, count: int, new: bool) -> Comparison:
-    clip_l, t5 = tokens_route._tokenizers(ROADS)
+    clip_l, t5 = tokens_route._tokenizers(STREAMS)
 
     def native(text):
         return [tokenizer.tokenize_with_weights(text) for tokenizer in (clip_l, t5)]

@@ -105,8 +105,8 @@ def main() -> None:
     part = out.with_name(f"{out.name}.part")
     part.write_bytes(picture(prompt))
     os.replace(part, out)
-    for road, kind in (("CLIP", "FluxDuetClipEncode"), ("T5", "FluxDuetT5Encode")):
-        say(f"{road} read: {look_up(prompt, kind, 'text')}")
+    for stream, kind in (("CLIP", "FluxDuetClipEncode"), ("T5", "FluxDuetT5Encode")):
+        say(f"{stream} read: {look_up(prompt, kind, 'text')}")
     say(f"Done after {time.monotonic() - started:.0f} s. The picture:")
     print(out)
 

@@ -3,7 +3,7 @@
 
 import { app } from "../../scripts/app.js";
 import { Picker } from "./blocks/view.mjs";
-import { ROADS } from "./lib/palette.mjs";
+import { STREAMS } from "./lib/palette.mjs";
 
 const KEY = "flux_duet_blocks"; // as nodes/condition/blocks.py writes it
 const NEUTRAL = { name: "", hue: "var(--descrip-text, #999)" };
@@ -14,7 +14,7 @@ function listsOf({ input }) {
     const inputs = Object.entries({ ...input?.required, ...input?.optional });
     return inputs.flatMap(([widget, [, options]]) => {
         const list = options?.[KEY];
-        const { name, hue } = ROADS[list?.road] ?? NEUTRAL;
+        const { name, hue } = STREAMS[list?.stream] ?? NEUTRAL;
         return list ? [{ ...list, widget, name, hue }] : [];
     });
 }

@@ -1,4 +1,4 @@
-// One prompt for both roads: a button that links the boxes of a CLIP-L Encode and a T5 Encode. While they are linked,
+// One prompt for both streams: a button that links the boxes of a CLIP-L Encode and a T5 Encode. While they are linked,
 // what is written into one is written into the other; both stay ordinary widgets, and the workflow holds both texts.
 
 import { app } from "../../scripts/app.js";
@@ -17,7 +17,7 @@ const TEXTS = {
     unlink: other => `This box and ${other} have the same prompt. Click to split them; both texts stay.`,
     why: {
         open: "No Dual Prompt comes after it, so there is no second prompt to link.",
-        alone: "Its Dual Prompt has no encoder on the other road, so there is no second prompt to link.",
+        alone: "Its Dual Prompt has no encoder in the other stream, so there is no second prompt to link.",
         many: "More than one prompt is blended or shared on the way to Dual Prompt: it is not clear which two to link.",
         fed: "One of the two prompts comes from a link, so it is not written here.",
     },

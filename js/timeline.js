@@ -1,11 +1,11 @@
-// Prompt Schedule's timelines as tracks: which prompt plays when, on each road. The text boxes stay what is saved and
+// Prompt Schedule's timelines as tracks: which prompt plays when, in each stream. The text boxes stay what is saved and
 // run; the tracks show and edit them.
 
 import { app } from "../../scripts/app.js";
-import { ROADS } from "./lib/palette.mjs";
+import { STREAMS } from "./lib/palette.mjs";
 import { Timeline } from "./timeline/view.mjs";
 
-const { clip, t5 } = ROADS;
+const { clip, t5 } = STREAMS;
 const NODES = {
     FluxDuetSchedule: [
         { ...clip, widget: "clip_timeline", socket: "vec" },
@@ -23,9 +23,9 @@ app.registerExtension({
     name: "fluxduet.Timeline",
 
     nodeCreated(node) {
-        const roads = NODES[node.comfyClass];
-        if (!roads) return;
-        new Timeline(node, roads);
+        const streams = NODES[node.comfyClass];
+        if (!streams) return;
+        new Timeline(node, streams);
         const [width, height] = node.computeSize();
         node.setSize([Math.max(width, WIDTH), height + TALLER]); // room for the text boxes too
     },

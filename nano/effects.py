@@ -42,7 +42,7 @@ class Desk:
         return DualPrompt.execute(vec, self.txt(t5) if isinstance(t5, str) else t5, GUIDANCE)[0]
 
     def schedule(self, clip: Sequence[str], t5: Sequence[str], clip_mark: str = "", t5_mark: str = "") -> list:
-        """Each road plays its first text, and from its mark on its second."""
+        """Each stream plays its first text, and from its mark on its second."""
         vecs = {f"vec{number}": self.vec(text) for number, text in enumerate(clip, 1)}
         txts = {f"txt{number}": self.txt(text) for number, text in enumerate(t5, 1)}
         lines = [f"1\n{mark} 2" if mark else "1" for mark in (clip_mark, t5_mark)]

@@ -149,6 +149,6 @@ def train(
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizers.step(both, lr * optimizers.cosine(step, step / steps, warmup=100))
         if step % 20 == 0:
-            read = {road: str(Understood.of(said, objects)) for road, (said, _) in answers.items()}
+            read = {stream: str(Understood.of(said, objects)) for stream, (said, _) in answers.items()}
             bar.set_postfix(loss=f"{value.item():.3f}", **read, refresh=False)
     return encoders

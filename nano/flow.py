@@ -1,4 +1,4 @@
-"""What the nano FLUX learns: velocities from two captions, one for each road. Needs ComfyUI."""
+"""What the nano FLUX learns: velocities from two captions, one for each stream. Needs ComfyUI."""
 
 import random
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from . import layouts, scenes
 from .encoders import TextEncoders
 from .text import CAPTIONS, Tokens, choose
 
-# What (CLIP, T5) are told, and how often. A road that is not told leaves that part of the picture to chance.
-ROADS = {
+# What (CLIP, T5) are told, and how often. A stream that is not told leaves that part of the picture to chance.
+STREAMS = {
     ("whole", "whole"): 0.50,  # word for word the same
     ("background", "objects"): 0.28,
     ("nothing", "whole"): 0.06,
@@ -60,7 +60,7 @@ def differentiable() -> Iterator[None]:
 
 @dataclass
 class Prompts:
-    """What both roads say: vec [B, clip_width] and txt [B, L, t5_width]."""
+    """What both streams say: vec [B, clip_width] and txt [B, L, t5_width]."""
 
     vec: Tensor
     txt: Tensor
@@ -97,10 +97,10 @@ def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], 
     """What CLIP and what T5 is told about each scene."""
     clip, t5 = [], []
     for scene in batch:
-        roads = choose(rng, ROADS)
-        said = {kind: CAPTIONS[kind](scene, rng) for kind in dict.fromkeys(roads)}
-        clip.append(said[roads[0]])
-        t5.append(said[roads[1]])
+        streams = choose(rng, STREAMS)
+        said = {kind: CAPTIONS[kind](scene, rng) for kind in dict.fromkeys(streams)}
+        clip.append(said[streams[0]])
+        t5.append(said[streams[1]])
     return clip, t5
 
 

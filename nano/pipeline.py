@@ -24,7 +24,7 @@ SIDE = 16  # of the latent, 128 pixels
 
 @dataclass(frozen=True)
 class Prompt:
-    """What each road is told."""
+    """What each stream is told."""
 
     clip: str
     t5: str

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import scenes
 
-# What a road can be told about a scene.
+# What a stream can be told about a scene.
 CAPTIONS = {
     "whole": scenes.whole_caption,
     "background": scenes.background_caption,

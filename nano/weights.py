@@ -1,4 +1,4 @@
-"""`dev.py run nano.weights`: README's picture of prompt weights, a row for each road. Needs ComfyUI."""
+"""`dev.py run nano.weights`: README's picture of prompt weights, a row for each stream. Needs ComfyUI."""
 
 import comfy.sample
 import numpy as np

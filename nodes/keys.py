@@ -1,7 +1,7 @@
 """Under which names ComfyUI keeps what FLUX.1 reads: one place for them, as family.py is for its classes.
 
-Both roads have two names each: in a CONDITIONING, and as arguments of the model. Another family would be added here and
-in family.py.
+Each stream has two names: in a CONDITIONING, and as an argument of the model. Another family would be added here and in
+family.py.
 """
 
 # In an entry of a CONDITIONING, beside txt, which is its first part.

@@ -1,4 +1,4 @@
-"""The two roads from a prompt to a picture, as values that flow between nodes.
+"""The two streams from a prompt to a picture, as values that flow between nodes.
 
 FLUX.1 reads text twice: CLIP-L's `vec` modulates every block alike, T5's `txt` gives the image tokens rows to attend
 to. A stream is one of the two readings. It is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt
@@ -43,7 +43,7 @@ class Span:
     They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
     `bias` [B, L] is T5's alone: what the attention adds to the logits of each row, where weights act there.
     `attn_mask` is T5's alone too, because it is for its rows: another text has another mask, or none.
-    `controls` are what else this road asks of the model (regions, routes, timelines): see condition/controls.py.
+    `controls` are what else this stream asks of the model (regions, routes, timelines): see condition/controls.py.
     """
 
     tensor: Tensor
@@ -72,7 +72,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What both roads have in common; use ClipVec and T5Text. `source` is known where one of our nodes encoded it."""
+    """What both streams have in common; use ClipVec and T5Text. `source` is known where one of our nodes encoded it."""
 
     spans: tuple[Span, ...]
     source: Source | None = None
@@ -95,7 +95,7 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class ClipVec(Stream):
-    """The CLIP road: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
+    """The CLIP stream: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
 
     name: ClassVar[str] = "vec"
     ndim: ClassVar[int] = 2
@@ -104,7 +104,7 @@ class ClipVec(Stream):
 
 @dataclass(frozen=True, eq=False)
 class T5Text(Stream):
-    """The T5 road: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
+    """The T5 stream: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
 
     name: ClassVar[str] = "txt"
     ndim: ClassVar[int] = 3

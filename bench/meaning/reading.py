@@ -12,7 +12,7 @@ from ..measure import table
 
 CLEAN = 0.06  # how far a picture may be, in the mean of all pixels, from the scene that was read in it; true ones: .03
 
-# What each road's prompt tells of a scene with one object.
+# What each stream's prompt tells of a scene with one object.
 TURNS = {"T5": ("place", "colour", "shape"), "CLIP": ("background",)}
 
 

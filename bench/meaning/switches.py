@@ -37,8 +37,8 @@ def pairs(studio: Studio, rng: Random) -> list[Pair]:
     return out
 
 
-def switch_at(studio: Studio, road: str, step: int, told: Sequence[Pair]) -> list:
-    """The first scene's prompts until a step of the run, and on one road the second's from there on."""
+def switch_at(studio: Studio, stream: str, step: int, told: Sequence[Pair]) -> list:
+    """The first scene's prompts until a step of the run, and in one stream the second's from there on."""
     rng = studio.rng("said")
     said = [
         [
@@ -50,15 +50,15 @@ def switch_at(studio: Studio, road: str, step: int, told: Sequence[Pair]) -> lis
         for each in told
     ]
     t5_one, t5_other, clip_one, clip_other = zip(*said, strict=True)
-    turned = {"T5": (t5_one, t5_other), "CLIP": (clip_one, clip_other)}[road]
+    turned = {"T5": (t5_one, t5_other), "CLIP": (clip_one, clip_other)}[stream]
     if step in (0, STEPS):
-        ends = {"T5": t5_one, "CLIP": clip_one, road: turned[step == 0]}
+        ends = {"T5": t5_one, "CLIP": clip_one, stream: turned[step == 0]}
         return join(studio.vec(ends["CLIP"]), studio.txt(ends["T5"]), GUIDANCE)
     prompts = {"vec1": studio.vec(clip_one)}, {"txt1": studio.txt(t5_one)}
-    name, encode = ("txt2", studio.txt) if road == "T5" else ("vec2", studio.vec)
-    prompts[road == "T5"][name] = encode(turned[1])
+    name, encode = ("txt2", studio.txt) if stream == "T5" else ("vec2", studio.vec)
+    prompts[stream == "T5"][name] = encode(turned[1])
     timeline = f"1\n@{step} 2"
-    lines = ("1", timeline) if road == "T5" else (timeline, "1")
+    lines = ("1", timeline) if stream == "T5" else (timeline, "1")
     return Schedule.execute(*prompts, *lines, GUIDANCE)[0]
 
 
@@ -69,8 +69,8 @@ def switches(studio: Studio) -> list[Table]:
     rows = []
     for step in range(STEPS + 1):
         cells = []
-        for road, names in TURNS.items():
-            pictures = studio.drawn(f"{road} switch at {step}", told, partial(switch_at, studio, road, step))
+        for stream, names in TURNS.items():
+            pictures = studio.drawn(f"{stream} switch at {step}", told, partial(switch_at, studio, stream, step))
             seen = read(pictures, most=len(names) > 1)
             for name in names:
                 sides = [
@@ -85,8 +85,12 @@ def switches(studio: Studio) -> list[Table]:
         rows.append([f"{step}", f"{sigmas[step]:.2f}", *cells])
         say(f"  {rows[-1]}")
     rows.append(["half show A's from", "", *(f"{half_turned(shares):.1f}" for shares in ones.values())])
-    heads = ["B from step", "sigma", *(f"{road}: A's / B's {name}" for road, names in TURNS.items() for name in names)]
-    return [Table("Prompt Schedule: A until a step, then B, on one road alone; whose is shown", heads, rows)]
+    heads = [
+        "B from step",
+        "sigma",
+        *(f"{stream}: A's / B's {name}" for stream, names in TURNS.items() for name in names),
+    ]
+    return [Table("Prompt Schedule: A until a step, then B, in one stream alone; whose is shown", heads, rows)]
 
 
 def half_turned(shares: Sequence[float]) -> float:

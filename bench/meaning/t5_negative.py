@@ -77,7 +77,7 @@ def nagged(studio: Studio, settings: dict, cases: Sequence[Away]) -> list:
 
 
 def negated(studio: Studio, cases: Sequence[Away]) -> list:
-    """True CFG's negative: the same on the CLIP road."""
+    """True CFG's negative: the same in the CLIP stream."""
     return plain(studio, [replace(each, t5=each.negative) for each in cases])
 
 

@@ -148,10 +148,10 @@ class Files:
         tensors = safetensors.torch.load(self.stream)
         length = int.from_bytes(self.stream[:8], "little")
         told = json.loads(self.stream[8 : 8 + length])["__metadata__"]
-        roads = {road: json.loads(told[road]) for road in stream_file.ROADS}
+        streams = {stream: json.loads(told[stream]) for stream in stream_file.STREAMS}
         for _ in range(rng.choice((1, 1, 3))):
-            _change(rng, roads)
-        said = {road: json.dumps(value) for road, value in roads.items() if road in stream_file.ROADS}
+            _change(rng, streams)
+        said = {stream: json.dumps(value) for stream, value in streams.items() if stream in stream_file.STREAMS}
         if rng.random() < 0.3:
             key = rng.choice(sorted(tensors))
             tensors[key] = rng.choice((tensors[key][:0], tensors[key].long(), tensors[key] / 0, tensors[key][None]))

@@ -14,7 +14,7 @@ export class Strip {
     #active = 0;
     #stroke = null; // { on, from, draft } while it is painted
 
-    /** `view` is { write(list, state), tip }, `list` { widget, road, final, hue, name }. */
+    /** `view` is { write(list, state), tip }, `list` { widget, stream, final, hue, name }. */
     constructor(view, list) {
         this.#view = view;
         this.#list = list;

@@ -3,8 +3,8 @@
 const count = (blocks, of) => `${blocks} of ${of}`;
 
 export const TEXTS = {
-    road: { clip: "CLIP", t5: "T5", "": "blocks" },
-    strip: road => road ? `${road} blocks` : "Blocks",
+    stream: { clip: "CLIP", t5: "T5", "": "blocks" },
+    strip: stream => stream ? `${stream} blocks` : "Blocks",
     keys: "Left and Right move, with Shift they take the next block along, Space changes a block.",
     block: number => `Block ${number}`,
     kind: { double: "double", single: "single", final: "the last layer's modulation" },

@@ -44,7 +44,7 @@ const STYLE = styles(`
     ${TIP_CSS}
 `);
 
-/** Hangs on a node the strips of `lists`, each { widget, road, name, hue, final, presets }. */
+/** Hangs on a node the strips of `lists`, each { widget, stream, name, hue, final, presets }. */
 export class Picker {
     #depth = null;
     #states = [];
@@ -72,7 +72,7 @@ export class Picker {
     }
 
     #row(list, at) {
-        const name = element("span", { className: "name", textContent: TEXTS.road[list.road] });
+        const name = element("span", { className: "name", textContent: TEXTS.stream[list.stream] });
         const presets = element("button", { className: "presets", type: "button", textContent: "\u25be" });
         presets.ariaLabel = `${TEXTS.presets}: ${TEXTS.strip(list.name)}`;
         presets.setAttribute("aria-haspopup", "menu");

@@ -35,9 +35,9 @@ function encoders(nodes) {
 }
 
 function why(there) {
-    const missing = Object.keys(NAMES).filter(road => !there[road].length);
-    if (missing.length) return TEXTS.none(missing.map(road => NAMES[road]));
-    return TEXTS.which(Object.keys(NAMES).map(road => `${there[road].length} ${NAMES[road]}`));
+    const missing = Object.keys(NAMES).filter(stream => !there[stream].length);
+    if (missing.length) return TEXTS.none(missing.map(stream => NAMES[stream]));
+    return TEXTS.which(Object.keys(NAMES).map(stream => `${there[stream].length} ${NAMES[stream]}`));
 }
 
 async function copied(text) {

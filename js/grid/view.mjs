@@ -3,7 +3,7 @@
 import { fileUrl } from "../lib/asking.mjs";
 import { lineColour } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { STREAMS } from "../lib/palette.mjs";
 import { VARIANCE_CSS, variance } from "./variance.mjs";
 import { usePrompts } from "./use.mjs";
 
@@ -29,9 +29,9 @@ export const CSS = `
             minmax(64px, max(80px, (100cqh - 48px) / var(--rows) * var(--shape) - 6px))); }
     .sheet .t5, .sheet .clip { font-size: 11px; line-height: 1.3; overflow: hidden; display: -webkit-box;
         -webkit-box-orient: vertical; -webkit-line-clamp: 3; }
-    .sheet .t5 { text-align: center; align-self: end; color: ${lineColour(ROADS.t5.hue)}; }
+    .sheet .t5 { text-align: center; align-self: end; color: ${lineColour(STREAMS.t5.hue)}; }
     .sheet .clip { text-align: right; align-self: center; -webkit-line-clamp: 5;
-        color: ${lineColour(ROADS.clip.hue)}; }
+        color: ${lineColour(STREAMS.clip.hue)}; }
     .sheet .corner { font-size: 10px; align-self: end; text-align: right; }
     .cell { padding: 0; border-radius: 4px; overflow: hidden; }
     .cell img { display: block; width: 100%; aspect-ratio: var(--shape); }
@@ -129,8 +129,8 @@ export class GridView {
         use.addEventListener("click", async () => said.textContent = await usePrompts(this.node, prompts));
         back.addEventListener("click", close);
         this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
-        const texts = Object.keys(prompts).map(road => element("p", { className: "scrolls" },
-            element("b", { textContent: `${ROADS[road].name} ` }), prompts[road] || TEXTS.nothing));
+        const texts = Object.keys(prompts).map(stream => element("p", { className: "scrolls" },
+            element("b", { textContent: `${STREAMS[stream].name} ` }), prompts[stream] || TEXTS.nothing));
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
             element("div", { className: "row" }, use, back), said);
         this.#one.hidden = false;
@@ -138,6 +138,6 @@ export class GridView {
     }
 }
 
-function label(road, text) {
-    return element("div", { className: road, textContent: text || TEXTS.nothing, title: text || TEXTS.nothing });
+function label(stream, text) {
+    return element("div", { className: stream, textContent: text || TEXTS.nothing, title: text || TEXTS.nothing });
 }

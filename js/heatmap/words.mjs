@@ -1,7 +1,7 @@
 // The words beside the picture: hover or focus shows a word's map, click chooses the one whose mask goes on.
 
 import { element } from "../lib/dom.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { STREAMS } from "../lib/palette.mjs";
 
 const TEXTS = {
     list: "Words", mask: "mask",
@@ -17,9 +17,9 @@ export const WORDS_CSS = `
         padding: 2px 6px 4px; border-color: transparent; flex: none; }
     .word span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
     .word small { font-size: 11px; font-variant-numeric: tabular-nums; }
-    .word i { grid-column: 1 / 3; height: 3px; border-radius: 2px; background: ${ROADS.t5.hue}; min-width: 1px; }
-    .word[aria-checked="true"] { border-color: ${ROADS.t5.hue}; }
-    .word[aria-checked="true"] span::after { content: " \\00b7  ${TEXTS.mask}"; color: ${ROADS.t5.hue}; }
+    .word i { grid-column: 1 / 3; height: 3px; border-radius: 2px; background: ${STREAMS.t5.hue}; min-width: 1px; }
+    .word[aria-checked="true"] { border-color: ${STREAMS.t5.hue}; }
+    .word[aria-checked="true"] span::after { content: " \\00b7  ${TEXTS.mask}"; color: ${STREAMS.t5.hue}; }
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 

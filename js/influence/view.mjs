@@ -1,8 +1,8 @@
-// What Show Influence shows: curves of both roads over the steps, which kinds of them is a matter of a click.
+// What Show Influence shows: curves of both streams over the steps, which kinds of them is a matter of a click.
 
 import { CHART_CSS, Chart, lineColour, sample } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { STREAMS } from "../lib/palette.mjs";
 
 export const SIZE = [440, 320];
 export const TEXTS = {
@@ -14,21 +14,21 @@ export const TEXTS = {
 };
 const INK = "var(--input-text, #ddd)", MUTED = "var(--descrip-text, #999)";
 const BOTH = ["t5", "clip"];
-const HUES = Object.fromEntries(BOTH.map(road => [road, lineColour(ROADS[road].hue)]));
+const HUES = Object.fromEntries(BOTH.map(stream => [stream, lineColour(STREAMS[stream].hue)]));
 
 // The kinds of lines. `of` gives a line for each column of the readings: [column, name, colour, dash].
 const KINDS = [
     {
         name: "beside the other", title: "What a prompt changes beside the other one", on: true,
-        of: BOTH.map(road => [`D_${road}`, `${ROADS[road].name} beside ${other(road)}`, HUES[road], ""]),
+        of: BOTH.map(stream => [`D_${stream}`, `${STREAMS[stream].name} beside ${other(stream)}`, HUES[stream], ""]),
     },
     {
         name: "alone", title: "What a prompt changes without the other one", on: true, dash: "7 4",
-        of: BOTH.map(road => [`solo_${road}`, `${ROADS[road].name} alone`, HUES[road], "7 4"]),
+        of: BOTH.map(stream => [`solo_${stream}`, `${STREAMS[stream].name} alone`, HUES[stream], "7 4"]),
     },
     {
         name: "in blocks", title: "What a prompt changes in the chosen blocks alone", on: true, dash: "2 3",
-        of: BOTH.map(road => [`blocks_${road}`, `${ROADS[road].name} in blocks`, HUES[road], "2 3"]),
+        of: BOTH.map(stream => [`blocks_${stream}`, `${STREAMS[stream].name} in blocks`, HUES[stream], "2 3"]),
     },
     { name: "both", title: "What both prompts change together", on: true, of: [["whole", "both", INK, ""]] },
     {
@@ -41,7 +41,7 @@ const KINDS = [
     },
     {
         name: "who decides", title: "Shares of what both change together; they add up to 100 %", alone: true,
-        of: BOTH.map(road => [`share_${road}`, `${ROADS[road].name} decides`, HUES[road], ""]),
+        of: BOTH.map(stream => [`share_${stream}`, `${STREAMS[stream].name} decides`, HUES[stream], ""]),
     },
 ];
 
@@ -58,8 +58,8 @@ export const CSS = `
     ${CHART_CSS}
 `;
 
-function other(road) {
-    return ROADS[road === "t5" ? "clip" : "t5"].name;
+function other(stream) {
+    return STREAMS[stream === "t5" ? "clip" : "t5"].name;
 }
 
 export class InfluenceView {
@@ -116,12 +116,12 @@ export class InfluenceView {
 
     /** What the hues mean, and a button for each kind of lines that there are. */
     #list(columns) {
-        const roads = BOTH.map(road => element("span", {},
-            element("i", { style: { background: HUES[road] } }), ROADS[road].name));
+        const streams = BOTH.map(stream => element("span", {},
+            element("i", { style: { background: HUES[stream] } }), STREAMS[stream].name));
         const there = KINDS.filter(({ of: [[column]] }) => column in columns);
         const focused = this.#kinds.getRootNode().activeElement?.title;
         const buttons = there.map(kind => this.#button(kind));
-        this.#kinds.replaceChildren(...roads, ...buttons, ...this.#against.options.length > 1 ? [this.#against] : []);
+        this.#kinds.replaceChildren(...streams, ...buttons, ...this.#against.options.length > 1 ? [this.#against] : []);
         buttons.find(button => button.title === focused)?.focus({ preventScroll: true });
     }
 

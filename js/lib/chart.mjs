@@ -24,7 +24,7 @@ export const CHART_CSS = `
     .values svg { position: static; width: 18px; height: 8px; }
 `;
 
-/** A road's hue as a line that stands out on dark and on light. */
+/** A stream's hue as a line that stands out on dark and on light. */
 export const lineColour = hue => `color-mix(in oklab, ${hue} 72%, var(--input-text, #ddd))`;
 
 /** A share as people write it: 43 %, 4.3 %, 0.43 %, 0 %. */

@@ -4,7 +4,7 @@
 export const CLIP = "#3f789e";
 export const T5 = "#b06634";
 // Lighter, for text and lines on ComfyUI's dark canvas.
-export const ROADS = {
+export const STREAMS = {
     clip: { name: "CLIP", hue: CLIP, light: "#7fb2d4", type: "FLUX_VEC" },
     t5: { name: "T5", hue: T5, light: "#dba377", type: "FLUX_TXT" },
 };

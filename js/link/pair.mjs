@@ -22,7 +22,7 @@ export function pairOf(node) {
     return across.size === 1 && back.size === 1 && back.has(node) ? { other } : { why: "many" };
 }
 
-/** The encoders of the other road that feed these Dual Prompts. */
+/** The encoders of the other stream that feed these Dual Prompts. */
 function facing(node, ends) {
     const { across, other } = SIDES[node.comfyClass];
     const found = new Set(), seen = new Set();

@@ -4,7 +4,7 @@
 import { fileUrl } from "../lib/asking.mjs";
 import { CHART_CSS, Chart, lineColour, percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { STREAMS } from "../lib/palette.mjs";
 import { FilmStrip, STRIP_CSS } from "./strip.mjs";
 
 export const SIZE = [460, 390];
@@ -19,7 +19,7 @@ export const TEXTS = {
     large: "The picture at the cursor",
 };
 const HUES = {
-    T5: lineColour(ROADS.t5.hue), CLIP: lineColour(ROADS.clip.hue), both: "var(--input-text, #ddd)",
+    T5: lineColour(STREAMS.t5.hue), CLIP: lineColour(STREAMS.clip.hue), both: "var(--input-text, #ddd)",
 };
 
 export const CSS = `

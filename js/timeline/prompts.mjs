@@ -8,14 +8,14 @@ import { TEXTS } from "./texts.mjs";
 const FAR = 20;
 const NEARLY_THERE = 1e-3; // of a step: a point in percent or sigma that is meant to be on it
 
-/** The prompts connected to a road's sockets, { number: words }; null for a node whose timeline holds the texts. */
-export function prompts(node, road) {
-    if (!road.socket) return null;
+/** The prompts connected to a stream's sockets, { number: words }; null for a node whose timeline holds the texts. */
+export function prompts(node, stream) {
+    if (!stream.socket) return null;
     const found = {};
-    const name = new RegExp(`(?:^|\\.)${road.socket}(\\d+)$`);
+    const name = new RegExp(`(?:^|\\.)${stream.socket}(\\d+)$`);
     for (const input of node.inputs ?? []) {
         const number = input.name.match(name)?.[1];
-        if (number && input.link != null) found[number] = wordsOf(node, input.name, road.type);
+        if (number && input.link != null) found[number] = wordsOf(node, input.name, stream.type);
     }
     return found;
 }
@@ -35,28 +35,28 @@ function wordsOf(node, input, type) {
 }
 
 /** What the run would stop at, in words: numbers without a prompt, prompts without a segment. */
-export function problems(road, entries, connected) {
+export function problems(stream, entries, connected) {
     if (!connected || !Object.keys(connected).length) return []; // a new node needs no scolding
     const told = [];
     const named = entries.map(entry => entry.text.trim());
     for (const text of new Set(named)) {
-        if (!/^\d+$/.test(text)) told.push(TEXTS.notNumber(road.name, text));
-        else if (!(text in connected)) told.push(TEXTS.notConnected(road.name, text));
+        if (!/^\d+$/.test(text)) told.push(TEXTS.notNumber(stream.name, text));
+        else if (!(text in connected)) told.push(TEXTS.notConnected(stream.name, text));
     }
     for (const number of Object.keys(connected)) {
-        if (!named.includes(number)) told.push(TEXTS.unused(road.name, number));
+        if (!named.includes(number)) told.push(TEXTS.unused(stream.name, number));
     }
     return told;
 }
 
 /** Which prompts act in no step of the run with this clock, in words. */
-export function idle(road, entries, clock) {
+export function idle(stream, entries, clock) {
     const stepOf = point => Math.max(0, Math.ceil(clock.place(point) - NEARLY_THERE));
     const starts = entries.map((entry, at) => at ? stepOf(entry.start) : 0);
     return entries.flatMap((entry, at) => {
         const until = at + 1 < entries.length ? stepOf(entries[at + 1].fade) : clock.steps;
         const time = at ? pointText(entry.start) : TEXTS.start;
-        return starts[at] < Math.min(until, clock.steps) ? [] : [TEXTS.idle(road.name, time, clock.steps)];
+        return starts[at] < Math.min(until, clock.steps) ? [] : [TEXTS.idle(stream.name, time, clock.steps)];
     });
 }
 

@@ -3,7 +3,7 @@
 import { element } from "../lib/dom.mjs";
 import { TEXTS } from "./texts.mjs";
 
-// The road's hue for the first prompt, darker for others: white words stand out on all of them.
+// The stream's hue for the first prompt, darker for others: white words stand out on all of them.
 const SHADES = [100, 66, 82, 52];
 
 /** `active` is the one that the keyboard is on, `drag` what is dragged: { index, kind } or null. */
@@ -46,9 +46,9 @@ function segment(state, index, isActive) {
 }
 
 /** What a segment is called, and when it plays, in lines. */
-function told({ road, entries, connected, explain }, index, words, [from, full, to]) {
+function told({ stream, entries, connected, explain }, index, words, [from, full, to]) {
     const number = entries[index].text.trim();
-    const name = connected ? [`${road.name} ${number}`, words].filter(Boolean).join(": ") : `${road.name}: ${words}`;
+    const name = connected ? [`${stream.name} ${number}`, words].filter(Boolean).join(": ") : `${stream.name}: ${words}`;
     const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
     const lines = [name, TEXTS.from(index ? start : TEXTS.start)];
     if (full > from) lines.push(TEXTS.whole(whole));
@@ -67,10 +67,10 @@ function handles(state, index, drag) {
 }
 
 /** A prompt has one shade wherever it plays. */
-function shade({ road, entries, connected }, index) {
+function shade({ stream, entries, connected }, index) {
     const texts = entries.map(entry => entry.text.trim());
     const which = connected ? Number(texts[index]) - 1 : [...new Set(texts)].indexOf(texts[index]);
-    return `color-mix(in srgb, ${road.hue} ${SHADES[Math.max(which || 0, 0) % SHADES.length]}%, #10151a)`;
+    return `color-mix(in srgb, ${stream.hue} ${SHADES[Math.max(which || 0, 0) % SHADES.length]}%, #10151a)`;
 }
 
 const share = (part, of) => `${of ? 100 * part / of : 0}%`;

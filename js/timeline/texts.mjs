@@ -4,7 +4,7 @@ const UNITS = { step: "steps", percent: "percent", sigma: "sigma" };
 
 export const TEXTS = {
     units: UNITS,
-    timeline: road => `${road} timeline`,
+    timeline: stream => `${stream} timeline`,
     keys: "Left and Right move its start, with Shift by five steps, with Alt finely. Up and Down go to other prompts. "
         + "Enter splits, Delete removes, F fades in longer, Shift+F shorter, a number chooses the prompt.",
     from: time => `from ${time}`, whole: time => `all there at ${time}`, until: time => `until ${time}`,
@@ -18,12 +18,12 @@ export const TEXTS = {
     split: "Split here", remove: "Remove", fadeIn: "Fade in over four steps", cut: "No fade",
     plays: number => `Prompt ${number}`,
     unnamed: "?",
-    unread: road => `The ${road} text comes from another node; what it says is not known before the run.`,
-    notConnected: (road, number) => `${road} prompt ${number} is not connected.`,
-    notNumber: (road, text) => text ? `${road}: ${JSON.stringify(text)} is not the number of a prompt.`
-        : `${road}: a prompt's number is missing.`,
-    unused: (road, number) => `${road} prompt ${number} is connected, but never plays.`,
-    idle: (road, time, steps) => `${road}: the prompt from ${time} acts in none of the run's `
+    unread: stream => `The ${stream} text comes from another node; what it says is not known before the run.`,
+    notConnected: (stream, number) => `${stream} prompt ${number} is not connected.`,
+    notNumber: (stream, text) => text ? `${stream}: ${JSON.stringify(text)} is not the number of a prompt.`
+        : `${stream}: a prompt's number is missing.`,
+    unused: (stream, number) => `${stream} prompt ${number} is connected, but never plays.`,
+    idle: (stream, time, steps) => `${stream}: the prompt from ${time} acts in none of the run's `
         + `${steps} ${steps === 1 ? "step" : "steps"}.`,
     run: {
         steps: count => `${count} ${count === 1 ? "step" : "steps"}`,

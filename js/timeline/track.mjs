@@ -1,4 +1,4 @@
-// One road's track: segments to drag, split and choose from, with pointer or keys. What it edits is the road's text.
+// One stream's track: segments to drag, split and choose from, with pointer or keys. What it edits is the stream's text.
 
 import { element } from "../lib/dom.mjs";
 import { parse } from "./grammar.mjs";
@@ -12,17 +12,17 @@ const FADE = 4; // steps of a fade that is asked for by name
 
 export class Track {
     #view;
-    #road;
+    #stream;
     #state = null;
     #active = 0; // the segment that the keyboard is on
     #drag = null; // { index, kind, offset, text }
 
-    /** `view` is what tracks share: { write(road, text), go(road, index), tip, menu, guide(place), explain(place) }. */
-    constructor(view, road) {
+    /** `view` is what tracks share: { write(stream, text), go(stream, index), tip, menu, guide(place), explain(place) }. */
+    constructor(view, stream) {
         this.#view = view;
-        this.#road = road;
+        this.#stream = stream;
         this.root = element("div", {
-            className: "track", role: "listbox", "aria-label": TEXTS.timeline(road.name),
+            className: "track", role: "listbox", "aria-label": TEXTS.timeline(stream.name),
             "aria-description": TEXTS.keys, "aria-orientation": "horizontal",
         });
         this.#listen();
@@ -157,7 +157,7 @@ export class Track {
     #walk(key) {
         const to = { ArrowUp: this.#active - 1, ArrowDown: this.#active + 1 }[key];
         const end = { Home: 0, End: Infinity }[key];
-        if (to !== undefined) this.#view.go(this.#road, to);
+        if (to !== undefined) this.#view.go(this.#stream, to);
         else if (end !== undefined) this.focus(end);
         return to !== undefined || end !== undefined;
     }
@@ -179,7 +179,7 @@ export class Track {
     // ---- edits
 
     #write(text) {
-        if (text !== null && text !== this.#state.text) this.#view.write(this.#road, text);
+        if (text !== null && text !== this.#state.text) this.#view.write(this.#stream, text);
     }
 
     #step(index, by, isFree) {

@@ -22,7 +22,7 @@ const NEXT = { [STEP]: PERCENT, [PERCENT]: SIGMA, [SIGMA]: STEP };
 const MOST_TICKS = 60;
 const UNIT = "flux_duet_unit"; // in the node's properties
 
-/** Hangs on a node the timelines of `roads`, each { name, hue, type, widget, socket }, with no `socket` for texts. */
+/** Hangs on a node the timelines of `streams`, each { name, hue, type, widget, socket }, with no `socket` for texts. */
 export class Timeline {
     #run = { plan: ASSUMED, told: [], title: null, isKnown: false };
     #clock = clock(even(ASSUMED.steps, ASSUMED.shift), ASSUMED.shift);
@@ -30,14 +30,14 @@ export class Timeline {
     #offline = "";
     #states = [];
 
-    constructor(node, roads) {
+    constructor(node, streams) {
         this.node = node;
-        this.roads = roads;
-        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, after: roads.at(-1).widget });
-        this.parts = build(root, roads);
+        this.streams = streams;
+        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, after: streams.at(-1).widget });
+        this.parts = build(root, streams);
         this.tip = tip(root);
         this.menu = menu(root);
-        this.tracks = roads.map(road => new Track(this, road));
+        this.tracks = streams.map(stream => new Track(this, stream));
         this.parts.lanes.prepend(...this.tracks.map(track => track.root));
         this.asking = asker(
             (plan, signal) => ask("/flux_duet/sigmas", plan, signal),
@@ -50,8 +50,8 @@ export class Timeline {
 
     // ---- what the tracks ask for
 
-    write(road, text) {
-        setValues([this.node, { [road.widget]: text }]);
+    write(stream, text) {
+        setValues([this.node, { [stream.widget]: text }]);
     }
 
     /** A line across the tracks, at a place in steps; null takes it away. */
@@ -61,8 +61,8 @@ export class Timeline {
     }
 
     /** Moves the keyboard to a segment, past a track's end to the other track. */
-    go(road, index) {
-        const at = this.roads.indexOf(road), count = this.#states[at].entries.length;
+    go(stream, index) {
+        const at = this.streams.indexOf(stream), count = this.#states[at].entries.length;
         const to = at + (index < 0 ? -1 : index >= count ? 1 : 0);
         if (to === at) this.tracks[at].focus(index);
         else this.tracks[to]?.focus(index < 0 ? Infinity : 0);
@@ -104,7 +104,7 @@ export class Timeline {
 
     #paint() {
         const explain = place => this.explain(place);
-        this.#states = this.roads.map(road => ({ ...this.#read(road), explain }));
+        this.#states = this.streams.map(stream => ({ ...this.#read(stream), explain }));
         this.#states.forEach((state, at) => this.tracks[at].show(state));
         drawRuler(this.parts, this.#clock, this.#unit);
         const wrong = this.#states.flatMap(state => state.problems);
@@ -113,9 +113,9 @@ export class Timeline {
         this.parts.foot.toggleAttribute("data-wrong", wrong.length > 0);
     }
 
-    #read(road) {
-        const state = read(this.node, road, this.#clock, this.#unit);
-        if (state.entries && this.#run.isKnown) state.problems.push(...idle(road, state.entries, this.#clock));
+    #read(stream) {
+        const state = read(this.node, stream, this.#clock, this.#unit);
+        if (state.entries && this.#run.isKnown) state.problems.push(...idle(stream, state.entries, this.#clock));
         return state;
     }
 
@@ -135,7 +135,7 @@ export class Timeline {
         tells(this.tip, parts.unit, () => [TEXTS.unit(this.#unit)]);
         const from = () => this.#run.title ? TEXTS.run.from(this.#run.title) : "";
         tells(this.tip, parts.foot, () => [parts.foot.textContent, from()].filter(Boolean));
-        watch(node, this.roads.map(road => road.widget), refresh);
+        watch(node, this.streams.map(stream => stream.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(refresh)); // the link is not there yet
         keepUp(node, refresh, () => {
@@ -147,9 +147,9 @@ export class Timeline {
     }
 }
 
-function build(root, roads) {
+function build(root, streams) {
     const names = element("div", { className: "names" });
-    for (const { name, hue } of roads) {
+    for (const { name, hue } of streams) {
         const shown = element("span", { textContent: name });
         shown.style.setProperty("--hue", hue);
         names.append(shown);
@@ -165,15 +165,15 @@ function build(root, roads) {
 }
 
 /** What a track shows: the widget's text, as far as it can be read. */
-function read(node, road, clock, unit) {
-    const isFixed = isLinked(node, road.widget);
-    const text = isFixed ? setting(node, road.widget) : valueOf(node, road.widget);
-    const state = { road, text, isFixed, clock, connected: prompts(node, road), entries: null, problems: [] };
-    if (typeof text !== "string") return { ...state, said: TEXTS.unread(road.name) };
+function read(node, stream, clock, unit) {
+    const isFixed = isLinked(node, stream.widget);
+    const text = isFixed ? setting(node, stream.widget) : valueOf(node, stream.widget);
+    const state = { stream, text, isFixed, clock, connected: prompts(node, stream), entries: null, problems: [] };
+    if (typeof text !== "string") return { ...state, said: TEXTS.unread(stream.name) };
     try {
         const entries = parse(text);
         const edits = moves(text, entries, clock, unit);
-        return { ...state, entries, moves: edits, problems: problems(road, entries, state.connected) };
+        return { ...state, entries, moves: edits, problems: problems(stream, entries, state.connected) };
     } catch (error) {
         if (!(error instanceof TimelineError)) throw error;
         return { ...state, wrong: error.message };

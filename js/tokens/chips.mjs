@@ -16,7 +16,7 @@ export const CHIPS_CSS = `
         overflow: hidden; white-space: pre; font: ${FONT}; }
     .chip { flex: none; max-width: 100%; overflow: hidden; text-overflow: ellipsis; height: 15px; line-height: 15px;
         padding: 0 4px; margin-left: 4px; border-radius: 4px; cursor: default;
-        background: color-mix(in srgb, var(--road) calc(var(--strength, 34) * 1%), transparent); }
+        background: color-mix(in srgb, var(--stream) calc(var(--strength, 34) * 1%), transparent); }
     .chip:first-child { margin-left: 0; }
     .chip[data-glued] { margin-left: 1px; border-top-left-radius: 0; border-bottom-left-radius: 0; }
     .chip[data-open] { border-top-right-radius: 0; border-bottom-right-radius: 0; }
@@ -35,7 +35,7 @@ export const CHIPS_CSS = `
 
 /**
  * Makes the list. `explain(item)` gives a tooltip's lines, `strength(item)` how strong its tint is, in percent, and
- * `isUnknown(item)` whether the road has no token for it.
+ * `isUnknown(item)` whether the stream has no token for it.
  *
  * Returns { list, show(items), start, stop }.
  */

@@ -1,4 +1,4 @@
-// A road's reading of a prompt as it stands in the panel: tokens and the marks between them, in rows. No DOM.
+// A stream's reading of a prompt as it stands in the panel: tokens and the marks between them, in rows. No DOM.
 
 import { TEXTS } from "./texts.mjs";
 

@@ -3,7 +3,7 @@
 import { app } from "../../../scripts/app.js";
 import { element } from "../lib/dom.mjs";
 import { chain } from "../lib/life.mjs";
-import { ROADS } from "../lib/palette.mjs";
+import { STREAMS } from "../lib/palette.mjs";
 import { panel } from "../lib/panel.mjs";
 import { TIP_CSS, tells, tip } from "../lib/tip.mjs";
 import { CHIPS_CSS, ROW } from "./chips.mjs";
@@ -14,7 +14,7 @@ const BODY = 3 * ROW;
 const EDGE = 4; // below the body
 const FOLDED = "flux_duet_folded"; // in the node's properties
 const CSS = `
-    :host { --light: color-mix(in srgb, var(--road) 55%, var(--input-text, #ddd)); }
+    :host { --light: color-mix(in srgb, var(--stream) 55%, var(--input-text, #ddd)); }
     .panel { display: flex; flex-direction: column; padding: 0 6px ${EDGE}px; border-radius: 6px;
         background: var(--comfy-input-bg, #222); }
     .panel[data-folded] { height: ${HEADER}px; padding-bottom: 0; }
@@ -28,7 +28,7 @@ const CSS = `
     .count .warned { font-weight: 700; padding: 0 5px; border-radius: 7px; color: #222; background: #e6b422; }
     .meter { flex: 1; min-width: 12px; height: 3px; border-radius: 2px; overflow: hidden;
         background: color-mix(in srgb, var(--input-text, #ddd) 14%, transparent); }
-    .meter div { height: 100%; border-radius: 2px; background: var(--road); transition: width .12s; }
+    .meter div { height: 100%; border-radius: 2px; background: var(--stream); transition: width .12s; }
     .meter[data-full] div { background: var(--error-text, #ff5a5a); }
     .tools { display: flex; gap: 4px; align-items: center; margin-left: auto; }
     .tools button { height: 18px; min-width: 18px; padding: 0 4px; display: inline-flex; align-items: center; gap: 4px;
@@ -38,7 +38,7 @@ const CSS = `
         color: var(--input-text, #ddd); }
     .tools button[aria-disabled=true] { opacity: .45; cursor: default; }
     .tools button[aria-pressed=true] { color: var(--light); font-weight: 600;
-        background: color-mix(in srgb, var(--road) 30%, transparent); }
+        background: color-mix(in srgb, var(--stream) 30%, transparent); }
     .fold svg { transition: transform .12s; }
     .fold[aria-expanded=false] svg { transform: rotate(-90deg); }
     .body { flex: 1; min-height: ${BODY}px; position: relative; }
@@ -63,12 +63,12 @@ export function promptPanel(node) {
 }
 
 function make(node) {
-    const road = node.comfyClass === "FluxDuetClipEncode" ? ROADS.clip : ROADS.t5;
+    const stream = node.comfyClass === "FluxDuetClipEncode" ? STREAMS.clip : STREAMS.t5;
     const { root, resize } = panel(node, "tokens", { css: CSS, height: HEADER + BODY + EDGE, after: "text" });
     // The box of a new node is as tall as without the panel.
     node.setSize([node.size[0], node.size[1] + HEADER + BODY + 2 * EDGE]);
     const host = root.getRootNode().host;
-    host.style.setProperty("--road", road.hue);
+    host.style.setProperty("--stream", stream.hue);
     host.dataset.captureWheel = "true"; // Vue nodes let what has the focus scroll
 
     const hint = tip(root);

@@ -7,14 +7,14 @@ import { FIRST } from "./flow.mjs";
 
 // The front end's nodes that give the value of their one widget as it stands.
 const PLAIN = ["PrimitiveNode", "PrimitiveString", "PrimitiveStringMultiline", "PrimitiveBoolean"];
-const ROADS = {
-    FluxDuetClipEncode: { road: "CLIP", names: ["past_75", "weights"] },
-    FluxDuetT5Encode: { road: "T5", names: ["length", "weights"] },
+const STREAMS = {
+    FluxDuetClipEncode: { stream: "CLIP", names: ["past_75", "weights"] },
+    FluxDuetT5Encode: { stream: "T5", names: ["length", "weights"] },
 };
 
 /** The nodes that have a prompt box, and all widgets that count for its tokens. */
-export const KINDS = Object.keys(ROADS);
-export const widgetsOf = node => ["text", ...ROADS[node.comfyClass].names];
+export const KINDS = Object.keys(STREAMS);
+export const widgetsOf = node => ["text", ...STREAMS[node.comfyClass].names];
 
 /**
  * { request, past, encoder, follows, unknown }: what to ask the route, or null where the text is not known.
@@ -22,15 +22,15 @@ export const widgetsOf = node => ["text", ...ROADS[node.comfyClass].names];
  * `follows` says that another node's widget counts too; `unknown` names settings whose link hides their value.
  */
 export function promptOf(node) {
-    const { road, names } = ROADS[node.comfyClass];
+    const { stream, names } = STREAMS[node.comfyClass];
     const [text, ...settings] = ["text", ...names].map(name => read(node, name));
     const values = Object.fromEntries(names.map((name, index) => [name, settings[index].value]));
-    const encoder = road === "CLIP" ? clipPositions(node) : null;
-    const asked = road === "CLIP"
+    const encoder = stream === "CLIP" ? clipPositions(node) : null;
+    const asked = stream === "CLIP"
         ? { clip_weights: values.weights, clip_positions: encoder.positions }
         : { length: values.length, t5_weights: values.weights };
     return {
-        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: road, ...asked },
+        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: stream, ...asked },
         past: values.past_75 ?? FIRST,
         length: values.length,
         encoder,

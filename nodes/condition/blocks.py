@@ -58,12 +58,12 @@ class Depth(NamedTuple):
         return ("double_block", block) if block < self.double else ("single_block", block - self.double)
 
 
-def painted(road: str = "", final: bool = False) -> dict:
+def painted(stream: str = "", final: bool = False) -> dict:
     """For the `extra_dict` of an input with a list of blocks: the front end draws it as blocks to paint.
 
-    `road` is "clip" or "t5" where it is one road's; `final` whether the last layer can be named.
+    `stream` is "clip" or "t5" where it is one stream's; `final` whether the last layer can be named.
     """
-    return {"flux_duet_blocks": {"road": road, "final": final, "presets": PRESETS}}
+    return {"flux_duet_blocks": {"stream": stream, "final": final, "presets": PRESETS}}
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,12 @@ def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec
         extras, controls = followed(tensor, entry[POOLED], rest)
         extras, attn_mask = attn_masks.taken(extras, tensor.shape[1])
         bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
-        roads = {
-            road: tuple(each for each in controls if each.road == road and not isinstance(each, Bias))
-            for road in (VEC, TXT)
+        streams = {
+            stream: tuple(each for each in controls if each.stream == stream and not isinstance(each, Bias))
+            for stream in (VEC, TXT)
         }
-        vecs.append(Span(entry[POOLED], extras, controls=roads[VEC]))
-        txts.append(Span(tensor, extras, bias, roads[TXT], attn_mask))
+        vecs.append(Span(entry[POOLED], extras, controls=streams[VEC]))
+        txts.append(Span(tensor, extras, bias, streams[TXT], attn_mask))
     return ClipVec(tuple(vecs)), T5Text(tuple(txts)), GUIDANCE_OFF if guidance is None else guidance
 
 

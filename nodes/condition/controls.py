@@ -33,9 +33,9 @@ VEC, TXT = "vec", "txt"
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """What all controls have in common. `road` is the stream that carries it."""
+    """What all controls have in common. `stream` is the stream that carries it."""
 
-    road: ClassVar[str]
+    stream: ClassVar[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Bias(Control):
     """
 
     columns: Tensor
-    road: ClassVar[str] = TXT
+    stream: ClassVar[str] = TXT
 
 
 def _no_rows() -> Tensor:
@@ -75,7 +75,7 @@ class PlacedText(Control):
     when: Range = ALWAYS
     attn_mask: Tensor | None = None
     attn_size: tuple[int, int] | None = None
-    road: ClassVar[str] = TXT
+    stream: ClassVar[str] = TXT
 
     @property
     def length(self) -> int:
@@ -103,7 +103,7 @@ class VecDelta(Control):
     own: float = 0.0
     blocks: Blocks = ALL
     when: Range = ALWAYS
-    road: ClassVar[str] = VEC
+    stream: ClassVar[str] = VEC
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +121,14 @@ class Keyframe:
 
 @dataclass(frozen=True, eq=False)
 class Timeline(Control):
-    """Takes the place of a road's whole encoding: one cue after another. See time/timeline.py."""
+    """Takes the place of a stream's whole encoding: one cue after another. See time/timeline.py."""
 
     keyframes: tuple[Keyframe, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class ClipTimeline(Timeline):
-    road: ClassVar[str] = VEC
+    stream: ClassVar[str] = VEC
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class T5Timeline(Timeline):
     """`more` [B, R, 4096] are rows that native nodes have put behind the prompt: they stay, whichever cue plays."""
 
     more: Tensor | None = None
-    road: ClassVar[str] = TXT
+    stream: ClassVar[str] = TXT
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ class ActiveRange(Control):
     """The whole prompt counts in this part of the run alone; outside it gives what the run's first prompt gives."""
 
     when: Range
-    road: ClassVar[str] = VEC
+    stream: ClassVar[str] = VEC
 
 
 Controls = tuple[Control, ...]

@@ -1,4 +1,4 @@
-"""What becomes of ComfyUI's own extras that both roads carry with different values. Imports ComfyUI."""
+"""What becomes of ComfyUI's own extras that both streams carry with different values. Imports ComfyUI."""
 
 from __future__ import annotations
 

@@ -88,10 +88,10 @@ def _ratio(made: Tensor, now: Tensor) -> float | None:
 
 def _following(controls: Controls, changes: Mapping[str, Change], rows: int) -> Iterator[Control]:
     for control in controls:
-        change = changes[control.road]
+        change = changes[control.stream]
         if isinstance(control, Timeline):
             if change.scale is None:
-                what = "T5's rows" if control.road == TXT else "CLIP's vector"
+                what = "T5's rows" if control.stream == TXT else "CLIP's vector"
                 raise ValueError(_MIXED.format(TITLES[type(control)], what))
             if change.scale:
                 yield _behind(_scaled(control, change.scale), change.more)

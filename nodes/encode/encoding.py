@@ -154,7 +154,7 @@ def tokenizer_of(clip: CLIP, name: str):
 
 
 def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
-    """What each road that the CLIP has reads of a text. Nothing is run.
+    """What each stream that the CLIP has reads of a text. Nothing is run.
 
     Raises ValueError for a CLIP that tokenizes for neither.
     """

@@ -1,4 +1,4 @@
-"""A prompt told otherwise at a moment of a run: one road's text replaced, in all blocks or in some. Pure torch.
+"""A prompt told otherwise at a moment of a run: one stream's text replaced, in all blocks or in some. Pure torch.
 
 It works on entries that ComfyUI has prepared for sampling and whose timelines sample/apply.py has played already.
 """
@@ -40,7 +40,7 @@ TITLES = {VEC: "CLIP", TXT: "T5"}
 
 @dataclass(frozen=True, eq=False)
 class Null:
-    """What stands for "no prompt" on each road: tensors with one row of a batch, or None for zeros.
+    """What stands for "no prompt" in each stream: tensors with one row of a batch, or None for zeros.
 
     `sampled` are the T5 prompts that are sampled, each [1, L, C], where the user has told them: only their rows are
     replaced. Without, a text that begins with the rows of `empty`, T5's empty prompt, and goes on is that prompt and
@@ -52,15 +52,15 @@ class Null:
     sampled: Sequence[Tensor] = ()
     empty: Tensor | None = None
 
-    def like(self, own: Tensor, road: str) -> Tensor:
-        """What a prompt says on this road once the null stands in it; rows that are not the prompt's stay.
+    def like(self, own: Tensor, stream: str) -> Tensor:
+        """What a prompt says in this stream once the null stands in it; rows that are not the prompt's stay.
 
         Raises ValueError where the two are of different encoders.
         """
-        if road == VEC:
-            return self._text(own, road)
+        if stream == VEC:
+            return self._text(own, stream)
         at = self.rows(own)
-        text, before, after = self._text(own[:, at], road), own[:, : at.start], own[:, at.stop :]
+        text, before, after = self._text(own[:, at], stream), own[:, : at.start], own[:, at.stop :]
         if not before.shape[1] and not after.shape[1]:
             return text
         return torch.cat([before, text.expand(len(own), -1, -1), after], 1)
@@ -98,14 +98,14 @@ class Null:
         is_empty = empty is not None and empty.shape[1] < own.shape[1] and _place(empty, own) == 0
         return slice(0, empty.shape[1] if is_empty else own.shape[1])
 
-    def _text(self, own: Tensor, road: str) -> Tensor:
-        text = self.texts[road]
+    def _text(self, own: Tensor, stream: str) -> Tensor:
+        text = self.texts[stream]
         if text is None:
             return torch.zeros_like(own)
         if text.shape[-1] != own.shape[-1]:
             raise ValueError(
-                f"Encoder Influence: the empty {TITLES[road]} prompt is {text.shape[-1]} wide and the sampled one "
-                f"{own.shape[-1]}. Encode both with the same {TITLES[road]}."
+                f"Encoder Influence: the empty {TITLES[stream]} prompt is {text.shape[-1]} wide and the sampled one "
+                f"{own.shape[-1]}. Encode both with the same {TITLES[stream]}."
             )
         return text.to(own)
 
@@ -137,22 +137,22 @@ def plain(stream: Stream, name: str) -> Tensor:
     return span.tensor
 
 
-def prompt_of(entry: Entry, road: str) -> Tensor:
-    """What an entry says on a road. Raises ValueError where it says nothing."""
-    cond = entry[MODEL_CONDS].get(FIELDS[road])
+def prompt_of(entry: Entry, stream: str) -> Tensor:
+    """What an entry says in a stream. Raises ValueError where it says nothing."""
+    cond = entry[MODEL_CONDS].get(FIELDS[stream])
     if cond is None:
         raise ValueError(
-            f"The CONDITIONING that reached this model has nothing for {TITLES[road]} in it, so there is nothing to "
+            f"The CONDITIONING that reached this model has nothing for {TITLES[stream]} in it, so there is nothing to "
             "measure. Make it with Dual Prompt, or with CLIPTextEncodeFlux and a CLIP that holds both encoders."
         )
     return cond.cond
 
 
-def is_null(entry: Entry, road: str, null: Null) -> bool:
+def is_null(entry: Entry, stream: str, null: Null) -> bool:
     """Whether a prompt says exactly what the null says, so that there is nothing to ask."""
-    said = prompt_of(entry, road)
-    text = null.like(said, road)
-    if text.shape[1:] != said.shape[1:] or any(each.road == road for each in controls_of(entry)):
+    said = prompt_of(entry, stream)
+    text = null.like(said, stream)
+    if text.shape[1:] != said.shape[1:] or any(each.stream == stream for each in controls_of(entry)):
         return False
     return torch.equal(text.expand_as(said) if text.shape[0] == 1 else text, said)
 
@@ -162,12 +162,12 @@ def unchanged(entry: Entry) -> Entry:
     return ready_entry(entry, controls_of(entry))
 
 
-def without(entry: Entry, road: str, null: Null) -> Entry:
-    """An entry that says the null on a road; that road's regions, weights and negatives go with it."""
-    given = prompt_of(entry, road)
-    text = null.like(given, road)
-    told = with_prompt(entry, road, text)
-    return told if road == VEC else _masked(told, _mask_without(entry, null, text))
+def without(entry: Entry, stream: str, null: Null) -> Entry:
+    """An entry that says the null in a stream; that stream's regions, weights and negatives go with it."""
+    given = prompt_of(entry, stream)
+    text = null.like(given, stream)
+    told = with_prompt(entry, stream, text)
+    return told if stream == VEC else _masked(told, _mask_without(entry, null, text))
 
 
 def _mask_without(entry: Entry, null: Null, text: Tensor) -> Tensor | None:
@@ -186,17 +186,17 @@ def _masked(entry: Entry, values: Tensor | None) -> Entry:
     return {**entry, MODEL_CONDS: {**given, MASK: type(given[MASK])(values)}}
 
 
-def with_prompt(entry: Entry, road: str, text: Tensor) -> Entry:
-    """An entry that says `text` on a road, and nothing beside."""
-    return _with(entry, road, text, tuple(each for each in controls_of(entry) if each.road != road))
+def with_prompt(entry: Entry, stream: str, text: Tensor) -> Entry:
+    """An entry that says `text` in a stream, and nothing beside."""
+    return _with(entry, stream, text, tuple(each for each in controls_of(entry) if each.stream != stream))
 
 
-def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
-    """An entry of which some blocks see the null on a road, and all others what it says."""
-    controls, text = controls_of(entry), prompt_of(entry, road)
-    other = null.like(text, road)
-    here, beside = ([each for each in controls if (each.road == road) is same] for same in (True, False))
-    if road == VEC:
+def within(entry: Entry, stream: str, null: Null, blocks: Blocks) -> Entry:
+    """An entry of which some blocks see the null in a stream, and all others what it says."""
+    controls, text = controls_of(entry), prompt_of(entry, stream)
+    other = null.like(text, stream)
+    here, beside = ([each for each in controls if (each.stream == stream) is same] for same in (True, False))
+    if stream == VEC:
         if any(isinstance(each, VecDelta) for each in here):
             raise ValueError(
                 "Encoder Influence: this prompt's CLIP vector already differs from block to block (CLIP Negative, "
@@ -206,16 +206,16 @@ def within(entry: Entry, road: str, null: Null, blocks: Blocks) -> Entry:
         base, moved, where = (other, text, blocks.others()) if blocks.final else (text, other, blocks)
         base, moved = (each.expand(max(len(text), len(other)), -1) for each in (base, moved))
         shift = VecDelta(moved[:, None], (1.0,), own=-1.0, blocks=where)
-        return _with(entry, road, base, (*controls, shift))
+        return _with(entry, stream, base, (*controls, shift))
     bias = next((each.columns for each in here if isinstance(each, Bias)), None)
     span = Span(text, bias=bias, controls=tuple(each for each in here if not isinstance(each, Bias)))
     over = with_text(span, Span(other), PlacedText(blocks=blocks, attn_mask=_mask_without(entry, null, other)))
-    return _with(entry, road, over.tensor, (*controls_in(over), *beside))
+    return _with(entry, stream, over.tensor, (*controls_in(over), *beside))
 
 
-def _with(entry: Entry, road: str, text: Tensor, controls: Controls) -> Entry:
+def _with(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
     given = entry[MODEL_CONDS]
-    return ready_entry({**entry, MODEL_CONDS: {**given, FIELDS[road]: type(given[FIELDS[road]])(text)}}, controls)
+    return ready_entry({**entry, MODEL_CONDS: {**given, FIELDS[stream]: type(given[FIELDS[stream]])(text)}}, controls)
 
 
 def with_id(entry: Entry, name: str) -> Entry:

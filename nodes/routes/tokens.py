@@ -34,7 +34,7 @@ CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, 
            "clip_positions": CLIP_POSITIONS, "roads": (BOTH, CLIP, T5)}  # fmt: skip
 HALF = re.compile("[\ud800-\udfff]")
 _building = Lock()
-_second_road = ThreadPoolExecutor(1, "flux_duet")
+_t5_reader = ThreadPoolExecutor(1, "flux_duet")
 
 
 def register(routes: web.RouteTableDef) -> None:
@@ -83,7 +83,7 @@ def _check_length(text: str) -> None:
 
 
 def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_positions: int, roads: str = BOTH) -> dict:
-    """Prompt Inspector's JSON for the roads, and its notes. Places count UTF-16 units, as JavaScript does."""
+    """Prompt Inspector's JSON for the streams, and its notes. Places count UTF-16 units, as JavaScript does."""
     clip_l, t5 = _tokenizers(clip_positions)
     exists = named_among(folder_paths.get_filename_list("embeddings")) if has_inversion(clip_l, text) else None
     if roads == CLIP:
@@ -91,14 +91,14 @@ def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_posit
     elif roads == T5:
         readings = [read_by_t5(t5, text, length, t5_weights != OFF, exists)]
     else:  # new words tokenize on two cores
-        by_t5 = _second_road.submit(read_by_t5, t5, text, length, t5_weights != OFF, exists)
+        by_t5 = _t5_reader.submit(read_by_t5, t5, text, length, t5_weights != OFF, exists)
         readings = [read_by_clip(clip_l, text, clip_weights, exists), by_t5.result()]
     told = [reading.as_json() for reading in readings]
     at = utf16(text)
     if at:
-        for road in told:
-            road["starts"], road["ends"] = [at[x] for x in road["starts"]], [at[x] for x in road["ends"]]
-            road["ignored"] = [[at[start], at[end]] for start, end in road["ignored"]]
+        for stream in told:
+            stream["starts"], stream["ends"] = [at[x] for x in stream["starts"]], [at[x] for x in stream["ends"]]
+            stream["ignored"] = [[at[start], at[end]] for start, end in stream["ignored"]]
     return {"readings": told, "notes": notes(readings)}
 
 

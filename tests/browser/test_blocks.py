@@ -196,7 +196,7 @@ def test_a_workflow_is_saved_and_loaded_as_without_the_strips(front):
     assert saved["nodes"][0]["widgets_values"] == ["double", "5-"]
     saved["nodes"][0]["widgets_values"] = ["single", "3"]
     front.load(saved)
-    becomes(front, lambda: [shown.painted(road)[0] for road in ("CLIP", "T5")], [set(range(19, 57)), {3}])
+    becomes(front, lambda: [shown.painted(stream)[0] for stream in ("CLIP", "T5")], [set(range(19, 57)), {3}])
     front.page.evaluate("() => app.graph.clear()")
     becomes(front, lambda: shown.strip().count(), 0)
     assert front.errors == []

@@ -1,4 +1,4 @@
-"""One prompt for both roads: the link between two boxes, as a user clicks it and types."""
+"""One prompt for both streams: the link between two boxes, as a user clicks it and types."""
 
 from flux_duet.tests.browser.waiting import becomes, undo_is_heard
 
@@ -151,9 +151,9 @@ def test_what_is_missing_is_told(front):
     add(front, ["FluxDuetClipEncode", "FluxDuetDualPrompt"], [])
     assert "No Dual Prompt" in told(front, 1)
     front.page.evaluate("() => app.graph.getNodeById(1).connect(0, app.graph.getNodeById(2), 0)")
-    front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('no encoder on the other road')")
+    front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('no encoder in the other stream')")
     button(front, 1).hover()
-    assert "no encoder on the other road" in front.page.locator(".tip:popover-open").inner_text()
+    assert "no encoder in the other stream" in front.page.locator(".tip:popover-open").inner_text()
     assert front.errors == []
 
 

@@ -119,7 +119,7 @@ def test_a_batch_of_pictures(model):
     assert relative(sampled(model, weighted(2.0), latent=latent), expected) < 5e-6
 
 
-def test_weights_go_with_the_t5_road(model):
+def test_weights_go_with_the_t5_stream(model):
     vec, txt, guidance = SplitConditioning.execute(weighted(2.0)).result
     assert torch.equal(sampled(model, DualPrompt.execute(vec, txt, guidance)[0]), sampled(model, weighted(2.0)))
     other = SplitConditioning.execute(prompt(randn(3, 1, 9, 64))).result[1]

@@ -130,7 +130,7 @@ def test_hooks_of_both_clips_are_combined(singles):
 
 
 def test_two_schedules_meet(singles):
-    """Each road changes at its own times; every part of the run has the encodings that were made for it."""
+    """Each stream changes at its own times; every part of the run has the encodings that were made for it."""
     clip, t5 = (
         hooked(single, hooks(*strengths, seed=3), schedule=True, apply=False)
         for single, strengths in zip(singles, ([(0.0, 1.0), (0.5, 0.1)], [(0.0, 0.3), (0.7, 0.9)]), strict=True)

@@ -38,9 +38,9 @@ def test_counts_are_the_encoders(dual, singles, text, length):
     assert (for_clip.unread != "") == (said is not None and "CLIP-L reads" in said["text"][0])
 
 
-def test_each_loader_s_clip_shows_its_road(dual, singles):
-    assert [reading.road for reading in inspect(dual, "red")] == ["CLIP", "T5"]
-    assert [[reading.road for reading in inspect(clip, "red")] for clip in singles] == [["CLIP"], ["T5"]]
+def test_each_loader_s_clip_shows_its_stream(dual, singles):
+    assert [reading.stream for reading in inspect(dual, "red")] == ["CLIP", "T5"]
+    assert [[reading.stream for reading in inspect(clip, "red")] for clip in singles] == [["CLIP"], ["T5"]]
 
 
 def test_json_places_every_token(dual):
@@ -48,11 +48,11 @@ def test_json_places_every_token(dual):
     picture, summary, told = Inspect.execute(dual, text).result
     assert picture.ndim == 4 and picture.shape[3] == 3 and 0 <= picture.min() and picture.max() <= 1
     clip, t5 = json.loads(told)
-    for road in (clip, t5):
-        words = [text[start:end] for start, end in zip(road["starts"], road["ends"], strict=True)]
+    for stream in (clip, t5):
+        words = [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)]
         assert {"a", "red", "circle", "\U0001f98a"} == set(words)
-        assert [weight for weight, word in zip(road["weights"], words, strict=True) if word == "red"] == [1.3]
-        assert road["count"] == road["read"] == len(road["ids"])
+        assert [weight for weight, word in zip(stream["weights"], words, strict=True) if word == "red"] == [1.3]
+        assert stream["count"] == stream["read"] == len(stream["ids"])
     assert [words[place] for place in t5["unknown"]] == ["\U0001f98a"] and clip["unknown"] == []
     assert "CLIP: 5 / 75 tokens, 70 pads" in summary and "T5 has no token for: \U0001f98a" in summary
 
@@ -71,7 +71,7 @@ def test_nothing_is_run(dual, monkeypatch):
 def test_picture_grows_with_the_prompt(dual):
     short, long = (Inspect.execute(dual, text)[0] for text in ("a red circle", LONG * 9))
     assert long.shape[1] > 2 * short.shape[1] and long.shape[2] == short.shape[2]
-    assert not torch.equal(short[..., 0], short[..., 2])  # the roads' hues
+    assert not torch.equal(short[..., 0], short[..., 2])  # the streams' hues
 
 
 def test_long_words_without_spaces_are_shown_where_a_note_is_cut(dual):

@@ -138,10 +138,10 @@ def tokenizers(tree):
 @given(text=PROMPTS)
 def test_what_is_not_there_is_left_out_as_comfyui_does(tokenizers, text):
     ours, theirs = tokenizers
-    for road in ("clip_l", "t5xxl"):
-        found = pieces(getattr(ours, road), text, exists=lambda name: False)
+    for stream in ("clip_l", "t5xxl"):
+        found = pieces(getattr(ours, stream), text, exists=lambda name: False)
         try:
-            expected = pieces(getattr(theirs, road), text)
+            expected = pieces(getattr(theirs, stream), text)
         except IndexError:  # ComfyUI's, where a name is missing
             continue
         assert (found.ids, found.weights, found.chunks) == (expected.ids, expected.weights, expected.chunks)

@@ -73,7 +73,7 @@ def test_vae_loads_as_a_flux_autoencoder(saved):
     assert vae.decode(latent).shape == image.shape
 
 
-def test_one_step_has_no_nan_and_depends_on_both_roads(saved):
+def test_one_step_has_no_nan_and_depends_on_both_streams(saved):
     shape, paths = saved
     model = comfy.sd.load_diffusion_model(str(paths["flux"]))
     generator = torch.Generator().manual_seed(0)

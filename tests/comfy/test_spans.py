@@ -19,7 +19,7 @@ from flux_duet.nodes.encode.tokens.weights import escape, parse
 from flux_duet.nodes.encode.tokens.words import Words
 from flux_duet.nodes.quoting import TOGETHER
 
-ROADS = ("clip_l", "t5xxl")
+STREAMS = ("clip_l", "t5xxl")
 SIGNS = [*"ab \u00e9,.\n", "e\u0301", "\U0001f98a", "\u6771", "\u4e00", "\ufb01", "\u00bd"]
 WORDS = st.lists(st.sampled_from(SIGNS), max_size=20).map("".join)
 PROMPTS = st.lists(
@@ -57,15 +57,15 @@ def native(tokenizer, text: str) -> list[tuple]:
     ]
 
 
-def read(tokenizer, road: str, text: str) -> list[str]:
-    return [text[piece.start : piece.end] for piece in pieces(getattr(tokenizer, road), text)]
+def read(tokenizer, stream: str, text: str) -> list[str]:
+    return [text[piece.start : piece.end] for piece in pieces(getattr(tokenizer, stream), text)]
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("stream", STREAMS)
 @given(text=PROMPTS)
-def test_tokens_are_comfyuis(tokenizer, road, text):
-    found = pieces(getattr(tokenizer, road), text)
-    assert [(piece.id, piece.weight, piece.chunk) for piece in found] == native(getattr(tokenizer, road), text)
+def test_tokens_are_comfyuis(tokenizer, stream, text):
+    found = pieces(getattr(tokenizer, stream), text)
+    assert [(piece.id, piece.weight, piece.chunk) for piece in found] == native(getattr(tokenizer, stream), text)
 
 
 @given(text=PROMPTS)
@@ -76,19 +76,19 @@ def test_chunks_are_comfyuis(tokenizer, text):
     assert [(piece.id, piece.weight, piece.chunk) for piece in pieces(small, text)] == native(small, text)
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("stream", STREAMS)
 @given(text=ANY)
-def test_words_are_the_whole_text_s(tokenizer, road, text):
+def test_words_are_the_whole_text_s(tokenizer, stream, text):
     """No token reaches over a space that words are split at: ids and places are those of the text at once.
 
     But where T5's tokenizer drops a control character: from there on the whole text's places are too low.
     """
-    one = getattr(tokenizer, road)
+    one = getattr(tokenizer, stream)
     assume(one.embedding_identifier not in text)
     whole = one.tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
     ((ids, starts, ends),) = Words(one).tokens([text], [0])
     assert ids == whole["input_ids"] == [token for token, *_ in native(one, escape(text))]
-    if road == "t5xxl" and any(unicodedata.category(sign) == "Cc" and sign not in "\t\n\r" for sign in text):
+    if stream == "t5xxl" and any(unicodedata.category(sign) == "Cc" and sign not in "\t\n\r" for sign in text):
         return
     assert starts == [start for start, _ in whole["offset_mapping"]]
     assert all(ours >= end for ours, (_, end) in zip(ends, whole["offset_mapping"], strict=True))  # and signs after it
@@ -125,11 +125,11 @@ def test_a_tokenizer_written_in_python_tells_words(tokenizer):
     assert list(dict.fromkeys(text[piece.start : piece.end] for piece in found)) == text.split()
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("stream", STREAMS)
 @given(text=PROMPTS)
-def test_places_tile_the_words(tokenizer, road, text):
+def test_places_tile_the_words(tokenizer, stream, text):
     """In order, never crossing, and what no token stands for is white space or belongs to weights."""
-    found = pieces(getattr(tokenizer, road), text)
+    found = pieces(getattr(tokenizer, stream), text)
     places = [(piece.start, piece.end) for piece in found]
     assert all(0 <= start < end <= len(text) for start, end in places)
     assert [start for start, _ in places] == sorted(start for start, _ in places)
@@ -144,14 +144,14 @@ def test_places_tile_the_words(tokenizer, road, text):
 
 
 @pytest.mark.parametrize(
-    "road, words",
+    "stream, words",
     [
         ("clip_l", ["a", "red", "Circle", ",", "at", "night"]),
         ("t5xxl", ["a", "a", "red", "Circle", ",", "at", "night"]),
     ],
 )
-def test_plain_words(tokenizer, road, words):
-    assert read(tokenizer, road, "a red  Circle,\nat (night:1.3)") == words
+def test_plain_words(tokenizer, stream, words):
+    assert read(tokenizer, stream, "a red  Circle,\nat (night:1.3)") == words
 
 
 def test_weights_and_escapes(tokenizer):
@@ -172,10 +172,10 @@ def test_characters_of_several_tokens(tokenizer):
     assert not any(piece.unknown for piece in pieces(tokenizer.clip_l, "\U0001f98a and a red circle"))
 
 
-@pytest.mark.parametrize("road, rows", [("clip_l", 2), ("t5xxl", 3)])
-def test_textual_inversions(tokenizer, road, rows):
+@pytest.mark.parametrize("stream, rows", [("clip_l", 2), ("t5xxl", 3)])
+def test_textual_inversions(tokenizer, stream, rows):
     text = "in embedding:style, (embedding:style at night:1.2) embedding:nowhere here"
-    found = pieces(getattr(tokenizer, road), text)
+    found = pieces(getattr(tokenizer, stream), text)
     inversions = [piece for piece in found if piece.id is None]
     assert [(text[piece.start : piece.end], piece.weight) for piece in inversions] == (
         [("embedding:style", 1.0)] * rows + [("embedding:style", 1.2)] * rows

@@ -134,9 +134,9 @@ def test_a_picture_to_inpaint_is_refused_by_name(tiny, tmp_path):
 def assert_refused(conditioning: list, key: str, tmp_path):
     vec, txt, _ = split(conditioning)
     of_both = [] if key == "attention_mask" else [{"vec": vec}]  # which is for the rows of txt, and goes with it alone
-    for roads in (*of_both, {"txt": txt}):
+    for streams in (*of_both, {"txt": txt}):
         with pytest.raises(ValueError, match=rf"carries '{key}' .*which a file cannot hold.*after loading"):
-            SaveStream.execute("it", **roads)
+            SaveStream.execute("it", **streams)
     assert list(tmp_path.rglob("*.*")) == []
 
 
@@ -177,7 +177,7 @@ def test_whatever_is_saved_can_be_loaded(tmp_path, values):
         assert str(error).startswith("Save Embedding: `vec` carries ") and not path.exists()
         assert file_extras.fault(values)
     else:
-        (span,) = stream_file.load(path).roads["vec"].spans
+        (span,) = stream_file.load(path).streams["vec"].spans
         assert span.extras == values
         assert [type(span.extras[key]) for key in values] == [type(value) for value in values.values()]
 

@@ -1,4 +1,4 @@
-"""Weights on the CLIP road: the same words as ComfyUI, an effect that ComfyUI's have not, and native where neutral."""
+"""CLIP weights: the same words as ComfyUI, an effect that ComfyUI's have not, and native where neutral."""
 
 import pytest
 import torch

@@ -38,7 +38,7 @@ def ablate(model, singles):
     return run
 
 
-def test_every_word_of_both_roads_and_no_sign(ablate):
+def test_every_word_of_both_streams_and_no_sign(ablate):
     plot, told, data = ablate()
     data = json.loads(data)
     assert [(each["road"], each["word"]) for each in data["words"]] == [
@@ -65,12 +65,12 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
     again = encode_t5(t5, "a chartreuse, left of (stripes)", COMFYUI, OFF)[0].spans[0].tensor[:, : without.shape[1]]
     dark = encode_clip_prompt(clip, "at", FIRST, False)[0]
 
-    def change(t5_null: torch.Tensor, clip_null: ClipVec, road: str) -> float:
+    def change(t5_null: torch.Tensor, clip_null: ClipVec, stream: str) -> float:
         out, probe = Influence.execute(model, EMPTY, 100, clip_null, T5Text((Span(t5_null),)), "", txt).result
         latent = MMDiTSampler.execute(
             out, join(vec, txt, 3.5), LATENT, None, seed=5, steps=STEPS, sampler="euler", scheduler="simple"
         )[0]
-        return probe.reading(latent).numbers("whole run", EMPTY)[f"D_{road}"]
+        return probe.reading(latent).numbers("whole run", EMPTY)[f"D_{stream}"]
 
     assert circle["rows deleted"][0] == pytest.approx(change(without, dark, "t5"), rel=1e-3)
     assert circle["encoded again"][0] == pytest.approx(change(again, dark, "t5"), rel=1e-3)
@@ -89,7 +89,7 @@ def test_levels_are_those_of_the_nearest_steps(ablate):
         ablate(at="0.9, high")
 
 
-def test_a_batch_and_no_words_for_one_road(ablate):
+def test_a_batch_and_no_words_for_one_stream(ablate):
     data = json.loads(ablate(clip_text="", latent={"samples": torch.zeros(2, 16, 8, 8)}, words="left", at="0.9")[2])
     assert [(each["road"], each["word"]) for each in data["words"]] == [("T5", "left")]
     with pytest.raises(ValueError, match="two prompts without a word"):

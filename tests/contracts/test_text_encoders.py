@@ -82,7 +82,7 @@ def test_one_encoder(tiny):
     assert torch.equal(one["pooled_output"], both["pooled_output"])
 
 
-def test_both_roads(tiny):
+def test_both_streams(tiny):
     """What is built of these classes gives the pair's embeddings bit for bit."""
     assert issubclass(text_encoders.SD1ClipModel, torch.nn.Module)
     clip, t5, dual = load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"])), native.dual(tiny)

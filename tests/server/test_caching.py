@@ -2,7 +2,7 @@
 
 import pytest
 
-# What a new prompt changes, whichever road it is on.
+# What a new prompt changes, whichever stream it is on.
 AFTER = {"FluxDuetDualPrompt", "FluxDuetSampler", "FluxDuetDecode", "SaveImage"}
 
 

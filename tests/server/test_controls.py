@@ -10,7 +10,7 @@ def pixels(result, node: str) -> numpy.ndarray:
 
 
 def second(workflow):
-    """Another prompt for each road: (FLUX_VEC, FLUX_TXT), longer than the first."""
+    """Another prompt for each stream: (FLUX_VEC, FLUX_TXT), longer than the first."""
     vec = workflow.add("FluxDuetClipEncode", clip=workflow.out("FluxDuetLoadClip"), text="under water")
     text = "a small blue star in the top left, and a word more " * 30
     return vec, workflow.add("FluxDuetT5Encode", clip=workflow.out("FluxDuetLoadT5"), text=text, length="ComfyUI")

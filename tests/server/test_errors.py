@@ -52,7 +52,7 @@ def test_a_mistake_is_named_with_its_cure(comfy_server, workflow, make, node, wo
     assert len(comfy_server.run(right).images()) == 1
 
 
-def test_sockets_of_the_two_roads_do_not_mix(comfy_server, workflow):
+def test_sockets_of_the_two_streams_do_not_mix(comfy_server, workflow):
     workflow.inputs("FluxDuetDualPrompt")["vec"] = workflow.out("FluxDuetT5Encode")
     result = comfy_server.run(workflow, check=False)
     assert result.status == "rejected"

@@ -12,11 +12,11 @@ ENCODERS = ("FluxDuetLoadClip", "FluxDuetLoadT5", "FluxDuetClipEncode", "FluxDue
 
 @pytest.fixture
 def shared(comfy_server, workflow):
-    """A picture by weighted prompts, and the name of the file that both roads were saved to."""
+    """A picture by weighted prompts, and the name of the file that both streams were saved to."""
     workflow.inputs("FluxDuetClipEncode")["text"] = "in the (dark:1.4)"
     workflow.inputs("FluxDuetT5Encode").update(text="a (large:2.0) red circle", weights="attention")
-    roads = workflow.inputs("FluxDuetDualPrompt")
-    workflow.add("FluxDuetSaveStream", filename_prefix="shared", vec=roads["vec"], txt=roads["txt"])
+    streams = workflow.inputs("FluxDuetDualPrompt")
+    workflow.add("FluxDuetSaveStream", filename_prefix="shared", vec=streams["vec"], txt=streams["txt"])
     picture = pixels(comfy_server.run(workflow), workflow.node("SaveImage"))
     (file,) = (comfy_server.base / "output").glob("shared_*.safetensors")
     shutil.move(file, comfy_server.base / "input" / file.name)
@@ -58,8 +58,8 @@ def test_a_file_that_is_not_there_is_named_before_anything_runs(comfy_server, wo
 
 
 def test_a_name_that_asks_for_a_picture_s_size_is_named_before_anything_runs(comfy_server, workflow):
-    roads = workflow.inputs("FluxDuetDualPrompt")
-    workflow.add("FluxDuetSaveStream", filename_prefix="%width%", vec=roads["vec"])
+    streams = workflow.inputs("FluxDuetDualPrompt")
+    workflow.add("FluxDuetSaveStream", filename_prefix="%width%", vec=streams["vec"])
     del workflow[workflow.node("SaveImage")]
     result = comfy_server.run(workflow, check=False)
     assert result.status == "rejected" and "an embedding is of no picture" in str(result.node_errors)

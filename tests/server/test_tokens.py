@@ -25,40 +25,40 @@ def test_it_is_the_inspector_s_answer_in_utf16(nano_server):
         "FluxDuetLoadClip": {"clip_name": "nano_clip_l.safetensors"},
         "FluxDuetLoadT5": {"t5_name": "nano_t5xxl.safetensors"},
     }
-    for road, (loader, file) in zip("12", loaders.items(), strict=True):
-        inputs = {"clip": [road, 0], "text": TEXT, "length": "official 256"}
+    for stream, (loader, file) in zip("12", loaders.items(), strict=True):
+        inputs = {"clip": [stream, 0], "text": TEXT, "length": "official 256"}
         graph |= {
-            road: {"class_type": loader, "inputs": file},
-            f"{road}1": {"class_type": "FluxDuetInspect", "inputs": inputs},
-            f"{road}2": {"class_type": "PreviewAny", "inputs": {"source": [f"{road}1", 2]}},
+            stream: {"class_type": loader, "inputs": file},
+            f"{stream}1": {"class_type": "FluxDuetInspect", "inputs": inputs},
+            f"{stream}2": {"class_type": "PreviewAny", "inputs": {"source": [f"{stream}1", 2]}},
         }
     result = nano_server.run(graph)
     theirs = [json.loads(result.outputs[node]["text"][0])[0] for node in ("12", "22")]
     status, ours = ask(nano_server, {"text": TEXT, "length": "official 256"})
     assert status == 200
-    for road in theirs:
+    for stream in theirs:
         for place in ("starts", "ends"):
-            road[place] = [utf16(TEXT, at) for at in road[place]]
+            stream[place] = [utf16(TEXT, at) for at in stream[place]]
     assert ours["readings"] == theirs
     assert any("(at night)" in note for note in ours["notes"])
     assert any(note.startswith("CLIP does not read") for note in ours["notes"])
 
 
-def test_weights_may_be_text_on_either_road(nano_server):
+def test_weights_may_be_text_on_either_stream(nano_server):
     text = r"a (red:1.5) \(plain\)"
     clip, t5 = ask(nano_server, {"text": text, "clip_weights": False, "t5_weights": "off"})[1]["readings"]
-    for road in (clip, t5):
-        assert set(road["weights"]) == {1.0}
-        said = [text[start:end] for start, end in zip(road["starts"], road["ends"], strict=True)]
+    for stream in (clip, t5):
+        assert set(stream["weights"]) == {1.0}
+        said = [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)]
         assert "1" in "".join(said) and "(" in said[1] + said[2] and "\\" in "".join(said)
     clip, t5 = ask(nano_server, {"text": text, "t5_weights": "off"})[1]["readings"]
     assert 1.5 in clip["weights"] and 1.5 not in t5["weights"]
 
 
-def test_one_road_may_be_asked_alone(nano_server):
+def test_one_stream_may_be_asked_alone(nano_server):
     both = ask(nano_server, {"text": TEXT})[1]["readings"]
-    for road, reading in zip(("CLIP", "T5"), both, strict=True):
-        alone = ask(nano_server, {"text": TEXT, "roads": road})[1]
+    for stream, reading in zip(("CLIP", "T5"), both, strict=True):
+        alone = ask(nano_server, {"text": TEXT, "roads": stream})[1]
         assert alone["readings"] == [reading]
         assert alone["notes"][: len(reading["notes"])] == reading["notes"]
 
@@ -79,7 +79,7 @@ REFUSED = {
     "an unknown field": ({"text": "a", "model": "/etc/passwd"}, JSON, 400, "unknown field 'model'"),
     "an unknown length": ({"text": "a", "length": "longest"}, JSON, 400, '"longest" for `length`'),
     "a number for a switch": ({"text": "a", "clip_weights": 1}, JSON, 400, "1 for `clip_weights`"),
-    "an unknown road": ({"text": "a", "roads": "VAE"}, JSON, 400, '"VAE" for `roads`'),
+    "an unknown stream": ({"text": "a", "roads": "VAE"}, JSON, 400, '"VAE" for `roads`'),
     "a list for a choice": ({"text": "a", "t5_weights": ["off"]}, JSON, 400, "for `t5_weights`"),
     "NaN": (b'{"text": "a", "clip_positions": NaN}', JSON, 400, "NaN for `clip_positions`"),
     "half a character": (b'{"text": "\\ud83e"}', JSON, 400, "half a character"),
@@ -101,7 +101,9 @@ def test_numbers_that_are_no_weights_are_text_and_told(nano_server):
     text = "(a:nan) (b:inf) (16:9) (c:1.5)"
     answer = ask(nano_server, {"text": text})[1]
     clip, t5 = answer["readings"]
-    said = [[text[start:end] for start, end in zip(road["starts"], road["ends"], strict=True)] for road in (clip, t5)]
+    said = [
+        [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)] for stream in (clip, t5)
+    ]
     assert set(clip["weights"]) == {1.0, 1.5} and set(t5["weights"]) == {1.0, 9.0, 1.5}
     assert "nan" in said[0] and "9" in said[0] and "9" not in "".join(said[1])
     assert [note.split(".")[0] for note in answer["notes"]] == [

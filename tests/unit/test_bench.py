@@ -89,9 +89,9 @@ def test_real_scale_is_clip_l_and_t5_xxl():
 def test_no_edit_has_words_that_the_embedding_store_could_know():
     seen = [edit.texts(dict.fromkeys(edit.PROMPTS, 0))]
     for kind, texts in edit.edited(3):
-        for road in edit.PROMPTS:
-            new = texts[road] not in {each[road] for each in seen}
-            assert new == (road in edit.EDITS[kind])
+        for stream in edit.PROMPTS:
+            new = texts[stream] not in {each[stream] for each in seen}
+            assert new == (stream in edit.EDITS[kind])
         seen.append(texts)
     assert len(seen) == 1 + 3 * len(edit.EDITS)
 

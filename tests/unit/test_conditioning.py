@@ -140,7 +140,7 @@ def test_many_without_times_raise():
         join(ClipVec(tuple(vecs)), T5Text(tuple(txts)), 3.5)
 
 
-def test_extras_of_both_roads_come_together():
+def test_extras_of_both_streams_come_together():
     control, mask = Opaque(), torch.ones(1)
     vec, txt = vec_span(control=control, strength=1.0), txt_span(control=control, strength=1.0, mask=mask)
     _, extras = join(ClipVec((vec,)), T5Text((txt,)), 3.5)[0]

@@ -17,7 +17,7 @@ def kinds(base: type = controls.Control) -> list[type]:
     return [each for kind in base.__subclasses__() for each in (kind, *kinds(kind))]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds() if hasattr(kind, "road")], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if hasattr(kind, "stream")], ids=lambda kind: kind.__name__)
 def test_every_kind_has_a_name_for_people(kind):
     assert kind in controls.TITLES, f"{kind.__name__} needs a row in TITLES: the error for plain samplers names it"
 

@@ -61,7 +61,7 @@ def test_the_maps_are_the_parts_cell_by_cell():
     assert torch.allclose(maps([one, one]), one.maps) and one.maps.shape == (2, 2, 4, 6)
 
 
-def test_a_road_that_does_nothing_is_exactly_nothing():
+def test_a_stream_that_does_nothing_is_exactly_nothing():
     found = pooled([effects(V[0], V[0], V[1], V[1])])
     assert (found["D_clip"], found["solo_clip"], found["interaction"], found["share_clip"]) == (0, 0, 0, 0)
     assert found["share_t5"] == 1
@@ -71,7 +71,7 @@ def test_a_road_that_does_nothing_is_exactly_nothing():
     assert all(zero[name] == 0 for name in NORMS[1:])
 
 
-def test_additive_roads_have_no_interaction_and_equal_roads_share():
+def test_additive_streams_have_no_interaction_and_equal_streams_share():
     v00, clip, t5 = V[0], V[1], V[2]
     found = pooled([effects(v00 + clip + t5, v00 + t5, v00 + clip, v00)])
     assert found["interaction"] < 1e-6 and found["D_clip"] == pytest.approx(found["solo_clip"], rel=1e-5)

@@ -1,4 +1,4 @@
-"""A stream takes the tensors of its own road and says so when it is given the other's."""
+"""A stream takes the tensors of its own stream and says so when it is given the other's."""
 
 import dataclasses
 
@@ -10,18 +10,18 @@ from flux_duet.nodes.streams import ClipVec, Span, T5Text
 VEC, TXT = torch.zeros(2, 768), torch.zeros(2, 256, 4096)
 
 
-@pytest.mark.parametrize(("road", "tensor"), [(ClipVec, VEC), (T5Text, TXT)])
-def test_a_stream_keeps_its_spans(road, tensor):
+@pytest.mark.parametrize(("stream", "tensor"), [(ClipVec, VEC), (T5Text, TXT)])
+def test_a_stream_keeps_its_spans(stream, tensor):
     spans = (Span(tensor, {"hooks": "a"}), Span(tensor))
-    assert road(spans).spans is spans
-    assert road(spans).spans[1].extras == {}
+    assert stream(spans).spans is spans
+    assert stream(spans).spans[1].extras == {}
 
 
-@pytest.mark.parametrize(("road", "tensor"), [(ClipVec, TXT), (T5Text, VEC), (ClipVec, VEC[0]), (T5Text, TXT[None])])
-def test_the_other_roads_tensor_is_named_with_its_shape(road, tensor):
+@pytest.mark.parametrize(("stream", "tensor"), [(ClipVec, TXT), (T5Text, VEC), (ClipVec, VEC[0]), (T5Text, TXT[None])])
+def test_the_other_streams_tensor_is_named_with_its_shape(stream, tensor):
     with pytest.raises(ValueError) as error:
-        road((Span(tensor),))
-    for words in (road.__name__, str(list(tensor.shape)), road.shape, "CLIP-L Encode", "T5 Encode"):
+        stream((Span(tensor),))
+    for words in (stream.__name__, str(list(tensor.shape)), stream.shape, "CLIP-L Encode", "T5 Encode"):
         assert words in str(error.value)
 
 
@@ -30,10 +30,10 @@ def test_every_span_is_checked():
         T5Text((Span(TXT), Span(VEC)))
 
 
-@pytest.mark.parametrize("road", [ClipVec, T5Text])
-def test_a_stream_without_spans_is_refused(road):
-    with pytest.raises(ValueError, match=road.__name__):
-        road(())
+@pytest.mark.parametrize("stream", [ClipVec, T5Text])
+def test_a_stream_without_spans_is_refused(stream):
+    with pytest.raises(ValueError, match=stream.__name__):
+        stream(())
 
 
 def test_streams_are_frozen_and_compare_by_identity():

@@ -69,7 +69,7 @@ def test_float32_and_many_elements_in_chunks(monkeypatch):
 
 
 def test_one_factor_is_scipys():
-    """Of one road alone, the t of two prompts over the same seeds is scipy's paired test."""
+    """Of one stream alone, the t of two prompts over the same seeds is scipy's paired test."""
     cells = randn(0, 6, 1, 2, 1) + randn(1, 1, 1, 2, 1)
     found = analyse(cells).components
     squared = stats.ttest_rel(cells[:, 0, 0, 0], cells[:, 0, 1, 0]).statistic ** 2

@@ -44,7 +44,7 @@ def test_parse(text, expected):
 
 
 @pytest.mark.parametrize("number", ["nan", " Nan", "-nan", "inf", "infinity", "-Infinity", "1e999", "1001", " 1920"])
-def test_what_is_no_weight_is_text_on_both_roads(number):
+def test_what_is_no_weight_is_text_on_both_streams(number):
     text = f"a (grandmother:{number}) asleep"
     for strict in (False, True):
         assert told(text, strict) == [(text, 1.0)]

@@ -1,4 +1,4 @@
-"""The nodes that mix prompts, one road at a time. Imports ComfyUI."""
+"""The nodes that mix prompts, one stream at a time. Imports ComfyUI."""
 
 from __future__ import annotations
 

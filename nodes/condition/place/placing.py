@@ -1,4 +1,4 @@
-"""Streams with texts of their own, negatives, and roads that differ from block to block. Pure torch.
+"""Streams with texts of their own, negatives, and streams that differ from block to block. Pure torch.
 
 What would change nothing adds nothing: a region without a place, a route to no block and a guidance of strength 0 give
 the stream that came in, so that a neutral graph is the native one bit for bit.

@@ -17,7 +17,7 @@ from .scheduling import at_point, limited_to, never_acting, prompt_texts, schedu
 from .timeline import Entry, parse, written
 
 CATEGORY = "Flux Duet/time"
-MOST = 24  # prompts on a road
+MOST = 24  # prompts in a stream
 MARKS = (
     "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from 8 to "
     "12."
@@ -48,20 +48,20 @@ def _what_is_known():
     ]  # fmt: skip
 
 
-def _named(entries: list[Entry], prompts: dict, road: str) -> list:
+def _named(entries: list[Entry], prompts: dict, stream: str) -> list:
     """The prompts that a timeline's entries name by the numbers of their inputs."""
     numbered = {name.lstrip("vectx"): prompt for name, prompt in prompts.items()}
     for entry in entries:
         if entry.text.strip() not in numbered:
             raise ValueError(
-                f"Prompt Schedule: the {road} timeline says {shorten(entry.text, 60)!r}, expected the number of a "
+                f"Prompt Schedule: the {stream} timeline says {shorten(entry.text, 60)!r}, expected the number of a "
                 f"connected prompt: {', '.join(numbered)}."
             )
     named = [entry.text.strip() for entry in entries]
     unused = [number for number in numbered if number not in named]
     if unused:
         raise ValueError(
-            f"Prompt Schedule: {road} prompt {unused[0]} is connected, but its timeline never names it. Add it, such "
+            f"Prompt Schedule: {stream} prompt {unused[0]} is connected, but its timeline never names it. Add it, such "
             f"as '@50% {unused[0]}', or disconnect it."
         )
     return [numbered[number] for number in named]
@@ -107,15 +107,15 @@ class Schedule(io.ComfyNode):
         clip, t5 = parse(clip_timeline), parse(t5_timeline)
         clip_prompts, t5_prompts = _named(clip, vecs, "CLIP"), _named(t5, txts, "T5")
         vec: Any = scheduled(clip, clip_prompts, clock)
-        # ComfyUI's ranges of the two roads meet in one unit alone.
-        units = {unit_of(road, clock) for road in (clip, t5) if len(road) > 1} - {None}
+        # ComfyUI's ranges of the two streams meet in one unit alone.
+        units = {unit_of(stream, clock) for stream in (clip, t5) if len(stream) > 1} - {None}
         txt: Any = scheduled(t5, t5_prompts, clock, native=len(units) < 2)
-        roads = [
+        streams = [
             ("CLIP", clip, clock, prompt_texts(clip, clip_prompts)),
             ("T5", t5, clock, prompt_texts(t5, t5_prompts)),
         ]
-        report = "\n".join(line for road in roads for line in timeline_lines(*road))
-        idle = "\n".join(line for road in roads for line in never_acting(*road))
+        report = "\n".join(line for stream in streams for line in timeline_lines(*stream))
+        idle = "\n".join(line for stream in streams for line in never_acting(*stream))
         return io.NodeOutput(
             join(vec, txt, guidance, merges=MERGES), ui=tell(idle, beside=report) if idle else show(report)
         )
@@ -153,9 +153,9 @@ class ScheduleText(io.ComfyNode):
     def execute(cls, clip, t5, clip_text, t5_text, guidance=DEFAULT_GUIDANCE, sigmas=None, model=None) -> io.NodeOutput:
         graph = GraphBuilder()
         inputs = {"guidance": guidance}
-        roads = {"vec": ("FluxDuetClipEncode", clip, clip_text), "txt": ("FluxDuetT5Encode", t5, t5_text)}
+        streams = {"vec": ("FluxDuetClipEncode", clip, clip_text), "txt": ("FluxDuetT5Encode", t5, t5_text)}
         for (name, (kind, encoder, text)), timeline in zip(
-            roads.items(), ("clip_timeline", "t5_timeline"), strict=True
+            streams.items(), ("clip_timeline", "t5_timeline"), strict=True
         ):
             entries = parse(text)
             texts = list(dict.fromkeys(entry.text for entry in entries))

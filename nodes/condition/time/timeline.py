@@ -1,4 +1,4 @@
-"""A road's timeline: the text that writes it down, and what it plays at a moment. Pure.
+"""A stream's timeline: the text that writes it down, and what it plays at a moment. Pure.
 
     a red circle on the left
     @8 a blue square
@@ -128,7 +128,7 @@ def written(entries: Sequence[Entry]) -> str:
 
 
 def playing(timeline: Timeline, moment: Moment) -> Span:
-    """What a road's timeline plays at this moment: one cue's encoding, or two where one fades into the other."""
+    """What a stream's timeline plays at this moment: one cue's encoding, or two where one fades into the other."""
     number = max((at for at, keyframe in enumerate(timeline.keyframes) if moment.reached(keyframe.start)), default=0)
     keyframe = timeline.keyframes[number]
     share = moment.progress(keyframe.start, keyframe.fade) if number else 1.0

@@ -14,7 +14,7 @@ from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
 from .cached import store
 from .store import Settings
-from .stream_file import ROADS, load, save
+from .stream_file import STREAMS, load, save
 
 CATEGORY = "Flux Duet/encode"
 
@@ -48,14 +48,14 @@ class SaveStream(io.ComfyNode):
 
     @classmethod
     def execute(cls, filename_prefix, vec=None, txt=None) -> io.NodeOutput:
-        roads = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
-        if not roads:
+        streams = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
+        if not streams:
             raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
         if wrong := _without_picture(filename_prefix):
             raise ValueError(f"Save Embedding: {wrong}")
         try:
             path = _next_path(filename_prefix)
-            save(path, roads)
+            save(path, streams)
         except OSError as error:
             raise ValueError(
                 f"Save Embedding: {shorten(repr(filename_prefix), 100)} cannot be written into ComfyUI's output folder "
@@ -122,8 +122,8 @@ class LoadStream(io.ComfyNode):
     def execute(cls, file) -> io.NodeOutput:
         shared = load(Path(folder_paths.get_annotated_filepath(file)))
         told = shared.about()
-        missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in ROADS}
-        return io.NodeOutput(*{**missing, **shared.roads}.values(), told, ui=ui.PreviewText(told))
+        missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in STREAMS}
+        return io.NodeOutput(*{**missing, **shared.streams}.values(), told, ui=ui.PreviewText(told))
 
 
 def _files() -> list[str]:

@@ -1,7 +1,7 @@
-"""Streams in files that people share: a .safetensors with one road or both, and what they were made of.
+"""Streams in files that people share: a .safetensors with one stream or both, and what they were made of.
 
 Tensors `vec/0` [B, 768] and `txt/0` [B, L, 4096], one for each span, `txt/0/bias` [B, L] where weights act in the
-attention. The metadata tells format, version, family, a checksum, and for each road its text, tokens, settings and
+attention. The metadata tells format, version, family, a checksum, and for each stream its text, tokens, settings and
 encoder. A file comes from anywhere, so nothing in it is believed before it is checked, and nothing in it is run.
 """
 
@@ -30,7 +30,7 @@ from ...streams import ClipVec, Source, Span, Stream, T5Text
 from . import file_extras
 
 FORMAT, VERSION, FAMILY = "flux_duet.stream", "1", "flux.1"
-ROADS: dict[str, type[Stream]] = {"vec": ClipVec, "txt": T5Text}
+STREAMS: dict[str, type[Stream]] = {"vec": ClipVec, "txt": T5Text}
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_HEADER, MOST_BYTES, MOST_SPANS = 4 * 2**20, 256 * 2**20, 64  # T5 at 512 tokens takes 8 MB in fp32
 _BIAS = "/bias"
@@ -38,13 +38,13 @@ _BIAS = "/bias"
 
 @dataclass(frozen=True)
 class Shared:
-    """What is in a file: the roads, by their names in ROADS, and what each says of itself."""
+    """What is in a file: the streams, by their names in STREAMS, and what each says of itself."""
 
-    roads: Mapping[str, Stream]
+    streams: Mapping[str, Stream]
 
     def about(self) -> str:
         """The file in words, for a user."""
-        return "\n".join(_about(name, stream) for name, stream in self.roads.items())
+        return "\n".join(_about(name, stream) for name, stream in self.streams.items())
 
 
 def _about(name: str, stream: Stream) -> str:
@@ -60,13 +60,13 @@ def _about(name: str, stream: Stream) -> str:
 # ---- writing
 
 
-def save(path: Path, roads: Mapping[str, Stream]) -> None:
+def save(path: Path, streams: Mapping[str, Stream]) -> None:
     """Raises ValueError for a stream that a file cannot hold: hooks, ControlNets, numbers that are not finite.
 
     What is written is read first, by what `load` reads it with, so that no file is written which cannot be loaded.
     """
     tensors, told = {}, {}
-    for name, stream in roads.items():
+    for name, stream in streams.items():
         told[name] = json.dumps({"source": _source(stream), "extras": [_plain(name, span) for span in stream.spans]})
         for index, span in enumerate(stream.spans):
             tensors[f"{name}/{index}"] = _still(span.tensor)
@@ -137,13 +137,13 @@ def _said(error: Exception) -> str:
 
 
 def _parse(data: bytes) -> dict[str, Stream]:
-    """The roads in a file's bytes. Raises one of _FAULTS for anything but a whole file of this format."""
+    """The streams in a file's bytes. Raises one of _FAULTS for anything but a whole file of this format."""
     tensors, metadata = _unpack(data)
     _check_head(metadata)
-    told = {road: metadata[road] for road in ROADS if road in metadata}
+    told = {stream: metadata[stream] for stream in STREAMS if stream in metadata}
     if metadata.get("sha256") != _digest(tensors, told):
         raise ValueError("its checksum does not fit: it was damaged or changed")
-    return _roads(tensors, told)
+    return _streams(tensors, told)
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -165,22 +165,22 @@ def _check_head(metadata: dict[str, str]) -> None:
         raise ValueError(f"it is for {metadata.get('family')}, expected {FAMILY}")
 
 
-def _roads(tensors: dict[str, Tensor], told: dict[str, str]) -> dict[str, Stream]:
-    left, roads = dict(tensors), {}
+def _streams(tensors: dict[str, Tensor], told: dict[str, str]) -> dict[str, Stream]:
+    left, streams = dict(tensors), {}
     for name, text in told.items():
         said = json.loads(text)
         carried = said["extras"]
         if not isinstance(carried, list) or not 1 <= len(carried) <= MOST_SPANS:
             raise ValueError(f"`{name}` has no list of 1 to {MOST_SPANS} encodings")
         spans = tuple(_span(name, index, extra, left) for index, extra in enumerate(carried))
-        roads[name] = ROADS[name](spans, _read_source(said["source"]))
-    if left or not roads:
-        raise ValueError(f"it holds tensors of no known meaning: {sorted(left)[:3]}" if left else "it holds no road")
-    return roads
+        streams[name] = STREAMS[name](spans, _read_source(said["source"]))
+    if left or not streams:
+        raise ValueError(f"it holds tensors of no known meaning: {sorted(left)[:3]}" if left else "it holds no stream")
+    return streams
 
 
 def _span(name: str, index: int, extra: Any, left: dict[str, Tensor]) -> Span:
-    """The index-th encoding of a road, with its tensors taken out of `left`."""
+    """The index-th encoding of a stream, with its tensors taken out of `left`."""
     key = f"{name}/{index}"
     tensor, bias = left.pop(key), left.pop(f"{key}{_BIAS}", None)
     _check_tensor(key, tensor)
@@ -194,7 +194,7 @@ def _span(name: str, index: int, extra: Any, left: dict[str, Tensor]) -> Span:
 def _check_tensor(key: str, tensor: Tensor) -> None:
     """Shape, type and numbers of one tensor."""
     bias = key.endswith(_BIAS)
-    ndim = 2 if bias else ROADS[key.split("/")[0]].ndim
+    ndim = 2 if bias else STREAMS[key.split("/")[0]].ndim
     if tensor.ndim != ndim or 0 in tensor.shape:
         raise ValueError(f"{key} has the shape {list(tensor.shape)}, expected {ndim} dimensions, none of them 0")
     if tensor.dtype not in DTYPES:

@@ -1,4 +1,4 @@
-"""A prompt's tokens as a picture: a chip for each, in its road's colour. Pure; ComfyUI ships Pillow."""
+"""A prompt's tokens as a picture: a chip for each, in its stream's colour. Pure; ComfyUI ships Pillow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .spans import Piece
 HUES = {"CLIP": CLIP_HUE, "T5": T5_HUE}
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
 LONGEST = 100  # characters on a chip
-MOST = 600  # chips of one road; more would be no picture any more
+MOST = 600  # chips of one stream; more would be no picture any more
 
 
 def draw(readings: list[PromptReading], width: int = WIDTH) -> Image.Image:
-    """One block for each road: its counter, its chips, and what it does not read."""
+    """One block for each stream: its counter, its chips, and what it does not read."""
     tall = Image.new("RGB", (width, _height(readings, width)), PAPER)
     pen, y = ImageDraw.Draw(tall), MARGIN
     for reading in readings:
@@ -34,7 +34,7 @@ def _height(readings: list[PromptReading], width: int) -> int:
 
 def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int) -> int:
     """Draws from y down, and says where it ended."""
-    hue = HUES[reading.road]
+    hue = HUES[reading.stream]
     pen.text((MARGIN, y), reading.headline, fill=hue, font=_font(20))
     x, y = MARGIN, y + ROW
     for place, piece in enumerate(reading.pieces[:MOST]):

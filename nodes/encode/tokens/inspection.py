@@ -1,4 +1,4 @@
-"""What each road reads of a prompt: every token, read or not, weighted, unknown. Pure, on ComfyUI's tokenizers."""
+"""What each stream reads of a prompt: every token, read or not, weighted, unknown. Pure, on ComfyUI's tokenizers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LONG = 300  # characters of a note's quotation
 
 @dataclass(frozen=True)
 class PromptReading:
-    """One road's tokens of a prompt, in order; those from `read` on do not reach FLUX.1.
+    """One stream's tokens of a prompt, in order; those from `read` on do not reach FLUX.1.
 
-    `limit` is how many words' tokens the road can read, None for any number. `pads` is how many pad tokens there are.
+    `limit` is how many words' tokens the stream can read, None for any number. `pads` is how many pad tokens there are.
     Unless `weighted`, its parentheses are text.
     """
 
-    road: str
+    stream: str
     text: str
     pieces: Pieces
     read: int
@@ -52,21 +52,21 @@ class PromptReading:
 
     @property
     def prompt(self) -> Weighted | None:
-        """The text with its weights, by this road's rule; None where parentheses are text."""
-        return parse(self.text, self.road == CLIP) if self.weighted else None
+        """The text with its weights, by this stream's rule; None where parentheses are text."""
+        return parse(self.text, self.stream == CLIP) if self.weighted else None
 
     @property
     def headline(self) -> str:
         """As a counter says it: 23 / 75, 52 pads."""
         count = f"{len(self.pieces)} / {self.limit}" if self.limit is not None else f"{len(self.pieces)}"
-        return f"{self.road}: {count} tokens, {self.pads} pads"
+        return f"{self.stream}: {count} tokens, {self.pads} pads"
 
     def notes(self) -> Iterator[str]:
         """What a user should know of the tokens."""
         if self.unread:
-            yield f"{self.road} does not read: {shorten(self.unread, _LONG)}"
+            yield f"{self.stream} does not read: {shorten(self.unread, _LONG)}"
         if self.unknown:
-            yield f"{self.road} has no token for: {shorten(' '.join(self.unknown), _LONG)}"
+            yield f"{self.stream} has no token for: {shorten(' '.join(self.unknown), _LONG)}"
         yield from self.ignored()
 
     def ignored(self) -> Iterator[str]:
@@ -74,19 +74,19 @@ class PromptReading:
         for start, end, wide in dict.fromkeys(self.pieces.ignored):
             name = shorten(self.text[start:end], _LONG)
             if wide is None:
-                yield f"There is no {name}: {self.road} reads nothing there."
+                yield f"There is no {name}: {self.stream} reads nothing there."
             else:
-                yield f"{self.road} cannot read {name}: its rows are {wide} wide, expected {_ROWS[self.road]}."
+                yield f"{self.stream} cannot read {name}: its rows are {wide} wide, expected {_ROWS[self.stream]}."
 
     def of_weights(self) -> list[str]:
         """What there is to tell of its parentheses."""
         prompt = self.prompt
-        return [] if prompt is None else [*doubts(prompt, self.road), *implied(prompt)]
+        return [] if prompt is None else [*doubts(prompt, self.stream), *implied(prompt)]
 
     def as_json(self) -> dict:
         """Plain data, a list for each column: thousands of tokens stay small."""
         return {
-            "road": self.road, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
+            "road": self.stream, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
             "ids": self.pieces.ids, "starts": self.pieces.starts, "ends": self.pieces.ends,
             "weights": self.pieces.weights, "chunks": self.pieces.chunks,
             "unknown": list(compress(range(len(self.pieces)), self.pieces.unknown)),
@@ -113,7 +113,7 @@ def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists:
 
 
 def notes(readings: list[PromptReading]) -> list[str]:
-    """What there is to say of a prompt, that of its weights included; once, where it is true for both roads."""
+    """What there is to say of a prompt, that of its weights included; once, where it is true for both streams."""
     told = [note for reading in readings for note in reading.notes()]
     return list(dict.fromkeys(told + [note for reading in readings for note in reading.of_weights()]))
 

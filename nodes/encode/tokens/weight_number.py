@@ -3,7 +3,7 @@
 ComfyUI takes for a weight all that Python's float() reads: `(grandmother: Nan)` gives a black picture, and `(12:30)`
 weighs "12" thirty times. Here
 
-* what is not a number from -1000 to 1000 is text, on both roads: `(x: nan)`, `(x: infinity)`, `(Paris: 1920)`;
+* what is not a number from -1000 to 1000 is text, in both streams: `(x: nan)`, `(x: infinity)`, `(Paris: 1920)`;
 * what may be no weight is doubtful: beyond -10 to 10, written unlike a weight (`1e1`, `1_0`), or a whole number behind
   a digit, as in ratios and times (`(16:9)`, `(12:30)`, `(1:1)`). For CLIP, where native weights do nothing anyway, it
   is text; for T5 it stays the weight that it is natively. Either is told.

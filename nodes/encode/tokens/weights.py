@@ -142,7 +142,7 @@ def _parse(text: str, strict: bool) -> Weighted:
         refused.update(more)
 
 
-# Both roads read the same text, and what there is to tell of it is asked for then.
+# Both streams read the same text, and what there is to tell of it is asked for then.
 _remembered = lru_cache(maxsize=8)(_parse)
 
 
@@ -226,20 +226,20 @@ def t5_notes(prompt: Weighted, mode: str) -> list[str]:
     return told + doubts(prompt, "T5") + implied(prompt)
 
 
-def doubts(prompt: Weighted, road: str) -> list[str]:
+def doubts(prompt: Weighted, stream: str) -> list[str]:
     """Says which numbers are text here, and which are weights although they may not be meant so."""
     told = []
     if prompt.refused:
         rule = {
             "CLIP": f"A weight is a number from -{SURE:g} to {SURE:g}; after a digit it has a point, as in (12:1.5).",
             "T5": f"A weight is a number from -{MOST:g} to {MOST:g}.",
-        }[road]
+        }[stream]
         said = quoted([prompt.written(places) for places in prompt.refused])
-        told.append(f"{road} reads as text, not as a weight: {said}. {rule}")
+        told.append(f"{stream} reads as text, not as a weight: {said}. {rule}")
     doubtful = [prompt.written(group.whole) for group in prompt.groups if group.doubtful and not group.implied]
     if doubtful:
         told.append(
-            f"{road} reads as a weight, as in ComfyUI, what may be meant as text: {quoted(doubtful)}. For text write "
+            f"{stream} reads as a weight, as in ComfyUI, what may be meant as text: {quoted(doubtful)}. For text write "
             "\\( and \\)."
         )
     return told

@@ -1,1 +1,1 @@
-"""What does each road explain? CLIP prompts x T5 prompts x seeds, and the variance that each of them accounts for."""
+"""What does each stream explain? CLIP prompts x T5 prompts x seeds, and the variance that each of them accounts for."""

@@ -52,9 +52,9 @@ def _file(name: str) -> Path | None:
     return None if name == NO_FILE else Path(folder_paths.get_annotated_filepath(name))
 
 
-def _prompts(road: str, example: str):
+def _prompts(stream: str, example: str):
     return io.String.Input(
-        f"{road}_prompts", multiline=True, dynamic_prompts=True, default=example,
+        f"{stream}_prompts", multiline=True, dynamic_prompts=True, default=example,
         tooltip='One prompt a line; a line of "" is the empty prompt. For prompts of several lines put a line of --- '
         "between them.",
     )  # fmt: skip

@@ -28,21 +28,21 @@ def _blocks(lines: list[str]) -> list[str]:
     return ["\n".join(block).strip() for is_rule, block in parted if not is_rule]
 
 
-def gathered(road: str, text: str, file: Path | None) -> list[str]:
+def gathered(stream: str, text: str, file: Path | None) -> list[str]:
     """The prompts of a widget, and then those of a file. Raises ValueError where there is none, or no text."""
-    prompts = [*dict.fromkeys([*listed(text), *(listed(_read(road, file)) if file else [])])]
+    prompts = [*dict.fromkeys([*listed(text), *(listed(_read(stream, file)) if file else [])])]
     if not prompts:
         raise ValueError(
-            f"Prompt Grid: got no {road} prompt, expected one a line. For the empty prompt write a line of {EMPTY}."
+            f"Prompt Grid: got no {stream} prompt, expected one a line. For the empty prompt write a line of {EMPTY}."
         )
     return prompts
 
 
-def _read(road: str, file: Path) -> str:
+def _read(stream: str, file: Path) -> str:
     try:
         return read_given(file, MOST_BYTES).decode("utf-8-sig")
     except ValueError as error:
         raise ValueError(
-            f"Prompt Grid: {file.name} cannot be read for {road} prompts ({error}), expected text in UTF-8, one prompt "
-            "a line."
+            f"Prompt Grid: {file.name} cannot be read for {stream} prompts ({error}), expected text in UTF-8, one "
+            "prompt a line."
         ) from error

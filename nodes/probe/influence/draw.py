@@ -1,4 +1,4 @@
-"""Encoder Influence as pictures: the effects step by step, the shares, and where each road acts. Pure, on PIL."""
+"""Encoder Influence as pictures: the effects step by step, the shares, and where each stream acts. Pure, on PIL."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def _effects(reading: InfluenceReading, null: str) -> Image.Image:
 
 def _shares(reading: InfluenceReading, null: str) -> Image.Image:
     rows = [pooled([each.effects[null]]) for each in reading.moments]
-    series = [Line(NAMES[road], [_shown(row[f"share_{road}"]) for row in rows], HUES[road]) for road in ("t5", "clip")]
+    series = [
+        Line(NAMES[stream], [_shown(row[f"share_{stream}"]) for row in rows], HUES[stream]) for stream in ("t5", "clip")
+    ]
     title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
     return _over_the_run(reading, title, series, 300)
 
@@ -129,18 +131,18 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
     panels = []
     if picture is not None:
         panels.append(("the picture", _resized(picture.movedim(-1, 0), height).movedim(0, -1)))
-    for road, values in zip(("clip", "t5"), found, strict=True):
-        ramp = torch.from_numpy(_ramp(HUES[road]))  # [256, 3]
+    for stream, values in zip(("clip", "t5"), found, strict=True):
+        ramp = torch.from_numpy(_ramp(HUES[stream]))  # [256, 3]
         wide = _resized(values[None], height)[0].clamp(0, 1)
-        panels.append((f"where {NAMES[road]} matters", ramp[(wide * 255).round().long()]))
+        panels.append((f"where {NAMES[stream]} matters", ramp[(wide * 255).round().long()]))
     page = Image.new("RGB", (GAP + (PANEL + GAP) * len(panels), HEAD + height + FOOT), PAPER)
     draw = ImageDraw.Draw(page)
     for number, (title, pixels) in enumerate(panels):
         x = GAP + (PANEL + GAP) * number
         draw.text((x, HEAD / 2), title, fill=INK, font=charts.font(17), anchor="lm")
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
-    for number, road in enumerate(("clip", "t5"), len(panels) - 2):
-        _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, HUES[road], most)
+    for number, stream in enumerate(("clip", "t5"), len(panels) - 2):
+        _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, HUES[stream], most)
     foot = f"Each prompt's part of the change, of the velocity's mean length, against {AGAINST[null]}; on one scale."
     draw.text((GAP, HEAD + height + 48), foot, fill=MUTED, font=charts.font(), anchor="lm")
     return page

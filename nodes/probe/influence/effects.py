@@ -1,8 +1,8 @@
 """What two prompts change in a velocity, from its four values on one x_t. Pure torch.
 
-v11 has both prompts, v10 T5's alone, v01 CLIP's alone, v00 neither. A road's unique effect is what it changes beside
-the other, its solo effect what it changes without. The whole effect E = v11 - v00 is split after Shapley: a road's part
-is the mean of both, so the parts add up to E, and their shares <part, E> / |E|^2 to 1.
+v11 has both prompts, v10 T5's alone, v01 CLIP's alone, v00 neither. A stream's unique effect is what it changes beside
+the other, its solo effect what it changes without. The whole effect E = v11 - v00 is split after Shapley: a stream's
+part is the mean of both, so the parts add up to E, and their shares <part, E> / |E|^2 to 1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..repainted import mean_square
 
-ROADS = ("clip", "t5")
+STREAMS = ("clip", "t5")
 # In the order of Effects.norms. D_clip and D_t5 are the unique effects.
 VELOCITY, WHOLE = "velocity", "whole"
 NORMS = (VELOCITY, "D_clip", "D_t5", "solo_clip", "solo_t5", "interaction", WHOLE)
@@ -85,12 +85,12 @@ def pooled(several: Sequence[Effects]) -> Numbers:
     relative = divided(squares, squares[:1]).sqrt()
     numbers: Numbers = {name: float(value) for name, value in zip(NORMS, relative, strict=True) if name != VELOCITY}
     parts = sum(each.parts.double().sum(1) for each in several)  # their sum is |E|^2
-    for road, part in zip(ROADS, parts, strict=True):
-        numbers[f"share_{road}"] = float(part / parts.sum()) if squares[-1] > 0 else None
+    for stream, part in zip(STREAMS, parts, strict=True):
+        numbers[f"share_{stream}"] = float(part / parts.sum()) if squares[-1] > 0 else None
     if several[0].blocks is not None:
         inside = sum(each.blocks.double().square().sum(1) for each in several)
-        for road, value in zip(ROADS, divided(inside, squares[:1]).sqrt(), strict=True):
-            numbers[f"blocks_{road}"] = float(value)
+        for stream, value in zip(STREAMS, divided(inside, squares[:1]).sqrt(), strict=True):
+            numbers[f"blocks_{stream}"] = float(value)
     return numbers
 
 
@@ -102,5 +102,5 @@ def of_picture(one: Effects, picture: int) -> Effects:
 
 
 def maps(several: Sequence[Effects]) -> Tensor:
-    """[2, B, H, W]: where each road's part is, the mean over moments."""
+    """[2, B, H, W]: where each stream's part is, the mean over moments."""
     return torch.stack([each.maps for each in several]).float().mean(0)

@@ -100,7 +100,7 @@ class InfluenceRecorder:
 
     def _variants(self, entries: Sequence[Entry], null: Null) -> dict[str, list[Entry]]:
         """Which prompts have to be asked; what would be the same as another is left out."""
-        acts = {road: not all(is_null(entry, road, null) for entry in entries) for road in (VEC, TXT)}
+        acts = {stream: not all(is_null(entry, stream, null) for entry in entries) for stream in (VEC, TXT)}
         ways = {
             "v10": acts[VEC] and [without(entry, VEC, null) for entry in entries],
             "v01": acts[TXT] and [without(entry, TXT, null) for entry in entries],
@@ -131,7 +131,7 @@ def _effects(evaluation: Evaluation, velocities: Mapping[tuple[str, str], Tensor
         return velocities.get((null, way), same)
 
     v10, v01 = of("v10", v11), of("v01", v11)
-    # Where a road says the null already, taking it away changes nothing, with the other road on or off.
+    # Where a stream says the null already, taking it away changes nothing, with the other stream on or off.
     v00 = of("v00", v10 if (null, "v01") not in velocities else v01)
     in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
     within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..percent import percent
 from ..repainted import NOTHING as KEPT
 from ..repainted import told
-from .effects import ROADS, Numbers, pooled
+from .effects import STREAMS, Numbers, pooled
 from .reading import PARTS, InfluenceReading, floor
 
 NAMES = {"clip": "CLIP", "t5": "T5"}
 
-# When a road is said to repeat the other: alone it does at least AUDIBLE of what both do together (less is too little
-# to compare), and of that not even REPEATED is left beside the other. Two roads that simply add up keep all of it.
+# When a stream is said to repeat the other: alone it does at least AUDIBLE of what both do together (less is too little
+# to compare), and of that not even REPEATED is left beside the other. Two streams that simply add up keep all of it.
 AUDIBLE, REPEATED = 0.1, 0.5
 # An effect is told only where it is clearly more than what asking the same prompt again changes: the noise of two
 # velocities of its own is in it.
@@ -37,7 +37,7 @@ def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
         return f"Neither prompt says more than {against}: both change exactly nothing."
     if too_small(numbers["whole"], reading.floor(PARTS[0])):
         return f"Too small to tell who decides. {_size(reading, numbers)}"
-    lead, other = sorted(ROADS, key=lambda road: numbers[f"share_{road}"], reverse=True)
+    lead, other = sorted(STREAMS, key=lambda stream: numbers[f"share_{stream}"], reverse=True)
     if numbers[f"D_{other}"] <= NOTHING and numbers[f"solo_{other}"] <= NOTHING:
         idle = f"{NAMES[other]}'s prompt changes nothing against {against}"
         return f"{NAMES[lead]} decides everything: {idle}. {_size(reading, numbers)}"
@@ -47,7 +47,7 @@ def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
         said = f"{NAMES[lead]} decides {whole}"
     else:
         first = _steps(reading.steps_of(PARTS[1]))
-        leads = max(ROADS, key=lambda road: early[f"share_{road}"])
+        leads = max(STREAMS, key=lambda stream: early[f"share_{stream}"])
         then = f"and {whole}" if leads == lead else f"but {NAMES[lead]} {whole}"
         said = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the first {first} {then}"
     several = [(pooled([each.effects[null]]), floor([each])) for each in reading.moments]
@@ -74,19 +74,19 @@ def too_small(effect: float, floor: float | None) -> bool:
 
 def _repeats(numbers: Numbers) -> list[str]:
     said = []
-    repeating = [road for road in ROADS if repeats(numbers, road)]
-    for road in repeating:
-        other = NAMES[ROADS[1 - ROADS.index(road)]]
+    repeating = [stream for stream in STREAMS if repeats(numbers, stream)]
+    for stream in repeating:
+        other = NAMES[STREAMS[1 - STREAMS.index(stream)]]
         said.append(
-            f"{NAMES[road]} repeats what {other} says: alone it changes the velocity by "
-            f"{percent(numbers[f'solo_{road}'])}, beside {other} by {percent(numbers[f'D_{road}'])}."
+            f"{NAMES[stream]} repeats what {other} says: alone it changes the velocity by "
+            f"{percent(numbers[f'solo_{stream}'])}, beside {other} by {percent(numbers[f'D_{stream}'])}."
         )
     return said
 
 
-def repeats(numbers: Numbers, road: str) -> bool:
-    """Whether a road's effect is for the most part what the other does as well."""
-    unique, solo = numbers[f"D_{road}"], numbers[f"solo_{road}"]
+def repeats(numbers: Numbers, stream: str) -> bool:
+    """Whether a stream's effect is for the most part what the other does as well."""
+    unique, solo = numbers[f"D_{stream}"], numbers[f"solo_{stream}"]
     return solo > AUDIBLE * numbers["whole"] and unique < REPEATED * solo
 
 
@@ -95,7 +95,7 @@ def _other_null(reading: InfluenceReading) -> list[str]:
     for null in reading.nulls[1:]:
         numbers = reading.numbers(PARTS[0], null)
         if not _drowns(numbers, reading, PARTS[0]):
-            shares = " and ".join(f"{NAMES[road]} {percent(numbers[f'share_{road}'])}" for road in ROADS)
+            shares = " and ".join(f"{NAMES[stream]} {percent(numbers[f'share_{stream}'])}" for stream in STREAMS)
             said.append(f"Against {_against(null)} it is {shares}.")
     return said
 

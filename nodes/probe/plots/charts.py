@@ -1,6 +1,6 @@
 """Plots as pictures: lines over the steps, bars. Pure, on PIL.
 
-One hue for each road, of nodes/palette.py; the rest is grey. Lines differ in their dashes too, for those who do not
+One hue for each stream, of nodes/palette.py; the rest is grey. Lines differ in their dashes too, for those who do not
 see the hues.
 """
 

@@ -16,14 +16,14 @@ from ..repainted import NOTHING, told
 from .distances import Distances, between, decided
 
 HUES = {"T5": T5_HUE, "CLIP": CLIP_HUE, "both": INK}
-LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a prompt on both roads"}
+LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a prompt in both streams"}
 
 
 @dataclass(frozen=True)
 class Story:
     """What there is to tell. `distances` are by what was measured: always "latents", and "pixels" with a VAE."""
 
-    road: str
+    stream: str
     switches: Sequence[int]
     sigmas: Sequence[float]
     percents: Sequence[float]
@@ -58,7 +58,7 @@ class Story:
         if step is None:
             return "Both prompts give the same picture, so there is no step at which it is decided between them."
         return (
-            f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): {LATER[self.road]} that "
+            f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): {LATER[self.stream]} that "
             "comes later moves it less than half of the way from A's picture to B's."
         )
 
@@ -66,7 +66,7 @@ class Story:
         """All numbers; `settings` are what the runs are repeated by."""
         evaluated = {"a": self.rows[0], "switched": self.rows[1], "all": sum(self.rows)}
         numbers = {
-            "road": self.road,
+            "road": self.stream,
             "steps": self.steps,
             "sentence": self.sentence,
             "settings": settings,
@@ -81,7 +81,7 @@ class Story:
         """What the front end draws, by column: a row for each switch."""
         each = self.distances["latents"]
         return {
-            "sentence": self.sentence, "road": self.road, "steps": self.steps, "decided": self._mark(exact=True),
+            "sentence": self.sentence, "road": self.stream, "steps": self.steps, "decided": self._mark(exact=True),
             "step": list(self.switches), "sigma": [round(self.sigmas[step], 4) for step in self.switches],
             "percent": [round(self.percents[step], 1) for step in self.switches],
             **{name: [None if value is None else round(value, 4) for value in values]
@@ -106,7 +106,7 @@ class Story:
 
     def curve(self) -> Image.Image:
         """Both distances, between latents, over the step of the switch."""
-        hue, each = HUES[self.road], self.distances["latents"]
+        hue, each = HUES[self.stream], self.distances["latents"]
         series = [
             charts.Line("to pure A", self._over_steps(each.to_a), hue),
             charts.Line("to pure B", self._over_steps(each.to_b), charts.MUTED, (9, 4)),
@@ -136,10 +136,10 @@ class Story:
         ]
         note = "Bars: how far each picture went from A's to B's. Below: sigma, and percent of time, at the switch."
         title = f"Prompt A, then {self._said()} from a step on"
-        return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), HUES[self.road])
+        return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), HUES[self.stream])
 
     def _said(self) -> str:
-        return {"both": "B on both roads"}.get(self.road, f"B's {self.road} prompt")
+        return {"both": "B in both streams"}.get(self.stream, f"B's {self.stream} prompt")
 
     def _head(self, step: int) -> str:
         if step == 0:

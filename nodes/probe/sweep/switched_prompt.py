@@ -1,6 +1,6 @@
 """What a sweep's runs play after the switch, and what of B is left behind. Pure.
 
-Where one road switches, all else stays A's: its guidance, pictures, ControlNets, masks, hooks and times. With B's
+Where one stream switches, all else stays A's: its guidance, pictures, ControlNets, masks, hooks and times. With B's
 prompt comes only what is the prompt's own: the hooks of its encoder where A has none, its times where its encoder gave
 it some, and for T5 the weights between its rows.
 """
@@ -23,20 +23,20 @@ HOOKS, TIMES = "hooks", (START, END, SIGMA_START, SIGMA_END)
 OF_PROMPT = (HOOKS, *TIMES)
 
 
-def switched(a: list, b: list, roads: str) -> list:
-    """What a run plays after the switch: B's roads where they switch, A's where they stay.
+def switched(a: list, b: list, streams: str) -> list:
+    """What a run plays after the switch: B's streams where they switch, A's where they stay.
 
     Raises ValueError where B's prompts are told apart by what stays A's, or do not go with A's one by one.
     """
-    if roads == BOTH:
+    if streams == BOTH:
         return b
     (vec_a, txt_a, guidance), (vec_b, txt_b, _) = (split(each, f"{NAME}, `{at}`") for at, each in (("a", a), ("b", b)))
-    if len(b) not in (1, len(a)) and (keys := _unlike(a, b, roads)):
+    if len(b) not in (1, len(a)) and (keys := _unlike(a, b, streams)):
         raise ValueError(
             f"{NAME}: `b` holds {len(b)} prompts that are told apart by {_listed(keys)}, and `a` holds {len(a)}. Where "
-            f"one road switches, all else stays A's. Choose '{BOTH}', or give `a` and `b` as many prompts."
+            f"one stream switches, all else stays A's. Choose '{BOTH}', or give `a` and `b` as many prompts."
         )
-    if roads == T5:
+    if streams == T5:
         vec, txt, names, merges = vec_a, _alone(txt_b), ("a", "b"), {HOOKS: lambda of_vec, of_txt: of_vec}
     else:
         vec, txt, names, merges = _alone(vec_b), txt_a, ("b", "a"), {HOOKS: lambda of_vec, of_txt: of_txt}
@@ -45,14 +45,14 @@ def switched(a: list, b: list, roads: str) -> list:
     return join(vec, txt, guidance, merges)
 
 
-def left_behind(a: list, b: list, roads: str) -> str:
-    """In words, what B carries and a sweep of one road does not take; nothing where there is none."""
-    keys = [] if roads == BOTH else _unlike(a, b, roads)
-    told = f"B's own {_listed(keys)} did not count: where one road switches, all else stays A's."
+def left_behind(a: list, b: list, streams: str) -> str:
+    """In words, what B carries and a sweep of one stream does not take; nothing where there is none."""
+    keys = [] if streams == BOTH else _unlike(a, b, streams)
+    told = f"B's own {_listed(keys)} did not count: where one stream switches, all else stays A's."
     return told if keys else ""
 
 
-def _unlike(a: list, b: list, roads: str) -> list[str]:
+def _unlike(a: list, b: list, streams: str) -> list[str]:
     """The keys of what B carries beside the prompt that switches and A does not carry alike."""
     found: dict[str, None] = {}
     for number, (_, entry) in enumerate(b):

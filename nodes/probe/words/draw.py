@@ -18,7 +18,7 @@ TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
 
 def plot(reading: WordReading) -> Image.Image:
     """Means over the levels of noise, with a line from the least to the most."""
-    groups = [(road, [each for each in reading.found if each.road == road]) for road in (T5, CLIP)]
+    groups = [(stream, [each for each in reading.found if each.stream == stream]) for stream in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
         groups.append(("Control", [WordEffect(T5, "last row (no word)", 0, 1, (), reading.control)]))
@@ -38,15 +38,15 @@ def plot(reading: WordReading) -> Image.Image:
         draw.line([(x, TOP), (x, height - 30)], fill=RULE)
         draw.text((x, height - 26), charts.number(count * step, True), fill=MUTED, font=charts.font(), anchor="ma")
     y = TOP
-    for road, words in groups:
-        title, hue = TITLES.get(road, (road, MUTED))
+    for stream, words in groups:
+        title, hue = TITLES.get(stream, (stream, MUTED))
         draw.text((20, y + 8), title, fill=hue, font=charts.font(15))
         y = _words(draw, words, y + HEAD, place)
     return page
 
 
 def _bars(found: WordEffect) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
-    hue = CLIP_HUE if found.road == CLIP else T5_HUE
+    hue = CLIP_HUE if found.stream == CLIP else T5_HUE
     return [(values, colour) for values, colour in ((found.deleted, T5_PALE), (found.encoded, hue)) if values]
 
 

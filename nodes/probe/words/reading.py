@@ -21,7 +21,7 @@ class WordEffect:
     what of the word stands in other words' rows. CLIP has one vector for all words, so there is `encoded` alone.
     """
 
-    road: str
+    stream: str
     word: str
     start: int
     tokens: int
@@ -57,7 +57,7 @@ def as_json(reading: WordReading, told: str) -> dict[str, Any]:
         "control": {"what": "T5's last row deleted", "rows deleted": list(reading.control)},
         "cost": {"plain": reading.rows[0], "extra": reading.rows[1], "times": reading.times},
         "words": [
-            {"road": each.road, "word": each.word, "start": each.start, "tokens": each.tokens,
+            {"road": each.stream, "word": each.word, "start": each.start, "tokens": each.tokens,
              "encoded again": list(each.encoded),
              **({"rows deleted": list(each.deleted), "leaked": list(each.leaked)} if each.deleted else {})}
             for each in reading.found
@@ -66,12 +66,12 @@ def as_json(reading: WordReading, told: str) -> dict[str, Any]:
 
 
 def sentence(reading: WordReading) -> str:
-    """Which word of each road matters most, and how much of the words stands in others' rows."""
+    """Which word of each stream matters most, and how much of the words stands in others' rows."""
     cost = f"measured with {reading.times:.3g} times the evaluations of the plain run."
     if (where := told(reading.repainted)) == NOTHING:
         return f"{where} M{cost[1:]}"
-    said = [most for road in (T5, CLIP) if (most := _most(reading, road))]
-    of_t5 = [each for each in reading.found if each.road == T5]
+    said = [most for stream in (T5, CLIP) if (most := _most(reading, stream))]
+    of_t5 = [each for each in reading.found if each.stream == T5]
     if of_t5:
         rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
         said.append(
@@ -93,11 +93,11 @@ def _control(reading: WordReading, of_t5: Sequence[WordEffect]) -> str:
     return f"Deleting a row of no word, T5's last, changes {percent(level)}.{more}"
 
 
-def _most(reading: WordReading, road: str) -> str:
-    words = [each for each in reading.found if each.road == road]
+def _most(reading: WordReading, stream: str) -> str:
+    words = [each for each in reading.found if each.stream == stream]
     if not words:
         return ""
     first = max(words, key=lambda each: mean(each.encoded))
     if not mean(first.encoded):
-        return f"No word of {road}'s prompt changes anything."
-    return f"Of {road}'s words '{first.word}' changes the velocity most: by {percent(mean(first.encoded))}."
+        return f"No word of {stream}'s prompt changes anything."
+    return f"Of {stream}'s words '{first.word}' changes the velocity most: by {percent(mean(first.encoded))}."

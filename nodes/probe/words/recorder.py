@@ -37,7 +37,7 @@ KEY, NAME = "flux_duet_words", "Word Ablation"
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompt:
-    """A road's prompt and how its text was made into it."""
+    """A stream's prompt and how its text was made into it."""
 
     clip: text_encoders.CLIP
     text: str
@@ -46,9 +46,9 @@ class EncodedPrompt:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way of leaving a word out: a road says `text` instead."""
+    """One way of leaving a word out: a stream says `text` instead."""
 
-    road: str
+    stream: str
     text: Tensor
 
 
@@ -119,12 +119,14 @@ def measure(
     out = sample(probed(model, probe, KEY, begin), positive, None, latent, plan)
     (steps, sigmas, shares, changes, rows), settings = probe.run(out)
     found = []
-    for number, (road, word) in enumerate([*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]):
+    for number, (stream, word) in enumerate(
+        [*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]
+    ):
         values = [change[number] for change in changes]  # of each step: one value, or three
         columns = [tuple(column) for column in zip(*values, strict=True)]
         names = ("encoded", "deleted", "leaked")[: len(columns)]
         found.append(
-            WordEffect(road, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True)))
+            WordEffect(stream, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True)))
         )
     any_row = tuple(change[-1][0] for change in changes)
     return WordReading(found, steps, sigmas, rows, settings, any_row, shares)
@@ -160,7 +162,7 @@ class WordRecorder:
     def _measure(self, evaluation: Evaluation) -> None:
         (entry,) = evaluation.entries
         flat = [way for word in self.told for way in word]
-        asked = [[with_id(with_prompt(entry, way.road, way.text), f"way {at}")] for at, way in enumerate(flat)]
+        asked = [[with_id(with_prompt(entry, way.stream, way.text), f"way {at}")] for at, way in enumerate(flat)]
         velocities = iter(evaluation.again(asked))
         distances = []
         for word in self.told:

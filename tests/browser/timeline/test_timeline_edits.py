@@ -29,7 +29,7 @@ def test_by_keys_alone(front):
         shown.page.keyboard.press(key)
         text = expected or text
         assert shown.texts[0] == text, key
-    shown.page.keyboard.press("ArrowDown")  # on to the other road
+    shown.page.keyboard.press("ArrowDown")  # on to the other stream
     shown.page.keyboard.press("Alt+ArrowRight")
     assert shown.texts[1] == "1\n@s0.848 2"
     assert shown.page.evaluate("() => app.graph.nodes.length") == 6  # Delete has not reached the canvas
@@ -38,10 +38,10 @@ def test_by_keys_alone(front):
     assert front.errors == []
 
 
-def test_one_tab_stop_for_each_road(front):
+def test_one_tab_stop_for_each_stream(front):
     shown = Timeline(front, "1\n@8 2\n@12 1", "1")
-    for road in ("CLIP", "T5"):
-        assert shown.segments(road).evaluate_all("all => all.filter(one => one.tabIndex === 0).length") == 1
+    for stream in ("CLIP", "T5"):
+        assert shown.segments(stream).evaluate_all("all => all.filter(one => one.tabIndex === 0).length") == 1
     label = shown.segments("CLIP").nth(1).get_attribute("aria-label")
     assert label == "CLIP 2: a forest, from step 8 · 40 % · sigma 0.826, until step 12"
 

@@ -49,20 +49,20 @@ class Timeline:
         self.track("CLIP").wait_for()
         front.still()
 
-    def track(self, road):
-        return self.page.locator(TRACKS.format(road))
+    def track(self, stream):
+        return self.page.locator(TRACKS.format(stream))
 
-    def segments(self, road):
-        return self.track(road).locator(".segment")
+    def segments(self, stream):
+        return self.track(stream).locator(".segment")
 
-    def at(self, road, step, of=20, height=0.5):
+    def at(self, stream, step, of=20, height=0.5):
         """The page's point at a step of a track."""
-        box = self.track(road).bounding_box()
+        box = self.track(stream).bounding_box()
         return box["x"] + box["width"] * step / of, box["y"] + box["height"] * height
 
-    def drag(self, road, step, to, part=None, keys=()):
+    def drag(self, stream, step, to, part=None, keys=()):
         """From a border at `step`, or what else is `part` there, to another step."""
-        x, y = self.at(road, step)
+        x, y = self.at(stream, step)
         if part is not None:
             box = part.bounding_box()
             x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -70,8 +70,8 @@ class Timeline:
         self.page.mouse.down()
         for key in keys:
             self.page.keyboard.down(key)
-        self.page.mouse.move((x + self.at(road, to)[0]) / 2, y + 1)
-        self.page.mouse.move(x + self.at(road, to)[0] - self.at(road, step)[0], y)
+        self.page.mouse.move((x + self.at(stream, to)[0]) / 2, y + 1)
+        self.page.mouse.move(x + self.at(stream, to)[0] - self.at(stream, step)[0], y)
         self.page.mouse.up()
         for key in keys:
             self.page.keyboard.up(key)
@@ -88,11 +88,11 @@ class Timeline:
         eventually(self.front, lambda: differs(self.texts, before))
         self.front.still()
 
-    def wait_for_widths(self, road, expected):
-        becomes(self.front, lambda: self.widths(road), pytest.approx(expected, abs=0.01))
+    def wait_for_widths(self, stream, expected):
+        becomes(self.front, lambda: self.widths(stream), pytest.approx(expected, abs=0.01))
 
-    def widths(self, road):
+    def widths(self, stream):
         width = "each => each.getBoundingClientRect().width"
-        return self.track(road).evaluate(
+        return self.track(stream).evaluate(
             f"track => [...track.querySelectorAll('.segment')].map({width}).map(width => width / ({width})(track))"
         )

@@ -83,7 +83,7 @@ def test_a_scheduled_prompt_against_its_own_zero(model):
     assert relative(out, sampled(model, scheduled())) > 1e-2
 
 
-def test_one_road_zeroed_takes_that_roads_controls_alone(model):
+def test_one_stream_zeroed_takes_that_streams_controls_alone(model):
     both = Route.execute(prompt(), prompt(*B), "1, 3", "2-3")[0]
     no_vec = nodes.node_helpers.conditioning_set_values(both, {"pooled_output": torch.zeros(1, 64)})
     expected = Route.execute(prompt(ClipVec((Span(torch.zeros(1, 64)),))), prompt(*B), "none", "2-3")[0]
@@ -98,7 +98,7 @@ def test_a_timeline_leaves_rows_behind_it_where_they_are(model, neighbour):
     behind = APPENDING[neighbour]
     each = [behind(one) for one in (prompt(), prompt(*B))]
     expected = chained(model, (2, each[0], each[0]), (STEPS, each[1], each[1]))
-    # Concat and Redux keep the first prompt's vec and the like, so that the CLIP road is the timeline's.
+    # Concat and Redux keep the first prompt's vec and the like, so that the CLIP stream is the timeline's.
     out = sampled(model, behind(scheduled()))
     assert relative(out, expected) < 5e-6
     assert relative(out, sampled(model, scheduled())) > 1e-4, "and they count"

@@ -119,8 +119,8 @@ def controlled() -> dict[str, list]:
 
 @pytest.mark.parametrize("name", controlled())
 @pytest.mark.parametrize("sampler", [sampled, natively], ids=["sampled", "natively"])
-def test_controls_go_with_their_road(model, name, sampler):
-    """Each road's null takes that road's controls with it, and leaves the other's."""
+def test_controls_go_with_their_stream(model, name, sampler):
+    """Each stream's null takes that stream's controls with it, and leaves the other's."""
     positive = controlled()[name]
     base = model if sampler is sampled else ApplyDuet.execute(model)[0]
     out, probe = measured(base)
@@ -165,7 +165,7 @@ def noisy(model, share: float):
 def test_a_schedule_is_measured_as_it_is_at_each_step(model):
     out, probe = measured(model)
     reading = probe.reading(sampled(out, controlled()["schedule"]))
-    # x_t of the scheduled run at its last step, where both roads have come to their second prompts.
+    # x_t of the scheduled run at its last step, where both streams have come to their second prompts.
     later = ways(clip=vec(6), t5=txt(7, 13))
     run = by_hand(ApplyDuet.execute(model)[0], LATENT, {**later, "v11": controlled()["schedule"]}, each=later)
     seen = pooled([reading.moments[-1].effects[EMPTY]])

@@ -7,8 +7,8 @@ import torch
 
 import nodes
 from flux_duet.nodes.condition.attn_masks import replaced
-from flux_duet.nodes.condition.controls import TXT as TXT_ROAD
-from flux_duet.nodes.condition.controls import VEC as VEC_ROAD
+from flux_duet.nodes.condition.controls import TXT as TXT_STREAM
+from flux_duet.nodes.condition.controls import VEC as VEC_STREAM
 from flux_duet.nodes.condition.place.nodes import Route
 from flux_duet.nodes.probe.influence.effects import pooled
 from flux_duet.nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, ShowInfluence
@@ -108,7 +108,7 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
 
 
 def test_a_txt_that_is_not_sampled_is_told():
-    null = Null(EMPTY, {VEC_ROAD: None, TXT_ROAD: None}, [TXT.spans[0].tensor])
+    null = Null(EMPTY, {VEC_STREAM: None, TXT_STREAM: None}, [TXT.spans[0].tensor])
     with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows do not stand among"):
         null.check([randn(8, 1, 15, 64)])
     null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is swapped whole
@@ -154,7 +154,7 @@ def test_blocks_as_block_routing_has_them(model, blocks):
     expected = by_hand(ApplyDuet.execute(model)[0], LATENT, routed)
     for moment, by in zip(probe.reading(on).moments, expected, strict=True):
         found = pooled([moment.effects[EMPTY]])
-        for road, way in (("clip", "v10"), ("t5", "v01")):
+        for stream, way in (("clip", "v10"), ("t5", "v01")):
             change = float((by["v11"] - by[way]).norm() / by["v11"].norm())
-            assert found[f"blocks_{road}"] == pytest.approx(change, rel=1e-3, abs=2e-5)
+            assert found[f"blocks_{stream}"] == pytest.approx(change, rel=1e-3, abs=2e-5)
     assert probe.reading(on).rows == (STEPS, 6 * STEPS)

@@ -8,7 +8,7 @@ from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
 
 from flux_duet.nodes.condition.conditioning import join
-from flux_duet.nodes.probe.influence.effects import ROADS
+from flux_duet.nodes.probe.influence.effects import STREAMS
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
 from flux_duet.nodes.probe.repainted import NOTHING, told
 from flux_duet.nodes.probe.words.nodes import WordAblation
@@ -74,7 +74,7 @@ def numbers(velocities: list[dict[str, torch.Tensor]]) -> dict[str, float]:
     lengths = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00, "whole": whole}
     return {
         **{name: float(each.norm() / v11.norm()) for name, each in lengths.items()},
-        **{f"share_{road}": float(part @ whole / (whole @ whole)) for road, part in parts.items()},
+        **{f"share_{stream}": float(part @ whole / (whole @ whole)) for stream, part in parts.items()},
     }
 
 
@@ -125,7 +125,7 @@ def test_influence_maps_are_against_the_mean_of_what_is_repainted(model, kind):
         # The mean by enumeration: over places, each as often as it is repainted.
         mean = (v11.square().sum((1, 2, 3)) / mask[:, 0].square().sum((1, 2))).sqrt()[:, None, None]
         parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}
-        expected = torch.stack([parts[road].norm(dim=1) / mean for road in ROADS])
+        expected = torch.stack([parts[stream].norm(dim=1) / mean for stream in STREAMS])
         assert (moment.effects[EMPTY].maps - expected).abs().max() < 1e-4
     assert max(clip_mask.max(), t5_mask.max()) > 0.5
     if kind == "half":  # but for what the interpolation to pixels smears

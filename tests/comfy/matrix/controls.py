@@ -127,7 +127,7 @@ def clip_negative(text=A) -> Control:
 
 
 def several() -> Control:
-    """A weighted prompt with a region, a negative on each road, all at once."""
+    """A weighted prompt with a region, a negative in each stream, all at once."""
     bias = torch.linspace(-1, 1, 9)
     weighted = T5Text((replace(A.spans[0], bias=bias[None]),))
     text = NegativeTxt.execute(Region.execute(weighted, B, MASK, 2.0, 0.3)[0], AWAY, 4.0, 1.5, 0.5)[0]

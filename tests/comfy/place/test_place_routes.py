@@ -79,7 +79,7 @@ def test_prompts_that_cannot_be_routed_are_told_in_the_nodes_words(model):
             Route.execute(one, other, "1, 3", "2-3")
 
 
-def test_a_route_of_the_clip_road_is_what_the_blocks_are_given(model):
+def test_a_route_of_the_clip_stream_is_what_the_blocks_are_given(model):
     """vec of a block is that of A or of B, bit by bit as near as a difference can be."""
     a, b = prompt(A, CLIP_A), prompt(A, CLIP_B)
     seen: dict[str, list] = {"a": [], "b": [], "routed": []}

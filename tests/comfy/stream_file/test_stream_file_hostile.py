@@ -22,8 +22,8 @@ def write(path, tensors, **changes):
     """A file with a checksum that fits, so that it is refused for something else; a value of None leaves it out."""
     told = {"vec": json.dumps({"source": None, "extras": [{}]}), **changes}
     head = {"format": stream_file.FORMAT, "version": "1", "family": "flux.1"}
-    roads = {name: told[name] for name in ("vec", "txt") if told.get(name) is not None}
-    metadata = {**head, "sha256": stream_file._digest(tensors, roads), **told}
+    streams = {name: told[name] for name in ("vec", "txt") if told.get(name) is not None}
+    metadata = {**head, "sha256": stream_file._digest(tensors, streams), **told}
     path.write_bytes(safetensors.torch.save(tensors, {key: value for key, value in metadata.items() if value}))
     return path
 
@@ -34,12 +34,12 @@ NAN = torch.full((1, 768), NAN_)
 METHOD = {"reference_latents_method": "eval"}
 
 
-def one_road(**said):
+def of_one(**said):
     return json.dumps({"source": None, "extras": [{}], **said})
 
 
 def text_source(**changes):
-    return one_road(source={"text": "a", "tokens": [[[5, 1.0]]], "settings": {}, "encoder": {}, **changes})
+    return of_one(source={"text": "a", "tokens": [[[5, 1.0]]], "settings": {}, "encoder": {}, **changes})
 
 
 HOSTILE = {
@@ -47,7 +47,7 @@ HOSTILE = {
     "a later version": ({"vec/0": GOOD}, {"version": "2"}, "update Flux Duet"),
     "another family": ({"vec/0": GOOD}, {"family": "sd3"}, "it is for sd3, expected flux.1"),
     "a wrong checksum": ({"vec/0": GOOD}, {"sha256": "0"}, "checksum does not fit"),
-    "no road": ({"vec/0": GOOD}, {"vec": None}, "no known meaning"),
+    "no stream": ({"vec/0": GOOD}, {"vec": None}, "no known meaning"),
     "a tensor too many": ({"vec/0": GOOD, "vec/1": GOOD + 1}, {}, r"no known meaning: \['vec/1'\]"),
     "a tensor too few": ({"txt/0": GOOD}, {}, "vec/0"),
     "a wrong shape": ({"vec/0": GOOD[None]}, {}, r"shape \[1, 1, 768\], expected 2 dimensions"),
@@ -57,19 +57,19 @@ HOSTILE = {
     "not a number": ({"vec/0": NAN}, {}, "not finite"),
     "infinity": ({"vec/0": NAN.nan_to_num(float("inf"))}, {}, "not finite"),
     "weights of a vec": ({"vec/0": GOOD, "vec/0/bias": torch.zeros(1, 768)}, {}, "expected one for each token"),
-    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"control": "x"}])}, "'control' .str., which"),
-    "a time that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"clip_end_percent": 9}])}, "expected a number"),
-    "half a time": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"timestep_start": 1.0}])}, "expected both"),
-    "an infinite sigma": ({"vec/0": GOOD}, {"vec": one_road(extras=[SIGMAS])}, "'timestep_end' with -inf"),
-    "a strength that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": NAN_}])}, "'strength' with nan"),
-    "a number too long": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"strength": 10**400}])}, "'strength' with 1000"),
-    "a switch that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[{"default": 1}])}, "'default' with 1"),
-    "a word that is none": ({"vec/0": GOOD}, {"vec": one_road(extras=[METHOD])}, "expected one of offset, index"),
-    "extras that are none": ({"vec/0": GOOD}, {"vec": one_road(extras=[[1]])}, "list in place of named values"),
-    "a thousand spans": ({"vec/0": GOOD}, {"vec": one_road(extras=[{}] * 1000)}, "1 to 64 encodings"),
+    "an extra of ComfyUI's": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"control": "x"}])}, "'control' .str., which"),
+    "a time that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"clip_end_percent": 9}])}, "expected a number"),
+    "half a time": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"timestep_start": 1.0}])}, "expected both"),
+    "an infinite sigma": ({"vec/0": GOOD}, {"vec": of_one(extras=[SIGMAS])}, "'timestep_end' with -inf"),
+    "a strength that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"strength": NAN_}])}, "'strength' with nan"),
+    "a number too long": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"strength": 10**400}])}, "'strength' with 1000"),
+    "a switch that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"default": 1}])}, "'default' with 1"),
+    "a word that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[METHOD])}, "expected one of offset, index"),
+    "extras that are none": ({"vec/0": GOOD}, {"vec": of_one(extras=[[1]])}, "list in place of named values"),
+    "a thousand spans": ({"vec/0": GOOD}, {"vec": of_one(extras=[{}] * 1000)}, "1 to 64 encodings"),
     "depth": ({"vec/0": GOOD}, {"vec": "[" * 100_000}, "RecursionError|recursion"),
     "no JSON": ({"vec/0": GOOD}, {"vec": "{"}, "cannot be used"),
-    "a list for a road": ({"vec/0": GOOD}, {"vec": "[]"}, "not built as such a file"),
+    "a list for a stream": ({"vec/0": GOOD}, {"vec": "[]"}, "not built as such a file"),
     "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not text"),
     "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not text"),
     "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
@@ -88,15 +88,15 @@ def test_hostile_files_are_refused_with_the_reason(case, tmp_path):
 
 def test_the_same_writer_writes_what_is_accepted(tmp_path):
     good = write(tmp_path / "good.safetensors", {"vec/0": GOOD})
-    assert torch.equal(stream_file.load(good).roads["vec"].spans[0].tensor, GOOD)
+    assert torch.equal(stream_file.load(good).streams["vec"].spans[0].tensor, GOOD)
 
 
 def test_weights_that_leave_no_token_are_refused(tmp_path):
     txt, none = torch.zeros(1, 3, 8), torch.full((1, 3), -torch.inf)
     for bias, fine in ((none, False), (none.index_fill(1, torch.tensor(0), 0), True), (none[:, :2] * 0, False)):
-        path = write(tmp_path / "x.safetensors", {"txt/0": txt, "txt/0/bias": bias}, vec=None, txt=one_road())
+        path = write(tmp_path / "x.safetensors", {"txt/0": txt, "txt/0/bias": bias}, vec=None, txt=of_one())
         if fine:
-            assert stream_file.load(path).roads["txt"].spans[0].bias.isneginf().sum() == 2
+            assert stream_file.load(path).streams["txt"].spans[0].bias.isneginf().sum() == 2
         else:
             pytest.raises(ValueError, stream_file.load, path)
 
@@ -128,7 +128,7 @@ def test_every_byte_counts(streams, tmp_path):
             loaded = stream_file.load(path)
         except ValueError:
             continue
-        assert loaded.about() == told and torch.equal(loaded.roads["vec"].spans[0].tensor, streams[0].spans[0].tensor)
+        assert loaded.about() == told and torch.equal(loaded.streams["vec"].spans[0].tensor, streams[0].spans[0].tensor)
 
 
 def test_a_pickle_is_not_even_opened(tmp_path):

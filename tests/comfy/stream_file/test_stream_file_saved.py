@@ -53,7 +53,7 @@ def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tm
         assert SaveStream.validate_inputs(fine) is True
 
 
-def test_one_road_stops_only_those_who_ask_for_the_other(streams, tmp_path):
+def test_one_stream_stops_only_those_who_ask_for_the_other(streams, tmp_path):
     saved(tmp_path, "only", txt=streams[1])
     vec, txt, _ = LoadStream.execute("only_00001_.safetensors [output]").args
     assert isinstance(vec, ExecutionBlocker) and "holds no `vec`" in vec.message
@@ -70,7 +70,7 @@ def test_times_are_kept_and_objects_refused(tmp_path):
     tensor = torch.zeros(1, 768)
     times = [{"clip_start_percent": 0.0, "clip_end_percent": 0.4}, {"clip_start_percent": 0.4, "clip_end_percent": 1.0}]
     path = saved(tmp_path, vec=ClipVec(tuple(Span(tensor, each) for each in times)))  # one tensor for both
-    loaded = stream_file.load(path).roads["vec"]
+    loaded = stream_file.load(path).streams["vec"]
     assert [span.extras for span in loaded.spans] == times and torch.equal(loaded.spans[1].tensor, tensor)
     with pytest.raises(ValueError, match="carries 'hooks'.*add hooks"):
         SaveStream.execute("x", vec=ClipVec((Span(tensor, {"hooks": object()}),)))

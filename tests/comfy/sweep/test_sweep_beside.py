@@ -113,8 +113,8 @@ def test_where_both_have_hooks_a_sweep_keeps_as():
     """Two prompts, each with a LoRA of its own by a hook: after the switch B's T5 prompt plays under A's LoRA."""
     plain = [join(VECS[number], STREAMS["plain"][number], 3.5) for number in range(2)]
     a, b = (extras.hooked(each, seed) for each, seed in zip(plain, (1, 2), strict=True))
-    for road in ("T5", "CLIP"):
-        assert switched(a, b, road)[0][1]["hooks"] is a[0][1]["hooks"]
-        assert "B's own hooks did not count" in left_behind(a, b, road)
-        assert switched(plain[0], b, road)[0][1]["hooks"] is b[0][1]["hooks"], "which came with its encoder"
-        assert not left_behind(plain[0], b, road)
+    for stream in ("T5", "CLIP"):
+        assert switched(a, b, stream)[0][1]["hooks"] is a[0][1]["hooks"]
+        assert "B's own hooks did not count" in left_behind(a, b, stream)
+        assert switched(plain[0], b, stream)[0][1]["hooks"] is b[0][1]["hooks"], "which came with its encoder"
+        assert not left_behind(plain[0], b, stream)

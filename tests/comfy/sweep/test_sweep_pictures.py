@@ -18,12 +18,12 @@ def scheduled(txts, switch: str, step: int) -> list:
     """What Prompt Schedule gives for a switch before this step."""
     if step == STEPS:
         return join(VECS[0], txts[0], 3.5)
-    turns = {road: switch in (road, "both") for road in ("CLIP", "T5")}
+    turns = {stream: switch in (stream, "both") for stream in ("CLIP", "T5")}
     if step == 0:
         return join(VECS[turns["CLIP"]], txts[turns["T5"]], 3.5)
     vecs = {f"vec{n + 1}": VECS[n] for n in range(2 if turns["CLIP"] else 1)}
     named = {f"txt{n + 1}": txts[n] for n in range(2 if turns["T5"] else 1)}
-    timelines = [f"1\n@{step} 2" if turns[road] else "1" for road in ("CLIP", "T5")]
+    timelines = [f"1\n@{step} 2" if turns[stream] else "1" for stream in ("CLIP", "T5")]
     return Schedule.execute(vecs, named, *timelines)[0]
 
 

@@ -31,7 +31,7 @@ def test_a_switch_at_a_step_is_two_chained_runs(model, step):
     assert relative(sampled(model, schedule(f"1\n@{step} 2", f"1\n@{step} 2")), expected) < 2e-6
 
 
-def test_two_roads_switch_at_different_steps(model):
+def test_two_streams_switch_at_different_steps(model):
     expected = chained(model, (2, prompt(1, 1)), (3, prompt(1, 2)), (5, prompt(2, 2)), (STEPS, prompt(2, 3)))
     out = schedule("1\n@3 2", "1\n@2 2\n@5 3")
     assert relative(sampled(model, out), expected) < 2e-6
@@ -58,13 +58,13 @@ def test_native_samplers_follow_hard_switches_unaided(model, unit):
     assert torch.equal(sampled(model, out), natively(model, out))
 
 
-def test_roads_in_different_units(model):
+def test_streams_in_different_units(model):
     levels = sigmas(model)
     out = schedule("1\n@2 2", f"1\n@s{levels[4].item():.9g} 2")
     expected = chained(model, (2, prompt(1, 1)), (4, prompt(2, 1)), (STEPS, prompt(2, 2)))
     assert relative(sampled(model, out), expected) < 2e-6
     mixed = schedule("1\n@30% 2", f"1\n@s{levels[4].item():.9g} 2")
-    assert has_controls(mixed), "ComfyUI's ranges are in percent or in sigma, so the T5 road travels as a control"
+    assert has_controls(mixed), "ComfyUI's ranges are in percent or in sigma, so the T5 stream travels as a control"
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -1,7 +1,7 @@
-// The two roads on the canvas: sockets, links and nodes of the CLIP road are blue, those of the T5 road amber.
+// The two streams on the canvas: sockets, links and nodes of the CLIP stream are blue, those of the T5 stream amber.
 
 import { app } from "../../scripts/app.js";
-import { ROADS } from "./lib/palette.mjs";
+import { STREAMS } from "./lib/palette.mjs";
 
 // [title, body]: the front end's own pale blue and brown, which its light theme brightens by itself.
 const TINTS = { clip: ["#2a363b", "#3f5159"], t5: ["#593930", "#6d4b3f"] };
@@ -14,7 +14,7 @@ const NODES = {
 function colourLinks() {
     const drawn = [app.canvas.default_connection_color_byType, app.canvas.constructor.link_type_colors];
     const { style } = document.documentElement;
-    for (const { type, hue } of Object.values(ROADS)) {
+    for (const { type, hue } of Object.values(STREAMS)) {
         const variable = `--color-datatype-${type}`;
         for (const colours of drawn) colours[type] = hue;
         if (style.getPropertyValue(variable) !== hue) style.setProperty(variable, hue);
@@ -23,7 +23,7 @@ function colourLinks() {
 }
 
 app.registerExtension({
-    name: "fluxduet.Roads",
+    name: "fluxduet.Streams",
 
     setup() {
         colourLinks();
@@ -34,7 +34,7 @@ app.registerExtension({
     },
 
     nodeCreated(node) {
-        const road = Object.keys(NODES).find(road => NODES[road].includes(node.comfyClass));
-        if (road) [node.color, node.bgcolor] = TINTS[road];
+        const stream = Object.keys(NODES).find(stream => NODES[stream].includes(node.comfyClass));
+        if (stream) [node.color, node.bgcolor] = TINTS[stream];
     },
 });

@@ -1,4 +1,4 @@
-"""The two roads' colours: on sockets, links and nodes, in every colour palette."""
+"""The two streams' colours: on sockets, links and nodes, in every colour palette."""
 
 import pytest
 
@@ -16,7 +16,7 @@ ADD = """type => {
 
 
 @pytest.mark.parametrize("palette", ["light", "dark"])
-def test_links_keep_their_road_s_colour_whatever_the_palette(front, palette):
+def test_links_keep_their_stream_s_colour_whatever_the_palette(front, palette):
     front.set("Comfy.ColorPalette", palette)
     for kind, hue in (("FLUX_VEC", CLIP), ("FLUX_TXT", T5)):
         front.page.wait_for_function(
@@ -28,10 +28,10 @@ def test_links_keep_their_road_s_colour_whatever_the_palette(front, palette):
     assert front.errors == []
 
 
-def test_a_new_node_has_its_road_s_colour(front):
+def test_a_new_node_has_its_stream_s_colour(front):
     clip, t5 = (front.page.evaluate(ADD, f"Flux{name}") for name in ("DuetClipEncode", "DuetT5Encode"))
     assert None not in (*clip, *t5) and clip != t5
-    assert front.page.evaluate(ADD, "FluxDuetDualPrompt") == [None, None]  # where the roads meet
+    assert front.page.evaluate(ADD, "FluxDuetDualPrompt") == [None, None]  # where the streams meet
 
 
 def test_a_colour_that_was_chosen_stays(front):
