@@ -30,3 +30,11 @@ def read_given(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise ValueError(f"it is larger than {most:,} bytes")
     return data
+
+
+def is_inside(folder: Path, path: Path) -> bool:
+    """Whether a path that a user has a say in is in the folder, all links followed; ComfyUI has this since 0.27.0."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except ValueError:  # a null character in it
+        return False

@@ -14,6 +14,7 @@ from comfy_api.latest import io, ui
 
 from ...condition.blocks import Blocks
 from ...disk.atomic import write_whole
+from ...disk.given_file import is_inside
 from ...disk.temporary import temporary_folder
 from ...family import require_flux1
 from ...notice import tell
@@ -245,7 +246,7 @@ def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Pa
     """All maps as one file; raises ValueError for a name that leads out of the output folder."""
     folder = Path(folder_paths.get_output_directory())
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
-    if not folder_paths.is_within_directory(str(folder), str(path)):
+    if not is_inside(folder, path):
         raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
     head = {key: json.dumps(value) for key, value in told_of(reading, Choice()).items()}
     head["settings"] = json.dumps(settings)
