@@ -53,8 +53,9 @@ def load_comfyui() -> None:
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in here]
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    # Early, as main.py does: up to 0.24 ComfyUI's `nodes` puts comfy/ in front of sys.path, with another `utils` in it.
-    import utils.extra_config  # noqa: F401
+    importlib.import_module(
+        "utils"
+    )  # first: ComfyUI 0.26 and older put comfy/ in front later, with another `utils` in it
     import comfy.cli_args  # reads no command line of ours: ComfyUI parses it only when main.py asks
 
     comfy.cli_args.args.cpu = not has_accelerator()

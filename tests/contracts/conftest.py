@@ -37,7 +37,8 @@ def model(tiny):  # noqa: F811
 
 def names_in(test: FunctionType) -> set[str]:
     """All names that a test uses, those inside of its own functions and of its file's helpers too."""
-    helpers = {name: each for name, each in vars(sys.modules[test.__module__]).items() if isinstance(each, FunctionType)}
+    names = vars(sys.modules[test.__module__])
+    helpers = {name: each for name, each in names.items() if isinstance(each, FunctionType)}
     found, codes, seen = set(), [test.__code__], set()
     while codes:
         code = codes.pop()
