@@ -53,9 +53,8 @@ def load_comfyui() -> None:
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in here]
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    importlib.import_module(
-        "utils"
-    )  # first: ComfyUI 0.26 and older put comfy/ in front later, with another `utils` in it
+    # Before ComfyUI's `nodes`: in 0.24 and older that makes comfy/utils.py the first to be found.
+    importlib.import_module("utils")
     import comfy.cli_args  # reads no command line of ours: ComfyUI parses it only when main.py asks
 
     comfy.cli_args.args.cpu = not has_accelerator()

@@ -20,8 +20,10 @@ from .compat.flux_model import (
     HunyuanVideo,
     LongCatImage,
     patched_shape,
+    transformer_config,
     transformer_of,
 )
+from .compat.patches import base_model
 
 # Relatives that are taken for it elsewhere. A subclass stands before its parent.
 RELATIVES = (
@@ -39,7 +41,7 @@ IMG_IN = "diffusion_model.img_in.weight"
 
 def flux1(model) -> FluxParams | None:
     """The sizes of a MODEL that is FLUX.1 in ComfyUI's own blocks, or None for any other."""
-    base = getattr(model, "model", None)
+    base = base_model(model)
     if not isinstance(base, FluxBase) or isinstance(base, tuple(kind for kind, _ in RELATIVES)):
         return None
     flux = transformer_of(model)
@@ -50,7 +52,7 @@ def flux1(model) -> FluxParams | None:
 
 def is_wrapped(model) -> bool:
     """Whether a MODEL is ComfyUI's FLUX.1 around another pack's transformer: it samples, but shows no blocks."""
-    return type(getattr(model, "model", None)) is FluxBase and not isinstance(transformer_of(model), Flux)
+    return type(base_model(model)) is FluxBase and not isinstance(transformer_of(model), Flux)
 
 
 def require_flux1(model, node: str, wrapped: bool = False) -> None:
@@ -69,7 +71,7 @@ def family(model) -> str:
     """What a MODEL is, for people."""
     if flux1(model) is not None:
         return "FLUX.1"
-    base = getattr(model, "model", None)
+    base = base_model(model)
     if is_wrapped(model):
         return f"a wrapped model ({type(transformer_of(model)).__name__}; nunchaku's are such) that shows no blocks"
     known = next((name for kind, name in RELATIVES if isinstance(base, kind)), None)
@@ -100,7 +102,7 @@ def require_plane(samples, node: str) -> None:
 
 def needs_picture(model) -> bool:
     """Whether a FLUX.1 reads a picture beside its latent (Fill, Canny, Depth), as comfy/model_base.py finds it out."""
-    config = model.model.model_config.unet_config
+    config = transformer_config(model)
     try:
         flux = transformer_of(model)
         # Black Forest Labs' control LoRAs widen img_in, but only once the weights are loaded.

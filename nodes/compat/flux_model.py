@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import comfy.ldm.flux.layers
 import comfy.lora
 import comfy.utils
@@ -15,13 +18,24 @@ from comfy.model_base import Flux as FluxBase
 from torch import Tensor
 
 __all__ = ["Chroma", "ChromaRadiance", "Flux", "Flux2", "FluxBase", "FluxParams", "HunyuanVideo", "LongCatImage",
-           "patched_shape", "scale_attention_mask", "timestep_embedding", "transformer_of"]  # fmt: skip
+           "patched_shape", "scale_attention_mask", "timestep_embedding", "transformer_config", "transformer_in",
+           "transformer_of"]  # fmt: skip
 
 
 def transformer_of(model):
     """The transformer of a MODEL, as torch.compile and nodes that exchange it leave it."""
     found = model.get_model_object("diffusion_model")
     return getattr(found, "_orig_mod", found)
+
+
+def transformer_in(base):
+    """The transformer in a BaseModel, which is what wrappers of a run are given."""
+    return base.diffusion_model
+
+
+def transformer_config(model) -> Mapping[str, Any]:
+    """The sizes that ComfyUI has found in a MODEL's file: `in_channels` and `out_channels` of them are in use."""
+    return model.model.model_config.unet_config
 
 
 def patched_shape(model, key: str, weight: Tensor) -> tuple[int, ...]:

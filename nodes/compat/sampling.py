@@ -15,8 +15,9 @@ from comfy.samplers import CFGGuider
 from torch import Tensor
 
 __all__ = ["CFGGuider", "areas_of", "drops_second_last_sigma", "fitting_latent", "flow_sampling", "flux_sampling",
-           "noise_mask", "prepare_noise", "run_sigmas", "sample", "sample_custom", "sampler", "sampler_names",
-           "scheduler_names", "schedule_sigmas", "solver"]  # fmt: skip
+           "noise_mask", "percent_to_sigma", "percent_to_sigma_in", "prepare_noise", "run_sigmas", "sample",
+           "sample_custom", "sampler", "sampler_function", "sampler_names", "scheduler_names", "schedule_sigmas",
+           "sigma_max", "solver", "solver_name"]  # fmt: skip
 
 RATIO = "downscale_ratio_"  # how the keys of a LATENT begin that tell how an empty one was made
 
@@ -68,8 +69,13 @@ def sample_custom(model, noise: Tensor, cfg: float, solver, sigmas: Tensor, posi
 
 
 def sampler(name: str):
-    """The SAMPLER of that name. Its `sampler_function` takes (model, x, sigmas, extra_args, callback, disable)."""
+    """The SAMPLER of that name."""
     return comfy.samplers.ksampler(name)
+
+
+def sampler_function(name: str) -> Callable:
+    """(model, x, sigmas, extra_args, callback, disable) -> x: how the SAMPLER of that name goes through sigmas."""
+    return comfy.samplers.ksampler(name).sampler_function
 
 
 def solver(function: Callable):
@@ -77,7 +83,28 @@ def solver(function: Callable):
     return comfy.samplers.KSAMPLER(function)
 
 
+def solver_name(solver) -> str:
+    """What a SAMPLER is called: its function's name, such as sample_euler, or its class's where it has none."""
+    function = getattr(solver, "sampler_function", None)
+    return getattr(function, "__name__", type(solver).__name__)
+
+
 # ---- sigmas
+
+
+def sigma_max(model) -> float:
+    """The sigma of pure noise of a MODEL; FLUX.1's is 1."""
+    return float(model.get_model_object("model_sampling").sigma_max)
+
+
+def percent_to_sigma(model) -> Callable[[float], float]:
+    """Of a MODEL: percent of the run, from 0 to 1 -> sigma."""
+    return model.get_model_object("model_sampling").percent_to_sigma
+
+
+def percent_to_sigma_in(base) -> Callable[[float], float]:
+    """The same of a BaseModel, which is what wrappers of a run are given."""
+    return base.model_sampling.percent_to_sigma
 
 
 def run_sigmas(model, steps: int, sampler_name: str, scheduler: str, denoise: float) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import comfy.sd
@@ -12,8 +13,8 @@ import comfy.text_encoders.flux
 import comfy.text_encoders.sd3_clip
 import comfy.utils
 
-# For isinstance and annotations: what CLIP and VAE sockets carry.
-from comfy.sd import CLIP, VAE
+# For isinstance and annotations: what CLIP sockets carry.
+from comfy.sd import CLIP
 
 # As bases: a CLIP's model of one encoder, and its tokenizer, which a lone T5 for FLUX.1 needs under their own names.
 from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel
@@ -23,9 +24,11 @@ from comfy.text_encoders.sd3_clip import T5XXLModel
 from comfy.text_encoders.t5 import T5
 from torch import Tensor
 
-__all__ = ["CLIP", "T5", "VAE", "SD1ClipModel", "SD1Tokenizer", "SDClipModel", "T5XXLModel", "build_clip",
-           "clip_l_tokenizer", "count_parameters", "empty_tokens", "t5_kind", "t5_tokenizer",
-           "t5_tokenizer_class"]  # fmt: skip
+__all__ = ["CLIP", "T5", "SD1ClipModel", "SD1Tokenizer", "SDClipModel", "T5XXLModel", "build_clip",
+           "clip_l_tokenizer", "count_parameters", "dtypes_of", "empty_tokens", "encoder_of", "encoders_of", "hooks_of",
+           "layer_of", "model_of", "patcher_of", "put_transformer", "read_unmasked", "t5_kind", "t5_tokenizer",
+           "t5_tokenizer_class", "tokenizer_name", "tokenizer_of", "tokenizer_options", "transformer_of",
+           "with_model"]  # fmt: skip
 
 
 def build_clip(tokenizer: type, model: type, weights: list[dict], options: dict, **settings) -> CLIP:
@@ -66,3 +69,89 @@ def t5_tokenizer_class() -> type:
 def t5_tokenizer():
     """FLUX.1's T5 tokenizer, with no folder of embeddings."""
     return t5_tokenizer_class()()
+
+
+# ---- what a CLIP holds
+
+
+def patcher_of(clip: CLIP):
+    """The ModelPatcher of a CLIP's model."""
+    return clip.patcher
+
+
+def model_of(clip: CLIP):
+    """What a CLIP encodes with: a module of all its encoders."""
+    return clip.cond_stage_model
+
+
+def encoder_of(clip: CLIP, name: str):
+    """One encoder of a CLIP, such as "clip_l" or "t5xxl"; None where it has no such."""
+    return getattr(clip.cond_stage_model, name, None)
+
+
+def encoders_of(clip: CLIP) -> Iterator:
+    """All encoders of a CLIP."""
+    return clip.cond_stage_model.children()
+
+
+def transformer_of(encoder: SDClipModel):
+    """The Hugging Face model's counterpart in an encoder, such as T5."""
+    return encoder.transformer
+
+
+def put_transformer(encoder: SDClipModel, transformer) -> None:
+    """Exchanges it, for every CLIP that shares the encoder."""
+    encoder.transformer = transformer
+
+
+def dtypes_of(clip: CLIP) -> set:
+    """The types in which a CLIP's encoders have their weights."""
+    return clip.cond_stage_model.dtypes
+
+
+def layer_of(clip: CLIP) -> int | None:
+    """The layer that CLIP Set Last Layer has chosen; None where it has not run."""
+    return clip.layer_idx
+
+
+def hooks_of(clip: CLIP):
+    """The hooks that Set CLIP Hooks has put on a CLIP; None without."""
+    return clip.apply_hooks_to_conds
+
+
+def tokenizer_options(clip: CLIP) -> Mapping[str, Any]:
+    """What nodes (T5TokenizerOptions) have set of a CLIP's tokenizers."""
+    return clip.tokenizer_options
+
+
+def tokenizer_of(clip: CLIP, name: str):
+    """One encoder's SDTokenizer in a CLIP, or None where it has none for it."""
+    # Single-encoder tokenizers of other models have the same thing under a longer name.
+    return getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}", None)
+
+
+def tokenizer_name(clip: CLIP) -> str:
+    """The class of a CLIP's tokenizer, for messages."""
+    return type(clip.tokenizer).__name__
+
+
+# ---- one encoder by itself
+
+
+def with_model(clip: CLIP, model, load: Callable[[], Any]) -> CLIP:
+    """A stand-in for a CLIP that encodes with another model; `load()` makes that usable and gives its patcher.
+
+    It has to have `encode_token_weights`, `reset_clip_options` and `set_clip_options`.
+    """
+    other = copy.copy(clip)
+    other.cond_stage_model = model
+    other.load_model = lambda tokens={}: load()
+    return other
+
+
+def read_unmasked(encoder: SDClipModel) -> SDClipModel:
+    """A shallow copy of an encoder, on the same weights, whose rows are all read, and weighted as ComfyUI does it."""
+    plain = copy.copy(encoder)
+    plain.enable_attention_masks = plain.return_attention_masks = plain.zero_out_masked = False
+    plain.gen_empty_tokens = empty_tokens  # weights are against it; PixArt's has no end
+    return plain

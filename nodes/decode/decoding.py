@@ -1,4 +1,4 @@
-"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Pure: only the VAE in hand is used."""
+"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import copy
 
 from torch import Tensor
 
-# The methods in which comfy.sd.VAE.decode retries by itself when memory runs out (comfy/sd.py, VAE.decode).
-_TILED = ("decode_tiled_", "_decode_tiled_owned", "decode_tiled_3d")
+from ..compat.autoencoders import tiled_decoders
 
 
 def decode(vae, samples: dict) -> tuple[Tensor, bool]:
@@ -28,8 +27,7 @@ def decode(vae, samples: dict) -> tuple[Tensor, bool]:
         return call
 
     watching = copy.copy(vae)  # a shallow copy: the VAE that others hold stays as it is
-    for name in _TILED:
-        if hasattr(vae, name):
-            setattr(watching, name, watched(getattr(vae, name)))
+    for name in tiled_decoders(vae):
+        setattr(watching, name, watched(getattr(vae, name)))
     pixels = watching.decode(latent)
     return pixels.reshape(-1, *pixels.shape[-3:]), tiled  # a video VAE's frames become a batch

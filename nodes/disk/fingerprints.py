@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from ..compat import patches
 from ..compat.patches import ModelPatcher, WeightAdapterBase
 from .checksums import checksum
 from .machine import machine
@@ -54,27 +55,21 @@ def of_patcher(patcher: ModelPatcher, prefix: str = "", ours: Collection[str] = 
     called = (getattr(patcher, name) for name in CALLED)
     if any(each for kinds in called for keyed in kinds.values() for key, each in keyed.items() if key not in ours):
         return None
-    if set(patcher.object_patches) - {_SAMPLING, _CAST}:
+    if set(patches.object_patches(patcher)) - {_SAMPLING, _CAST}:
         return None
     try:
         # Objects not as they are in the model just now, where another clone's patches may stand.
-        sampling = _object(patcher, _SAMPLING)
-        return digest([*machine(patcher), _object(patcher, _CAST), None if sampling is None else _sampling(sampling),
-                       patcher.model_options, weight_patches(patcher, prefix)])  # fmt: skip
+        sampling = patches.model_object(patcher, _SAMPLING)  # a text encoder has none
+        sampling, cast = None if sampling is None else _sampling(sampling), patches.model_object(patcher, _CAST)
+        return digest([*machine(patcher), cast, sampling,
+                       patches.model_options(patcher), weight_patches(patcher, prefix)])  # fmt: skip
     except Untold:
         return None
 
 
 def weight_patches(patcher: ModelPatcher, prefix: str = "") -> list:
     """Those on keys that begin so. Hashing a LoRA takes less than running its model does."""
-    return sorted((key, patches) for key, patches in patcher.patches.items() if key.startswith(prefix))
-
-
-def _object(patcher: ModelPatcher, name: str):
-    try:
-        return patcher.get_model_object(name)
-    except AttributeError:  # a text encoder has no sampling
-        return None
+    return sorted((key, each) for key, each in patches.weight_patches(patcher).items() if key.startswith(prefix))
 
 
 def _sampling(sampling) -> list:

@@ -14,7 +14,7 @@ from operator import attrgetter
 import torch
 
 from ..compat import machine as core
-from ..compat.patches import ModelPatcher
+from ..compat.patches import ModelPatcher, is_dynamic, load_device
 
 # ComfyUI's options that choose other kernels, types or algorithms where nothing else here would tell.
 FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic", "supports_fp8_compute",
@@ -48,13 +48,13 @@ PACKAGES = ("comfy-kitchen", "xformers", "sageattention", "flash-attn")  # whose
 
 def machine(patcher: ModelPatcher) -> list[str]:
     """Versions, the device that computes, attention, ComfyUI's options and torch's state, each as a text."""
-    device = patcher.load_device
+    device = load_device(patcher)
     return [
         *(f"{name} {version}" for name, version in _versions()),
         f"device {core.device_name(device)}",
         f"attention {' '.join(core.attention_names(device))}",
         # Where weights are streamed in, LoRAs are added in another type than where they stay.
-        f"memory {core.vram_state()} {patcher.is_dynamic()}",
+        f"memory {core.vram_state()} {is_dynamic(patcher)}",
         *(f"--{flag} {_flag(flag)}" for flag in FLAGS),
         *(f"{name} {_state(name)}" for name in STATES),
         *(f"{name} {_state(name, call=True)}" for name in CALLS),

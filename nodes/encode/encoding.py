@@ -6,13 +6,22 @@ through ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and l
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ..compat.patches import forget_partial_load
-from ..compat.text_encoders import CLIP, empty_tokens
+from ..compat import patches
+from ..compat.text_encoders import (
+    CLIP,
+    encoder_of,
+    model_of,
+    patcher_of,
+    read_unmasked,
+    tokenizer_name,
+    tokenizer_of,
+    tokenizer_options,
+    with_model,
+)
 from ..keys import CLIP_L, POOLED, T5XXL, TOKENS
 from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
@@ -72,7 +81,7 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.
     """
     half, given = _half(clip, T5XXL), text
     rule = LENGTHS[length]
-    padding = {**_FLUX_PADDING, **clip.tokenizer_options}
+    padding = {**_FLUX_PADDING, **tokenizer_options(clip)}
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
     text = weights.escape(text) if mode == weights.OFF else weights.parse(text).native
@@ -147,12 +156,6 @@ def said(clip: CLIP, ids: list, name: str) -> str:
     return tokenizer_of(clip, name).tokenizer.decode([token for token in ids if isinstance(token, int)])
 
 
-def tokenizer_of(clip: CLIP, name: str):
-    """One encoder's tokenizer (comfy/sd1_clip.py, SDTokenizer), or None where the CLIP has none for it."""
-    # Single-encoder tokenizers of other models have the same thing under a longer name.
-    return getattr(clip.tokenizer, name, None) or getattr(clip.tokenizer, f"clip_{name}", None)
-
-
 def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
     """What each stream that the CLIP has reads of a text. Nothing is run.
 
@@ -163,7 +166,7 @@ def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]
     readings += [read_by_t5(t5, text, length)] if t5 else []
     if not readings:
         raise ValueError(
-            f"Prompt Inspector: this CLIP's {type(clip.tokenizer).__name__} tokenizes neither for CLIP-L nor for T5. "
+            f"Prompt Inspector: this CLIP's {tokenizer_name(clip)} tokenizes neither for CLIP-L nor for T5. "
             "Connect Load CLIP-L, Load T5, or DualCLIPLoader with type flux."
         )
     return readings
@@ -184,10 +187,7 @@ def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
 def _half(clip: CLIP, name: str) -> CLIP:
     """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it."""
     _require(clip, name)
-    half = copy.copy(clip)
-    half.cond_stage_model = _OneEncoder(getattr(clip.cond_stage_model, name), name)
-    half.load_model = lambda tokens={}: _load(clip, name)
-    return half
+    return with_model(clip, _OneEncoder(encoder_of(clip, name), name), lambda: _load(clip, name))
 
 
 def _require(clip: CLIP, name: str) -> None:
@@ -196,12 +196,11 @@ def _require(clip: CLIP, name: str) -> None:
         raise ValueError(
             f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none."
         )
-    model = clip.cond_stage_model
-    if getattr(model, name, None) is None:
-        held = [title for key, title in _TITLES.items() if getattr(model, key, None) is not None]
+    if encoder_of(clip, name) is None:
+        held = [title for key, title in _TITLES.items() if encoder_of(clip, key) is not None]
         raise ValueError(
-            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model).__name__}. Connect one that "
-            f"does: Load {_TITLES[name]}, or DualCLIPLoader with type flux."
+            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model_of(clip)).__name__}. Connect "
+            f"one that does: Load {_TITLES[name]}, or DualCLIPLoader with type flux."
         )
 
 
@@ -209,10 +208,8 @@ class _OneEncoder:
     """Stands where a CLIP expects its model, and answers for one of the encoders in it, read as FLUX.1 reads it."""
 
     def __init__(self, encoder, name: str):
-        # A shallow copy shares all weights. FLUX.1 masks nothing; T5s that came with other models' settings do.
-        self.encoder = copy.copy(encoder)
-        self.encoder.enable_attention_masks = self.encoder.return_attention_masks = self.encoder.zero_out_masked = False
-        self.encoder.gen_empty_tokens = empty_tokens  # weights are against it; PixArt's has no end
+        # FLUX.1 masks nothing; T5s that came with other models' settings do.
+        self.encoder = read_unmasked(encoder)
         self.name = name
 
     def reset_clip_options(self):
@@ -227,17 +224,10 @@ class _OneEncoder:
 
 def _load(clip, name: str):
     """Make one encoder's weights usable on the device; for CLIP-L, 2.5 % of a dual CLIP, T5's stay where they are."""
-    patcher = clip.patcher
-    shared = name == CLIP_L and getattr(clip.cond_stage_model, T5XXL, None) is not None
-    moves = patcher.load_device != patcher.offload_device and not getattr(patcher, "is_dynamic", lambda: False)()
+    patcher = patcher_of(clip)
+    shared = name == CLIP_L and encoder_of(clip, T5XXL) is not None
+    moves = patches.load_device(patcher) != patches.offload_device(patcher) and not patches.is_dynamic(patcher)
     if not (shared and moves):
         return clip.load_model()  # on one device, or under DynamicVRAM, nothing is moved before it is used
-    if patcher.model.current_weight_patches_uuid not in (None, patcher.patches_uuid):
-        patcher.detach()  # another LoRA's weights are in place
-    if patcher.model.model_loaded_weight_memory == 0:
-        for module in patcher.model.modules():
-            # A full load leaves a mark that a partial load takes for its own, and it would leave out the LoRA.
-            forget_partial_load(module)
-        # A budget of next to nothing: ComfyUI casts each weight to the device when it is used, LoRA and all.
-        patcher.partially_load(patcher.load_device, extra_memory=0.1)
+    patches.load_on_use(patcher)
     return patcher

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..compat import guiders
 from ..compat.memory import is_out_of_memory
 from ..compat.patches import clone_options
 from ..compat.wrappers import OUTER_SAMPLE, set_wrapper
@@ -83,8 +84,8 @@ def probed(
     model = model.clone()
 
     def around(executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
-        guider = executor.class_obj
-        given = guider.model_options
+        guider = guiders.wrapped_object(executor)
+        given = guiders.options_of(guider)
         guard, recorder, reading, settings = Guard(probe.name), None, None, {}
         repainted = Repainted(kwargs.get("denoise_mask", next(iter(args), None)))
         with guard:
@@ -95,11 +96,11 @@ def probed(
         with guard:
             settings = of_run(guider, noise.shape, sampler, sigmas, kwargs.get("seed", next(iter(args[3:]), None)))
             recorder = begin(guider, sigmas, repainted)
-            guider.model_options = _options(given, recorder, repainted)  # last, so that it is all of it or nothing
+            guiders.set_options(guider, _options(given, recorder, repainted))  # last: all of it or nothing
         try:
             samples = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
-            guider.model_options = given
+            guiders.set_options(guider, given)
         if guard.error is None:
             with guard:
                 reading = recorder.reading()
@@ -146,6 +147,6 @@ def around_forward(hook: Callable[[Callable[[dict], Tensor], Given], Tensor]) ->
             return executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
 
         options = transformer_options if transformer_options is not None else {}
-        return hook(ask, Given(executor.class_obj, x, timestep, context, y, guidance, options))
+        return hook(ask, Given(guiders.wrapped_object(executor), x, timestep, context, y, guidance, options))
 
     return wrapper

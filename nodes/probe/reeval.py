@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..compat import guiders
 from ..compat.memory import check_interrupted
 from ..compat.wrappers import APPLY_MODEL, CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ..condition.timepoints import step_at
@@ -152,7 +153,7 @@ class Reevaluator:
             return executor(model, conds, x, timestep, options)
         moment, before = PlainEvaluation(()), self.counts.rows[0]
         with self.guard:
-            moment = PlainEvaluation(roles(conds, getattr(self.guider, "conds", {})))
+            moment = PlainEvaluation(roles(conds, guiders.conds_of(self.guider)))
         out = executor(model, conds, x, timestep, {**options, "transformer_options": {**given, self.moment: moment}})
         with self.guard:
             # A forward that a cache left out says nothing of the model at this moment.

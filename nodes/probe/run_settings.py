@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
+from ..compat import guiders
 from ..compat.machine import version
+from ..compat.sampling import solver_name
 from ..sample.sampling import SamplingPlan
 from .grid.identity import of_model
 
@@ -30,14 +32,14 @@ def of_plan(model, plan: SamplingPlan, latent: Mapping[str, Any], guidance: floa
 
 def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: int | None) -> dict[str, Any]:
     """Of a run of any sampler, as it begins. A prompt of several parts has a guidance for each."""
-    function = getattr(sampler, "sampler_function", None)
     given = {
         "seed": seed,
-        "sampler": getattr(function, "__name__", type(sampler).__name__).removeprefix("sample_"),
+        "sampler": solver_name(sampler).removeprefix("sample_"),
         "sigmas": [float(sigma) for sigma in sigmas],
-        "cfg": getattr(guider, "cfg", None),
+        "cfg": guiders.cfg_of(guider),
     }
-    return _told(guider.model_patcher, shape, guidance_of(getattr(guider, "conds", {}).get("positive", [])), given)
+    guidance = guidance_of(guiders.conds_of(guider).get("positive", []))
+    return _told(guiders.model_of(guider), shape, guidance, given)
 
 
 def guidance_of(entries: Sequence[Any]) -> float | None | list:

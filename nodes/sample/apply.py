@@ -17,7 +17,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..compat.flux_model import scale_attention_mask
+from ..compat import guiders
+from ..compat.flux_model import scale_attention_mask, transformer_in
+from ..compat.sampling import percent_to_sigma_in, sigma_max
 from ..compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, OUTER_SAMPLE, set_wrapper, with_wrapper
 from ..condition import attn_masks
 from ..condition.blocks import Depth
@@ -64,15 +66,16 @@ def attach(model, first_step: int = 0, node: str = "Apply Duet"):
 
 def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
     """Around a whole run, whose guider has copies of its prompts for that run alone."""
-    guider = executor.class_obj
-    found = {name: [_followed(entry) for entry in cond] for name, cond in guider.conds.items() if cond is not None}
+    guider = guiders.wrapped_object(executor)
+    conds = guiders.conds_of(guider)
+    found = {name: [_followed(entry) for entry in cond] for name, cond in conds.items() if cond is not None}
     controls = [each for cond in found.values() for entry in cond for each in controls_of(entry)]
     if controls:
         require_plane(latent_image, "Flux Duet")
-    sigma_max = float(guider.model_patcher.get_model_object("model_sampling").sigma_max)
-    if notes := step_notes(controls, sigmas, first_step, sigma_max):
+    full = sigma_max(guiders.model_of(guider))
+    if notes := step_notes(controls, sigmas, first_step, full):
         tell("\n".join(notes))
-    guider.conds.update(found)
+    conds.update(found)
     return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
 
@@ -104,7 +107,7 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
         return executor(model, conds, x_in, timestep, model_options)
     options = model_options.get("transformer_options", {})
     sigmas = options.get("sample_sigmas")
-    clock = Clock(None if sigmas is None else sigmas.tolist(), model.model_sampling.percent_to_sigma, first_step)
+    clock = Clock(None if sigmas is None else sigmas.tolist(), percent_to_sigma_in(model), first_step)
     moment = Moment(float(timestep[0]), clock)
     settled = [
         None if cond is None else [_at(moment, entry, x_in) for entry in cond if _counts(moment, entry)]
@@ -117,7 +120,7 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": options})
     asked = any(_is_in_range(entry, moment.sigma) for cond in wanted if cond for entry in cond)
     if asked and not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
-        raise ValueError(_NOT_REACHED.format(type(model.diffusion_model).__name__))
+        raise ValueError(_NOT_REACHED.format(type(transformer_in(model)).__name__))
     return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
 
 
@@ -193,7 +196,7 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
         options[REACHED].yes = True
     acting = []
     if controls:
-        flux = executor.class_obj
+        flux = guiders.wrapped_object(executor)
         depth = Depth.of(flux)
         texts = [each for each in controls if isinstance(each, PlacedText)]
         if texts:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..compat import previews
 from ..compat import sampling as core
+from ..compat.patches import load_device
 from ..condition.conditioning import widths
 from ..condition.controls import has_controls
 from ..family import flux1, require_plane
@@ -94,16 +95,16 @@ def _noise(latent_image: Tensor, latent: dict, plan: SamplingPlan) -> Tensor:
 def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
     """sigma [steps + 1] of BFL's get_schedule for this picture's size: shifted for dev, unshifted for schnell."""
     _, *_, height, width = latent_image.shape
-    sampling = model.get_model_object("model_sampling")
-    if float(sampling.sigma_max) > 1.0:
+    full = core.sigma_max(model)
+    if full > 1.0:
         raise ValueError(
             f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise "
-            f"goes up to {float(sampling.sigma_max):.4g}. Choose one of ComfyUI's schedulers for it."
+            f"goes up to {full:.4g}. Choose one of ComfyUI's schedulers for it."
         )
     params = flux1(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
     found = noise_levels(lambda steps: flux_sigmas(steps, mu), plan.sampler, plan.steps, plan.denoise)
-    return found.to(model.load_device)
+    return found.to(load_device(model))
 
 
 def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, denoise: float) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 
 from flux_duet.nodes.compat import flux_model
 
+# `patch_size` is of a latent: FLUX.1 reads one token for each 2 x 2 of it.
 SIZES = ("depth", "depth_single_blocks", "hidden_size", "num_heads", "vec_in_dim", "context_in_dim", "guidance_embed",
          "global_modulation")  # fmt: skip
 LAYERS = ("time_in", "guidance_in", "vector_in", "txt_in", "img_in", "double_blocks", "single_blocks", "final_layer")
@@ -21,6 +22,7 @@ def test_flux_and_its_sizes(model):
     assert flux.vector_in.in_layer.weight.shape[1] == flux.params.vec_in_dim
     assert flux.txt_in.weight.shape[1] == flux.params.context_in_dim
     assert flux.params.global_modulation is False
+    assert flux.patch_size == 2
 
 
 def test_relatives():
@@ -40,6 +42,33 @@ def test_transformer(model):
     compiled.add_object_patch("diffusion_model", torch.compile(flux))
     assert compiled.get_model_object("diffusion_model") is not flux
     assert flux_model.transformer_of(compiled) is flux
+
+
+def test_transformer_in_a_base_model(model):
+    """Wrappers of a run are given the BaseModel, whose `diffusion_model` is the transformer."""
+    assert flux_model.transformer_in(model.model) is flux_model.transformer_of(model)
+
+
+def test_config(model):
+    """What was found in the file: channels of the latent that goes in (more for Fill) and comes out."""
+    config = flux_model.transformer_config(model)
+    assert (config["in_channels"], config["out_channels"]) == (16, 16)
+
+
+def test_layers_under_their_names(model):
+    """BFL's names inside the blocks, which probes read: each kind's modulation, and what puts attention back."""
+    flux, sizes = model.model.diffusion_model, model.model.diffusion_model.params
+    vec = torch.zeros(1, sizes.hidden_size)
+    double, single = flux.double_blocks[0], flux.single_blocks[0]
+    for modulation, parts in ((double.img_mod, 6), (double.txt_mod, 6), (single.modulation, 3)):
+        assert modulation.lin.out_features == parts * sizes.hidden_size
+        assert modulation(vec)[0].gate.shape == (1, 1, sizes.hidden_size)
+    assert flux.final_layer.adaLN_modulation[1].out_features == 2 * sizes.hidden_size
+    assert double.img_attn.proj.in_features == sizes.hidden_size
+    assert single.linear2.in_features == sizes.hidden_size + single.mlp_hidden_dim
+    embedding = torch.zeros(1, 256)
+    assert flux.time_in(embedding).shape == flux.guidance_in(embedding).shape == vec.shape
+    assert flux.vector_in(torch.zeros(1, sizes.vec_in_dim)).shape == vec.shape
 
 
 def test_patched_shape(model):

@@ -4,6 +4,7 @@ import torch
 from comfy.weight_adapter.lora import LoRAAdapter
 
 from flux_duet.nodes.compat import patches
+from flux_duet.nodes.encode.load.loading import load_clip_l
 
 # What caches of the pack read on a patcher: each says that something acts, or holds it.
 FIELDS = ("patches", "object_patches", "wrappers", "callbacks", "model_options", "weight_wrapper_patches",
@@ -64,6 +65,74 @@ def test_partial_load():
     assert module.comfy_cast_weights is False
     assert not hasattr(module, "prev_comfy_cast_weights")
     assert (module.weight_function, module.bias_function) == ([], [])
+
+
+def test_what_a_patcher_holds(model):
+    """`model`, `patches` by weight, `object_patches` by name, `model_options`, and `backup` of weights in place."""
+    key = "diffusion_model.img_in.bias"
+    bias = model.model.diffusion_model.img_in.bias.detach().clone()
+    changed = model.clone()
+    changed.add_patches({key: ("diff", (torch.ones_like(bias),))})
+    changed.add_object_patch("manual_cast_dtype", torch.float64)
+    changed.model_options["transformer_options"]["mine"] = 1
+    assert patches.base_model(changed) is model.model
+    assert patches.base_model(object()) is None
+    assert list(patches.weight_patches(changed)) == [key]
+    assert patches.object_patches(changed) == {"manual_cast_dtype": torch.float64}
+    assert patches.transformer_options(changed)["mine"] == 1
+    assert patches.model_options(changed)["transformer_options"] is patches.transformer_options(changed)
+    assert not (patches.weight_patches(model) or patches.object_patches(model) or patches.transformer_options(model))
+    assert patches.model_object(changed, "manual_cast_dtype") is torch.float64
+    assert patches.model_object(model, "diffusion_model.img_in") is model.model.diffusion_model.img_in
+    assert patches.model_object(model, "no_such_part") is None
+    changed.patch_model()
+    now = model.model.diffusion_model.img_in.bias
+    assert torch.equal(now, bias + 1)
+    assert torch.equal(patches.weight_without_patches(changed, key, now), bias)
+    changed.unpatch_model()
+    assert patches.weight_without_patches(changed, key, bias) is bias
+
+
+def test_attachments(model):
+    """Clones have their parent's attachments; what is put on a clone is its own."""
+    patches.attach(model, "a", 1)
+    clone = model.clone()
+    patches.attach(clone, "b", 2)
+    assert (patches.attached(clone, "a"), patches.attached(clone, "b"), patches.attached(model, "b")) == (1, 2, None)
+
+
+def test_told_loader(model):
+    """`cached_patcher_init` is (loader, arguments, which result, if of several), and a clone's too."""
+    given = lambda *_, **__: None  # noqa: E731
+    patches.set_loader(model, given, ("x", 1))
+    assert patches.loader_of(model.clone()) == (given, ("x", 1), [])
+    unknown = patches.ModelPatcher(torch.nn.Linear(1, 1), torch.device("cpu"), torch.device("cpu"))
+    assert patches.loader_of(unknown) == (None, [], [])
+
+
+def test_devices(model):
+    """Both are the CPU here; DynamicVRAM is a class of its own, which the CPU has not."""
+    assert patches.load_device(model) == patches.offload_device(model) == torch.device("cpu")
+    assert patches.is_dynamic(model) is False
+    assert patches.is_dynamic(object()) is False
+
+
+def test_load_on_use(tiny):
+    """With next to no memory nothing is moved to the device, and each weight is cast, patched, when it is used."""
+    clip = load_clip_l(str(tiny["clip_l"]))
+    key = next(name for name in clip.cond_stage_model.state_dict() if name.endswith("0.mlp.fc1.weight"))
+    weight = clip.cond_stage_model.state_dict()[key]
+    clip.patcher.add_patches({key: ("diff", (torch.ones_like(weight),))})
+    patcher, second = clip.patcher, torch.device("cpu:0")  # to ComfyUI another device than "cpu"
+    patcher.load_device = second
+    before = weight.clone()
+    patches.load_on_use(patcher)
+    module = clip.cond_stage_model.get_submodule(key.removesuffix(".weight"))
+    assert module.weight.device == torch.device("cpu")
+    assert torch.equal(module.weight, before)
+    assert (module.comfy_cast_weights, len(module.weight_function)) == (True, 1)
+    assert patcher.model.current_weight_patches_uuid == patcher.patches_uuid
+    assert patcher.model.model_loaded_weight_memory == 0
 
 
 def test_adapters():

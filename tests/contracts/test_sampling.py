@@ -69,7 +69,25 @@ def test_a_sampler_of_a_function(model, prompt):
         euler = sampling.sample_custom(*given, sampling.sampler("euler"), sigmas, prompt, prompt, LATENT, **rest)
     assert torch.equal(own, euler)
     assert [(step, total) for step, _, _, total in seen] == [(0, 1), (0, 1)]
-    assert callable(sampling.sampler("euler").sampler_function)
+    with torch.inference_mode():
+        again = sampling.solver(sampling.sampler_function("euler"))
+        again = sampling.sample_custom(*given, again, sigmas, prompt, prompt, LATENT, **rest)
+    assert torch.equal(again, euler)
+
+
+def test_names_of_solvers():
+    """A SAMPLER's `sampler_function` is named after it; one without tells its class."""
+    assert sampling.solver_name(sampling.sampler("euler")) == "sample_euler"
+    assert sampling.solver_name(object()) == "object"
+
+
+def test_percent_and_sigma(model):
+    """A MODEL's `model_sampling`, exchanged or not, says sigma; a BaseModel has its own as an attribute."""
+    assert sampling.sigma_max(model) == 1.0
+    own, shifted = sampling.percent_to_sigma(model), model.clone()
+    assert own(0.5) == sampling.percent_to_sigma_in(model.model)(0.5)
+    shifted.add_object_patch("model_sampling", given := sampling.flux_sampling(0.5))
+    assert sampling.percent_to_sigma(shifted)(0.5) == given.percent_to_sigma(0.5) != own(0.5)
 
 
 def test_sigmas_of_a_run(model):

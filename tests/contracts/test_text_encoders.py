@@ -1,5 +1,7 @@
-import comfy.sd
+import comfy.hooks
+import comfy.utils
 import torch
+from comfy_extras.nodes_hooks import SetClipHooks
 
 from flux_duet.nodes.compat import text_encoders
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
@@ -60,7 +62,95 @@ def test_classes(tiny):
     assert isinstance(model.t5xxl.transformer, text_encoders.T5)
     assert type(dual.tokenizer.t5xxl) is text_encoders.t5_tokenizer_class()
     assert dual.tokenize("a cat").keys() == {"l", "t5xxl"}
-    assert isinstance(comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"]))), text_encoders.VAE)
+
+
+def test_what_a_clip_holds(tiny):
+    """`cond_stage_model` has an attribute for each encoder, `tokenizer` one for each tokenizer."""
+    dual, clip_l = native.dual(tiny), load_clip_l(str(tiny["clip_l"]))
+    model = text_encoders.model_of(dual)
+    assert model is text_encoders.patcher_of(dual).model
+    assert text_encoders.encoder_of(dual, "clip_l") is model.clip_l
+    assert list(text_encoders.encoders_of(dual)) == [model.clip_l, model.t5xxl]
+    assert text_encoders.encoder_of(clip_l, "t5xxl") is None
+    t5 = text_encoders.transformer_of(model.t5xxl)
+    assert isinstance(t5, text_encoders.T5)
+    assert text_encoders.dtypes_of(dual) == {model.clip_l.transformer.dtype, t5.dtype}
+    assert (text_encoders.layer_of(dual), text_encoders.hooks_of(dual)) == (None, None)
+    assert text_encoders.tokenizer_options(dual) == {}
+    dual.clip_layer(-2)
+    dual.set_tokenizer_option("t5xxl_min_length", 3)
+    assert text_encoders.layer_of(dual) == -2
+    assert text_encoders.tokenizer_options(dual) == {"t5xxl_min_length": 3}
+    [hooked] = SetClipHooks().apply_hooks(dual, False, True, hooks := comfy.hooks.HookGroup())
+    assert (text_encoders.hooks_of(hooked), text_encoders.hooks_of(dual)) == (hooks, None)
+    text_encoders.put_transformer(model.t5xxl, other := torch.nn.Identity())
+    assert dual.clone().cond_stage_model.t5xxl.transformer is other
+
+
+def test_tokenizers_in_a_clip(tiny):
+    """Pure modules read these of an SDTokenizer; each is in the CLIP's tokenizer under its encoder's name.
+
+    `return_word_ids` numbers the words that a weight or an embedding sets apart, from 1; 0 is none.
+    """
+    dual = native.dual(tiny)
+    clip_l, t5 = (text_encoders.tokenizer_of(dual, name) for name in ("clip_l", "t5xxl"))
+    assert (clip_l, t5) == (dual.tokenizer.clip_l, dual.tokenizer.t5xxl)
+    assert text_encoders.tokenizer_of(dual, "gemma") is None
+    assert text_encoders.tokenizer_name(dual) == "FluxTokenizer"
+    for tokenizer, numbers in ((clip_l, (77, 768, CLIP_START, CLIP_END, 1)), (t5, (99999999, 4096, None, T5_END, 0))):
+        assert numbers == (tokenizer.max_length, tokenizer.embedding_size, tokenizer.start_token, tokenizer.end_token,
+                           tokenizer.tokens_start)  # fmt: skip
+        assert tokenizer.embedding_identifier == "embedding:"
+        assert tokenizer.embedding_directory is None
+        assert (tokenizer.max_word_length, tokenizer.tokenizer_adds_end_token) == (8, True)
+        assert isinstance(tokenizer.tokenizer.unk_token_id, int)
+    assert t5.min_length == 256
+    [chunk] = clip_l.tokenize_with_weights("a (cat:2)", return_word_ids=True)
+    assert [word for _, _, word in chunk[:4]] == [0, 1, 2, 0]
+
+
+def test_another_model(tiny):
+    """A CLIP asks its `load_model` for the patcher, then its `cond_stage_model` for the rows; a copy has its own."""
+    dual, asked = native.dual(tiny), []
+    model = text_encoders.model_of(dual)
+
+    class Only:
+        reset_clip_options, set_clip_options = model.reset_clip_options, model.set_clip_options
+
+        def encode_token_weights(self, tokens):
+            asked.append(sorted(tokens))
+            return model.encode_token_weights(tokens)
+
+    def load():
+        asked.append("load")
+        return dual.load_model()
+
+    other = text_encoders.with_model(dual, Only(), load)
+    tokens = dual.tokenize("a cat")
+    with torch.inference_mode():
+        [[txt, _]] = other.encode_from_tokens_scheduled(tokens)
+        [[native_txt, _]] = dual.encode_from_tokens_scheduled(tokens)
+    assert asked == ["load", ["l", "t5xxl"]]
+    assert torch.equal(txt, native_txt)
+
+
+def test_unmasked(tiny):
+    """Three switches of an encoder hide pads, zero their rows and give the mask; they are a copy's own."""
+    dual = native.dual(tiny)
+    encoder = text_encoders.encoder_of(dual, "t5xxl")
+    encoder.enable_attention_masks = encoder.return_attention_masks = encoder.zero_out_masked = True
+    tokens = dual.tokenize("a (cat:1.5)")["t5xxl"]
+    plain = text_encoders.read_unmasked(encoder)
+    with torch.inference_mode():
+        dual.load_model()
+        masked, _, more = encoder.encode_token_weights(tokens)
+        txt, _, *rest = plain.encode_token_weights(tokens)
+        encoder.enable_attention_masks = encoder.return_attention_masks = encoder.zero_out_masked = False
+        expected, *_ = encoder.encode_token_weights(tokens)
+    assert "attention_mask" in more
+    assert torch.equal(txt, expected)
+    assert not torch.equal(txt, masked)
+    assert not any("attention_mask" in each for each in rest)
 
 
 def test_one_encoder(tiny):

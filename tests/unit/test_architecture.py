@@ -36,6 +36,15 @@ COMFYUI = {
     "aiohttp",
 }  # its web server; and all of comfy*
 PUBLIC = {"comfy_api", "folder_paths", "server", "aiohttp"}  # what ComfyUI promises to packs; the rest is for compat/
+# Attributes of ComfyUI's objects that are read in compat/ alone; FLUX.1's layers go by BFL's names everywhere.
+PRIVATE = {
+    *("cond_stage_model", "tokenizer_options", "apply_hooks_to_conds", "layer_idx"),  # of a CLIP
+    *("patcher", "model_patcher", "inner_model", "conds", "class_obj", "sampler_function"),  # of guiders and runs
+    *("model_options", "object_patches", "patches_uuid", "backup", "cached_patcher_init", "load_device"),  # of a MODEL
+    *("offload_device", "current_weight_patches_uuid", "set_attachments", "get_attachment", "partially_load"),
+    *("model_config", "unet_config", "diffusion_model", "model_sampling", "get_model_object"),  # of what is in it
+    *("is_within_directory", "first_stage_model"),
+}
 PURE = {"torch", "numpy", "scipy", "PIL", "safetensors", *sys.stdlib_module_names}  # and what ComfyUI ships
 MARK = "Imports ComfyUI"
 
@@ -134,17 +143,24 @@ def outsiders(source: Source) -> Iterator[str]:
 
 
 def habits(source: Source) -> Iterator[str]:
-    """No device by name, nothing assigned into ComfyUI, `NODES` last in a nodes.py, and ASCII alone."""
+    """No device by name, nothing of ComfyUI's inside or changed, `NODES` last in a nodes.py, and ASCII alone."""
     roots = source.names_of_comfyui()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")[0] == "cuda":
             yield "names the device 'cuda'"
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and root(node) in roots:
             yield f"assigns to {ast.unparse(node)}"
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE and not is_ours(node, source, roots):
+            yield f"uses {ast.unparse(node)}, which is private to ComfyUI: give it a function in compat/"
     if source.name == "nodes" and not ast.unparse(source.tree.body[-1]).startswith("NODES = ["):
         yield "does not end with NODES = [...]"
     if not source.text.isascii():
         yield "is not ASCII"
+
+
+def is_ours(node: ast.Attribute, source: Source, roots: set[str]) -> bool:
+    """Whether an attribute is read where it may be, or is a function of the same name in a file of compat/."""
+    return source.place == "compat" or (isinstance(node.value, ast.Name) and node.value.id in roots)
 
 
 def root(node: ast.AST) -> str | None:
@@ -199,6 +215,7 @@ BREACHES = {
     "encode/x.py|from ..compat.text_encoders import CLIP\nCLIP.encode = None": "assigns to CLIP.encode",
     f"compat/x.py|{ADAPTER}from comfy.sd import CLIP\nCLIP.encode = None": "assigns to CLIP.encode",
     "encode/x.py|device = 'cuda:0'": "names the device",
+    "sample/x.py|guider.model_patcher.clone()": "private to ComfyUI",
     "sample/nodes.py|NODES = []\nx = 1": "does not end with NODES",
     "sample/x.py|x = '\u00e9'": "is not ASCII",
 }

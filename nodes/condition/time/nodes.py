@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...compat.execution import GraphBuilder
+from ...compat.sampling import percent_to_sigma
 from ...notice import show, tell
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
@@ -26,7 +27,7 @@ MARKS = (
 
 def _run(model, sigmas) -> Clock:
     """What is known of the run before it starts."""
-    sigma_at = None if model is None else model.get_model_object("model_sampling").percent_to_sigma
+    sigma_at = None if model is None else percent_to_sigma(model)
     return Clock(None if sigmas is None else sigmas.tolist(), sigma_at)
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import folder_paths
 
+from ...compat import patches as core
+from ...compat import text_encoders
 from ...compat.memory import result_device
-from ...compat.text_encoders import CLIP
+from ...compat.text_encoders import CLIP, patcher_of
 from ...disk.encoder_files import EncoderFile
 from ...disk.fingerprints import Untold, digest, of_patcher, weight_patches
 from ...streams import Span
@@ -37,7 +39,7 @@ def _folder() -> Path:
 
 def mark(clip: CLIP, file: EncoderFile) -> None:
     """Notes on a CLIP, for itself and its clones, which file its weights are of."""
-    clip.patcher.set_attachments(_FILE, file)
+    core.attach(patcher_of(clip), _FILE, file)
 
 
 def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]) -> tuple[Span, ...]:
@@ -62,8 +64,8 @@ def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """Looked for in what the weights give, as reading all of them once more would take as long as loading them."""
     if all(bool(span.tensor.isfinite().all()) for span in spans):
         return spans
-    file = clip.patcher.get_attachment(_FILE)
-    patched = ", or those of a LoRA on it," if clip.patcher.patches else ""
+    file = core.attached(patcher_of(clip), _FILE)
+    patched = ", or those of a LoRA on it," if core.weight_patches(patcher_of(clip)) else ""
     raise ValueError(
         f"{Path(file.path).name if file else 'This CLIP'} encodes this prompt as numbers that are not finite (NaN or "
         f"infinity), which would give a black picture: its weights{patched} are damaged, or too large for the type "
@@ -73,16 +75,16 @@ def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
 
 def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
     """The digest of all that goes into an encoding; None where that cannot be told."""
-    file = clip.patcher.get_attachment(_FILE)
+    file = core.attached(patcher_of(clip), _FILE)
     if file is None:
         return None
-    patches = None if clip.apply_hooks_to_conds else of_patcher(clip.patcher, f"{name}.")
+    patches = None if text_encoders.hooks_of(clip) else of_patcher(patcher_of(clip), f"{name}.")
     content = patches and file.digest()
     if content is None:
         return None
-    dtypes = sorted(map(str, clip.cond_stage_model.dtypes))
+    dtypes = sorted(map(str, text_encoders.dtypes_of(clip)))
     try:
-        return digest([VERSION, content, patches, dtypes, clip.layer_idx, name, chunks])
+        return digest([VERSION, content, patches, dtypes, text_encoders.layer_of(clip), name, chunks])
     except Untold:
         return None
 
@@ -92,9 +94,9 @@ def fingerprint(clip: CLIP, name: str) -> Callable[[], dict[str, str | None]]:
 
     None stands for what is not known: the content of a file that another loader read, or a patch that cannot be told.
     """
-    file, model = clip.patcher.get_attachment(_FILE), type(clip.cond_stage_model).__name__
+    file, model = core.attached(patcher_of(clip), _FILE), type(text_encoders.model_of(clip)).__name__
     try:
-        patches = weight_patches(clip.patcher, f"{name}.")
+        patches = weight_patches(patcher_of(clip), f"{name}.")
         patched = digest(patches) if patches else "none"
     except Untold:
         patched = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ...compat.text_encoders import T5, SDClipModel
+from ...compat.text_encoders import T5, SDClipModel, transformer_of
 
 
 class Unread(nn.Module):
@@ -40,5 +40,6 @@ class Unread(nn.Module):
 
 def read(encoder: SDClipModel) -> None:
     """Makes sure that an encoder has its weights."""
-    if isinstance(encoder.transformer, Unread):
-        encoder.transformer.read()
+    transformer = transformer_of(encoder)
+    if isinstance(transformer, Unread):
+        transformer.read()

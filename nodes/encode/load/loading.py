@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from ...compat import memory
+from ...compat.patches import load_device, offload_device, set_loader
 from ...compat.text_encoders import (
     CLIP,
     SD1ClipModel,
@@ -20,10 +21,16 @@ from ...compat.text_encoders import (
     T5XXLModel,
     build_clip,
     count_parameters,
+    encoder_of,
+    encoders_of,
+    patcher_of,
+    put_transformer,
     t5_kind,
     t5_tokenizer_class,
+    transformer_of,
 )
 from ...disk.encoder_files import EncoderFile
+from ...keys import T5XXL
 from ..embeddings.cached import file_at, mark
 from . import layout
 from .lazy_t5 import Unread, read
@@ -83,12 +90,13 @@ def _unread_t5(path: str, file: EncoderFile, outline: _T5Outline, embeddings, de
     # No parameters and no weights as yet: a model on the meta device is neither filled nor moved.
     unread = {**options, "initial_device": torch.device("meta")}
     clip = _build(kinds, [], unread, disable_dynamic, embedding_directory=embeddings)
-    encoder = clip.cond_stage_model.t5xxl
+    encoder = encoder_of(clip, T5XXL)
+    t5 = transformer_of(encoder)
     if outline.quantised:
-        encoder.transformer.to(torch.float8_e4m3fn)  # for a size that is about right
+        t5.to(torch.float8_e4m3fn)  # for a size that is about right
     # The type that the user asks ComfyUI for is the one of now, whenever the weights are read.
-    dtype = memory.text_encoder_dtype(clip.patcher.load_device)
-    encoder.transformer = Unread(encoder.transformer, lambda: _read_in_our_words(clip, file, options, dtype))
+    dtype = memory.text_encoder_dtype(load_device(patcher_of(clip)))
+    put_transformer(encoder, Unread(t5, lambda: _read_in_our_words(clip, file, options, dtype)))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
 
@@ -110,21 +118,22 @@ def _read_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -
     if "t5_quantization_metadata" in found:
         options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
     # Not by another CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
-    patcher = clip.patcher
+    patcher = patcher_of(clip)
     size = count_parameters(sd) * memory.dtype_size(dtype)
-    device = memory.text_encoder_initial_device(patcher.load_device, patcher.offload_device, size)
+    device = memory.text_encoder_initial_device(load_device(patcher), offload_device(patcher), size)
     model = _flux_t5(found.get("dtype_t5"))(device=device, dtype=dtype, model_options=options)
     memory.archive_dtypes(model)
-    encoder = clip.cond_stage_model.t5xxl
-    unread, encoder.transformer = encoder.transformer, model.t5xxl.transformer
+    encoder, t5 = encoder_of(clip, T5XXL), transformer_of(model.t5xxl)
+    unread = transformer_of(encoder)
+    put_transformer(encoder, t5)
     try:
         missing, _ = clip.load_sd(sd)
     except BaseException:
-        encoder.transformer = unread
+        put_transformer(encoder, unread)
         raise
     if missing:
         log.warning("%s: no weights for %s", name, ", ".join(missing))
-    return encoder.transformer
+    return t5
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,7 @@ class _FluxT5Tokenizer(SD1Tokenizer):
         super().__init__(
             embedding_directory=embedding_directory,
             tokenizer_data=tokenizer_data,
-            name="t5xxl",
+            name=T5XXL,
             tokenizer=t5_tokenizer_class(),
         )
 
@@ -166,7 +175,7 @@ def _flux_t5(file_dtype: torch.dtype | None) -> type:
         def __init__(self, device, dtype, model_options):
             dtype = memory.weight_dtype(file_dtype, dtype, device)
             t5 = T5XXLModel
-            super().__init__(device=device, dtype=dtype, name="t5xxl", clip_model=t5, model_options=model_options)
+            super().__init__(device=device, dtype=dtype, name=T5XXL, clip_model=t5, model_options=model_options)
 
         def state_dict(self, *args, **kwargs) -> BesideClipL:
             return BesideClipL(super().state_dict(*args, **kwargs))
@@ -191,12 +200,12 @@ def _build(kinds: tuple[type, type], sds: list[dict], options: dict, disable_dyn
 
 def _reloadable(clip: CLIP, load, *args) -> CLIP:
     """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, more GPUs)."""
-    clip.patcher.cached_patcher_init = (_load_patcher, (load, *args))
+    set_loader(patcher_of(clip), _load_patcher, (load, *args))
     return clip
 
 
 def _load_patcher(load, *args, disable_dynamic=False):
     clip = load(*args, disable_dynamic=disable_dynamic)
-    for encoder in clip.cond_stage_model.children():
+    for encoder in encoders_of(clip):
         read(encoder)  # the CLIP that gets this copy goes on asking its first model to read
-    return clip.patcher
+    return patcher_of(clip)

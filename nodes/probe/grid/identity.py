@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from ...compat.patches import FILE_LOADERS
+from ...compat import patches
 from ...condition.controls import KEY
 from ...disk.fingerprints import Untold, digest, of_patcher
 from ...encode.embeddings.cached import file_at
@@ -26,9 +26,9 @@ OURS = (KEY, *PROBES)
 
 def of_model(model) -> str | None:
     """What tells this MODEL, with its patches, from any other."""
-    patches = of_patcher(model, ours=OURS)
+    told = of_patcher(model, ours=OURS)
     try:
-        return patches and digest([VERSION, patches, _file(model), *_kind(model), _small_weights(model)])
+        return told and digest([VERSION, told, _file(model), *_kind(model), _small_weights(model)])
     except Untold:
         return None
 
@@ -47,8 +47,8 @@ def of_cell(
 
 def _file(model) -> list:
     """The file's content, and how it was loaded."""
-    loader, args, *which = model.cached_patcher_init or (None, [])
-    if loader not in FILE_LOADERS:
+    loader, args, which = patches.loader_of(model)
+    if loader not in patches.FILE_LOADERS:
         raise Untold
     path, *options = args
     try:
@@ -63,15 +63,14 @@ def _file(model) -> list:
 def _small_weights(model) -> str:
     """The biases and norms as they are without patches, wherever they are now: a thousandth of the weights."""
     parts = []
-    for name, value in sorted(model.model.state_dict().items()):
+    for name, value in sorted(patches.base_model(model).state_dict().items()):
         if value.ndim == 1:
-            kept = model.backup.get(name)  # what a patch has taken the place of
-            parts.append([name, kept.weight if kept is not None else value])
+            parts.append([name, patches.weight_without_patches(model, name, value)])
     return digest(parts)
 
 
 def _kind(model) -> list[str]:
-    return [type(model.model).__name__, str(model.model_dtype())]
+    return [type(patches.base_model(model)).__name__, str(model.model_dtype())]
 
 
 def _stream(stream: Stream) -> list:

@@ -12,6 +12,8 @@ import safetensors.torch
 import torch
 from comfy_api.latest import io, ui
 
+from ...compat import guiders
+from ...compat.flux_model import transformer_of
 from ...condition.blocks import Blocks
 from ...disk.atomic import write_whole
 from ...disk.given_file import is_inside
@@ -82,7 +84,7 @@ class Heatmap(io.ComfyNode):
         found, probe = wanted(txt, words), ReadingStore(TITLE)
 
         def check(guider, sigmas, shape):
-            flux = guider.model_patcher.get_model_object("diffusion_model")
+            flux = transformer_of(guiders.model_of(guider))
             check_room(planned(flux, len(found.words), every, heads, len(sigmas) - 1, shape), probe.room())
 
         def begin(guider, sigmas, repainted):

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...compat import guiders
+from ...compat.flux_model import transformer_of
 from ...compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ...condition.blocks import Depth
 from ...condition.timepoints import step_at
@@ -57,7 +59,7 @@ class HeatRecorder:
         self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False,
         repainted: Repainted | None = None,
     ):  # fmt: skip
-        flux = guider.model_patcher.get_model_object("diffusion_model")
+        flux = transformer_of(guiders.model_of(guider))
         self.wanted, self.measure, self.every, self.guider = wanted, measure, every, guider
         self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
@@ -118,7 +120,7 @@ class HeatRecorder:
         return out
 
     def _known(self) -> Mapping[str, Sequence[Entry]]:
-        return getattr(self.guider, "conds", {})
+        return guiders.conds_of(self.guider)
 
     def _alone(self, given: Given) -> StepEvaluation | None:
         """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""

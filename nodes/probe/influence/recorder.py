@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ...compat.flux_model import timestep_embedding
+from ...compat.guiders import base_model_of
+from ...compat.sampling import percent_to_sigma_in
 from ...condition.blocks import Blocks
 from ...condition.controls import TXT, VEC
 from ...condition.timepoints import percent_at
@@ -87,7 +89,7 @@ class InfluenceRecorder:
         velocities = dict(zip(variants, evaluation.again(list(variants.values())), strict=True))
         found = {null.name: _effects(evaluation, velocities, null.name) for null in self.plan.nulls}
         floor = length(velocities[SAME] - evaluation.velocity) if variants else None
-        percent = percent_at(evaluation.sigma, self.guider.inner_model.model_sampling.percent_to_sigma)
+        percent = percent_at(evaluation.sigma, percent_to_sigma_in(base_model_of(self.guider)))
         share = repainted.share(evaluation.mask, len(evaluation.velocity))
         self.moments.append(StepReading(evaluation.step, evaluation.sigma, percent, found, self.parts, floor, share))
         self.parts = None

@@ -7,9 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ...compat.autoencoders import VAE
+from ...compat.guiders import model_of
 from ...compat.patches import ModelPatcher
 from ...compat.sampling import CFGGuider
-from ...compat.text_encoders import CLIP, VAE
+from ...compat.text_encoders import CLIP, encoder_of
+from ...compat.text_encoders import model_of as model_of_clip
 from ...family import family, flux1
 from ...keys import CLIP_L, POOLED, T5XXL
 from ...quoting import shorten
@@ -95,8 +98,8 @@ def _model(model) -> str:
 
 
 def _clip(clip: CLIP) -> str:
-    held = [name for name, key in (("CLIP-L", CLIP_L), ("T5", T5XXL)) if hasattr(clip.cond_stage_model, key)]
-    return f"text encoders: {' and '.join(held) or type(clip.cond_stage_model).__name__}"
+    held = [name for name, key in (("CLIP-L", CLIP_L), ("T5", T5XXL)) if encoder_of(clip, key) is not None]
+    return f"text encoders: {' and '.join(held) or type(model_of_clip(clip)).__name__}"
 
 
 def _vae(vae: VAE) -> str:
@@ -110,6 +113,6 @@ def _plain(value: Any) -> str:
 KINDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     ((ClipVec, T5Text), _stream), (Tensor, _tensor), (ModelPatcher, _model),
     (CLIP, _clip), (VAE, _vae), (Mapping, _latent), ((list, tuple), _list),
-    (CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(guider.model_patcher)}"),
+    (CFGGuider, lambda guider: f"{type(guider).__name__} of {_model(model_of(guider))}"),
     ((str, int, float, bool), _plain),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...compat import memory, previews
 from ...compat import sampling as core
+from ...compat.patches import transformer_options
 from ...condition.controls import has_controls
 from ...condition.timepoints import percent_at
 from ...sample.apply import attach
@@ -91,7 +92,7 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
 
     pure_a = run(a, core.sampler(SAMPLER), keep, 1)
     others = run(b, core.solver(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
-    sigma_at = model.get_model_object("model_sampling").percent_to_sigma
+    sigma_at = core.percent_to_sigma(model)
     percents = [percent_at(float(sigma), sigma_at) for sigma in sigmas]
     samples = torch.cat([others, pure_a])
     return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
@@ -119,7 +120,7 @@ def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
 
 def _keeps_references(model) -> bool:
     """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
-    patches = model.model_options["transformer_options"].get("patches", {}).get("attn1_patch", ())
+    patches = transformer_options(model).get("patches", {}).get("attn1_patch", ())
     return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 
@@ -132,7 +133,7 @@ def _sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
 
 def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Callable:
     """A sampler function that starts from each step of the path that was kept; its rows are in the order of steps."""
-    one_step = core.sampler(SAMPLER).sampler_function
+    one_step = core.sampler_function(SAMPLER)
 
     def sample(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None) -> Tensor:
         rows = x[:0]

@@ -16,10 +16,11 @@ from ...condition.controls import TXT, VEC
 from ...condition.extras import with_extras
 from ...condition.hooks import MERGES
 from ...encode.clip_prompt import FIRST, encode_clip_prompt
-from ...encode.encoding import CLIP_L, T5XXL, encode_t5, tokenizer_of
+from ...encode.encoding import encode_t5
 from ...encode.tokens.inspection import read_by_clip, read_by_t5
 from ...encode.tokens.lengths import COMFYUI, T5_PAD
 from ...encode.tokens.weights import OFF
+from ...keys import CLIP_L, T5XXL
 from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
@@ -66,8 +67,8 @@ def prompts(
     """Both prompts and those of their words that are to be left out."""
     # Encoding first: a CLIP without the encoder is told in its own words.
     encoded_clip(clip, clip_text), encoded_t5(t5, t5_text)
-    by_clip = read_by_clip(tokenizer_of(clip, CLIP_L), clip_text, weighted=False)
-    by_t5 = read_by_t5(tokenizer_of(t5, T5XXL), t5_text, COMFYUI, weighted=False)
+    by_clip = read_by_clip(text_encoders.tokenizer_of(clip, CLIP_L), clip_text, weighted=False)
+    by_t5 = read_by_t5(text_encoders.tokenizer_of(t5, T5XXL), t5_text, COMFYUI, weighted=False)
     of_clip, of_t5 = (words(each.text, each.pieces, each.read, chosen) for each in (by_clip, by_t5))
     check_chosen(chosen, of_clip, of_t5)
     if not of_clip and not of_t5:
