@@ -22,8 +22,8 @@ import nodes
 
 from ..devtools import ROOT, say
 from ..nano import layouts
+from ..nodes.flux1_sizes import PATCH
 from ..nodes.sample.nodes import MMDiTSampler
-from ..nodes.sample.schedule import PATCH
 from .measure import SIDES, Comparison, compared, machine, rounds, seconds, table, warn_if_busy
 
 # Only the transformer is measured, so its encoders, made along with it, are kept as small as its inputs allow.

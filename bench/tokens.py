@@ -23,7 +23,7 @@ from ..nodes.routes import tokens as tokens_route
 from .measure import SIDES, Comparison, compared, machine, rounds, warn_if_busy
 
 WEIGHT = "({}:1.2)"  # one word in fifty
-STREAMS = tokens_route.CLIP_POSITIONS[0]
+STREAMS = tokens_route.CLIP_POSITIONS
 
 
 def vocabulary(count: int) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from .flux1_sizes import TXT_WIDTH, VEC_WIDTH
+
 
 @dataclass(frozen=True, eq=False)
 class AttnMask:
@@ -99,7 +101,7 @@ class ClipVec(Stream):
 
     name: ClassVar[str] = "vec"
     ndim: ClassVar[int] = 2
-    shape: ClassVar[str] = "[B, 768]"
+    shape: ClassVar[str] = f"[B, {VEC_WIDTH}]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,4 +110,4 @@ class T5Text(Stream):
 
     name: ClassVar[str] = "txt"
     ndim: ClassVar[int] = 3
-    shape: ClassVar[str] = "[B, L, 4096]"
+    shape: ClassVar[str] = f"[B, L, {TXT_WIDTH}]"

@@ -1,9 +1,10 @@
 // How many blocks the model has that a prompt goes to, as far as the graph tells.
 
+import { BLOCKS } from "../lib/flux1_sizes.mjs";
 import { modelsOf, samplers } from "../lib/runs.mjs";
 import { TEXTS } from "./texts.mjs";
 
-const FLUX = { double: 19, single: 38, name: TEXTS.flux };
+const FLUX = { ...BLOCKS, name: TEXTS.flux };
 // Models of other depths, by their files.
 const OTHERS = [{ file: /nano_flux/i, double: 2, single: 4 }];
 

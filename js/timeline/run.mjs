@@ -1,10 +1,10 @@
 // Which run a CONDITIONING goes to, seen from the graph alone: its steps, its schedule, its model's shift.
 
+import { DEV_SHIFT, MU_TOKENS, TOKEN } from "../lib/flux1_sizes.mjs";
 import { modelsOf, samplers, setting } from "../lib/runs.mjs";
 import { source } from "../lib/walk.mjs";
 import { TEXTS } from "./texts.mjs";
 
-const DEV_SHIFT = 1.15; // ComfyUI's for FLUX.1 dev
 export const ASSUMED = { steps: 20, sampler: "euler", scheduler: "simple", denoise: 1, shift: DEV_SHIFT };
 
 // Samplers and schedule makers, by the widgets and inputs that say what they do.
@@ -89,8 +89,9 @@ function modelOf(node, maker) {
     return { shift: DEV_SHIFT, told: model.dev };
 }
 
-/** As ComfyUI's node computes it: a line through (256 tokens, base) and (4096 tokens, max). */
+/** As ComfyUI's node computes it: a line through `base` and `max` at these numbers of image tokens. */
 function patchedShift(node) {
     const [most, base, width, height] = ["max_shift", "base_shift", "width", "height"].map(name => setting(node, name));
-    return base + (width * height / 256 - 256) * (most - base) / (4096 - 256);
+    const [few, many] = MU_TOKENS;
+    return base + (width * height / TOKEN ** 2 - few) * (most - base) / (many - few);
 }

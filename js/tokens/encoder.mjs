@@ -1,5 +1,6 @@
 // Which encoder is wired in, seen from the graph alone: no model is loaded for it.
 
+import { CLIP_POSITIONS, LONG_CLIP_POSITIONS } from "../lib/flux1_sizes.mjs";
 import { source } from "../lib/walk.mjs";
 
 const FILE = /\.(safetensors|sft|gguf|ckpt|pth?|bin)$/i;
@@ -9,12 +10,12 @@ const FAR = 50;
 /** { positions, seen, file }: CLIP-L's positions, how that was `seen` (a key of TEXTS.positions), and by which file. */
 export function clipPositions(node) {
     const loader = loaderOf(node);
-    if (!loader) return { positions: 77, seen: isFed(node) ? "unknown" : "none" };
+    if (!loader) return { positions: CLIP_POSITIONS, seen: isFed(node) ? "unknown" : "none" };
     const files = (loader.widgets ?? []).map(widget => widget.value).filter(isFile);
     const long = files.find(file => LONG_CLIP.test(file));
-    if (long) return { positions: 248, seen: "long", file: long };
-    if (!files.length) return { positions: 77, seen: "unknown" };
-    return { positions: 77, seen: "short", file: files.join(", ") };
+    if (long) return { positions: LONG_CLIP_POSITIONS, seen: "long", file: long };
+    if (!files.length) return { positions: CLIP_POSITIONS, seen: "unknown" };
+    return { positions: CLIP_POSITIONS, seen: "short", file: files.join(", ") };
 }
 
 const isFile = value => typeof value === "string" && FILE.test(value);

@@ -24,6 +24,8 @@ from comfy.text_encoders.sd3_clip import T5XXLModel
 from comfy.text_encoders.t5 import T5
 from torch import Tensor
 
+from ..flux1_sizes import CLIP_POSITIONS
+
 __all__ = ["CLIP", "T5", "SD1ClipModel", "SD1Tokenizer", "SDClipModel", "T5XXLModel", "build_clip",
            "clip_l_tokenizer", "count_parameters", "dtypes_of", "empty_tokens", "encoder_of", "encoders_of", "hooks_of",
            "layer_of", "model_of", "patcher_of", "put_transformer", "read_unmasked", "t5_kind", "t5_tokenizer",
@@ -56,7 +58,7 @@ def empty_tokens(special: Mapping[str, Any], length: int) -> list:
     return comfy.sd1_clip.gen_empty_tokens(special, length)
 
 
-def clip_l_tokenizer(positions: int = 77):
+def clip_l_tokenizer(positions: int = CLIP_POSITIONS):
     """CLIP-L's SDTokenizer with so many positions."""
     return comfy.sd1_clip.SD1Tokenizer(tokenizer_data={"clip_l_max_length": positions}).clip_l
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..flux1_sizes import BLOCKS, NUMBERS
 from ..quoting import shorten
 
 FINAL = "final"
@@ -87,12 +88,12 @@ class Blocks:
             if found and len(max(found[1], found[2] or "", key=len)) > MOST_DIGITS:
                 raise ValueError(
                     f"Got {said!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
-                    "as FLUX.1's 0 to 56."
+                    f"as FLUX.1's 0 to {BLOCKS - 1}."
                 )
             if word not in (*KINDS, FINAL, "all", "none") and not found:
                 raise ValueError(
-                    f"Got {said!r} in the list of blocks {text!r}, expected numbers (0 to 18 are FLUX.1's double, 19 "
-                    "to 56 its single blocks), ranges like 5-18 or 40-, or the words double, single, final, all, none."
+                    f"Got {said!r} in the list of blocks {text!r}, expected numbers ({NUMBERS}), "
+                    "ranges like 5-18 or 40-, or the words double, single, final, all, none."
                 )
             if found and found[2] and int(found[2]) < int(found[1]):
                 raise ValueError(
@@ -135,7 +136,7 @@ class Blocks:
             said = shorten(", ".join(self.words), 200)
             raise ValueError(
                 f"The list of blocks {said!r} names block {last}, but this model has blocks 0 to {depth - 1} ({double} "
-                f"double, {single} single). Presets from the literature are for FLUX.1's 57."
+                f"double, {single} single). Presets from the literature are for FLUX.1's {BLOCKS}."
             )
         named = frozenset().union(*ranges)
         return frozenset(range(depth)) - named if self.without else named

@@ -22,6 +22,7 @@ from ..compat.text_encoders import (
     tokenizer_options,
     with_model,
 )
+from ..flux1_sizes import T5_ROWS
 from ..keys import CLIP_L, POOLED, T5XXL, TOKENS
 from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
@@ -31,8 +32,8 @@ from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_
 from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 _TITLES = {CLIP_L: "CLIP-L", T5XXL: "T5"}
-# FLUX.1's own T5 tokenizer pads to 256 and no more; CLIPs made for other models pad otherwise.
-_FLUX_PADDING = {"t5xxl_min_length": 256, "t5xxl_min_padding": None}
+# FLUX.1's own T5 tokenizer pads to so many rows and no more; CLIPs made for other models pad otherwise.
+_FLUX_PADDING = {"t5xxl_min_length": T5_ROWS, "t5xxl_min_padding": None}
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 from aiohttp import web
 
 from ..compat import sampling as core
+from ..flux1_sizes import PIXEL
 from ..sample.sampling import OFFICIAL, SCHEDULERS, noise_levels
 from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 from .http import Refused, answered, shown
 
 SAMPLERS = core.sampler_names()
 LONGEST = 2500  # steps of the whole schedule, of which denoise takes the last
-PIXELS = 8  # of a picture, for one of its latent
 DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, "shift": FIXED_MU,
             "width": 1024, "height": 1024}  # fmt: skip
 CHOICES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
@@ -68,7 +68,7 @@ def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:
         return core.schedule_sigmas(_sampling(plan["shift"]), plan["scheduler"], steps)
     if "mu" in plan or plan["shift"] is None:
         return flux_sigmas(steps, plan.get("mu"))
-    return flux_sigmas(steps, official_mu(image_tokens(plan["height"] // PIXELS, plan["width"] // PIXELS)))
+    return flux_sigmas(steps, official_mu(image_tokens(plan["height"] // PIXEL, plan["width"] // PIXEL)))
 
 
 def _sampling(shift: float | None):

@@ -23,15 +23,16 @@ from ..compat.text_encoders import clip_l_tokenizer, t5_tokenizer
 from ..encode.tokens.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from ..encode.tokens.lengths import COMFYUI, LENGTHS
 from ..encode.tokens.weights import EMBEDDING, MODES, OFF, TooDeep
+from ..flux1_sizes import CLIP_POSITIONS, LONG_CLIP_POSITIONS
 from .http import Refused, answered, shown
 
 MOST_CHARACTERS = 40_000  # some 6,000 words
-CLIP_POSITIONS = (77, 248)  # CLIP-L's and Long-CLIP's
+POSITIONS = (CLIP_POSITIONS, LONG_CLIP_POSITIONS)
 BOTH = "both"  # which readings are wanted, or CLIP or T5: a prompt box shows one
-DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS[0],
+DEFAULTS = {"length": COMFYUI, "t5_weights": EMBEDDING, "clip_weights": True, "clip_positions": CLIP_POSITIONS,
             "roads": BOTH}  # fmt: skip
 CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, False),
-           "clip_positions": CLIP_POSITIONS, "roads": (BOTH, CLIP, T5)}  # fmt: skip
+           "clip_positions": POSITIONS, "roads": (BOTH, CLIP, T5)}  # fmt: skip
 HALF = re.compile("[\ud800-\udfff]")
 _building = Lock()
 _t5_reader = ThreadPoolExecutor(1, "flux_duet")

@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor
 
-PATCH = 2  # a token is 2 x 2 latent pixels
-FIXED_MU = 1.15  # ComfyUI's shift for FLUX.1-dev at every size; official only at 1024 x 1024
+from ..flux1_sizes import MU_LINE, PATCH
+
+FIXED_MU = MU_LINE[1][1]  # ComfyUI's shift for FLUX.1-dev at every size; official only at 1024 x 1024
 
 
 def image_tokens(latent_height: int, latent_width: int) -> int:
@@ -20,9 +21,9 @@ def image_tokens(latent_height: int, latent_width: int) -> int:
     return math.ceil(latent_height / PATCH) * math.ceil(latent_width / PATCH)
 
 
-def official_mu(tokens: int, base: tuple[int, float] = (256, 0.5), top: tuple[int, float] = (4096, 1.15)) -> float:
+def official_mu(tokens: int) -> float:
     """The shift's strength: a line through (256 tokens, 0.5) and (4096 tokens, 1.15)."""
-    (x1, y1), (x2, y2) = base, top
+    (x1, y1), (x2, y2) = MU_LINE
     slope = (y2 - y1) / (x2 - x1)
     return slope * tokens + (y1 - slope * x1)
 

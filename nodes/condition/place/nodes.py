@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...compat.patches import combine_hooks
+from ...flux1_sizes import NUMBERS
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
 from ..conditioning import check_pair
@@ -13,8 +14,7 @@ from ..timepoints import Range
 from . import placing
 
 CATEGORY = "Flux Duet/place"
-BLOCKS = "Which blocks: numbers (0 to 18 are FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, "
-BLOCKS += "single, all."
+BLOCKS = f"Which blocks: numbers ({NUMBERS}), ranges (5-18, 40-), double, single, all."
 
 
 def _times():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ... import flux1_sizes
 from ...quoting import shorten
 from .shapes import BadFile, Dims, Shapes, fitted
 
@@ -124,7 +125,8 @@ def _clip_wrong(sizes: Mapping[str, int]) -> str | None:
     if sizes["width"] % _clip_heads(sizes["width"]):
         return f"its width of {sizes['width']} is no multiple of {CLIP_HEAD}, the width of a head"
     if sizes["positions"] < CLIP_POSITIONS:
-        return f"it has {sizes['positions']} positions, expected 77 (Long-CLIP: 248)"
+        short, long = flux1_sizes.CLIP_POSITIONS, flux1_sizes.LONG_CLIP_POSITIONS
+        return f"it has {sizes['positions']} positions, expected {short} (Long-CLIP: {long})"
     return None
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 
+from ...flux1_sizes import TXT_WIDTH, VEC_WIDTH
 from ...quoting import shorten
 from .lengths import LENGTHS
 from .spans import Exists, Piece, Pieces, pieces
 from .weights import Weighted, doubts, implied, parse
 
 CLIP, T5 = "CLIP", "T5"
-_ROWS = {CLIP: 768, T5: 4096}  # how wide an encoder's rows are
+_ROWS = {CLIP: VEC_WIDTH, T5: TXT_WIDTH}  # how wide an encoder's rows are
 _LONG = 300  # characters of a note's quotation
 
 

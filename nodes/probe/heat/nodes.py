@@ -19,6 +19,7 @@ from ...disk.atomic import write_whole
 from ...disk.given_file import is_inside
 from ...disk.temporary import temporary_folder
 from ...family import require_flux1
+from ...flux1_sizes import HEADS, TOKEN
 from ...notice import tell
 from ...pictures import as_image
 from ...sockets import FluxHeatmap, FluxTxt
@@ -68,8 +69,8 @@ class Heatmap(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "heads", default=False, label_on="apart", label_off="averaged", optional=True, advanced=True,
-                    tooltip="apart: keep each attention head's maps, to look at one alone. FLUX.1 has 24 heads, so the "
-                    "maps take 24 times the memory: choose few words, or every n-th step.",
+                    tooltip="apart: keep each attention head's maps, to look at one alone. FLUX.1 has "
+                    f"{HEADS} heads, so the maps take {HEADS} times the memory: choose few words, or every n-th step.",
                 ),
             ],
             outputs=[
@@ -164,7 +165,7 @@ class ShowHeatmap(io.ComfyNode):
         data = json.dumps({**told_of(reading, choice), "settings": settings}, indent=1)
         if save_as.strip():
             save(reading, save_as.strip(), settings)
-        size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(16 * side for side in reading.size)
+        size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(TOKEN * side for side in reading.size)
         given = as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
         sheets = as_image(pages)
         shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from ...condition.blocks import PRESETS, Blocks, painted
 from ...condition.controls import TXT, VEC
 from ...family import require_flux1
+from ...flux1_sizes import NUMBERS, PIXEL, T5_ROWS
 from ...notice import show
 from ...pictures import as_image
 from ...sample.apply import attach
@@ -21,12 +22,11 @@ from ..reading_store import ReadingStore
 from ..replace_prompt import Null, plain, prompts_of
 from . import draw
 from .reading import PARTS, as_json, columns, csv
-from .recorder import KEY, NAME, T5_LEAST, InfluencePlan, InfluenceRecorder
+from .recorder import KEY, NAME, InfluencePlan, InfluenceRecorder
 from .summary import sentence
 
 CATEGORY = "Flux Duet/probe"
 EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
-CELL = 8  # pixels of the picture for one of the latent's
 
 
 class Influence(io.ComfyNode):
@@ -62,8 +62,8 @@ class Influence(io.ComfyNode):
                 ),
                 io.String.Input(
                     "blocks", default="", optional=True, advanced=True, extra_dict=painted(final=True),
-                    tooltip="Besides, what is changed if these blocks alone do not see a prompt: numbers (0 to 18 are "
-                    "FLUX.1's double, 19 to 56 its single blocks), ranges (5-18, 40-), double, single, final. Empty: "
+                    tooltip="Besides, what is changed if these blocks alone do not see a prompt: numbers "
+                    f"({NUMBERS}), ranges (5-18, 40-), double, single, final. Empty: "
                     "not measured. Two more evaluations.",
                 ),
                 FluxTxt.Input(
@@ -88,7 +88,7 @@ class Influence(io.ComfyNode):
         empty = None if empty_txt is None else empty_txt.spans[0].tensor
         told = {"sampled": prompts_of(txt), "empty": empty}
         nulls = [replace(each, **told) for each in _nulls(null, empty_vec, empty_txt)]
-        plan = InfluencePlan(nulls, every, where, T5_LEAST if empty is None else empty.shape[1])
+        plan = InfluencePlan(nulls, every, where, T5_ROWS if empty is None else empty.shape[1])
         probe = ReadingStore(NAME)
         model = model if where is None else attach(model, node=NAME)
         out = probed(model, probe, KEY, lambda *run: InfluenceRecorder(plan, *run))
@@ -155,7 +155,7 @@ class ShowInfluence(io.ComfyNode):
         found, most = draw.masks(reading, part)
         plot = as_image(draw.plot(reading))
         pages = draw.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
-        clip_mask, t5_mask = interpolate(found, scale_factor=CELL, mode="bilinear", align_corners=False)
+        clip_mask, t5_mask = interpolate(found, scale_factor=PIXEL, mode="bilinear", align_corners=False)
         data = json.dumps(as_json(reading, told, settings))
         drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
         shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}

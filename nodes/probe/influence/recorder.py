@@ -15,6 +15,7 @@ from ...compat.sampling import percent_to_sigma_in
 from ...condition.blocks import Blocks
 from ...condition.controls import TXT, VEC
 from ...condition.timepoints import percent_at
+from ...flux1_sizes import T5_ROWS, TIME_WIDTH
 from .. import repainted
 from ..reeval import Entry, Evaluation, Reevaluator
 from ..repainted import Repainted
@@ -25,7 +26,6 @@ from .reading import InfluenceReading, StepReading
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
 SAME = ("", "again")  # the variant that differs in nothing
-T5_LEAST = 256  # ComfyUI fills a T5 prompt for FLUX.1 up to so many rows
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class InfluencePlan:
     nulls: Sequence[Null]
     every: int = 1
     blocks: Blocks | None = None
-    usual: int = T5_LEAST  # rows of a T5 prompt that is not long
+    usual: int = T5_ROWS  # rows of a T5 prompt that is not long
 
 
 @dataclass(eq=False)
@@ -119,9 +119,9 @@ class InfluenceRecorder:
         if tables is None or given["y"] is None:
             return
         y, self.kinds = given["y"], list(tables)
-        time = flux.time_in(timestep_embedding(given["t"], 256).to(y))[0]
+        time = flux.time_in(timestep_embedding(given["t"], TIME_WIDTH).to(y))[0]
         guided = flux.params.guidance_embed and given["g"] is not None
-        guidance = flux.guidance_in(timestep_embedding(given["g"], 256).to(y))[0] if guided else time * 0
+        guidance = flux.guidance_in(timestep_embedding(given["g"], TIME_WIDTH).to(y))[0] if guided else time * 0
         clip, null = (flux.vector_in(each)[0] for each in (y, self.plan.nulls[0].like(y, VEC)[:1]))
         self.parts = modulation.parts(tables, (time, guidance, clip), null)
 

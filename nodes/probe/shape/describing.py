@@ -14,6 +14,7 @@ from ...compat.sampling import CFGGuider
 from ...compat.text_encoders import CLIP, encoder_of
 from ...compat.text_encoders import model_of as model_of_clip
 from ...family import family, flux1
+from ...flux1_sizes import PATCH, PIXEL
 from ...keys import CLIP_L, POOLED, T5XXL
 from ...quoting import shorten
 from ...sample.schedule import image_tokens
@@ -66,10 +67,10 @@ def _latent(latent: Mapping) -> str:
     samples = latent.get("samples")
     if not isinstance(samples, Tensor):
         return f"keys: {', '.join(map(str, latent))}"
-    told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/8 of the picture's sides"
+    told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/{PIXEL} of the picture's sides"
     if samples.ndim == 4:
         height, width = samples.shape[2:]
-        told += f"; img: {image_tokens(height, width)} tokens, one for each 2 x 2 of it"
+        told += f"; img: {image_tokens(height, width)} tokens, one for each {PATCH} x {PATCH} of it"
         shares = repainted.share(mask_of(latent, samples), len(samples))
         told += "" if shares is None else f"; noise_mask: {percent(float(shares.mean()))} is repainted"
     return told
