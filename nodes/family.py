@@ -24,6 +24,7 @@ from .compat.flux_model import (
     transformer_of,
 )
 from .compat.patches import base_model
+from .keys import CONCAT_LATENT
 
 # Relatives that are taken for it elsewhere. A subclass stands before its parent.
 RELATIVES = (
@@ -82,7 +83,7 @@ def family(model) -> str:
 
 def require_picture(model, extras: Mapping[str, Any], node: str) -> None:
     """Raises ValueError where a model reads a picture beside its latent and a node's `like` brings none."""
-    if needs_picture(model) and extras.get("concat_latent_image") is None:
+    if needs_picture(model) and extras.get(CONCAT_LATENT) is None:
         raise ValueError(
             f"{node}: this model reads a picture beside its latent (Fill, Canny, Depth), and none came. Connect the "
             "CONDITIONING that the picture is in to `like`: from InpaintModelConditioning for Fill, from "

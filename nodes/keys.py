@@ -1,17 +1,41 @@
-"""Under which names ComfyUI keeps what FLUX.1 reads: one place for them, as family.py is for its classes.
+"""Under which names ComfyUI keeps what FLUX.1 reads: one place for them, as family.py is for its classes. Pure.
 
-Each stream has two names: in a CONDITIONING, and as an argument of the model. Another family would be added here and in
-family.py.
+Both streams have two names each: in a CONDITIONING, and as arguments of the model. Another family would be added here
+and in family.py. Names of nodes' inputs, of routes' values and in files are their own, also where they are the same.
 """
 
 # In an entry of a CONDITIONING, beside txt, which is its first part.
 POOLED = "pooled_output"  # vec
+GUIDANCE = "guidance"
 MASK, MASK_SIZE = "attention_mask", "attention_mask_img_shape"  # [B, q, k], and the image tokens it is for
+REFERENCES, REFERENCE_METHOD = "reference_latents", "reference_latents_method"  # Kontext's pictures
+CONCAT_LATENT, CONCAT_MASK = "concat_latent_image", "concat_mask"  # what Fill, Canny and Depth read
+CONTROL, HOOKS = "control", "hooks"  # a ControlNet, and LoRAs for a prompt
+# Where and when it counts. The times are in percent / 100 and in sigma; an encoder's scheduled hooks give the third.
+AREA, STRENGTH = "area", "strength"
+PLACE_MASK, MASK_STRENGTH = "mask", "mask_strength"
+AREA_TO_BOUNDS, DEFAULT = "set_area_to_bounds", "default"
+START_PERCENT, END_PERCENT = "start_percent", "end_percent"
+SIGMA_START, SIGMA_END = "timestep_start", "timestep_end"
+CLIP_START, CLIP_END = "clip_start_percent", "clip_end_percent"
 
-# In the `model_conds` of an entry that is ready to be sampled, and Flux.forward's arguments.
+# In an entry that a guider has, and in its `model_conds`, which are Flux.forward's arguments.
+CROSS_ATTN, UUID = "cross_attn", "uuid"  # txt, and the entry's own id
+MODEL_CONDS = "model_conds"
 Y = "y"  # vec
 C_CROSSATTN = "c_crossattn"  # txt
-MODEL_CONDS = "model_conds"
+
+# In a LATENT.
+SAMPLES, NOISE_MASK, BATCH_INDEX = "samples", "noise_mask", "batch_index"
+
+# In model_options, and in the transformer_options in them.
+OPTIONS, MASK_FUNCTION = "transformer_options", "denoise_mask_function"
+SAMPLE_SIGMAS = "sample_sigmas"  # of the whole run
+SIGMAS, UUIDS, COND_OR_UNCOND = "sigmas", "uuids", "cond_or_uncond"  # of one forward: for each row, for each prompt
+PATCHES, REPLACE = "patches", "patches_replace"  # functions between the parts of blocks, and in place of whole blocks
+ATTN_INPUT, ATTN_OUTPUT = "attn1_patch", "attn1_output_patch"  # kinds of PATCHES
+OVERRIDE = "optimized_attention_override"  # is called instead of ComfyUI's attention, with q, k, v after RoPE
+BLOCK_INDEX, BLOCK_TYPE = "block_index", "block_type"
 
 # The encoders inside a CLIP's model and in its tokenizer, and their lists of tokens.
 CLIP_L, T5XXL = "clip_l", "t5xxl"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..flux1_sizes import BLOCKS, NUMBERS
+from ..keys import BLOCK_INDEX, BLOCK_TYPE
 from ..quoting import shorten
 
 FINAL = "final"
@@ -52,7 +53,7 @@ class Depth(NamedTuple):
 
     def number(self, options: Mapping[str, Any]) -> int:
         """Of the block that calls, by the transformer_options that ComfyUI gives it."""
-        return options["block_index"] + (self.double if options["block_type"] == "single" else 0)
+        return options[BLOCK_INDEX] + (self.double if options[BLOCK_TYPE] == "single" else 0)
 
     def key(self, block: int) -> tuple[str, int]:
         """A block's key in ComfyUI's patches_replace."""

@@ -11,16 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..keys import POOLED
+from ..keys import CLIP_END, CLIP_START, GUIDANCE, POOLED, SIGMA_END, SIGMA_START
 from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
 from .controls import TXT, VEC, Bias, Made, controls_in, put_controls
 from .extras import Merge, merged
 from .reconcile import followed
 
-# ComfyUI's keys for the part of a run that an encoding is for: in percent of time, and in sigma, which falls.
-START, END = "clip_start_percent", "clip_end_percent"
-SIGMA_START, SIGMA_END = "timestep_start", "timestep_end"
 DEFAULT_GUIDANCE = (
     3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
 )
@@ -39,7 +36,7 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
         extras = put_controls(
             extras, (*controls_in(txt_span), *controls_in(vec_span)), Made(txt_span.tensor, vec_span.tensor)
         )
-        guided = {"guidance": None if guidance < 0 else guidance}
+        guided = {GUIDANCE: None if guidance < 0 else guidance}
         entries.append([txt_span.tensor, {POOLED: vec_span.tensor, **extras, **guided}])
     return entries
 
@@ -58,14 +55,14 @@ def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec
             f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
             "it. Expected one made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
         )
-    guidances = {entry.get("guidance", DEFAULT_GUIDANCE) for _, entry in conditioning}
+    guidances = {entry.get(GUIDANCE, DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:
         raise ValueError(
             f"{node}: the {len(conditioning)} prompts in this CONDITIONING differ in guidance ({guidances}), expected "
             "one. Give all the same with FluxGuidance, or take them before they are combined."
         )
     guidance = guidances.pop()
-    rests = [{k: v for k, v in entry.items() if k not in (POOLED, "guidance")} for _, entry in conditioning]
+    rests = [{k: v for k, v in entry.items() if k not in (POOLED, GUIDANCE)} for _, entry in conditioning]
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
         extras, controls = followed(tensor, entry[POOLED], rest)
@@ -112,23 +109,25 @@ def paired(
 
 def during(unit: str, start: float, end: float) -> dict[str, float]:
     """The extras that limit an encoding to a part of a run, in a coordinate that rises: percent / 100, or -sigma."""
-    return {SIGMA_START: -start, SIGMA_END: -end} if unit == SIGMA_START else {START: start, END: end}
+    return {SIGMA_START: -start, SIGMA_END: -end} if unit == SIGMA_START else {CLIP_START: start, CLIP_END: end}
 
 
 def _unit(span: Span) -> str | None:
     """By which of ComfyUI's keys an encoding is limited to a part of the run; None where it lasts throughout."""
-    return next((key for key in (SIGMA_START, START) if key in span.extras), None)
+    return next((key for key in (SIGMA_START, CLIP_START) if key in span.extras), None)
 
 
 def _time(span: Span) -> tuple[float, float]:
     unit = _unit(span)
     if unit == SIGMA_START:
         return -span.extras[SIGMA_START], -span.extras[SIGMA_END]
-    return (span.extras[START], span.extras[END]) if unit else (-math.inf, math.inf)
+    return (span.extras[CLIP_START], span.extras[CLIP_END]) if unit else (-math.inf, math.inf)
 
 
 def _untimed(span: Span) -> dict[str, Any]:
-    return {key: value for key, value in span.extras.items() if key not in (START, END, SIGMA_START, SIGMA_END)}
+    return {
+        key: value for key, value in span.extras.items() if key not in (CLIP_START, CLIP_END, SIGMA_START, SIGMA_END)
+    }
 
 
 def widths(conditioning: list) -> list[tuple[int, int]]:

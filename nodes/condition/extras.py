@@ -13,7 +13,25 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..keys import MASK, MASK_SIZE, POOLED
+from ..keys import (
+    AREA,
+    CLIP_END,
+    CLIP_START,
+    CONCAT_LATENT,
+    CONCAT_MASK,
+    CONTROL,
+    END_PERCENT,
+    GUIDANCE,
+    HOOKS,
+    MASK,
+    MASK_SIZE,
+    MASK_STRENGTH,
+    PLACE_MASK,
+    POOLED,
+    REFERENCES,
+    START_PERCENT,
+    STRENGTH,
+)
 from ..streams import Stream
 from .controls import take_controls
 
@@ -22,23 +40,23 @@ AnyStream = TypeVar("AnyStream", bound=Stream)
 
 # What weights the attention between the very rows of a T5 prompt (Redux with attn_bias): it goes where they go.
 OF_TXT = (MASK, MASK_SIZE)
-_OF_PROMPT = (POOLED, "guidance", *OF_TXT)
-_TIMES = (("start_percent", "end_percent"), ("clip_start_percent", "clip_end_percent"))
+_OF_PROMPT = (POOLED, GUIDANCE, *OF_TXT)
+_TIMES = ((START_PERCENT, END_PERCENT), (CLIP_START, CLIP_END))
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
 _DEPTH = 16  # how deep objects are looked into
 TITLES = {
-    "control": "ControlNets (Apply ControlNet)",
-    "reference_latents": "reference pictures (ReferenceLatent)",
-    "concat_latent_image": "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
-    "concat_mask": "masks to inpaint (InpaintModelConditioning)",
+    CONTROL: "ControlNets (Apply ControlNet)",
+    REFERENCES: "reference pictures (ReferenceLatent)",
+    CONCAT_LATENT: "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
+    CONCAT_MASK: "masks to inpaint (InpaintModelConditioning)",
     MASK: "weights of a Redux picture (Apply Style Model with attn_bias)",
-    "mask": "masks (Conditioning Set Mask)",
-    "area": "areas (Conditioning Set Area)",
-    "strength": "strengths (Conditioning Set Area)",
-    "mask_strength": "strengths (Conditioning Set Mask)",
-    "start_percent": "time ranges (Conditioning Set Timestep Range)",
-    "end_percent": "time ranges (Conditioning Set Timestep Range)",
-    "hooks": "hooks",
+    PLACE_MASK: "masks (Conditioning Set Mask)",
+    AREA: "areas (Conditioning Set Area)",
+    STRENGTH: "strengths (Conditioning Set Area)",
+    MASK_STRENGTH: "strengths (Conditioning Set Mask)",
+    START_PERCENT: "time ranges (Conditioning Set Timestep Range)",
+    END_PERCENT: "time ranges (Conditioning Set Timestep Range)",
+    HOOKS: "hooks",
 }  # fmt: skip
 
 

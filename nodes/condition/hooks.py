@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..compat.patches import combine_hooks
+from ..keys import HOOKS
 
 
 def _both_hooks(vec_hooks, txt_hooks):
@@ -10,4 +11,4 @@ def _both_hooks(vec_hooks, txt_hooks):
     return combine_hooks(txt_hooks, vec_hooks)
 
 
-MERGES = {"hooks": _both_hooks}  # for conditioning.join
+MERGES = {HOOKS: _both_hooks}  # for conditioning.join

@@ -7,13 +7,14 @@ import copy
 from torch import Tensor
 
 from ..compat.autoencoders import tiled_decoders
+from ..keys import SAMPLES
 
 
 def decode(vae, samples: dict) -> tuple[Tensor, bool]:
     """(pixels [B, H, W, 3] in 0..1, whether memory ran short and the picture was decoded in tiles)."""
     if vae is None:
         raise ValueError("VAE Decode: got no VAE. Load one with VAELoader (for FLUX.1: ae.safetensors).")
-    latent = samples["samples"]
+    latent = samples[SAMPLES]
     if latent.is_nested:
         latent = latent.unbind()[0]
     tiled = False

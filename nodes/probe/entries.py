@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..keys import UUID
+
 POSITIVE = "positive"
 ROLES = (POSITIVE, "middle", "negative")  # which is read where several say the same
 UNKNOWN = "another"  # the role of a prompt that the guider does not know
@@ -37,8 +39,8 @@ def roles(conds: Sequence[Sequence[Entry] | None], known: Mapping[str, Sequence[
 
 
 def _role(cond: Sequence[Entry], ordered: Sequence[str], known: Mapping[str, Sequence[Entry]]) -> str:
-    own = {entry["uuid"] for entry in cond}
-    ids = {role: {entry["uuid"] for entry in known[role] or ()} for role in ordered}
+    own = {entry[UUID] for entry in cond}
+    ids = {role: {entry[UUID] for entry in known[role] or ()} for role in ordered}
     the_list = (role for role in ordered if cond is known[role])
     the_same = (role for role in ordered if own == ids[role])
     a_part = (role for role in ordered if own <= ids[role])

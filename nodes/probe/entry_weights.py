@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from ..compat.sampling import areas_of
-from ..keys import MODEL_CONDS
+from ..keys import AREA, DEFAULT, MASK_STRENGTH, MODEL_CONDS, PLACE_MASK, SIGMA_END, SIGMA_START, STRENGTH, UUID
 from .entries import Entry, Place
 
 # All of an entry that says where and how much it counts (comfy/samplers.py, get_area_and_mult).
-PLACING = ("timestep_start", "timestep_end", "area", "strength", "mask", "mask_strength")
+PLACING = (SIGMA_START, SIGMA_END, AREA, STRENGTH, PLACE_MASK, MASK_STRENGTH)
 
 
 def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Place]:
     """Of each entry of one prompt that counts at this moment, by its id. `x` [B, C, h, w] is the whole latent."""
-    if len(cond) == 1 and "area" not in cond[0] and "mask" not in cond[0]:
-        return {cond[0]["uuid"]: Place()}
+    if len(cond) == 1 and AREA not in cond[0] and PLACE_MASK not in cond[0]:
+        return {cond[0][UUID]: Place()}
     placed = _mixed(cond, x[:, :1], timestep)
     total = torch.full_like(x[:, 0], 1e-37)  # as ComfyUI counts it
     weights = {}
@@ -33,10 +33,10 @@ def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Plac
 
 def _mixed(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> list:
     """ComfyUI's own account of where each entry counts; those with `default` count where no other does."""
-    bare = [{**{key: entry[key] for key in PLACING if key in entry}, MODEL_CONDS: {}, "uuid": entry["uuid"]}
+    bare = [{**{key: entry[key] for key in PLACING if key in entry}, MODEL_CONDS: {}, UUID: entry[UUID]}
             for entry in cond]  # fmt: skip
-    plain = [each for each, entry in zip(bare, cond, strict=True) if "default" not in entry]
-    default = [each for each, entry in zip(bare, cond, strict=True) if "default" in entry]
+    plain = [each for each, entry in zip(bare, cond, strict=True) if DEFAULT not in entry]
+    default = [each for each, entry in zip(bare, cond, strict=True) if DEFAULT in entry]
     return areas_of(plain, default, x, timestep)
 
 

@@ -21,7 +21,7 @@ from ..compat import guiders
 from ..compat.memory import is_out_of_memory
 from ..compat.patches import clone_options
 from ..compat.wrappers import OUTER_SAMPLE, set_wrapper
-from .latent_mask import FUNCTION
+from ..keys import MASK_FUNCTION, OPTIONS
 from .reading_store import ReadingStore, Unread
 from .repainted import Repainted
 from .run_settings import of_run
@@ -115,9 +115,9 @@ def probed(
 def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
     """ComfyUI's model_options with what a recorder adds to them for its run."""
     options = clone_options(given)
-    if repainted.mask is not None and FUNCTION in options:
-        options[FUNCTION] = repainted.noting(options[FUNCTION])
-    options["transformer_options"] = recorder.options(options["transformer_options"])
+    if repainted.mask is not None and MASK_FUNCTION in options:
+        options[MASK_FUNCTION] = repainted.noting(options[MASK_FUNCTION])
+    options[OPTIONS] = recorder.options(options[OPTIONS])
     return options
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..compat import memory
+from ..keys import SAMPLES
 
 MOST = 8  # runs whose readings a probe keeps; the oldest goes first
 PART = 4  # and together they take at most one part in so many of the memory that is free without them
@@ -66,7 +67,7 @@ class ReadingStore:
 
     def run(self, latent: dict) -> tuple[Any, Mapping[str, Any]]:
         """The reading, as `reading` gives it, and what its run was like (run_settings.of_run)."""
-        given = latent["samples"]
+        given = latent[SAMPLES]
         if wrong := int(given.isnan().sum()):
             raise ValueError(
                 f"{self.name}: this LATENT holds NaN, in {wrong} of its {given.numel()} values: the model's numbers "

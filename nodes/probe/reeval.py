@@ -19,6 +19,7 @@ from ..compat import guiders
 from ..compat.memory import check_interrupted
 from ..compat.wrappers import APPLY_MODEL, CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ..condition.timepoints import step_at
+from ..keys import COND_OR_UNCOND, OPTIONS, OVERRIDE, PATCHES, REPLACE, SIGMAS
 from .entries import POSITIVE, roles
 from .hooks import AGAIN, Given, Guard, around_forward
 from .repainted import Repainted, counted
@@ -113,7 +114,7 @@ class Reevaluator:
         return sigma > 0 and step in self.steps and step not in self.done
 
     def _inside(self, executor, model, conds, x, timestep, options):
-        moment = options.get("transformer_options", {}).get(self.moment)
+        moment = options.get(OPTIONS, {}).get(self.moment)
         if moment is not None and moment.place is not None:
             moment.entries = conds[moment.place]
         return executor(model, conds, x, timestep, options)
@@ -140,21 +141,21 @@ class Reevaluator:
 
     def _show(self, moment: PlainEvaluation, given: Given) -> None:
         """The positive's first row of a batch, to whom it may concern."""
-        indices = given.options["cond_or_uncond"]
-        if moment.place in indices and self.is_due(float(given.options["sigmas"][0])):
+        indices = given.options[COND_OR_UNCOND]
+        if moment.place in indices and self.is_due(float(given.options[SIGMAS][0])):
             row = indices.index(moment.place) * (given.x.shape[0] // len(indices))
             parts = {"t": given.timestep, "y": given.y, "g": given.guidance}
             self.forward(given.flux, {name: None if each is None else each[row : row + 1]
                                       for name, each in parts.items()})  # fmt: skip
 
     def _around(self, executor, model, conds, x, timestep, options):
-        given = options.get("transformer_options", {})
+        given = options.get(OPTIONS, {})
         if given.get(AGAIN) or self.guard.error is not None:
             return executor(model, conds, x, timestep, options)
         moment, before = PlainEvaluation(()), self.counts.rows[0]
         with self.guard:
             moment = PlainEvaluation(roles(conds, guiders.conds_of(self.guider)))
-        out = executor(model, conds, x, timestep, {**options, "transformer_options": {**given, self.moment: moment}})
+        out = executor(model, conds, x, timestep, {**options, OPTIONS: {**given, self.moment: moment}})
         with self.guard:
             # A forward that a cache left out says nothing of the model at this moment.
             if moment.entries and self.is_due(float(timestep[0])) and self.counts.rows[0] != before:
@@ -177,10 +178,10 @@ class Reevaluator:
         self.measure(Evaluation(self.step(sigma), sigma, moment.entries, plain, again, mask))
 
     def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
-        given = options.get("transformer_options", {})
-        options = {**options, "transformer_options": {**given, AGAIN: self.key}}
+        given = options.get(OPTIONS, {})
+        options = {**options, OPTIONS: {**given, AGAIN: self.key}}
         # What other nodes put around blocks may know a positive by its place among the prompts.
-        alone = any(given.get(name) for name in ("patches", "patches_replace", "optimized_attention_override"))
+        alone = any(given.get(name) for name in (PATCHES, REPLACE, OVERRIDE))
         before, at_once = (place, 1) if alone else (0, AT_ONCE)
         out = []
         for first in range(0, len(prompts), at_once):

@@ -28,7 +28,7 @@ from ..condition.controls import (
     ready_entry,
 )
 from ..condition.place.placing import with_text
-from ..keys import C_CROSSATTN, MASK, MODEL_CONDS, Y
+from ..keys import C_CROSSATTN, MASK, MODEL_CONDS, UUID, Y
 from ..streams import Span, Stream
 from .entries import located
 
@@ -220,4 +220,4 @@ def _with(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
 
 def with_id(entry: Entry, name: str) -> Entry:
     """An entry with an id of its own, the same whenever it is asked for: caches (EasyCache) go by it."""
-    return {**entry, "uuid": uuid5(entry["uuid"], name)}
+    return {**entry, UUID: uuid5(entry[UUID], name)}

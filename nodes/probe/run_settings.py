@@ -17,7 +17,9 @@ import torch
 from ..compat import guiders
 from ..compat.machine import version
 from ..compat.sampling import solver_name
+from ..keys import GUIDANCE, SAMPLES
 from ..sample.sampling import SamplingPlan
+from .entries import POSITIVE
 from .grid.identity import of_model
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -27,7 +29,7 @@ def of_plan(model, plan: SamplingPlan, latent: Mapping[str, Any], guidance: floa
     """Of pictures that a node has sampled by a plan."""
     given = {"seed": plan.seed, "sampler": plan.sampler, "scheduler": plan.scheduler, "steps": plan.steps,
              "cfg": plan.cfg}  # fmt: skip
-    return _told(model, latent["samples"].shape, guidance, given)
+    return _told(model, latent[SAMPLES].shape, guidance, given)
 
 
 def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: int | None) -> dict[str, Any]:
@@ -38,13 +40,13 @@ def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: in
         "sigmas": [float(sigma) for sigma in sigmas],
         "cfg": guiders.cfg_of(guider),
     }
-    guidance = guidance_of(guiders.conds_of(guider).get("positive", []))
+    guidance = guidance_of(guiders.conds_of(guider).get(POSITIVE, []))
     return _told(guiders.model_of(guider), shape, guidance, given)
 
 
 def guidance_of(entries: Sequence[Any]) -> float | None | list:
     """Of a CONDITIONING, or of what a guider has made of one: its number, or all where its parts differ."""
-    several = [(each[1] if isinstance(each, list | tuple) else each).get("guidance") for each in entries]
+    several = [(each[1] if isinstance(each, list | tuple) else each).get(GUIDANCE) for each in entries]
     values = [*dict.fromkeys(None if each is None else float(each) for each in several)]
     return values if len(values) > 1 else values[0] if values else None
 

@@ -37,7 +37,20 @@ from ..condition.reconcile import followed
 from ..condition.time.at_moment import resolve
 from ..condition.timepoints import Clock, Moment
 from ..family import require_flux1, require_plane
-from ..keys import C_CROSSATTN, MASK, MODEL_CONDS, POOLED, Y
+from ..keys import (
+    AREA,
+    C_CROSSATTN,
+    CROSS_ATTN,
+    MASK,
+    MODEL_CONDS,
+    OPTIONS,
+    OVERRIDE,
+    POOLED,
+    SAMPLE_SIGMAS,
+    SIGMA_END,
+    SIGMA_START,
+    Y,
+)
 from ..notice import tell
 from .attention import CONTEXT, DuetAttention
 from .attention_groups import TokenLayout, append_texts, cropped
@@ -45,7 +58,6 @@ from .modulation import VecDeltas
 from .step_notes import step_notes
 
 REACHED = "flux_duet_reached"  # among the transformer_options of an evaluation in which controls are carried out
-OVERRIDE = "optimized_attention_override"  # ComfyUI calls it instead of its attention, with q, k, v after RoPE
 
 
 def attach(model, first_step: int = 0, node: str = "Apply Duet"):
@@ -86,8 +98,8 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not controls_of(entry):
         return entry
-    rest, controls = followed(entry["cross_attn"], entry.get(POOLED), entry)
-    attn_masks.taken(rest, entry["cross_attn"].shape[1])  # raises for a mask that is not for these rows
+    rest, controls = followed(entry[CROSS_ATTN], entry.get(POOLED), entry)
+    attn_masks.taken(rest, entry[CROSS_ATTN].shape[1])  # raises for a mask that is not for these rows
     return {MODEL_CONDS: {}, **put_controls(rest, controls)}
 
 
@@ -105,8 +117,8 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     """Around the evaluation of all prompts: each becomes what it is at this moment."""
     if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
         return executor(model, conds, x_in, timestep, model_options)
-    options = model_options.get("transformer_options", {})
-    sigmas = options.get("sample_sigmas")
+    options = model_options.get(OPTIONS, {})
+    sigmas = options.get(SAMPLE_SIGMAS)
     clock = Clock(None if sigmas is None else sigmas.tolist(), percent_to_sigma_in(model), first_step)
     moment = Moment(float(timestep[0]), clock)
     settled = [
@@ -117,7 +129,7 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
     reached = Reached()
     options = {**_innermost(options), REACHED: reached}
-    out = executor(model, wanted, x_in, timestep, {**model_options, "transformer_options": options})
+    out = executor(model, wanted, x_in, timestep, {**model_options, OPTIONS: options})
     asked = any(_is_in_range(entry, moment.sigma) for cond in wanted if cond for entry in cond)
     if asked and not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
         raise ValueError(_NOT_REACHED.format(type(transformer_in(model)).__name__))
@@ -126,7 +138,7 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
 
 def _is_in_range(entry: Mapping[str, Any], sigma: float) -> bool:
     """Whether ComfyUI evaluates an entry at this sigma (comfy/samplers.py, get_area_and_mult)."""
-    return entry.get("timestep_start", math.inf) >= sigma >= entry.get("timestep_end", 0.0)
+    return entry.get(SIGMA_START, math.inf) >= sigma >= entry.get(SIGMA_END, 0.0)
 
 
 _NOT_REACHED = (
@@ -149,7 +161,7 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
     cond = take_controls(entry)[1]
     if cond is None or cond.is_ready:
         return entry
-    _, controls = followed(entry["cross_attn"], entry.get(POOLED), entry)
+    _, controls = followed(entry[CROSS_ATTN], entry.get(POOLED), entry)
     given = entry[MODEL_CONDS]
     lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
     now = resolve(given[Y].cond if Y in given else None, given[C_CROSSATTN].cond, lasting, moment)
@@ -158,7 +170,7 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
         changed[Y] = type(given[Y])(now.vec)
     if MASK in given and now.played is not None:
         changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.played))
-    controls = tuple(_within(each, entry.get("area"), x) for each in now.controls)
+    controls = tuple(_within(each, entry.get(AREA), x) for each in now.controls)
     return ready_entry({**entry, MODEL_CONDS: changed}, controls)
 
 

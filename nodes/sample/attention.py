@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..condition.blocks import Depth
 from ..condition.controls import Bias, Controls, Nag, PlacedText
+from ..keys import OPTIONS
 from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, weighted_columns
 
 # In the transformer_options, for those who watch the attention (probe/heat): GROUP of an attention that is asked for a
@@ -48,7 +49,7 @@ class DuetAttention:
         if not self.texts:
             row = self._row_for(k)
             return ask(q, k, v, *args, mask=row if mask is None else with_heads(mask, q.dtype) + row, **kwargs)
-        active = self._active(kwargs["transformer_options"])
+        active = self._active(kwargs[OPTIONS])
         out = None
         for group in self._plan(active, q, k):
             part = _attended(ask, group, q, k, v, args, mask, kwargs)
@@ -98,8 +99,8 @@ class DuetAttention:
 def _attended(ask, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
     """`seen` says whether the picture is to see it, or it is only what it is steered away from."""
     # For those who watch the attention (probe/heat): which of all tokens ask and are looked at here.
-    options = {**kwargs["transformer_options"], GROUP: group if seen else None}
-    kwargs, bias = {**kwargs, "transformer_options": options}, group.bias()
+    options = {**kwargs[OPTIONS], GROUP: group if seen else None}
+    kwargs, bias = {**kwargs, OPTIONS: options}, group.bias()
     if mask is not None:
         mask = _cut(with_heads(mask, q.dtype), group)
         bias = mask if bias is None else mask + bias

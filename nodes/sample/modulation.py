@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ..condition.blocks import Depth
 from ..condition.controls import VecDelta
-
-REPLACE = "patches_replace"  # of ComfyUI's transformer_options: what stands in for whole blocks
+from ..keys import REPLACE
 
 
 class VecDeltas:

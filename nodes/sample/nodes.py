@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..compat.sampling import sampler_names
+from ..keys import SAMPLES
 from .apply import attach
 from .sampling import SCHEDULERS, SamplingPlan, sample
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
@@ -187,7 +188,7 @@ class FluxSigmas(io.ComfyNode):
 
     @classmethod
     def execute(cls, steps, latent, shift, denoise, mu=FIXED_MU) -> io.NodeOutput:
-        tokens = image_tokens(*latent["samples"].shape[-2:])
+        tokens = image_tokens(*latent[SAMPLES].shape[-2:])
         strength = SHIFTS[shift](tokens, mu)
         return io.NodeOutput(denoised(lambda n: flux_sigmas(n, strength), steps, denoise))
 

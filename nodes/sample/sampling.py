@@ -14,6 +14,7 @@ from ..compat.patches import load_device
 from ..condition.conditioning import widths
 from ..condition.controls import has_controls
 from ..family import flux1, require_plane
+from ..keys import BATCH_INDEX, NOISE_MASK, SAMPLES
 from .apply import attach
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
@@ -63,14 +64,14 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Sam
         start_step=plan.start_step,
         last_step=plan.end_step,
         force_full_denoise=not plan.leftover_noise,
-        noise_mask=latent.get("noise_mask"),
+        noise_mask=latent.get(NOISE_MASK),
         sigmas=official_sigmas(model, latent_image, plan) if plan.scheduler == OFFICIAL else None,
         callback=previews.step_callback(model, plan.steps),
         disable_pbar=not previews.has_console_bar(),
         seed=plan.seed,
     )
     rest = {key: value for key, value in latent.items() if not key.startswith(core.RATIO)}
-    return {**rest, "samples": samples}
+    return {**rest, SAMPLES: samples}
 
 
 def _check(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> None:
@@ -83,13 +84,13 @@ def _check(model, positive: list, negative: list | None, latent: dict, plan: Sam
             "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
     if flux1(model) is not None:
-        require_plane(latent["samples"], NAME)
+        require_plane(latent[SAMPLES], NAME)
 
 
 def _noise(latent_image: Tensor, latent: dict, plan: SamplingPlan) -> Tensor:
     if not plan.add_noise:
         return torch.zeros(latent_image.size(), dtype=latent_image.dtype, layout=latent_image.layout, device="cpu")
-    return core.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+    return core.prepare_noise(latent_image, plan.seed, latent.get(BATCH_INDEX))
 
 
 def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...compat.patches import combine_hooks
 from ...flux1_sizes import NUMBERS
+from ...keys import HOOKS
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
 from ..conditioning import check_pair
@@ -106,7 +107,7 @@ class Route(io.ComfyNode):
 
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
-        merges = {"hooks": combine_hooks}
+        merges = {HOOKS: combine_hooks}
         check_pair(a, b, "Block Routing", merges)
         return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 

@@ -10,12 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...keys import POOLED
+from ...keys import CLIP_END, CLIP_START, END_PERCENT, POOLED, SIGMA_END, SIGMA_START, START_PERCENT
 from ...quoting import shorten
 from ...streams import ClipVec, Span, Stream, T5Text
 from .. import attn_masks
 from ..blend.rows import rows_of
-from ..conditioning import SIGMA_END, SIGMA_START, START, during
+from ..conditioning import during
 from ..controls import ActiveRange, ClipTimeline, Keyframe, Made, T5Timeline, controls_of, put_controls, take_controls
 from ..extras import same, title
 from ..reconcile import followed
@@ -91,11 +91,11 @@ def unit_of(entries: Sequence[Entry], clock: Clock) -> str | None:
     units = {entry.start.unit for entry in entries[1:]}
     if any(entry.fade != entry.start for entry in entries) or (units == {STEP} and clock.sigmas is None):
         return None
-    return START if units == {PERCENT} else SIGMA_START
+    return CLIP_START if units == {PERCENT} else SIGMA_START
 
 
 def _limited(entries: Sequence[Entry], spans: Sequence[Span], unit: str, clock: Clock):
-    if unit == START:
+    if unit == CLIP_START:
         edges = [0.0, *(entry.start.value / 100 - EARLIER for entry in entries[1:]), 1.0]
     else:  # rising, as -sigma
         edges = [-1e9, *(-clock.sigma(entry.start) * NEARLY for entry in entries[1:]), 0.0]
@@ -149,7 +149,7 @@ def at_point(conditioning: list, point: Point, clock: Clock) -> list:
     return found
 
 
-_PERCENTS = (("clip_start_percent", "clip_end_percent"), ("start_percent", "end_percent"))
+_PERCENTS = ((CLIP_START, CLIP_END), (START_PERCENT, END_PERCENT))
 _RANGES = (*_PERCENTS[0], *_PERCENTS[1], SIGMA_START, SIGMA_END)
 
 

@@ -9,6 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...keys import (
+    AREA_TO_BOUNDS,
+    CLIP_END,
+    CLIP_START,
+    DEFAULT,
+    END_PERCENT,
+    MASK_STRENGTH,
+    REFERENCE_METHOD,
+    SIGMA_END,
+    SIGMA_START,
+    START_PERCENT,
+    STRENGTH,
+)
+
 MOST = 1e10  # of any number here; ComfyUI's largest sigma is just below 1e9
 
 
@@ -36,19 +50,19 @@ PART, NUMBER = number(0, 1), number(-MOST, MOST)
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 
 KINDS: Mapping[str, Kind] = {
-    "clip_start_percent": PART,  # scheduled hooks, and this pack's schedules
-    "clip_end_percent": PART,
-    "start_percent": PART,  # ConditioningSetTimestepRange
-    "end_percent": PART,
-    "timestep_start": NUMBER,  # sigmas: this pack's schedules in steps
-    "timestep_end": NUMBER,
-    "strength": NUMBER,  # ConditioningSetAreaStrength
-    "mask_strength": NUMBER,
-    "set_area_to_bounds": SWITCH,
-    "default": SWITCH,  # Cond Set Default Combine
-    "reference_latents_method": one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
+    CLIP_START: PART,  # scheduled hooks, and this pack's schedules
+    CLIP_END: PART,
+    START_PERCENT: PART,  # ConditioningSetTimestepRange
+    END_PERCENT: PART,
+    SIGMA_START: NUMBER,  # sigmas: this pack's schedules in steps
+    SIGMA_END: NUMBER,
+    STRENGTH: NUMBER,  # ConditioningSetAreaStrength
+    MASK_STRENGTH: NUMBER,
+    AREA_TO_BOUNDS: SWITCH,
+    DEFAULT: SWITCH,  # Cond Set Default Combine
+    REFERENCE_METHOD: one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
 }
-PAIRS = (("clip_start_percent", "clip_end_percent"), ("timestep_start", "timestep_end"))  # each is read with the other
+PAIRS = ((CLIP_START, CLIP_END), (SIGMA_START, SIGMA_END))  # each is read with the other
 
 
 def fault(extras: Any) -> str | None:

@@ -20,6 +20,7 @@ from ...condition.conditioning import join
 from ...condition.hooks import MERGES
 from ...disk.bounded_folder import kept, remove
 from ...encode.embeddings.store import Settings, Store
+from ...keys import SAMPLES
 from ...notice import show
 from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, T5Text
@@ -64,9 +65,9 @@ def draw(
     seeds: Sequence[int], keep: bool = True,
 ) -> Drawn:  # fmt: skip
     """Every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler draws it."""
-    if len(latent["samples"]) != 1:
+    if len(latent[SAMPLES]) != 1:
         raise ValueError(
-            f"Prompt Grid: got a LATENT with {len(latent['samples'])} pictures, expected one. `seeds` draws several of "
+            f"Prompt Grid: got a LATENT with {len(latent[SAMPLES])} pictures, expected one. `seeds` draws several of "
             "each cell."
         )
     shelf, told = cells(), identity.of_model(model) if keep else None
@@ -81,7 +82,7 @@ def draw(
         cell, is_kept = shelf.get(key) if key else None, is_kept and bool(key)
         found += cell is not None
         if cell is None:
-            cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)["samples"]
+            cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)[SAMPLES]
             if key:
                 shelf.put(key, cell)
         drawn.append(cell.to(result_device()))

@@ -20,6 +20,7 @@ from ...encode.encoding import encode_t5, t5_told
 from ...encode.tokens.lengths import COMFYUI, LENGTHS
 from ...encode.tokens.weights import EMBEDDING, MODES
 from ...family import require_flux1, require_picture
+from ...keys import SAMPLES
 from ...notice import log, show
 from ...pictures import as_image
 from ...sample.sampling import SCHEDULERS, SamplingPlan
@@ -160,7 +161,7 @@ class PromptGrid(io.ComfyNode):
         table = {**legend(analyses["pixels"], rows, columns, drawn_with), "cells": cells, "notes": notes}
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes])),
                  "flux_duet_grid": [table]}  # fmt: skip
-        latents = {"samples": drawn.latents.flatten(0, 2)}
+        latents = {SAMPLES: drawn.latents.flatten(0, 2)}
         return io.NodeOutput(sheet, latents, as_image(page(analyses)), told, said, ui=shown)
 
 
@@ -190,7 +191,7 @@ def _decoded(vae, latents: Tensor) -> Tensor:
     """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], one at a time, reduced to what a sheet has room for."""
     found = []
     for latent in latents.flatten(0, 2):
-        pixels = decode(vae, {"samples": latent[None]})[0][0]
+        pixels = decode(vae, {SAMPLES: latent[None]})[0][0]
         share = sheets.LONGEST / max(pixels.shape[:2])
         if share < 1:
             size = [max(1, round(side * share)) for side in pixels.shape[:2]]

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ...condition.blocks import Depth
-
-REPLACE = "patches_replace"
+from ...keys import REPLACE
 
 
 class Flow:

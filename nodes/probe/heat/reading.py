@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...condition.blocks import Blocks
+from ..entries import POSITIVE
 
 MASS, FLOW, OUTPUT = "mass", "flow", "output"
 # What a text row may be, beside one of the chosen words.
@@ -45,7 +46,7 @@ class HeatReading:
     size: tuple[int, int]
     name: str = field(default_factory=lambda: uuid4().hex)
     heads: int = 1
-    role: str = "positive"
+    role: str = POSITIVE
     acts: float = 1.0
     repainted: Tensor | None = None
 

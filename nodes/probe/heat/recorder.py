@@ -19,6 +19,7 @@ from ...compat.flux_model import transformer_of
 from ...compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ...condition.blocks import Depth
 from ...condition.timepoints import step_at
+from ...keys import AREA, ATTN_OUTPUT, COND_OR_UNCOND, OPTIONS, OVERRIDE, PATCHES, SIGMAS, UUID, UUIDS
 from ...sample.attention import CONTEXT, GROUP
 from ..entries import UNKNOWN, Entry, Place, rank, roles
 from ..entry_weights import places
@@ -33,7 +34,6 @@ from .token_grid import Grid
 
 KEY = "flux_duet_heatmap"
 MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the evaluation of all prompts that a forward belongs to
-OVERRIDE = "optimized_attention_override"
 NAME = "Token Heatmap"
 
 
@@ -77,9 +77,9 @@ class HeatRecorder:
         if self.measure == FLOW:
             options = watching(options, self.depth, self._see)
         if self.measure == OUTPUT:
-            patches = options.get("patches", {})
-            outputs = [*patches.get("attn1_output_patch", []), self._output]
-            options = {**options, "patches": {**patches, "attn1_output_patch": outputs}}
+            patches = options.get(PATCHES, {})
+            outputs = [*patches.get(ATTN_OUTPUT, []), self._output]
+            options = {**options, PATCHES: {**patches, ATTN_OUTPUT: outputs}}
         return options
 
     def reading(self) -> HeatReading:
@@ -103,7 +103,7 @@ class HeatRecorder:
     # ---- around the evaluation of all prompts
 
     def _evaluate(self, executor, model, conds, x, timestep, options):
-        given, moment = options.get("transformer_options", {}), None
+        given, moment = options.get(OPTIONS, {}), None
         with self.guard:
             step = step_at(self.levels, float(timestep[0]))
             if step % self.every == 0 and not given.get(AGAIN) and self.guard.error is None:
@@ -112,7 +112,7 @@ class HeatRecorder:
                 moment = StepEvaluation(
                     step, float(timestep[0]), x, lambda index, uuid: (names[index], where[index][uuid])
                 )
-        options = {**options, "transformer_options": {**given, MOMENT: moment}}
+        options = {**options, OPTIONS: {**given, MOMENT: moment}}
         out = executor(model, conds, x, timestep, options)
         if moment is not None:
             with self.guard:
@@ -124,18 +124,18 @@ class HeatRecorder:
 
     def _alone(self, given: Given) -> StepEvaluation | None:
         """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""
-        if not {"uuids", "sigmas", "cond_or_uncond"} <= given.options.keys():
+        if not {UUIDS, SIGMAS, COND_OR_UNCOND} <= given.options.keys():
             raise ValueError(
                 f"{NAME}: another node asks the model past ComfyUI's evaluation of prompts and does not say for which "
                 "of them, so there is nothing to show. Watch without that node."
             )
-        sigma = float(given.options["sigmas"][0])
+        sigma = float(given.options[SIGMAS][0])
         step = step_at(self.levels, sigma)
         if step % self.every or given.options.get(AGAIN):
             return None
-        own = {entry["uuid"]: (role, entry) for role in sorted(self._known(), key=rank, reverse=True)
+        own = {entry[UUID]: (role, entry) for role in sorted(self._known(), key=rank, reverse=True)
                for entry in self._known()[role] or ()}  # fmt: skip
-        if any("area" in own[uuid][1] for uuid in given.options["uuids"] if uuid in own):
+        if any(AREA in own[uuid][1] for uuid in given.options[UUIDS] if uuid in own):
             raise ValueError(
                 f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so that it is not known where a "
                 "prompt with an area stands. Watch without that node, or without areas."
@@ -182,10 +182,10 @@ class HeatRecorder:
         return out
 
     def _begun(self, moment: StepEvaluation, given: Given) -> Forward:
-        indices = given.options["cond_or_uncond"]
+        indices = given.options[COND_OR_UNCOND]
         each, chunks, mask = given.x.shape[0] // len(indices), [], self.repainted.mask
         mask = None if mask is None else places_of(mask)
-        for number, (index, uuid) in enumerate(zip(indices, given.options["uuids"], strict=True)):
+        for number, (index, uuid) in enumerate(zip(indices, given.options[UUIDS], strict=True)):
             role, place = moment.who(index, uuid)
             grid = Grid(moment.x.shape[-2:], self.patch, place, mask)
             rows = slice(number * each, (number + 1) * each)
@@ -195,7 +195,7 @@ class HeatRecorder:
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
         ask = partial(self.inner, attention) if self.inner is not None else attention
-        options = kwargs.get("transformer_options") or {}
+        options = kwargs.get(OPTIONS) or {}
         forward, group = options.get(KEY), options.get(GROUP)
         is_watched = forward is not None and self.guard.error is None
         if not is_watched or (GROUP in options and group is None):  # a negative: the picture does not see it
@@ -212,7 +212,7 @@ class HeatRecorder:
 
     def _see(self, block: int, args: dict) -> None:
         with self.guard:
-            forward = args["transformer_options"].get(KEY)
+            forward = args[OPTIONS].get(KEY)
             if forward is not None:
                 forward.flow.vecs[block] = args["vec"]
 

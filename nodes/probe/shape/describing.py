@@ -15,7 +15,7 @@ from ...compat.text_encoders import CLIP, encoder_of
 from ...compat.text_encoders import model_of as model_of_clip
 from ...family import family, flux1
 from ...flux1_sizes import PATCH, PIXEL
-from ...keys import CLIP_L, POOLED, T5XXL
+from ...keys import CLIP_L, GUIDANCE, POOLED, SAMPLES, T5XXL
 from ...quoting import shorten
 from ...sample.schedule import image_tokens
 from ...streams import ClipVec, Stream, T5Text
@@ -50,9 +50,9 @@ def _entry(entry: list) -> str:
     txt, extras = entry
     told = [f"txt {_shape(txt)}"]
     if isinstance(extras.get(POOLED), Tensor):
-        told.append(f"vec {_shape(extras['pooled_output'])}")
-    if extras.get("guidance") is not None:
-        told.append(f"guidance {extras['guidance']:g}")
+        told.append(f"vec {_shape(extras[POOLED])}")
+    if extras.get(GUIDANCE) is not None:
+        told.append(f"guidance {extras[GUIDANCE]:g}")
     return ", ".join(told)
 
 
@@ -64,7 +64,7 @@ def _list(value: list | tuple) -> str:
 
 
 def _latent(latent: Mapping) -> str:
-    samples = latent.get("samples")
+    samples = latent.get(SAMPLES)
     if not isinstance(samples, Tensor):
         return f"keys: {', '.join(map(str, latent))}"
     told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/{PIXEL} of the picture's sides"

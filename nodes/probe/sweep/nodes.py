@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ...compat.sampling import sampler_names
 from ...decode.decoding import decode
 from ...family import require_flux1
+from ...keys import SAMPLES
 from ...notice import show
 from ...pictures import as_image
 from ...sample.sampling import SCHEDULERS, SamplingPlan
@@ -83,7 +84,7 @@ class SwitchSweep(io.ComfyNode):
         swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
         measured, pictures, kind = {"latents": distances(swept.samples, swept.mask)}, None, ""
         if vae is not None:
-            pixels = decode(vae, {"samples": swept.samples})[0]
+            pixels = decode(vae, {SAMPLES: swept.samples})[0]
             measured["pixels"] = distances(pixels, swept.mask)
             pictures = [sheets.picture(each) for each in pixels]
             frames = [sheets.picture(each, FRAME) for each in pixels]
@@ -98,7 +99,7 @@ class SwitchSweep(io.ComfyNode):
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
         told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
         settings = of_plan(model, plan, latent, guidance_of([*a, *b]))
-        latents, curve = {"samples": swept.samples}, as_image(story.curve())
+        latents, curve = {SAMPLES: swept.samples}, as_image(story.curve())
         return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=told)
 
 

@@ -19,6 +19,7 @@ from ...compat import sampling as core
 from ...compat.patches import transformer_options
 from ...condition.controls import has_controls
 from ...condition.timepoints import percent_at
+from ...keys import ATTN_INPUT, BATCH_INDEX, NOISE_MASK, PATCHES, REFERENCES, SAMPLES
 from ...sample.apply import attach
 from ...sample.sampling import OFFICIAL, SamplingPlan, check_widths, official_sigmas
 from ..latent_mask import mask_of
@@ -82,11 +83,11 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
 
     def run(prompt: list, sampler, callback, count: int) -> Tensor:
         # As many rows as are evaluated at once, so that ComfyUI sees to their memory; a mask is for one picture.
-        count = 1 if latent.get("noise_mask") is not None else count
-        noise = core.prepare_noise(latent_image, plan.seed, latent.get("batch_index"))
+        count = 1 if latent.get(NOISE_MASK) is not None else count
+        noise = core.prepare_noise(latent_image, plan.seed, latent.get(BATCH_INDEX))
         noise, image = (each.expand(count, *each.shape[1:]) for each in (noise, latent_image))
         return core.sample_custom(
-            model, noise, 1.0, sampler, sigmas, prompt, prompt, image, noise_mask=latent.get("noise_mask"),
+            model, noise, 1.0, sampler, sigmas, prompt, prompt, image, noise_mask=latent.get(NOISE_MASK),
             callback=callback, disable_pbar=True, seed=plan.seed,
         )  # fmt: skip
 
@@ -101,12 +102,12 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
 def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
     if said := refusal(plan.sampler):
         raise ValueError(said)
-    if len(latent["samples"]) != 1:
+    if len(latent[SAMPLES]) != 1:
         raise ValueError(
-            f"Switch Sweep: got a LATENT with {len(latent['samples'])} pictures, expected one: it is drawn once for "
+            f"Switch Sweep: got a LATENT with {len(latent[SAMPLES])} pictures, expected one: it is drawn once for "
             "every step. Use LatentFromBatch to pick one."
         )
-    if _keeps_references(model) and any("reference_latents" in entry for _, entry in (*a, *b)):
+    if _keeps_references(model) and any(REFERENCES in entry for _, entry in (*a, *b)):
         raise ValueError(
             f"{NAME}: Flux KV Cache keeps what a run's first step makes of its reference pictures, and the runs of a "
             "sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
@@ -120,7 +121,7 @@ def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
 
 def _keeps_references(model) -> bool:
     """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
-    patches = transformer_options(model).get("patches", {}).get("attn1_patch", ())
+    patches = transformer_options(model).get(PATCHES, {}).get(ATTN_INPUT, ())
     return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 

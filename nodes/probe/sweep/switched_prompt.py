@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...condition.conditioning import END, SIGMA_END, SIGMA_START, START, join, paired, split
+from ...condition.conditioning import join, paired, split
 from ...condition.controls import take_controls
 from ...condition.extras import OF_TXT, same, title
-from ...keys import POOLED
+from ...keys import CLIP_END, CLIP_START, GUIDANCE, HOOKS, POOLED, SIGMA_END, SIGMA_START
 from ...streams import Stream
 
 NAME = "Switch Sweep"
 T5, CLIP, BOTH = "T5", "CLIP", "both"
-HOOKS, TIMES = "hooks", (START, END, SIGMA_START, SIGMA_END)
+TIMES = (CLIP_START, CLIP_END, SIGMA_START, SIGMA_END)
 OF_PROMPT = (HOOKS, *TIMES)
 
 
@@ -58,7 +58,7 @@ def _unlike(a: list, b: list, streams: str) -> list[str]:
     for number, (_, entry) in enumerate(b):
         beside = a if len(a) != len(b) else [a[number]]
         for key, value in take_controls(entry)[0].items():
-            if key in (POOLED, "guidance", *TIMES, *OF_TXT):
+            if key in (POOLED, GUIDANCE, *TIMES, *OF_TXT):
                 continue
             if key == HOOKS and all(take_controls(other)[0].get(key) is None for _, other in beside):
                 continue
