@@ -13,25 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..keys import (
-    AREA,
-    CLIP_END,
-    CLIP_START,
-    CONCAT_LATENT,
-    CONCAT_MASK,
-    CONTROL,
-    END_PERCENT,
-    GUIDANCE,
-    HOOKS,
-    MASK,
-    MASK_SIZE,
-    MASK_STRENGTH,
-    PLACE_MASK,
-    POOLED,
-    REFERENCES,
-    START_PERCENT,
-    STRENGTH,
-)
+from .. import keys
 from ..streams import Stream
 from .controls import take_controls
 
@@ -39,24 +21,24 @@ Merge = Callable[[Any, Any], Any]
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
 # What weights the attention between the very rows of a T5 prompt (Redux with attn_bias): it goes where they go.
-OF_TXT = (MASK, MASK_SIZE)
-_OF_PROMPT = (POOLED, GUIDANCE, *OF_TXT)
-_TIMES = ((START_PERCENT, END_PERCENT), (CLIP_START, CLIP_END))
+OF_TXT = (keys.MASK, keys.MASK_SIZE)
+_OF_PROMPT = (keys.POOLED, keys.GUIDANCE, *OF_TXT)
+_TIMES = ((keys.START_PERCENT, keys.END_PERCENT), (keys.CLIP_START, keys.CLIP_END))
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
 _DEPTH = 16  # how deep objects are looked into
 TITLES = {
-    CONTROL: "ControlNets (Apply ControlNet)",
-    REFERENCES: "reference pictures (ReferenceLatent)",
-    CONCAT_LATENT: "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
-    CONCAT_MASK: "masks to inpaint (InpaintModelConditioning)",
-    MASK: "weights of a Redux picture (Apply Style Model with attn_bias)",
-    PLACE_MASK: "masks (Conditioning Set Mask)",
-    AREA: "areas (Conditioning Set Area)",
-    STRENGTH: "strengths (Conditioning Set Area)",
-    MASK_STRENGTH: "strengths (Conditioning Set Mask)",
-    START_PERCENT: "time ranges (Conditioning Set Timestep Range)",
-    END_PERCENT: "time ranges (Conditioning Set Timestep Range)",
-    HOOKS: "hooks",
+    keys.CONTROL: "ControlNets (Apply ControlNet)",
+    keys.REFERENCES: "reference pictures (ReferenceLatent)",
+    keys.CONCAT_LATENT: "pictures to inpaint or to follow (InpaintModelConditioning, InstructPixToPixConditioning)",
+    keys.CONCAT_MASK: "masks to inpaint (InpaintModelConditioning)",
+    keys.MASK: "weights of a Redux picture (Apply Style Model with attn_bias)",
+    keys.PLACE_MASK: "masks (Conditioning Set Mask)",
+    keys.AREA: "areas (Conditioning Set Area)",
+    keys.STRENGTH: "strengths (Conditioning Set Area)",
+    keys.MASK_STRENGTH: "strengths (Conditioning Set Mask)",
+    keys.START_PERCENT: "time ranges (Conditioning Set Timestep Range)",
+    keys.END_PERCENT: "time ranges (Conditioning Set Timestep Range)",
+    keys.HOOKS: "hooks",
 }  # fmt: skip
 
 

@@ -9,19 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...keys import (
-    AREA_TO_BOUNDS,
-    CLIP_END,
-    CLIP_START,
-    DEFAULT,
-    END_PERCENT,
-    MASK_STRENGTH,
-    REFERENCE_METHOD,
-    SIGMA_END,
-    SIGMA_START,
-    START_PERCENT,
-    STRENGTH,
-)
+from ... import keys
 
 MOST = 1e10  # of any number here; ComfyUI's largest sigma is just below 1e9
 
@@ -50,19 +38,19 @@ PART, NUMBER = number(0, 1), number(-MOST, MOST)
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 
 KINDS: Mapping[str, Kind] = {
-    CLIP_START: PART,  # scheduled hooks, and this pack's schedules
-    CLIP_END: PART,
-    START_PERCENT: PART,  # ConditioningSetTimestepRange
-    END_PERCENT: PART,
-    SIGMA_START: NUMBER,  # sigmas: this pack's schedules in steps
-    SIGMA_END: NUMBER,
-    STRENGTH: NUMBER,  # ConditioningSetAreaStrength
-    MASK_STRENGTH: NUMBER,
-    AREA_TO_BOUNDS: SWITCH,
-    DEFAULT: SWITCH,  # Cond Set Default Combine
-    REFERENCE_METHOD: one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
+    keys.CLIP_START: PART,  # scheduled hooks, and this pack's schedules
+    keys.CLIP_END: PART,
+    keys.START_PERCENT: PART,  # ConditioningSetTimestepRange
+    keys.END_PERCENT: PART,
+    keys.SIGMA_START: NUMBER,  # sigmas: this pack's schedules in steps
+    keys.SIGMA_END: NUMBER,
+    keys.STRENGTH: NUMBER,  # ConditioningSetAreaStrength
+    keys.MASK_STRENGTH: NUMBER,
+    keys.AREA_TO_BOUNDS: SWITCH,
+    keys.DEFAULT: SWITCH,  # Cond Set Default Combine
+    keys.REFERENCE_METHOD: one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
 }
-PAIRS = ((CLIP_START, CLIP_END), (SIGMA_START, SIGMA_END))  # each is read with the other
+PAIRS = ((keys.CLIP_START, keys.CLIP_END), (keys.SIGMA_START, keys.SIGMA_END))  # each is read with the other
 
 
 def fault(extras: Any) -> str | None:
