@@ -3,6 +3,7 @@ import comfy.utils
 import torch
 from comfy_extras.nodes_hooks import SetClipHooks
 
+from flux_duet.nodes import flux1_sizes
 from flux_duet.nodes.compat import text_encoders
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.tests.comfy import native
@@ -97,14 +98,16 @@ def test_tokenizers_in_a_clip(tiny):
     assert (clip_l, t5) == (dual.tokenizer.clip_l, dual.tokenizer.t5xxl)
     assert text_encoders.tokenizer_of(dual, "gemma") is None
     assert text_encoders.tokenizer_name(dual) == "FluxTokenizer"
-    for tokenizer, numbers in ((clip_l, (77, 768, CLIP_START, CLIP_END, 1)), (t5, (99999999, 4096, None, T5_END, 0))):
+    clips = flux1_sizes.CLIP_POSITIONS, flux1_sizes.VEC_WIDTH, CLIP_START, CLIP_END, 1
+    t5s = 99999999, flux1_sizes.TXT_WIDTH, None, T5_END, 0
+    for tokenizer, numbers in ((clip_l, clips), (t5, t5s)):
         assert numbers == (tokenizer.max_length, tokenizer.embedding_size, tokenizer.start_token, tokenizer.end_token,
                            tokenizer.tokens_start)  # fmt: skip
         assert tokenizer.embedding_identifier == "embedding:"
         assert tokenizer.embedding_directory is None
         assert (tokenizer.max_word_length, tokenizer.tokenizer_adds_end_token) == (8, True)
         assert isinstance(tokenizer.tokenizer.unk_token_id, int)
-    assert t5.min_length == 256
+    assert t5.min_length == flux1_sizes.T5_ROWS
     [chunk] = clip_l.tokenize_with_weights("a (cat:2)", return_word_ids=True)
     assert [word for _, _, word in chunk[:4]] == [0, 1, 2, 0]
 
