@@ -16,7 +16,7 @@ class DualPrompt(io.ComfyNode):
             node_id="FluxDuetDualPrompt",
             display_name="Dual Prompt",
             category="Flux Duet/condition",
-            description="Joins the CLIP road and the T5 road into a CONDITIONING that every native node accepts.",
+            description="Joins a CLIP prompt and a T5 prompt into a CONDITIONING that every native node accepts.",
             search_aliases=["CLIPTextEncodeFlux", "dual prompt", "join", "flux conditioning"],
             inputs=[
                 FluxVec.Input("vec", tooltip="From CLIP-L Encode: one vector that sets the tone of every block."),
@@ -47,13 +47,13 @@ class SplitConditioning(io.ComfyNode):
             node_id="FluxDuetSplit",
             display_name="Split Conditioning",
             category="Flux Duet/condition",
-            description="Takes any FLUX.1 CONDITIONING apart into its two roads, so that one can be replaced. "
-            "What else it carries (ControlNet, masks, time ranges, hooks) rides along with both.",
+            description="Takes any FLUX.1 CONDITIONING apart into its CLIP prompt and its T5 prompt, so that one can "
+            "be replaced. What else it carries (ControlNet, masks, time ranges, hooks) stays with both.",
             search_aliases=["unjoin", "take apart", "pooled", "separate clip t5"],
             inputs=[io.Conditioning.Input("conditioning", tooltip="A FLUX.1 CONDITIONING from any node.")],
             outputs=[
-                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road."),
-                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road."),
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's rows."),
                 io.Float.Output(
                     "guidance", display_name="guidance", tooltip="Its guidance, for Dual Prompt; -1 is off."
                 ),

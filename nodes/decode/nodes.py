@@ -17,7 +17,7 @@ class VAEDecode(io.ComfyNode):
             node_id="FluxDuetDecode",
             display_name="VAE Decode",
             category="Flux Duet/decode",
-            description="Turns a latent into a picture. Falls back to tiles when memory is short, and says so.",
+            description="Turns a latent into a picture. When memory is short it decodes in tiles, and reports that.",
             search_aliases=["decode", "latent to image", "vae"],
             inputs=[
                 io.Vae.Input("vae", tooltip="The autoencoder, such as ae.safetensors."),

@@ -26,8 +26,8 @@ class ClipEncode(io.ComfyNode):
             node_id="FluxDuetClipEncode",
             display_name="CLIP-L Encode",
             category=CATEGORY,
-            description="Squeezes a prompt into one vector that sets the tone of the whole picture: style, light, "
-            "mood. T5 is neither run nor moved.",
+            description="Turns a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
+            "T5 is not run.",
             search_aliases=["clip text encode", "clip_l prompt", "pooled"],
             inputs=[
                 io.Clip.Input(
@@ -46,9 +46,9 @@ class ClipEncode(io.ComfyNode):
                     default=FIRST,
                     optional=True,
                     advanced=True,
-                    tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest is lost, as in "
-                    "ComfyUI. average: of the vectors of all chunks of 75. strongest: the chunk whose vector is "
-                    "farthest from the empty prompt's.",
+                    tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest has no effect, as "
+                    "in ComfyUI. average: the mean of the vectors of all chunks of 75. strongest: the vector of the "
+                    "chunk that is farthest from the empty prompt's.",
                 ),
                 io.Boolean.Input(
                     "weights",
@@ -60,7 +60,7 @@ class ClipEncode(io.ComfyNode):
                     tooltip="Whether (words:1.3) is a weight, which moves vec, or simply text in parentheses.",
                 ),
             ],
-            outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road, for Dual Prompt.")],
+            outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector, for Dual Prompt.")],
         )
 
     @classmethod
@@ -105,7 +105,7 @@ class T5Encode(io.ComfyNode):
                     "Apply Duet for native samplers. off: parentheses are text.",
                 ),
             ],
-            outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road, for Dual Prompt.")],
+            outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's rows, for Dual Prompt.")],
         )
 
     @classmethod
@@ -122,8 +122,8 @@ class Inspect(io.ComfyNode):
             node_id="FluxDuetInspect",
             display_name="Prompt Inspector",
             category=CATEGORY,
-            description="Shows what each road reads of a prompt: every token, which are cut, weighted or unknown, and "
-            "how many fit. No encoder is run.",
+            description="Shows what CLIP-L and T5 each read of a prompt: every token, which are cut, weighted or "
+            "unknown, and how many fit. No encoder is run.",
             search_aliases=["token counter", "tokenizer", "count tokens", "prompt length"],
             is_output_node=True,
             inputs=[

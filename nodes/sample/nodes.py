@@ -14,7 +14,7 @@ CATEGORY = "Flux Duet/sample"
 
 
 def _steps():
-    return io.Int.Input("steps", default=20, min=1, max=10000, tooltip="How many times the model is asked.")
+    return io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of steps from noise to picture.")
 
 
 def _denoise():
@@ -25,7 +25,7 @@ def _denoise():
         max=1.0,
         step=0.01,
         round=0.0001,
-        tooltip="How much of the starting picture is given up: 1 all of it, 0 nothing.",
+        tooltip="How much of the starting picture is replaced: 1 all of it, 0 nothing.",
     )
 
 
@@ -36,7 +36,7 @@ def _seed():
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
         control_after_generate=True,
-        tooltip="The noise that the picture grows from.",
+        tooltip="The seed of the noise that the picture grows from.",
     )
 
 
@@ -46,7 +46,8 @@ def _true_cfg():
         io.Conditioning.Input(
             "negative",
             optional=True,
-            tooltip="For true CFG, which asks the model twice a step. FLUX.1-dev seldom needs it.",
+            tooltip="A negative prompt for true CFG, which evaluates the model twice a step. FLUX.1-dev seldom needs "
+            "it.",
         ),
         io.Float.Input(
             "cfg",
@@ -132,9 +133,9 @@ class ApplyDuet(io.ComfyNode):
             node_id="FluxDuetApply",
             display_name="Apply Duet",
             category=CATEGORY,
-            description="Makes a FLUX.1 model carry out what its prompts ask for beyond ComfyUI's own (weights in the "
-            "attention, timelines, regions, block routing, negatives), under any native sampler. MMDiT Sampler does it "
-            "by itself.",
+            description="Makes a FLUX.1 model carry out the controls in its prompts that ComfyUI does not know "
+            "(weights in the attention, timelines, regions, block routing, negatives), under any native sampler. "
+            "MMDiT Sampler does this by itself.",
             search_aliases=["attention weights", "patch model", "duet", "regional prompt", "prompt schedule"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
             outputs=[io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and the like.")],

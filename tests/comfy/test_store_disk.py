@@ -225,4 +225,4 @@ def test_the_node_tells_what_could_not_be_taken_away(store, monkeypatch):
 
     monkeypatch.setattr(type(store.folder), "unlink", held)
     report = EmbeddingStore.execute(True, Settings.limit_mb, "empty").args[0]
-    assert report.startswith("1 encodings") and "\n1 could not be taken away: another program" in report
+    assert report.startswith("1 encodings") and "\n1 could not be removed: another program" in report

@@ -79,7 +79,7 @@ def test_a_word_s_own_mask(comfy_server, workflow):
         assert numpy.array_equal(mask, result.images(both)[number])
     workflow[show]["inputs"]["word"] = "blue"
     result = comfy_server.run(workflow, check=False)
-    assert "expected one of those watched: ring, green" in result.error["exception_message"]
+    assert "expected one of those recorded: ring, green" in result.error["exception_message"]
 
 
 REFUSED = {

@@ -62,4 +62,4 @@ def test_a_name_that_asks_for_a_picture_s_size_is_named_before_anything_runs(com
     workflow.add("FluxDuetSaveStream", filename_prefix="%width%", vec=streams["vec"])
     del workflow[workflow.node("SaveImage")]
     result = comfy_server.run(workflow, check=False)
-    assert result.status == "rejected" and "an embedding is of no picture" in str(result.node_errors)
+    assert result.status == "rejected" and "an embedding has no picture" in str(result.node_errors)

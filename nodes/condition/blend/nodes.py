@@ -70,9 +70,9 @@ class BlendTxt(io.ComfyNode):
                     "mode",
                     options=list(TXT_MODES),
                     default="join",
-                    tooltip="join: both prompts' tokens side by side, looked at as `weight` says; any texts. both: the "
-                    "first whole, `other` beside it. lerp: row by row, for texts of one wording. add, subtract: all "
-                    "rows moved by what `other` says beyond the empty prompt.",
+                    tooltip="join: both prompts' tokens side by side, weighted by `weight`; any texts. both: the "
+                    "first prompt whole, `other` beside it. lerp: row by row, for texts of the same wording. add, "
+                    "subtract: all rows moved by what `other` says beyond the empty prompt.",
                 ),
                 _weight("join, lerp: 0 is `txt`, 1 is `other`. both, add, subtract: how much of `other`."),
                 FluxTxt.Input(OTHER, optional=True, tooltip="The second T5 prompt."),
@@ -103,8 +103,8 @@ class ClipNegative(io.ComfyNode):
             node_id="FluxDuetClipNegative",
             display_name="CLIP Negative",
             category=CATEGORY,
-            description="A negative prompt for guidance-distilled FLUX.1 at next to no cost: modulation guidance. The "
-            "CLIP vector is pushed away from the negative's; the model is not asked twice.",
+            description="A negative prompt for guidance-distilled FLUX.1 at next to no cost: modulation guidance. "
+            "The CLIP vector is pushed away from the negative's; the model is evaluated once a step, not twice.",
             search_aliases=["negative prompt", "modulation guidance", "cfg", "clip guidance", "unwanted"],
             inputs=[
                 FluxVec.Input("vec", tooltip="The CLIP prompt."),
@@ -112,8 +112,8 @@ class ClipNegative(io.ComfyNode):
                 "background."),
                 _weight("How far to push; 0 is off. The published code uses 3.", default=3.0, low=-20.0, high=20.0),
                 FluxVec.Input(
-                    "positive", optional=True, tooltip="Pushes from the negative to this instead of to the prompt "
-                    "itself."
+                    "positive", optional=True, tooltip="If connected, the push goes from the negative towards this "
+                    "prompt, instead of towards `vec`."
                 ),
                 io.Combo.Input(
                     "where",

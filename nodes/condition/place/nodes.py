@@ -15,7 +15,7 @@ from ..timepoints import Range
 from . import placing
 
 CATEGORY = "Flux Duet/place"
-BLOCKS = f"Which blocks: numbers ({NUMBERS}), ranges (5-18, 40-), double, single, all."
+BLOCKS = f"numbers ({NUMBERS}), ranges (5-18, 40-), double, single, all."
 
 
 def _times():
@@ -31,7 +31,7 @@ def _times():
 
 def _blocks():
     kind = {"optional": True, "advanced": True, "extra_dict": painted("t5")}
-    return io.String.Input("blocks", default="all", tooltip=BLOCKS, **kind)
+    return io.String.Input("blocks", default="all", tooltip=f"Which blocks: {BLOCKS}", **kind)
 
 
 class Region(io.ComfyNode):
@@ -41,20 +41,21 @@ class Region(io.ComfyNode):
             node_id="FluxDuetRegion",
             display_name="T5 Region",
             category=CATEGORY,
-            description="A T5 prompt for a part of the picture: the masked part looks at this prompt, the rest at the "
-            "base. Chain as many as you like. CLIP has one vector for the whole picture, so it stays the same "
+            description="A T5 prompt for a part of the picture: the masked part attends to this prompt, the rest to "
+            "the base. Chain as many as you like. CLIP has one vector for the whole picture, so it stays the same "
             "everywhere.",
             search_aliases=["regional prompt", "mask prompt", "attention couple", "area", "regional"],
             inputs=[
                 FluxTxt.Input("base", tooltip="The prompt of the whole picture, or one that has regions already."),
                 FluxTxt.Input("region", tooltip="The prompt of the masked part, of any length."),
                 io.Mask.Input(
-                    "mask", tooltip="Where: any size, stretched over the picture. Soft edges blend. One, or one a "
-                    "picture."
+                    "mask", tooltip="Where the prompt acts: any size, stretched over the picture. Soft edges blend. "
+                    "One mask, or one for each picture."
                 ),
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=10.0, step=0.05, round=0.001,
-                    tooltip="How much the part looks at its prompt, as if its words stood there so many times.",
+                    tooltip="How strongly the part attends to its prompt, as if its words stood there this many "
+                    "times.",
                 ),
                 io.Float.Input(
                     "base_ratio", default=0.2, min=0.0, max=1.0, step=0.05, round=0.001,
@@ -85,8 +86,8 @@ class Route(io.ComfyNode):
             node_id="FluxDuetRoute",
             display_name="Block Routing",
             category=CATEGORY,
-            description="Shows some of FLUX.1's blocks another prompt, on the CLIP road, the T5 road or both. On the "
-            "CLIP road it is free; on the T5 road both texts run along, and each block's picture looks at one of them.",
+            description="Shows some of FLUX.1's blocks another CLIP prompt, another T5 prompt or both. For CLIP it "
+            "costs nothing; for T5 both texts run along, and in each block the picture attends to one of them.",
             search_aliases=["per block prompt", "block weights", "layer prompt", "vital layers"],
             inputs=[
                 io.Conditioning.Input(
@@ -95,11 +96,11 @@ class Route(io.ComfyNode):
                 io.Conditioning.Input("b", tooltip="The prompt of the named blocks."),
                 io.String.Input(
                     "clip_blocks", default="none", extra_dict=painted("clip", final=True),
-                    tooltip="Which blocks get b's CLIP vector. " + BLOCKS + " `final` is the last layer. " + presets,
+                    tooltip="Which blocks get b's CLIP vector: " + BLOCKS + " `final` is the last layer. " + presets,
                 ),
                 io.String.Input(
                     "t5_blocks", default="none", extra_dict=painted("t5"),
-                    tooltip="In which blocks the picture looks at b's T5 tokens; the last layer sees no text.",
+                    tooltip="In which blocks the picture attends to b's T5 tokens; the last layer sees no text.",
                 ),
             ],
             outputs=[io.Conditioning.Output(tooltip="For MMDiT Sampler, or a native sampler behind Apply Duet.")],
@@ -128,11 +129,11 @@ class NegativeTxt(io.ComfyNode):
                 FluxTxt.Input("negative", tooltip="T5 Encode of what you do not want to see."),
                 io.Float.Input(
                     "scale", default=5.0, min=0.0, max=50.0, step=0.1, round=0.01,
-                    tooltip="How far away from the negative; 1 is off.",
+                    tooltip="How far to push away from the negative; 1 is off.",
                 ),
                 io.Float.Input(
                     "tau", default=2.5, min=1.0, max=10.0, step=0.1, round=0.01,
-                    tooltip="How much longer than before a token's result may become.",
+                    tooltip="The most that a token's attention output may grow in length, as a factor.",
                 ),
                 io.Float.Input(
                     "alpha", default=0.25, min=0.0, max=1.0, step=0.01, round=0.001,

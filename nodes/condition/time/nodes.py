@@ -45,7 +45,8 @@ def _what_is_known():
             tooltip="The run's noise schedule, if it is known: steps can then be ComfyUI's own ranges, which native "
             "samplers follow by themselves, and the report shows all units.",
         ),
-        io.Model.Input("model", optional=True, tooltip="The model, for the report alone: it ties percent to sigma."),
+        io.Model.Input("model", optional=True, tooltip="The model, for the report alone: it converts percent to "
+        "sigma."),
     ]  # fmt: skip
 
 
@@ -80,8 +81,8 @@ class Schedule(io.ComfyNode):
             node_id="FluxDuetSchedule",
             display_name="Prompt Schedule",
             category=CATEGORY,
-            description="A timeline for each road: which CLIP prompt and which T5 prompt act from when on. Hard "
-            "switches or fades, in steps, percent of time or sigma.",
+            description="A timeline for the CLIP prompts and one for the T5 prompts: which prompt acts from which "
+            "moment on. Hard switches or fades, in steps, percent of time or sigma.",
             search_aliases=["prompt travel", "prompt scheduling", "timestep range", "prompt editing", "timeline"],
             inputs=[
                 prompts("vec", FluxVec.Input("vec", tooltip="A CLIP prompt.")),
@@ -141,7 +142,7 @@ class ScheduleText(io.ComfyNode):
                 ),
                 io.String.Input(
                     "t5_text", multiline=True, dynamic_prompts=True,
-                    tooltip="The T5 prompts, in the same way; the roads may switch at different times.",
+                    tooltip="The T5 prompts, in the same way; CLIP and T5 may switch at different times.",
                 ),
                 _guidance(),
                 *_what_is_known(),
@@ -179,15 +180,15 @@ class PromptAt(io.ComfyNode):
             node_id="FluxDuetPromptAt",
             display_name="Prompt at Step",
             category=CATEGORY,
-            description="Takes the prompt of one moment out of a scheduled CONDITIONING, for upscaling or inpainting "
-            "after it: the last step's, say.",
+            description="Takes the prompt of one moment, such as the last step, out of a scheduled CONDITIONING, for "
+            "upscaling or inpainting afterwards.",
             search_aliases=["final prompt", "prompt at step", "extract prompt"],
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="From Prompt Schedule, or any other."),
                 io.String.Input("when", default="0", tooltip="A step (8), a percent of time (40%) or a sigma (s0.7)."),
                 *_what_is_known(),
             ],
-            outputs=[io.Conditioning.Output(tooltip="That prompt, throughout.")],
+            outputs=[io.Conditioning.Output(tooltip="That moment's prompt, for the whole run.")],
         )
 
     @classmethod
@@ -202,8 +203,8 @@ class PartOfRun(io.ComfyNode):
             node_id="FluxDuetOnly",
             display_name="Prompt for a Part of the Run",
             category=CATEGORY,
-            description="A prompt that counts in a part of the run alone. Before a sampler's `negative` this is true "
-            "CFG over a range of steps: outside it the model is asked once, not twice.",
+            description="A prompt that acts in a part of the run alone. Before a sampler's `negative` this is true "
+            "CFG over a range of steps: outside it the model is evaluated once a step, not twice.",
             search_aliases=["negative prompt", "true cfg range", "cfg start end", "timestep range", "limit cfg"],
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="A negative prompt."),

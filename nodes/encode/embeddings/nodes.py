@@ -27,7 +27,7 @@ class SaveStream(io.ComfyNode):
             display_name="Save Embedding",
             category=CATEGORY,
             description="Saves what CLIP-L Encode or T5 Encode made, or both, as one .safetensors to keep or share. "
-            "The file tells its prompt; Load Embedding uses it without any text encoder.",
+            "The file contains its prompt as text; Load Embedding uses it without any text encoder.",
             search_aliases=["save conditioning", "export embedding", "share prompt", "cache text encoder"],
             is_output_node=True,
             inputs=[
@@ -37,8 +37,8 @@ class SaveStream(io.ComfyNode):
                     tooltip="Where in ComfyUI's output folder, as in Save Image: %date:yyyy-MM-dd%, %year% and "
                     "%Node.widget% are filled in.",
                 ),
-                FluxVec.Input("vec", optional=True, tooltip="The CLIP road, from CLIP-L Encode."),
-                FluxTxt.Input("txt", optional=True, tooltip="The T5 road, from T5 Encode."),
+                FluxVec.Input("vec", optional=True, tooltip="The CLIP prompt, from CLIP-L Encode."),
+                FluxTxt.Input("txt", optional=True, tooltip="The T5 prompt, from T5 Encode."),
             ],
         )
 
@@ -71,7 +71,7 @@ def _without_picture(prefix: str) -> str | None:
     if not asked:
         return None
     return (
-        f"{prefix!r} asks for {' and '.join(asked)}, but an embedding is of no picture. Name the node that has it, as "
+        f"{prefix!r} contains {' and '.join(asked)}, but an embedding has no picture. Name the node that has one, as "
         f"in %EmptySD3LatentImage.{asked[0].strip('%')}%, or leave it out."
     )
 
@@ -102,8 +102,8 @@ class LoadStream(io.ComfyNode):
                 )
             ],
             outputs=[
-                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP road, if the file holds it."),
-                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 road, if the file holds it."),
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt, if the file holds one."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt, if the file holds one."),
                 io.String.Output("about", display_name="about", tooltip="The prompts, and what encoded them."),
             ],
         )
@@ -149,8 +149,9 @@ class EmbeddingStore(io.ComfyNode):
             node_id="FluxDuetStore",
             display_name="Embedding Store",
             category=CATEGORY,
-            description="Prompts that CLIP-L Encode and T5 Encode encoded once are kept on disk, so that T5 need not "
-            "even be read for them. This shows how much is kept, sets how much may be, and empties it.",
+            description="CLIP-L Encode and T5 Encode keep what they encoded on disk, so that T5 need not even be "
+            "read for a prompt that was encoded before. This node shows how much is kept, sets the limit, and "
+            "empties the store.",
             search_aliases=["cache", "text encoder cache", "clear cache", "disk"],
             is_output_node=True,
             inputs=[
@@ -166,17 +167,21 @@ class EmbeddingStore(io.ComfyNode):
                     default=Settings.limit_mb,
                     min=0,
                     max=1_000_000,
-                    tooltip="The most it may take, in MB. A T5 prompt of 256 tokens takes 2 to 4. Past it, what was "
-                    "not used for longest goes first.",
+                    tooltip="The most that the store may take, in MB. A T5 prompt of 256 tokens takes 2 to 4. Beyond "
+                    "the limit the least recently used entries are removed first.",
                 ),
                 io.Combo.Input(
                     "action",
                     options=["report", "empty"],
                     default="report",
-                    tooltip="empty: takes away all that is kept, each time this node runs.",
+                    tooltip="empty: removes everything kept, each time this node runs.",
                 ),
             ],
-            outputs=[io.String.Output("report", display_name="report", tooltip="How many prompts, and how large.")],
+            outputs=[
+                io.String.Output(
+                    "report", display_name="report", tooltip="How many encodings are kept, and their size."
+                )
+            ],
         )
 
     @classmethod
@@ -192,12 +197,13 @@ class EmbeddingStore(io.ComfyNode):
         except OSError as error:
             raise ValueError(
                 "Embedding Store: the settings cannot be written into ComfyUI's user folder "
-                f"({error.strerror or error}), so that those before hold. Free some disk, or make the folder writable."
+                f"({error.strerror or error}), so the previous settings stay in use. Free some disk, or make the "
+                "folder writable."
             ) from error
         count, size = shelf.size()
         report = f"{count} encodings, {size / 10**6:.1f} of {limit_mb} MB, {'on' if use else 'off'}\n{shelf.folder}"
         if left:
-            report += f"\n{left} could not be taken away: another program reads them, or the folder is read-only."
+            report += f"\n{left} could not be removed: another program reads them, or the folder is read-only."
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 

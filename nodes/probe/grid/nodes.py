@@ -37,7 +37,7 @@ NAME = "Prompt Grid"
 NO_FILE = "(none)"
 EACH, MEAN = "one for each seed", "mean of the seeds"
 NOT_KEPT = (
-    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: what its pictures depend on cannot be told "
+    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: it is unknown what its pictures depend on "
     "(the MODEL comes from another loader than ComfyUI's own, nodes put functions around it, or `like` holds a "
     "ControlNet or hooks)."
 )
@@ -86,8 +86,8 @@ class PromptGrid(io.ComfyNode):
             node_id="FluxDuetGrid",
             display_name=NAME,
             category="Flux Duet/probe",
-            description="Draws every CLIP prompt with every T5 prompt, on a labelled sheet, and tells how much of what "
-            "differs CLIP explains, T5, both together, and the seed.",
+            description="Draws every CLIP prompt with every T5 prompt, on a labelled sheet, and computes how much of "
+            "the differences is explained by CLIP, by T5, by both together and by the seed.",
             search_aliases=["xy plot", "contact sheet", "prompt matrix", "anova", "variance"],
             is_output_node=True,
             inputs=[
@@ -99,11 +99,11 @@ class PromptGrid(io.ComfyNode):
                 _prompts("t5", "a big yellow star in the middle\na small red heart in the top left"),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                             tooltip="The first seed; the others follow it."),
+                             tooltip="The first seed; the others count on from it."),
                 io.Int.Input("seeds", default=4, min=1, max=64,
-                             tooltip="Every cell is drawn with so many. With fewer than three there is no interval; "
-                             "with one the prompts cannot be told from the seed."),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of every picture."),
+                             tooltip="Every cell is drawn with this many seeds. With fewer than three there is no "
+                             "interval; with one the prompts' effect cannot be separated from the seed's."),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
                 io.Combo.Input("sampler", options=sampler_names(), default="euler",
                                tooltip="As in MMDiT Sampler."),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
@@ -115,7 +115,7 @@ class PromptGrid(io.ComfyNode):
             outputs=[
                 io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
                 io.Latent.Output("latents", display_name="latents",
-                                 tooltip="All cells: seed by seed, in each CLIP prompt by CLIP prompt."),
+                                 tooltip="All cells, ordered by seed, then by CLIP prompt, then by T5 prompt."),
                 io.Image.Output("variance", display_name="variance",
                                 tooltip="What explains the differences between the pictures, and where."),
                 io.String.Output("json", display_name="json", tooltip="All numbers."),

@@ -46,26 +46,26 @@ class Heatmap(io.ComfyNode):
             node_id="FluxDuetHeatmap",
             display_name=TITLE,
             category=CATEGORY,
-            description="Watches where in the picture each word of the T5 prompt acts, while the picture is sampled. "
-            "The picture stays the same to the last bit. Show Heatmap draws what was seen.",
+            description="Records where in the picture each word of the T5 prompt acts, while the picture is sampled. "
+            "The picture stays the same to the last bit. Show Heatmap draws the record.",
             search_aliases=["attention map", "daam", "which word", "token", "cross attention", "explain"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
-                FluxTxt.Input("txt", tooltip="The T5 prompt that is sampled: its words are looked for."),
+                FluxTxt.Input("txt", tooltip="The T5 prompt that is sampled: its words get the maps."),
                 io.String.Input(
                     "words", default="", multiline=True,
-                    tooltip="Words or phrases of the prompt, by commas or lines; a phrase is one map. Empty: every "
-                    "word.",
+                    tooltip="Words or phrases of the prompt, separated by commas or lines; a phrase gets one map. "
+                    "Empty: every word.",
                 ),
                 io.Combo.Input(
                     "measure", options=[MASS, FLOW, OUTPUT], default=MASS, optional=True,
-                    tooltip="mass: how much of its attention a spot gives to the word. flow: how much the word moves "
-                    "the spot. output: how alike what the spot and the word have seen are, against the prompt's other "
-                    "words (ConceptAttention).",
+                    tooltip="mass: the share of a spot's attention that goes to the word. flow: how much the word "
+                    "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
+                    "compared with the prompt's other words (ConceptAttention).",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
-                    tooltip="Watch every n-th step only.",
+                    tooltip="Record every n-th step only.",
                 ),
                 io.Boolean.Input(
                     "heads", default=False, label_on="apart", label_off="averaged", optional=True, advanced=True,
@@ -101,20 +101,22 @@ class ShowHeatmap(io.ComfyNode):
             node_id="FluxDuetHeatmapShow",
             display_name="Show Heatmap",
             category=CATEGORY,
-            description="Draws what Token Heatmap has seen, for the steps and blocks that you choose, without sampling "
-            "again; and gives each word's map as a mask.",
+            description="Draws what Token Heatmap has recorded, for the steps and blocks that you choose, without "
+            "sampling again; and gives each word's map as a mask.",
             search_aliases=["attention map", "heatmap", "mask from word", "segment by prompt"],
             is_output_node=True,
             inputs=[
                 FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap."),
-                io.Latent.Input("latent", tooltip="The sampler's LATENT: says which run is meant."),
+                io.Latent.Input("latent", tooltip="The sampler's LATENT: it identifies the run."),
                 io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
-                io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="From this step on."),
-                io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="Up to this step."),
+                io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="The maps are the "
+                "mean from this step on, counted from 0."),
+                io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="The maps are the "
+                "mean up to this step."),
                 io.String.Input(
                     "blocks", default="all", optional=True,
-                    tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature looks at "
-                    "FLUX.1's double blocks 15-18.",
+                    tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature uses FLUX.1's "
+                    "double blocks 15-18.",
                 ),
                 io.Combo.Input(
                     "masks", options=[SOFT, HARD], default=SOFT, optional=True,
@@ -127,7 +129,8 @@ class ShowHeatmap(io.ComfyNode):
                 ),
                 io.String.Input(
                     "word", default="", optional=True,
-                    tooltip="Whose map goes out as `mask`; click a word below to choose it. Empty: the first word.",
+                    tooltip="The word whose map is the output `mask`; click a word below to choose it. Empty: the "
+                    "first word.",
                 ),
                 io.Int.Input(
                     "head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True, advanced=True,
@@ -192,7 +195,7 @@ def number_of(word: str, words: Sequence[str]) -> int:
     for number, each in enumerate(words):
         if each.lower() == asked:
             return number
-    raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those watched: {', '.join(words)}.")
+    raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
 
 
 def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) -> dict:
@@ -218,7 +221,7 @@ def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
     panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
     took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
-    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} seen; of the attention {took}"
+    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = told(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
     return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)

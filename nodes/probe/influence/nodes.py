@@ -36,16 +36,16 @@ class Influence(io.ComfyNode):
             node_id="FluxDuetInfluence",
             display_name=NAME,
             category=CATEGORY,
-            description="Measures what each prompt does: at each step, on the same noisy picture, the model is asked "
-            "again without CLIP's prompt, without T5's, without either, and with both once more. The picture stays the "
-            "same to the last bit.",
+            description="Measures what each prompt does: at each step, on the same noisy picture, the model is "
+            "re-evaluated without the CLIP prompt, without the T5 prompt, without either, and once more with both. "
+            "The picture stays the same to the last bit.",
             search_aliases=["clip vs t5", "does clip matter", "prompt influence", "counterfactual", "probe"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs, before any sampler."),
                 io.Combo.Input(
                     "null", options=[EMPTY, ZEROS, BOTH], default=EMPTY,
-                    tooltip="What counts as no prompt: the encoding of an empty text, or zeros. both: each for itself, "
-                    "at twice the extra cost.",
+                    tooltip="What stands for no prompt: the encoding of an empty text, or zeros. both: each measured "
+                    "separately, at twice the extra cost.",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000,
@@ -62,14 +62,14 @@ class Influence(io.ComfyNode):
                 ),
                 io.String.Input(
                     "blocks", default="", optional=True, advanced=True, extra_dict=painted(final=True),
-                    tooltip="Besides, what is changed if these blocks alone do not see a prompt: numbers "
+                    tooltip="Also measures what changes if only these blocks do not see a prompt: numbers "
                     f"({NUMBERS}), ranges (5-18, 40-), double, single, final. Empty: "
                     "not measured. Two more evaluations.",
                 ),
                 FluxTxt.Input(
                     "txt", optional=True,
-                    tooltip="The T5 prompt that is sampled. Needed only where Redux or Conditioning Concat add rows of "
-                    "their own: those then stay, and only the prompt's are taken away.",
+                    tooltip="The T5 prompt that is sampled. Needed only where Redux or Conditioning Concat add rows "
+                    "of their own: those then stay, and only the prompt's are removed.",
                 ),
             ],
             outputs=[
@@ -117,25 +117,25 @@ class ShowInfluence(io.ComfyNode):
             node_id="FluxDuetInfluenceShow",
             display_name="Show Influence",
             category=CATEGORY,
-            description="What Encoder Influence has read of the run that gave this LATENT: plots, maps, numbers and a "
-            "sentence.",
+            description="Shows what Encoder Influence has measured in the run that gave this LATENT: plots, maps, "
+            "numbers and a sentence.",
             search_aliases=["clip vs t5", "influence plot", "where does clip matter"],
             is_output_node=True,
             inputs=[
                 FluxInfluence.Input("probe", tooltip="From Encoder Influence."),
-                io.Latent.Input("latent", tooltip="The LATENT of the sampler behind it."),
+                io.Latent.Input("latent", tooltip="The LATENT of the sampler that used Encoder Influence's model."),
                 io.Combo.Input(
                     "part", options=list(PARTS), default=PARTS[0],
-                    tooltip="Which steps the maps are of. Everything else is of all steps.",
+                    tooltip="The steps that the maps show. Everything else covers all steps.",
                 ),
-                io.Image.Input("picture", optional=True, tooltip="The decoded picture, to stand beside the maps."),
+                io.Image.Input("picture", optional=True, tooltip="The decoded picture, shown beside the maps."),
             ],
             outputs=[
                 io.Image.Output("plot", display_name="plot", tooltip="Effects and shares step by step, and what the "
                 "modulation is made of."),
                 io.Image.Output("map", display_name="map", tooltip="Where each prompt matters, one for each picture."),
-                io.Mask.Output("clip_mask", display_name="CLIP mask", tooltip="Where CLIP matters; 1 is the most that "
-                "either road does anywhere."),
+                io.Mask.Output("clip_mask", display_name="CLIP mask", tooltip="Where CLIP matters; 1 is the "
+                "strongest effect of either prompt anywhere."),
                 io.Mask.Output("t5_mask", display_name="T5 mask", tooltip="Where T5 matters, on the same scale."),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
                 io.String.Output("csv", display_name="csv", tooltip="A line for each step."),

@@ -16,14 +16,14 @@ class ShowShape(io.ComfyNode):
             node_id="FluxDuetShape",
             display_name="Show Shape",
             category="Flux Duet/probe",
-            description="Says what flows on a wire: the shapes of vec, txt, CONDITIONING, LATENT or SIGMAS, how many "
-            "tokens the picture is, how many blocks the model has. What comes in goes out again, untouched.",
+            description="Shows what flows on a wire: the shapes of vec, txt, CONDITIONING, LATENT or SIGMAS, how "
+            "many tokens the picture is, how many blocks the model has. The input goes out unchanged.",
             search_aliases=["tensor shape", "debug", "inspect", "dimensions", "how many tokens"],
             is_output_node=True,
             inputs=[io.MatchType.Input("value", template=template, tooltip="Anything that flows between nodes.")],
             outputs=[
-                io.MatchType.Output(template, id="same", display_name="value", tooltip="The same."),
-                io.String.Output("shape", display_name="shape", tooltip="What it says."),
+                io.MatchType.Output(template, id="same", display_name="value", tooltip="The input, unchanged."),
+                io.String.Output("shape", display_name="shape", tooltip="What the node shows, as text."),
             ],
         )
 

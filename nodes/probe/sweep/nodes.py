@@ -22,7 +22,7 @@ from .switched_prompt import BOTH, CLIP, NAME, T5, left_behind, switched
 
 ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
 FRAME = 512  # pixels of a frame's longer side in the front end
-BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve tell."
+BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve show the result."
 
 
 class SwitchSweep(io.ComfyNode):
@@ -32,8 +32,8 @@ class SwitchSweep(io.ComfyNode):
             node_id="FluxDuetSweep",
             display_name=NAME,
             category="Flux Duet/probe",
-            description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, for "
-            "every k, and tells the step at which the picture is decided.",
+            description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, "
+            "for every k, and finds the step at which the picture is decided.",
             is_output_node=True,
             search_aliases=["prompt switch", "when does t5 matter", "prompt scheduling test", "ablation", "timing"],
             inputs=[
@@ -42,21 +42,22 @@ class SwitchSweep(io.ComfyNode):
                 io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
                 io.Combo.Input(
                     "switch", options=[T5, CLIP, BOTH], default=T5,
-                    tooltip="Which road switches. All else stays A's: the other one, guidance, pictures, ControlNets, "
-                    "masks; for both, all of B takes over.",
+                    tooltip="Which prompt switches. All else stays A's: the other prompt, guidance, pictures, "
+                    "ControlNets, masks; for both, all of B takes over.",
                 ),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                             tooltip="The noise that all of the pictures grow from."),
-                io.Int.Input("steps", default=20, min=2, max=200, tooltip="N: 20 steps are 20 + 210 evaluations."),
+                             tooltip="The seed of the noise that all of the pictures grow from."),
+                io.Int.Input("steps", default=20, min=2, max=200, tooltip="The steps of a run: 20 steps take 20 + "
+                "210 evaluations."),
                 io.Combo.Input(
                     "sampler", options=sampler_names(), default=SAMPLER,
-                    tooltip="Only euler: it takes a step in one evaluation, adds no noise and remembers nothing, so "
-                    "that runs with a common beginning are one run.",
+                    tooltip="Only euler: it takes a step in one evaluation, adds no noise and keeps nothing between "
+                    "steps, so that runs with a common beginning share it.",
                 ),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
                 io.Int.Input("every", default=1, min=1, max=200, advanced=True,
-                             tooltip="Switch before every n-th step only: with 2, 20 steps are 130 evaluations."),
+                             tooltip="Switch before every n-th step only: with 2, 20 steps take 130 evaluations."),
                 io.Int.Input("batch", default=4, min=1, max=64, advanced=True,
                              tooltip="How many pictures go through the model at once."),
                 io.Vae.Input("vae", optional=True, tooltip="For real pictures; without one, ComfyUI's previews."),

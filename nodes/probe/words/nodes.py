@@ -29,7 +29,7 @@ class WordAblation(io.ComfyNode):
             category="Flux Duet/probe",
             description="Leaves out each word of both prompts in turn and measures how the model's velocity changes, "
             "at a few levels of noise of one run. For T5 in two ways: the word's rows deleted, and the text encoded "
-            "again without it. A control tells what deleting a row of no word changes.",
+            "again without it. A control shows what deleting a row of no word changes.",
             search_aliases=["word importance", "token ablation", "which word", "prompt words", "probe"],
             is_output_node=True,
             inputs=[
@@ -38,11 +38,11 @@ class WordAblation(io.ComfyNode):
                 io.Clip.Input("t5", tooltip="Any CLIP that holds T5, as for T5 Encode."),
                 io.String.Input(
                     "clip_text", multiline=True, dynamic_prompts=True,
-                    tooltip="CLIP's prompt. Parentheses are text here, not weights.",
+                    tooltip="The CLIP prompt. Parentheses are text here, not weights.",
                 ),
                 io.String.Input(
                     "t5_text", multiline=True, dynamic_prompts=True,
-                    tooltip="T5's prompt. Parentheses are text here, not weights.",
+                    tooltip="The T5 prompt. Parentheses are text here, not weights.",
                 ),
                 io.Latent.Input("latent", tooltip="The picture's size; a batch is measured as a whole."),
                 io.Float.Input(
@@ -51,9 +51,10 @@ class WordAblation(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                    tooltip="The noise that the picture grows from.",
+                    tooltip="The seed of the noise that the picture grows from.",
                 ),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="Of the one run that is sampled."),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of the one run that is "
+                "sampled."),
                 io.Combo.Input(
                     "sampler", options=sampler_names(), default="euler",
                     tooltip="How a step is taken.",
@@ -74,7 +75,7 @@ class WordAblation(io.ComfyNode):
                 like_input("the run"),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="Bars for each word."),
+                io.Image.Output("plot", display_name="plot", tooltip="Bars that show each word's effect."),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
                 io.String.Output("json", display_name="json", tooltip="Every word at every level."),
             ],

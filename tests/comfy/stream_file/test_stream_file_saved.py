@@ -45,8 +45,8 @@ def test_a_name_is_filled_in_as_comfyui_s_own_savers_do(streams, tmp_path):
 
 @pytest.mark.parametrize("name", ["%width%", "a/%width%x%height%", "%height%_b"])
 def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tmp_path):
-    assert "an embedding is of no picture" in SaveStream.validate_inputs(name)
-    with pytest.raises(ValueError, match=r"Save Embedding: .* asks for %\w+%.*%EmptySD3LatentImage\.(width|height)%"):
+    assert "an embedding has no picture" in SaveStream.validate_inputs(name)
+    with pytest.raises(ValueError, match=r"Save Embedding: .* contains %\w+%.*%EmptySD3LatentImage\.(width|height)%"):
         SaveStream.execute(name, vec=streams[0])
     assert list((tmp_path / "output").rglob("*")) == []
     for fine in ("a", "%year%", "width", None):
