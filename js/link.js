@@ -17,9 +17,9 @@ const TEXTS = {
     unlink: other => `This box and ${other} have the same prompt. Click to split them; both texts stay.`,
     why: {
         open: "No Dual Prompt comes after it, so there is no second prompt to link.",
-        alone: "Its Dual Prompt has no encoder in the other stream, so there is no second prompt to link.",
+        alone: "The other input of its Dual Prompt has no encode node, so there is no second prompt to link.",
         many: "More than one prompt is blended or shared on the way to Dual Prompt: it is not clear which two to link.",
-        fed: "One of the two prompts comes from a link, so it is not written here.",
+        fed: "One of the two prompts comes from another node, so it is not written here.",
     },
 };
 const LINKED = "flux_duet_linked"; // in both nodes' properties

@@ -12,7 +12,7 @@ export const TEXTS = {
     presets: "Presets",
     hint: "Press and drag to set or to clear.",
     count,
-    unread: "The list comes from another node; what it says is not known before the run.",
+    unread: "The list comes from another node; its content is not known before the run.",
     badWord: word => `Got "${word}", expected numbers, ranges like 5-18 or 40-, double, single, final, all or none.`,
     tooLarge: word => `Got "${word.slice(0, 60)}", a number that no model has; expected numbers such as FLUX.1's 0 to 56.`,
     backwards: (first, last) => `${first}-${last} ends before it begins and names no block; expected ${last}-${first}.`,

@@ -5,7 +5,7 @@ import { STREAMS } from "../lib/palette.mjs";
 
 const TEXTS = {
     list: "Words", mask: "mask",
-    hint: "Hover a word to see its map. Click it to send its mask on, with the next run.",
+    hint: "Hover a word to see its map. Click it to make it the output mask of the next run.",
 };
 
 export const WORDS_CSS = `

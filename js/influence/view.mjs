@@ -32,7 +32,7 @@ const KINDS = [
     },
     { name: "both", title: "What both prompts change together", on: true, of: [["whole", "both", INK, ""]] },
     {
-        name: "again", title: "What the same prompt changes when it is asked again: less cannot be told", on: true,
+        name: "again", title: "What the same prompt changes when the model is re-evaluated: the noise floor", on: true,
         dash: "1 3", of: [["floor", "the same, again", MUTED, "1 3"]],
     },
     {

@@ -7,7 +7,7 @@ export const TEXTS = {
     timeline: stream => `${stream} timeline`,
     keys: "Left and Right move its start, with Shift by five steps, with Alt finely. Up and Down go to other prompts. "
         + "Enter splits, Delete removes, F fades in longer, Shift+F shorter, a number chooses the prompt.",
-    from: time => `from ${time}`, whole: time => `all there at ${time}`, until: time => `until ${time}`,
+    from: time => `from ${time}`, whole: time => `alone from ${time}`, until: time => `until ${time}`,
     start: "the start", end: "the end",
     border: "Drag: when this prompt starts. Alt: between steps.",
     fade: "Drag: how long this prompt fades in.",
@@ -18,7 +18,7 @@ export const TEXTS = {
     split: "Split here", remove: "Remove", fadeIn: "Fade in over four steps", cut: "No fade",
     plays: number => `Prompt ${number}`,
     unnamed: "?",
-    unread: stream => `The ${stream} text comes from another node; what it says is not known before the run.`,
+    unread: stream => `The ${stream} text comes from another node; its content is not known before the run.`,
     notConnected: (stream, number) => `${stream} prompt ${number} is not connected.`,
     notNumber: (stream, text) => text ? `${stream}: ${JSON.stringify(text)} is not the number of a prompt.`
         : `${stream}: a prompt's number is missing.`,
@@ -32,8 +32,8 @@ export const TEXTS = {
         assumedSize: "1024 x 1024 assumed",
         guessed: names => `${names} not known before the run`,
         none: "No sampler found: 20 steps of FLUX.1 dev assumed",
-        opaque: title => `${title} sets the steps in a way not known here: 20 steps of FLUX.1 dev assumed`,
-        offline: why => `The schedule could not be asked for (${why}); percent is drawn even`,
+        opaque: title => `The steps that ${title} sets cannot be read here: 20 steps of FLUX.1 dev assumed`,
+        offline: why => `The server gives no schedule (${why}); percent is drawn evenly`,
         from: title => `Times as in ${title}`,
     },
     // The grammar, as nodes/condition/time reads it

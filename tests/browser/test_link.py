@@ -151,9 +151,9 @@ def test_what_is_missing_is_told(front):
     add(front, ["FluxDuetClipEncode", "FluxDuetDualPrompt"], [])
     assert "No Dual Prompt" in told(front, 1)
     front.page.evaluate("() => app.graph.getNodeById(1).connect(0, app.graph.getNodeById(2), 0)")
-    front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('no encoder in the other stream')")
+    front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('Dual Prompt has no encode node')")
     button(front, 1).hover()
-    assert "no encoder in the other stream" in front.page.locator(".tip:popover-open").inner_text()
+    assert "Dual Prompt has no encode node" in front.page.locator(".tip:popover-open").inner_text()
     assert front.errors == []
 
 
@@ -174,7 +174,7 @@ def test_a_pair_is_found_through_a_reroute_and_into_a_subgraph(front):
 
 def test_a_prompt_from_a_link_is_not_written(front):
     add(front, [*PAIR[0], "PrimitiveStringMultiline"], [*PAIR[1], [4, 0, 2, "text"]])
-    assert "comes from a link" in told(front, 1)
+    assert "comes from another node" in told(front, 1)
     assert front.errors == []
 
 

@@ -148,7 +148,7 @@ def test_without_the_server_it_goes_on_and_says_so(front):
         const node = LiteGraph.createNode("FluxDuetSchedule");
         app.graph.add(node);
     }""")
-    front.page.locator(".foot", has_text="The schedule could not be asked for").wait_for()
+    front.page.locator(".foot", has_text="The server gives no schedule").wait_for()
     front.page.unroute("**/flux_duet/sigmas")
     assert front.page.locator(".ruler span").all_inner_texts()[:2] == ["0", "2"]
     front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")  # the next change asks again

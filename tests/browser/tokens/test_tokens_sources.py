@@ -24,7 +24,7 @@ def test_a_linked_text_is_read_where_it_is_visible(front):
     set_widget(front, "PrimitiveStringMultiline", "value", "a red fox")
     expect_count(front, "3 / 75 72 pads")
     front.page.evaluate(CONNECT, ["StringConcatenate", 0, CLIP, "text"])
-    front.page.locator(".message").get_by_text("comes from a link").wait_for()
+    front.page.locator(".message").get_by_text("comes from another node").wait_for()
     assert count(front).inner_text() == ""
     front.page.evaluate("() => { const node = app.graph.nodes[0]; node.disconnectInput(node.findInputSlot('text')); }")
     expect_count(front, "0 / 75 75 pads")
@@ -55,7 +55,7 @@ def test_long_clip_is_known_by_its_loader_s_file(front, passing):
     box(front).fill("word " * 80)
     expect_count(front, "80 / 75 5 cut")
     count(front).hover()
-    assert "No CLIP is wired in" in tip(front)
+    assert "No CLIP is connected" in tip(front)
     front.page.evaluate(LOADER, ["DualCLIPLoader", "LongCLIP-L.safetensors", passing])
     expect_count(front, "80 / 246 166 pads")
     count(front).hover(position={"x": 2, "y": 2})
