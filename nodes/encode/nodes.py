@@ -101,8 +101,8 @@ class T5Encode(io.ComfyNode):
                     default=EMBEDDING,
                     optional=True,
                     tooltip="How (words:1.3) acts. embedding: as in ComfyUI, by moving the words' rows. attention: the "
-                    "picture looks at the words as much as if they stood there 1.3 times; needs MMDiT Sampler, or "
-                    "Apply Duet for native samplers. off: parentheses are text.",
+                    "picture attends to the words as if they stood there 1.3 times; needs MMDiT Sampler, or Apply Duet "
+                    "for native samplers. off: parentheses are text.",
                 ),
             ],
             outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's rows, for Dual Prompt.")],
