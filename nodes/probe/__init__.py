@@ -1,1 +1,1 @@
-"""What did each encoder do? Readings of a run: hooks, record, numbers, plot. A probe never changes the picture."""
+"""Probes: measure what each prompt does during a run, and draw the result. A probe never changes the picture."""

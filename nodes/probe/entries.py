@@ -1,8 +1,9 @@
-"""Which prompt is which: a run's prompts by role, id and rows. Pure torch.
+"""Identifies a run's prompts by role, id and rows. Pure torch.
 
-A guider names its prompts ("positive", "middle", "negative") and hands them to the model in an order of its own, so a
-place in a batch says nothing. And ComfyUI gives an entry with an area to the other prompts too, with the same id (its
-create_cond_with_same_area_if_none). So it is the list of entries that tells the role, and the id the entry within it.
+A guider names its prompts ("positive", "middle", "negative") but passes them to the model in its own order, so the
+position in a batch does not identify a prompt. ComfyUI also copies an entry with an area into the other prompts, with
+the same id (create_cond_with_same_area_if_none). So the list of entries identifies the role, and the id identifies
+the entry within that list.
 """
 
 from __future__ import annotations
@@ -18,21 +19,22 @@ from torch import Tensor
 from ..keys import UUID
 
 POSITIVE = "positive"
-ROLES = (POSITIVE, "middle", "negative")  # which is read where several say the same
-UNKNOWN = "another"  # the role of a prompt that the guider does not know
+ROLES = (POSITIVE, "middle", "negative")  # in order of preference, where several prompts are equal
+UNKNOWN = "another"  # the role of a prompt that is not in the guider's lists
 
 Entry = Mapping[str, Any]
 
 
 def rank(role: str) -> int:
-    """The first is preferred."""
+    """Position in the order of preference; 0 is preferred most."""
     return ROLES.index(role) if role in ROLES else len(ROLES) + (role == UNKNOWN)
 
 
 def roles(conds: Sequence[Sequence[Entry] | None], known: Mapping[str, Sequence[Entry]]) -> list[str]:
-    """The role of each prompt that is evaluated; `known` are the guider's own lists by role.
+    """The role of each prompt in `conds`, UNKNOWN if there is none; `known` are the guider's lists of entries by role.
 
-    By the list itself, else by the ids in it, else by ids that are all from one role (entries may rest for a while).
+    Matched by identity of the list, else by equal sets of ids, else by a subset of one role's ids (entries may be
+    inactive for a part of the run).
     """
     ordered = sorted(known, key=rank)
     return [_role(cond, ordered, known) if cond else UNKNOWN for cond in conds]
@@ -41,16 +43,18 @@ def roles(conds: Sequence[Sequence[Entry] | None], known: Mapping[str, Sequence[
 def _role(cond: Sequence[Entry], ordered: Sequence[str], known: Mapping[str, Sequence[Entry]]) -> str:
     own = {entry[UUID] for entry in cond}
     ids = {role: {entry[UUID] for entry in known[role] or ()} for role in ordered}
-    the_list = (role for role in ordered if cond is known[role])
-    the_same = (role for role in ordered if own == ids[role])
-    a_part = (role for role in ordered if own <= ids[role])
-    return next(chain(the_list, the_same, a_part), UNKNOWN)
+    identical = (role for role in ordered if cond is known[role])
+    equal = (role for role in ordered if own == ids[role])
+    subset = (role for role in ordered if own <= ids[role])
+    return next(chain(identical, equal, subset), UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an entry is evaluated, `area` = (height, width, top, left) in the latent's pixels, None for everywhere; and
-    how much of the picture is its own there, `weight` [B, h, w] of the whole latent, None for all of it.
+    """Where an entry is evaluated, and with which weight it enters the mix of entries.
+
+    `area` is (height, width, top, left) in latent pixels, None for the whole latent. `weight` [B, h, w] is from 0 to 1
+    for each pixel of the whole latent, None for 1 everywhere.
     """
 
     area: tuple[int, int, int, int] | None = None
@@ -58,10 +62,10 @@ class Place:
 
 
 def located(context: Tensor, watched: Tensor) -> int | None:
-    """At which row of `context` [L, C] the rows of `watched` [n, C] stand, one after another; None where they do not.
+    """The first row of `context` [L, C] from which the rows of `watched` [n, C] follow in order; None if not found.
 
-    At the beginning first, where a prompt of its own has them; else wherever a mix or a native node has put them. Both
-    are of one type and on one device.
+    Tries row 0 first, where an unmixed prompt has them; a blend or a native node may have moved them. Both tensors
+    have the same dtype and device.
     """
     count, rows = len(watched), len(context)
     if not 0 < count <= rows or context.shape[1] != watched.shape[1]:

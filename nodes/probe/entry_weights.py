@@ -1,4 +1,4 @@
-"""How ComfyUI mixes the entries of one prompt: where each acts, and its part of the picture. Imports ComfyUI."""
+"""How ComfyUI mixes the entries of one prompt: where each acts, and with which weight. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from ..compat.sampling import areas_of
 from ..keys import AREA, DEFAULT, MASK_STRENGTH, MODEL_CONDS, PLACE_MASK, SIGMA_END, SIGMA_START, STRENGTH, UUID
 from .entries import Entry, Place
 
-# All of an entry that says where and how much it counts (comfy/samplers.py, get_area_and_mult).
+# The keys of an entry that set where it acts and its weight (comfy/samplers.py, get_area_and_mult).
 PLACING = (SIGMA_START, SIGMA_END, AREA, STRENGTH, PLACE_MASK, MASK_STRENGTH)
 
 
 def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Place]:
-    """Of each entry of one prompt that counts at this moment, by its id. `x` [B, C, h, w] is the whole latent."""
+    """The place of each entry of one prompt that is active at this timestep, by the entry's id.
+
+    `x` [B, C, h, w] is the whole latent.
+    """
     if len(cond) == 1 and AREA not in cond[0] and PLACE_MASK not in cond[0]:
         return {cond[0][UUID]: Place()}
     placed = _mixed(cond, x[:, :1], timestep)
@@ -32,7 +35,7 @@ def places(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> dict[Any, Plac
 
 
 def _mixed(cond: Sequence[Entry], x: Tensor, timestep: Tensor) -> list:
-    """ComfyUI's own account of where each entry counts; those with `default` count where no other does."""
+    """The area and weight of each entry, computed by ComfyUI; entries with `default` act where no other entry does."""
     bare = [{**{key: entry[key] for key in PLACING if key in entry}, MODEL_CONDS: {}, UUID: entry[UUID]}
             for entry in cond]  # fmt: skip
     plain = [each for each, entry in zip(bare, cond, strict=True) if DEFAULT not in entry]

@@ -1,11 +1,11 @@
-"""Puts a probe around the runs of a MODEL, for one run at a time. Imports ComfyUI.
+"""Attaches a probe to a MODEL's runs, one run at a time. Imports ComfyUI.
 
-As ComfyUI's EasyCache does it: what a probe needs is added to a copy of the options when a run begins, and the options
-are as before when it ends, fails or is interrupted.
+As in ComfyUI's EasyCache, the probe's hooks are added to a copy of the options when a run begins, and the original
+options are restored when it ends, fails or is interrupted.
 
-Whatever goes wrong in a probe's own code, the run goes on as it would without the probe, and the reading of its latent
-says what it was. Three things pass: an interruption, the model's own errors, and running out of the card's memory,
-which ComfyUI handles itself.
+If the probe's own code fails, the run continues as it would without the probe, and reading the result for that run's
+LATENT raises the error. Three things are not caught: an interruption, errors of the model, and running out of GPU
+memory, which ComfyUI handles itself.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ log = logging.getLogger("flux_duet")
 
 
 class Guard:
-    """A context around a probe's own code: what it raises is kept, and the run goes on.
+    """A context manager around a probe's own code: it stores the first exception, and the run continues.
 
-    It is logged too, but for a recorder's guard, without `logs`: what that has kept, `reading` raises in the run's.
+    The exception is also logged if `logs` is set. A recorder's guard does not log: its `reading` raises the stored
+    exception inside the guard of the run, which logs it.
     """
 
     def __init__(self, name: str, logs: bool = True):
@@ -52,8 +53,8 @@ class Guard:
         return True
 
     def why(self) -> str:
-        """What went wrong, as one sentence and what to do."""
-        if isinstance(self.error, ValueError):  # meant for people already
+        """The stored error as a message for the user."""
+        if isinstance(self.error, ValueError):  # written for the user already
             return str(self.error)
         return (
             f"{self.name}: this run could not be read ({type(self.error).__name__}: {self.error}). The picture is "
@@ -62,9 +63,9 @@ class Guard:
 
 
 class Recorder(Protocol):
-    """What watches one run: it changes ComfyUI's transformer_options, and gives its reading when the run is over.
+    """Records one run: `options` adds its hooks to ComfyUI's transformer_options, `reading` returns the result.
 
-    It holds a Guard, without `logs`, around all of its own code in the hooks; `reading` raises what that has kept.
+    It runs all of its own code in the hooks inside a Guard that does not log; `reading` raises the guard's error.
     """
 
     def options(self, options: dict) -> dict: ...
@@ -76,10 +77,11 @@ def probed(
     model, probe: ReadingStore, key: str, begin: Callable[[Any, Any, Repainted], Recorder],
     check: Callable[[Any, Any, Any], None] | None = None,
 ):  # fmt: skip
-    """A clone of a MODEL whose runs `probe` keeps readings of; `begin(guider, sigmas, repainted)` gives a recorder.
+    """A clone of a MODEL; `probe` stores a reading of each of its runs.
 
-    `check(guider, sigmas, shape)` may refuse a run of this latent before it begins, by a ValueError: the only thing of
-    a probe that stops one. A run that fails or is interrupted leaves no reading.
+    `begin(guider, sigmas, repainted)` returns the recorder of a run. `check(guider, sigmas, shape)` may refuse a run on
+    a latent of that shape before it begins, by raising ValueError; nothing else in a probe stops a run. A run that
+    fails or is interrupted leaves no reading.
     """
     model = model.clone()
 
@@ -96,7 +98,7 @@ def probed(
         with guard:
             settings = of_run(guider, noise.shape, sampler, sigmas, kwargs.get("seed", next(iter(args[3:]), None)))
             recorder = begin(guider, sigmas, repainted)
-            guiders.set_options(guider, _options(given, recorder, repainted))  # last: all of it or nothing
+            guiders.set_options(guider, _options(given, recorder, repainted))  # last: all hooks are attached, or none
         try:
             samples = executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
@@ -113,7 +115,7 @@ def probed(
 
 
 def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
-    """ComfyUI's model_options with what a recorder adds to them for its run."""
+    """A copy of ComfyUI's model_options with a recorder's hooks added."""
     options = clone_options(given)
     if repainted.mask is not None and MASK_FUNCTION in options:
         options[MASK_FUNCTION] = repainted.noting(options[MASK_FUNCTION])
@@ -121,13 +123,13 @@ def _options(given: dict, recorder: Recorder, repainted: Repainted) -> dict:
     return options
 
 
-# In transformer_options while a probe asks the model once more for itself, by which: other probes look away then.
+# In transformer_options during an extra evaluation by a probe; the value is that probe's key. Other probes ignore it.
 AGAIN = "flux_duet_again"
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What Flux.forward was given, by name; `context` [B, L, C] are the text's rows. `options` are ComfyUI's."""
+    """The arguments of one call of Flux.forward. `context` [B, L, C] is txt, `options` are the transformer_options."""
 
     flux: Any
     x: Tensor
@@ -139,14 +141,17 @@ class Given:
 
 
 def around_forward(hook: Callable[[Callable[[dict], Tensor], Given], Tensor]) -> Callable:
-    """A wrapper around Flux.forward, whose arguments are these. `hook(ask, given)` calls `ask(transformer_options)`."""
+    """A wrapper for Flux.forward, with its signature, that returns `hook(evaluate, given)`.
+
+    The hook calls `evaluate(transformer_options)` to run the forward.
+    """
 
     def wrapper(executor, x, timestep, context, y=None, guidance=None, ref_latents=None, control=None,
                 transformer_options=None, **kwargs):  # fmt: skip
-        def ask(options: dict) -> Tensor:
+        def evaluate(options: dict) -> Tensor:
             return executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
 
         options = transformer_options if transformer_options is not None else {}
-        return hook(ask, Given(guiders.wrapped_object(executor), x, timestep, context, y, guidance, options))
+        return hook(evaluate, Given(guiders.wrapped_object(executor), x, timestep, context, y, guidance, options))
 
     return wrapper

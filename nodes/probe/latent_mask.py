@@ -12,7 +12,7 @@ from ..keys import NOISE_MASK
 
 
 def mask_of(latent: Mapping[str, Any], samples: Tensor) -> Tensor | None:
-    """At the size of `samples` [B, C, h, w], on their device; None for a LATENT that is repainted altogether."""
+    """The mask, resized to `samples` [B, C, h, w] and on their device; None for a LATENT without a noise_mask."""
     mask = latent.get(NOISE_MASK)
     if mask is None:
         return None

@@ -1,4 +1,4 @@
-"""The input for what stands beside a prompt in a probe that makes its prompts itself. Imports ComfyUI."""
+"""The `like` input of probes that encode prompts themselves: a CONDITIONING to copy extras from. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 
 def like_input(what: str):
-    """`what` is who gets the extras."""
+    """`what` names in the tooltip who gets the extras, such as "every cell"."""
     return io.Conditioning.Input(
         "like", optional=True,
         tooltip=f"A CONDITIONING whose extras {what} gets: the picture of InpaintModelConditioning (Fill), "

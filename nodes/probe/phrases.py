@@ -1,7 +1,7 @@
-"""Where words of a prompt stand in what the user wrote, however it is spelled there. Pure.
+"""Finds words and phrases in a prompt. Pure.
 
-A prompt is searched as it reads: without weights and backslashes, white space of any kind as one space, case folded,
-and composed and decomposed accents (NFC, NFD) alike. What is found is told as places of the source.
+The search ignores weights, backslashes, the kind and amount of white space, case, and whether accents are composed
+(NFC) or decomposed (NFD). Results are character positions in the source text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..encode.tokens.spans import CHARACTER
 from ..encode.tokens.weights import Segment, parse
 
 _FIRST_MARK = "\u0300"  # no accent comes before it
-_FEW = 64  # characters, which are sorted in no time
+_FEW = 64  # characters, up to which sorting accents takes no time
 Place = tuple[int, int]  # from its first character to after its last
 
 
 class Sign(NamedTuple):
-    """A base character with its accents: how it reads, how it is compared, and where it stands in the source.
+    """A base character with its accents: as displayed (`text`), as compared (`folded`), and its place in the source.
 
-    `first` says that a text which is tokenized by itself begins here: nothing before it belongs to the same word.
+    `first` is True at the start of a segment that is tokenized separately: no word continues across it.
     """
 
     text: str
@@ -38,49 +38,49 @@ class Sign(NamedTuple):
 
 
 def signs(text: str, weighted: bool = True) -> list[Sign]:
-    """A prompt as it reads; unless `weighted`, its parentheses are text."""
+    """The characters of a prompt without its weight syntax; unless `weighted`, parentheses are text."""
     segments = parse(text).segments if weighted else [Segment(0, len(text), text, 1.0)]
     return [sign for segment in segments for sign in _of(text, segment, weighted)]
 
 
 def _of(source: str, segment: Segment, weighted: bool) -> Iterator[Sign]:
     shape = CHARACTER if weighted else re.compile(".", re.DOTALL)
-    clusters: list[list] = []  # [its characters, where it ends]
+    clusters: list[list] = []  # [characters, end position]
     for match in shape.finditer(source, segment.start, segment.end):
-        said = match[0][-1]  # without the backslash of an escape
-        if said >= _FIRST_MARK and clusters and unicodedata.category(said).startswith("M"):
-            clusters[-1][0].append(said)
+        character = match[0][-1]  # without the backslash of an escape
+        if character >= _FIRST_MARK and clusters and unicodedata.category(character).startswith("M"):
+            clusters[-1][0].append(character)
             clusters[-1][1] = match.end()
         else:
-            clusters.append([[said], match.end()])
+            clusters.append([[character], match.end()])
     start = segment.start
     for number, (characters, end) in enumerate(clusters):
         yield Sign(*_forms("".join(characters)), (start, end), number == 0)
         start = end
 
 
-def _forms(said: str) -> tuple[str, str]:
-    """How a sign reads, and how it is compared; most signs come again and again."""
-    return _known(said) if len(said) < _FEW else _known.__wrapped__(said)
+def _forms(cluster: str) -> tuple[str, str]:
+    """(NFC form, folded form) of a character with its accents; short ones are cached."""
+    return _known(cluster) if len(cluster) < _FEW else _known.__wrapped__(cluster)
 
 
 @lru_cache(maxsize=4096)
-def _known(said: str) -> tuple[str, str]:
-    ordered = _ordered(said)
+def _known(cluster: str) -> tuple[str, str]:
+    ordered = _ordered(cluster)
     return unicodedata.normalize("NFC", ordered), folded(ordered)
 
 
 def folded(text: str) -> str:
-    """Text as it is compared: compatible forms, decomposed, case folded, white space as single spaces."""
+    """The form in which texts are compared: NFKD, case folded, each run of white space as one space."""
     text = unicodedata.normalize("NFKD", _ordered(text)).casefold()
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKD", text).replace("\u2019", "'"))
 
 
 def _ordered(text: str) -> str:
-    """The same text to `unicodedata.normalize`, with its accents in canonical order.
+    """The text with its accents in canonical order, so that `unicodedata.normalize` has nothing to sort.
 
-    `normalize` sorts each run of accents by exchanging neighbours: of 100,000 in turns above and below a sign that
-    takes a minute.
+    `normalize` sorts each run of accents by exchanging neighbours, in quadratic time: a run of 100,000 accents that
+    alternate between above and below takes a minute.
     """
     if len(text) < _FEW:
         return text
@@ -90,11 +90,11 @@ def _ordered(text: str) -> str:
 
 
 def find(text: str, phrase: str, weighted: bool = True) -> list[Place]:
-    r"""Every place of a word or phrase in a prompt, as whole words; `\(` in it is a parenthesis."""
+    r"""(start, end) of each occurrence of a word or phrase in a prompt, whole words only; `\(` is a parenthesis."""
     wanted = folded(re.sub(r"\\([()])", r"\1", phrase)).strip()
     read = _single_spaced(signs(text, weighted))
     whole = "".join(sign.folded for sign in read)
-    starts = {}  # of each sign, in `whole`
+    starts = {}  # position in `whole` -> index of the sign that begins there
     length = 0
     for number, sign in enumerate(read):
         starts[length] = number
@@ -114,7 +114,7 @@ def _single_spaced(read: list[Sign]) -> list[Sign]:
 
 
 def _parted(read: list[Sign], at: int) -> bool:
-    """Whether a word may begin or end before this sign."""
+    """Whether there is a word boundary before this sign."""
     if at in (0, len(read)) or read[at].first:
         return True
     return not (_letter(read[at - 1]) and _letter(read[at]))
@@ -125,7 +125,7 @@ def _letter(sign: Sign) -> bool:
 
 
 def words(text: str, weighted: bool = True) -> Iterator[tuple[str, Place]]:
-    """Every word of a prompt, as it reads, with its place."""
+    """Every word of a prompt with its (start, end) in the source."""
     number = 0
     runs = []
     for sign in signs(text, weighted):

@@ -1,7 +1,7 @@
-"""What a probe has read, kept by the latent that each run came to. Imports ComfyUI.
+"""Stores a probe's readings by the latent that each run returned. Imports ComfyUI.
 
-ComfyUI runs a node again, or takes what it gave from its cache. A probe's node and the sampler's are cached one by one,
-so a reading is never taken for the run's on trust: it is found by the very latent that is to be explained.
+ComfyUI caches the outputs of the probe's node and of the sampler independently of each other, so the last reading need
+not belong to the LATENT at hand. A reading is therefore looked up by comparing the latent's values.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from torch import Tensor
 from ..compat import memory
 from ..keys import SAMPLES
 
-MOST = 8  # runs whose readings a probe keeps; the oldest goes first
-PART = 4  # and together they take at most one part in so many of the memory that is free without them
-LEAST = 2**26  # bytes that a probe may take however little is free
-REMEMBERED = 64  # runs of which a probe knows that their readings are gone
-TYPES = (torch.float32, torch.float16, torch.bfloat16)  # in which a LATENT may come back
+MOST = 8  # readings that a probe keeps; the oldest is removed first
+PART = 4  # readings take at most 1/PART of the memory that is free without them
+LEAST = 2**26  # bytes that a probe may always take
+REMEMBERED = 64  # removed readings that are remembered, for the error message
+TYPES = (torch.float32, torch.float16, torch.bfloat16)  # dtypes in which a LATENT may come back
 
 
 @dataclass(frozen=True)
 class Unread:
-    """In the place of a reading: why there is none."""
+    """Stored in place of a reading that failed, with the error message."""
 
     why: str
 
 
 @dataclass(eq=False)
 class ReadingStore:
-    """The readings of the runs of one MODEL. `name` is the node's, for what there is to say."""
+    """The readings of one MODEL's runs. `name` is the node's name, for error messages."""
 
     name: str
     runs: OrderedDict[int, tuple[Tensor, Any]] = field(default_factory=OrderedDict)
-    settings: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # what a run's reading is repeated by
+    settings: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # run_settings.of_run, by run number
     count: int = 0
     gone: deque[tuple[set[str], str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def room(self) -> int:
-        """Bytes that this probe's readings may take in all."""
+        """Bytes that this probe's readings may take in total."""
         return allowed(free_memory(), size_of(list(self.runs.values())))
 
     def keep(self, samples: Tensor, reading: Any, settings: Mapping[str, Any] | None = None) -> None:
-        """The reading of a run that came to `samples`. Older ones go where they take too much; the newest stays."""
+        """Stores the reading of the run that returned `samples`, and removes old readings that exceed the limits."""
         self.count += 1
         self.settings[self.count] = settings or {}
         self.runs[self.count] = (samples.detach().to("cpu", torch.float32, copy=True), reading)
@@ -62,17 +62,17 @@ class ReadingStore:
             self.gone.append(({_digest(old.to(dtype)) for dtype in TYPES}, why))
 
     def reading(self, latent: dict) -> Any:
-        """That of the run which gave this LATENT. Raises ValueError where no run of this probe did, or gave none."""
+        """The reading of the run that returned this LATENT. Raises ValueError if there is none."""
         return self.run(latent)[0]
 
     def run(self, latent: dict) -> tuple[Any, Mapping[str, Any]]:
-        """The reading, as `reading` gives it, and what its run was like (run_settings.of_run)."""
+        """(reading, settings of the run as of run_settings.of_run). Raises ValueError if there is no reading."""
         given = latent[SAMPLES]
         if wrong := int(given.isnan().sum()):
             raise ValueError(
-                f"{self.name}: this LATENT holds NaN, in {wrong} of its {given.numel()} values: the model's numbers "
-                "broke down in this run, so there is nothing to read. Look at the picture without the probe; usual "
-                "causes are half precision (fp16), an attention backend, a weight or a strength far too large."
+                f"{self.name}: {wrong} of the {given.numel()} values of this LATENT are NaN: the model's numbers "
+                "overflowed in this run, so there is nothing to read. Look at the picture without the probe; usual "
+                "causes are half precision (fp16), an attention backend, or a weight or strength far too large."
             )
         samples = given.to("cpu", torch.float32)
         for number, (kept, reading) in reversed(self.runs.items()):
@@ -84,7 +84,7 @@ class ReadingStore:
         for digests, why in self.gone:
             if digest in digests:
                 raise ValueError(
-                    f"{self.name}: the reading of this LATENT was let go to keep {why}. Change the seed, or any "
+                    f"{self.name}: the reading of this LATENT was removed to keep {why}. Change the seed, or any "
                     "setting of the probe, and run again."
                 )
         raise ValueError(
@@ -95,22 +95,22 @@ class ReadingStore:
 
 
 def free_memory() -> int:
-    """Bytes of main memory that are free, as ComfyUI measures it."""
+    """Free main memory in bytes, as ComfyUI measures it."""
     return memory.free_main_memory()
 
 
 def allowed(free: int, kept: int, part: int = PART, least: int = LEAST) -> int:
-    """Bytes that may be taken in all, where `kept` are taken and `free` are still free."""
+    """Bytes that may be taken in total, when `kept` are taken already and `free` are still free."""
     return max(least, (free + kept) // part)
 
 
 def shown(size: int) -> str:
-    """Bytes for people."""
+    """A size in bytes as text: "1.5 GB", "20 MB"."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def size_of(value: Any) -> int:
-    """Bytes of all tensors in a reading, whatever dataclasses and lists they lie in."""
+    """Bytes of all tensors in a reading, nested in dataclasses, mappings and sequences."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,8 +1,9 @@
-"""Asks a model again, at chosen steps of a run, with other prompts on the same x_t. Imports ComfyUI.
+"""Evaluates a model again at chosen steps of a run, with other prompts on the same x_t. Imports ComfyUI.
 
-Two wrappers stand around the evaluation of all prompts. The outer one lets the plain evaluation happen exactly as it
-would, and only then asks anew, so the picture is the same to the last bit. The inner one, inside of what settles
-controls, sees what the prompt is at this moment. A third counts what really goes through the model.
+Two wrappers surround ComfyUI's evaluation of all prompts (calc_cond_batch). The outer one runs the plain evaluation
+first and the extra ones after it, so the picture is unchanged bit for bit. The inner one runs after sample/apply.py has
+resolved the controls, and records the prompt as it is at this step. A third wrapper counts the rows that go through
+the model.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from .hooks import AGAIN, Given, Guard, around_forward
 from .repainted import Repainted, counted
 from .replace_prompt import Entry
 
-AT_ONCE = 8  # prompts that are handed over together; between them one may interrupt
+AT_ONCE = 8  # prompts evaluated in one call; between calls the run can be interrupted
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A moment of a run: what was asked, what came, and a way to ask anew. `entries` are the prompt as it is now.
+    """One plain evaluation of the positive prompt. `entries` are the prompt at this step.
 
-    `velocity` and those asked anew are what reaches the picture by way of `mask` (repainted.counted).
+    `velocity` [B, C, h, w] is its result; `again(prompts)` evaluates the model with each of these prompts on the same
+    x_t and returns a velocity for each. Under a mask all velocities are multiplied by it (repainted.counted).
     """
 
     step: int
@@ -44,10 +46,10 @@ class Evaluation:
 
 
 class RowCounts:
-    """Rows of a batch that went through the model, plain ones and those asked anew; several threads may count.
+    """Batch rows that went through the model, plain and extra ones. Safe for several threads.
 
-    Counted right around FLUX.1's forward, where caches have had their say; for a model that does not let anyone stand
-    there, around what ComfyUI calls.
+    Counted at FLUX.1's forward, so that evaluations answered by a cache do not count; at apply_model for a model whose
+    forward cannot be wrapped.
     """
 
     def __init__(self):
@@ -56,36 +58,36 @@ class RowCounts:
 
     @property
     def rows(self) -> list[int]:
-        """[plain, anew]"""
+        """[plain, extra]"""
         return self.forward if any(self.forward) else self.applied
 
     @property
     def times(self) -> float:
-        """What the run cost, as a multiple of the plain one."""
+        """Cost of the run, as a multiple of the plain run's."""
         return sum(self.rows) / max(self.rows[0], 1)
 
-    def add(self, where: list[int], is_anew: bool, rows: int) -> None:
+    def add(self, where: list[int], is_extra: bool, rows: int) -> None:
         with self._lock:
-            where[is_anew] += rows
+            where[is_extra] += rows
 
 
 @dataclass(eq=False)
 class PlainEvaluation:
-    """One plain evaluation of all prompts: the role of each, and the positive's entries as they are inside."""
+    """One plain evaluation of all prompts: the role of each, and the positive's entries with controls resolved."""
 
     names: Sequence[str]
     entries: Sequence[Entry] | None = None
 
     @property
     def place(self) -> int | None:
-        """Which of the prompts that are asked together is the positive."""
+        """Index of the positive among the prompts; None if it is not evaluated."""
         return self.names.index(POSITIVE) if POSITIVE in self.names else None
 
 
 class Reevaluator:
-    """For one run. `measure` is called once for each of the chosen steps, at the step's first evaluation.
+    """For one run. Calls `measure` once for each of the chosen steps, at the step's first evaluation.
 
-    What it or `forward` raises is kept, and the run goes on; `check` raises it when the run is over.
+    Exceptions in `measure` and `forward` do not stop the run; `check` raises them when it is over.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Reevaluator:
         self.moment = f"{key}_moment"  # in transformer_options
         self.sigmas = [float(sigma) for sigma in sigmas]
         self.counts, self.done, self.guard = RowCounts(), set(), Guard(key, logs=False)
-        self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # what else looks at a plain forward
+        self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # also called at each plain forward
 
     def options(self, options: dict) -> dict:
         options = with_wrapper(options, CALC_COND_BATCH, f"{self.key}_inside", self._inside)
@@ -106,7 +108,7 @@ class Reevaluator:
         return with_wrapper(options, CALC_COND_BATCH, self.key, self._around, outermost=True)
 
     def step(self, sigma: float) -> int:
-        """The step that an evaluation at this sigma belongs to."""
+        """The number of the step that an evaluation at this sigma belongs to."""
         return step_at(self.sigmas[:-1], sigma)
 
     def is_due(self, sigma: float) -> bool:
@@ -121,7 +123,7 @@ class Reevaluator:
 
     def _count(self, where: list[int], options: Mapping[str, Any] | None, rows: int) -> None:
         by = (options or {}).get(AGAIN)
-        if by in (None, self.key):  # what other probes ask for themselves is neither
+        if by in (None, self.key):  # other probes' extra evaluations are not counted
             self.counts.add(where, by is not None, rows)
 
     def _applied(self, executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None,
@@ -130,9 +132,9 @@ class Reevaluator:
         options = {} if transformer_options is None else transformer_options
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
-    def _forward(self, ask, given: Given):
+    def _forward(self, evaluate, given: Given):
         self._count(self.counts.forward, given.options, given.x.shape[0])
-        out = ask(given.options)
+        out = evaluate(given.options)
         moment = given.options.get(self.moment)
         if self.forward is not None and moment is not None and self.guard.error is None:
             with self.guard:
@@ -140,7 +142,7 @@ class Reevaluator:
         return out
 
     def _show(self, moment: PlainEvaluation, given: Given) -> None:
-        """The positive's first row of a batch, to whom it may concern."""
+        """Passes the arguments of the positive's first row of the batch to `forward`."""
         indices = given.options[COND_OR_UNCOND]
         if moment.place in indices and self.is_due(float(given.options[SIGMAS][0])):
             row = indices.index(moment.place) * (given.x.shape[0] // len(indices))
@@ -157,13 +159,13 @@ class Reevaluator:
             moment = PlainEvaluation(roles(conds, guiders.conds_of(self.guider)))
         out = executor(model, conds, x, timestep, {**options, OPTIONS: {**given, self.moment: moment}})
         with self.guard:
-            # A forward that a cache left out says nothing of the model at this moment.
+            # If no row was counted, a cache answered, and `out` is not the model's value at this step.
             if moment.entries and self.is_due(float(timestep[0])) and self.counts.rows[0] != before:
                 self._measured(partial(executor, model), moment, out, (x, timestep), options)
         return out
 
     def _measured(
-        self, ask, moment: PlainEvaluation, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict
+        self, evaluate, moment: PlainEvaluation, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict
     ) -> None:
         x, sigma, mask = at[0], float(at[1][0]), self.repainted.mask
 
@@ -171,32 +173,34 @@ class Reevaluator:
             return counted((x - denoised).float() / sigma, mask)
 
         def again(prompts: Sequence[Sequence[Entry]]) -> list[Tensor]:
-            return [velocity(each) for each in self._again(ask, prompts, moment.place, at, options)]
+            return [velocity(each) for each in self._again(evaluate, prompts, moment.place, at, options)]
 
         self.done.add(self.step(sigma))
         plain = velocity(out[moment.place])
         self.measure(Evaluation(self.step(sigma), sigma, moment.entries, plain, again, mask))
 
-    def _again(self, ask, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict) -> list[Tensor]:
+    def _again(
+        self, evaluate, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict
+    ) -> list[Tensor]:
         given = options.get(OPTIONS, {})
         options = {**options, OPTIONS: {**given, AGAIN: self.key}}
-        # What other nodes put around blocks may know a positive by its place among the prompts.
+        # Other nodes' patches around blocks may identify the positive by its index, so it keeps that index.
         alone = any(given.get(name) for name in (PATCHES, REPLACE, OVERRIDE))
         before, at_once = (place, 1) if alone else (0, AT_ONCE)
         out = []
         for first in range(0, len(prompts), at_once):
             check_interrupted()
             conds = [*[None] * before, *(list(prompt) for prompt in prompts[first : first + at_once])]
-            out += ask(conds, *at, options)[before:]
+            out += evaluate(conds, *at, options)[before:]
         return out
 
     def check(self, name: str) -> None:
-        """Raises what went wrong in the run, and ValueError where the run passed this by."""
+        """Raises the exception stored during the run, or ValueError if no step was measured."""
         if self.guard.error is not None:
             raise self.guard.error
         if not self.done:
             raise ValueError(
-                f"{name}: the run never asked its MODEL for the positive prompt in ComfyUI's own way, so there is "
-                "nothing to measure. Another node has replaced the model's evaluation or the guider: measure without "
-                "it, with MMDiT Sampler, KSampler or SamplerCustomAdvanced."
+                f"{name}: the run never evaluated the positive prompt through ComfyUI's own sampling functions, so "
+                "there is nothing to measure. Another node has replaced the model's evaluation or the guider: measure "
+                "without it, with MMDiT Sampler, KSampler or SamplerCustomAdvanced."
             )

@@ -1,17 +1,17 @@
-"""What counts where only a part of a picture is repainted: the one place that says so. Pure torch.
+"""How probes measure a picture of which only a part is repainted (inpainting). Pure torch.
 
 A LATENT's noise_mask m is 1 where the picture is repainted and 0 where it is kept. After each evaluation ComfyUI's
 sampler goes on with (comfy/samplers.py, KSamplerX0Inpaint)
 
     m * x0 + (1 - m) * kept picture
 
-so that of what the model predicts, its velocity v = (x - x0) / sigma, the picture gets m * v. Probes of velocities
-therefore measure m * v: of a difference d that is the length sqrt(sum (m d)^2), and inner products, shares and sums of
-parts hold for m * v as they hold for v. A mean over places is sum (m v)^2 / sum m^2.
+so of the model's velocity v = (x - x0) / sigma only m * v reaches the picture. Probes of velocities therefore measure
+m * v: the length of a difference d is sqrt(sum (m d)^2), and inner products, shares and sums of parts hold for m * v as
+they hold for v. A mean over places is sum (m v)^2 / sum m^2.
 
-A finished picture has been through its mask: its differences count as they are where m > 0, and nowhere else.
+A finished picture has the mask applied already: differences count unweighted where m > 0, and not at all elsewhere.
 
-Without a mask everything is as if there were none of this, to the last bit.
+Without a mask all results are unchanged bit for bit.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from torch.nn.functional import interpolate
 
 from .percent import percent
 
-NOTHING = "Nothing is repainted: the LATENT's noise_mask keeps the whole picture, so no prompt can change it."
+NOTHING_REPAINTED = "Nothing is repainted: the LATENT's noise_mask keeps the whole picture, so no prompt can change it."
 
 
 class Repainted:
-    """The mask of one run, as it is in use at each evaluation.
+    """The mask of one run, at each moment the one in use.
 
-    `mask` [B, C, h, w] is that of the LATENT at the latent's size, None for a run without one. Where a node changes it
-    with sigma (Differential Diffusion), that node's function is called through `noting`: what it gave last is the mask
-    in use, and it is called no more often than without a probe.
+    `mask` [B, C, h, w] is the LATENT's noise_mask at the latent's size, None for a run without one. If a node changes
+    it with sigma (Differential Diffusion), that node's function is called through `noting`, which stores its last
+    result; it is called no more often than without a probe.
     """
 
     def __init__(self, mask: Tensor | None = None):
         self.mask = mask
 
     def noting(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """A `denoise_mask_function` that gives what `function` gives."""
+        """A `denoise_mask_function` that returns the result of `function` and stores it in `mask`."""
 
         def noted(*args, **kwargs) -> Tensor:
             self.mask = function(*args, **kwargs)
@@ -50,12 +50,12 @@ class Repainted:
 
 
 def counted(values: Tensor, mask: Tensor | None) -> Tensor:
-    """What of a velocity [B, C, h, w] reaches the picture: m * v."""
+    """The part of a velocity [B, C, h, w] that reaches the picture: m * v."""
     return values if mask is None else values * mask.to(values)
 
 
 def mean_square(lengths: Tensor, mask: Tensor | None) -> Tensor:
-    """[B]: the mean over places of |m v|^2, from those lengths [B, h, w]; 0 where nothing is repainted."""
+    """[B]: sum |m v|^2 / sum m^2 over places, from the lengths |m v| [B, h, w]; 0 where nothing is repainted."""
     squares = lengths.square().flatten(1)
     if mask is None:
         return squares.mean(1)
@@ -64,22 +64,19 @@ def mean_square(lengths: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def places_of(mask: Tensor) -> Tensor:
-    """[B, C, h, w], all channels alike -> [B, h, w]."""
+    """A mask [B, C, h, w] with equal channels -> [B, h, w]."""
     return mask.mean(1)
 
 
 def share(mask: Tensor | None, pictures: int) -> Tensor | None:
-    """[B]: how much of each picture is repainted, the mean of m; None without a mask."""
+    """[B]: the repainted share of each picture, the mean of m; None without a mask."""
     if mask is None:
         return None
     return places_of(mask.float()).flatten(1).mean(1).expand(pictures)
 
 
 def finished(pictures: Tensor, mask: Tensor | None) -> Tensor:
-    """What counts of finished pictures [..., C, h, w] or [..., H, W, 3] that all had one mask [1, C, h, w].
-
-    As they are where m > 0, and 0 elsewhere.
-    """
+    """Finished latents [..., C, h, w] or pixels [..., H, W, 3], set to 0 where their mask [1, C, h, w] is 0."""
     if mask is None:
         return pictures
     where = (places_of(mask)[:1] > 0).float()  # [1, h, w]
@@ -88,11 +85,11 @@ def finished(pictures: Tensor, mask: Tensor | None) -> Tensor:
     return pictures * where.to(pictures)
 
 
-def told(shares: Sequence[float] | None) -> str:
-    """A sentence on how much of the picture the numbers are over, of one or several shares; nothing without a mask."""
+def repainted_sentence(shares: Sequence[float] | None) -> str:
+    """Which share of the picture the numbers cover, as a sentence: the mean of `shares`; "" without a mask."""
     if shares is None:
         return ""
     part = mean(shares)
     if not part:
-        return NOTHING
-    return f"Counted over the repainted {percent(part)} of the picture."
+        return NOTHING_REPAINTED
+    return f"Measured over the repainted {percent(part)} of the picture."

@@ -1,6 +1,6 @@
-"""A prompt told otherwise at a moment of a run: one stream's text replaced, in all blocks or in some. Pure torch.
+"""Replaces the CLIP or T5 prompt in entries during a run, in all blocks or in some. Pure torch.
 
-It works on entries that ComfyUI has prepared for sampling and whose timelines sample/apply.py has played already.
+The entries are those that ComfyUI has prepared for sampling, with timelines already resolved by sample/apply.py.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from .entries import located
 
 Entry = Mapping[str, Any]
 
-FIELDS = {VEC: Y, TXT: C_CROSSATTN}  # ComfyUI's names for what Flux is given
+FIELDS = {VEC: Y, TXT: C_CROSSATTN}  # ComfyUI's names of FLUX.1's inputs
 TITLES = {VEC: "CLIP", TXT: "T5"}
 
 
 @dataclass(frozen=True, eq=False)
 class Null:
-    """What stands for "no prompt" in each stream: tensors with one row of a batch, or None for zeros.
+    """What stands for "no prompt" in each stream: the empty prompt's encoding [1, ...], or None for zeros.
 
-    `sampled` are the T5 prompts that are sampled, each [1, L, C], where the user has told them: only their rows are
-    replaced. Without, a text that begins with the rows of `empty`, T5's empty prompt, and goes on is that prompt and
-    something else (Redux, Conditioning Concat); any other counts as the prompt, all of it.
+    `sampled` are the T5 prompts that are sampled, each [1, L, C], if the user has connected them: only their rows are
+    replaced. If there are none, a txt that begins with the rows of `empty`, the empty T5 prompt, and has more rows is
+    taken as the empty prompt plus other rows (Redux, Conditioning Concat); any other txt counts as the prompt entirely.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Null:
     empty: Tensor | None = None
 
     def like(self, own: Tensor, stream: str) -> Tensor:
-        """What a prompt says in this stream once the null stands in it; rows that are not the prompt's stay.
+        """The stream's tensor `own` with the prompt replaced by the null; rows that are not the prompt's stay.
 
-        Raises ValueError where the two are of different encoders.
+        Raises ValueError if the widths differ, as those of different encoders do.
         """
         if stream == VEC:
             return self._text(own, stream)
@@ -66,24 +66,24 @@ class Null:
         return torch.cat([before, text.expand(len(own), -1, -1), after], 1)
 
     def lengths(self, own: Tensor) -> tuple[int, int] | None:
-        """Rows of the T5 prompt and of the text that stands for none, where they differ: rows alone change a picture.
+        """(rows of the T5 prompt, rows of the null) if they differ, since the number of rows alone changes a picture.
 
-        None where they are as many, and for zeros, which take as many rows as there are.
+        None if they are equal, and for zeros, which replace each row.
         """
         rows, text = self.rows(own), self.texts[TXT]
         there = rows.stop - rows.start
         return None if text is None or text.shape[1] == there else (there, text.shape[1])
 
     def check(self, texts: Sequence[Tensor]) -> None:
-        """Raises ValueError where the user has told of a T5 prompt that stands in none of these texts [B, L, C].
+        """Raises ValueError if `sampled` is set and none of its prompts is found in any of these texts [B, L, C].
 
-        A prompt that native nodes combine with another one need not stand in both.
+        One match is enough: a prompt that native nodes combine with another one need not be in both.
         """
         if self.sampled and all(self._sampled_in(text) is None for text in texts):
             counts, came = (" or ".join(str(each.shape[1]) for each in several) for several in (self.sampled, texts))
             raise ValueError(
-                f"Encoder Influence: `txt` is not the T5 prompt that is sampled: its {counts} rows do not stand among "
-                f"the {came} rows that came. Connect the very T5 prompt that Dual Prompt got, or leave `txt` empty."
+                f"Encoder Influence: `txt` is not the T5 prompt that is sampled: its {counts} rows are not among the "
+                f"{came} rows that the model got. Connect the same T5 prompt as to Dual Prompt, or leave `txt` empty."
             )
 
     def _sampled_in(self, own: Tensor) -> slice | None:
@@ -91,7 +91,7 @@ class Null:
         return next((slice(start, start + length) for start, length in places if start is not None), None)
 
     def rows(self, own: Tensor) -> slice:
-        """Which rows of txt [B, L, C] are the T5 prompt's."""
+        """The rows of txt [B, L, C] that are the T5 prompt's."""
         if (found := self._sampled_in(own)) is not None:
             return found
         empty = self.empty
@@ -111,23 +111,23 @@ class Null:
 
 
 def _place(prompt: Tensor, txt: Tensor) -> int | None:
-    """From which row on all of a prompt's rows [1, l, C] stand in a text [B, L, C], in their order; None: nowhere."""
+    """The first row of a prompt [1, l, C] in a txt [B, L, C] that contains all its rows in order; None if not found."""
     if prompt.shape[-1] != txt.shape[-1] or len(prompt) not in (1, len(txt)):
         return None
-    # A batch's rows side by side: they stand at one place in all of its texts, or nowhere.
+    # The batch's rows side by side, so that a match is at the same row in all of its texts.
     wide = prompt.to(txt).expand(len(txt), -1, -1).movedim(0, 1).flatten(1)
     return located(txt.movedim(0, 1).flatten(1), wide)
 
 
 def prompts_of(stream: Stream | None) -> list[Tensor]:
-    """Every T5 prompt of a stream, those of its timelines too."""
+    """The tensors of all T5 prompts of a stream, including those of its timelines."""
     spans = () if stream is None else stream.spans
     timelines = (each for span in spans for each in span.controls if isinstance(each, Timeline))
     return [span.tensor for span in (*spans, *(keyframe.span for each in timelines for keyframe in each.keyframes))]
 
 
 def plain(stream: Stream, name: str) -> Tensor:
-    """The tensor of a stream that is one text and nothing else. Raises ValueError for any other."""
+    """The tensor of a stream with one span and no controls. Raises ValueError for any other."""
     (span, *more) = stream.spans
     if more or controls_in(span):
         raise ValueError(
@@ -138,40 +138,40 @@ def plain(stream: Stream, name: str) -> Tensor:
 
 
 def prompt_of(entry: Entry, stream: str) -> Tensor:
-    """What an entry says in a stream. Raises ValueError where it says nothing."""
+    """An entry's tensor in a stream: vec [B, 768] or txt [B, L, 4096]. Raises ValueError if it has none."""
     cond = entry[MODEL_CONDS].get(FIELDS[stream])
     if cond is None:
         raise ValueError(
-            f"The CONDITIONING that reached this model has nothing for {TITLES[stream]} in it, so there is nothing to "
-            "measure. Make it with Dual Prompt, or with CLIPTextEncodeFlux and a CLIP that holds both encoders."
+            f"The CONDITIONING that reached this model has no {TITLES[stream]} prompt, so there is nothing to measure. "
+            "Make it with Dual Prompt, or with CLIPTextEncodeFlux and a CLIP that holds both encoders."
         )
     return cond.cond
 
 
 def is_null(entry: Entry, stream: str, null: Null) -> bool:
-    """Whether a prompt says exactly what the null says, so that there is nothing to ask."""
-    said = prompt_of(entry, stream)
-    text = null.like(said, stream)
-    if text.shape[1:] != said.shape[1:] or any(each.stream == stream for each in controls_of(entry)):
+    """Whether a prompt equals the null, so that replacing it changes nothing and need not be evaluated."""
+    own = prompt_of(entry, stream)
+    text = null.like(own, stream)
+    if text.shape[1:] != own.shape[1:] or any(each.stream == stream for each in controls_of(entry)):
         return False
-    return torch.equal(text.expand_as(said) if text.shape[0] == 1 else text, said)
+    return torch.equal(text.expand_as(own) if text.shape[0] == 1 else text, own)
 
 
 def unchanged(entry: Entry) -> Entry:
-    """An entry that says what it says, to be asked again: what differs then is noise of the arithmetic."""
+    """The same entry, to be evaluated again: any difference is rounding noise."""
     return ready_entry(entry, controls_of(entry))
 
 
 def without(entry: Entry, stream: str, null: Null) -> Entry:
-    """An entry that says the null in a stream; that stream's regions, weights and negatives go with it."""
+    """An entry with the null in place of a stream's prompt, and without that stream's regions, weights, negatives."""
     given = prompt_of(entry, stream)
     text = null.like(given, stream)
-    told = with_prompt(entry, stream, text)
-    return told if stream == VEC else _masked(told, _mask_without(entry, null, text))
+    replaced = with_prompt(entry, stream, text)
+    return replaced if stream == VEC else _masked(replaced, _mask_without(entry, null, text))
 
 
 def _mask_without(entry: Entry, null: Null, text: Tensor) -> Tensor | None:
-    """A T5 prompt's attention mask once it is `text`, the null and the rows that stay."""
+    """The attention mask for `text`, in which the null has replaced the T5 prompt's rows; None if there is none."""
     given, mask = prompt_of(entry, TXT), entry[MODEL_CONDS].get(MASK)
     if mask is None:
         return None
@@ -187,30 +187,30 @@ def _masked(entry: Entry, values: Tensor | None) -> Entry:
 
 
 def with_prompt(entry: Entry, stream: str, text: Tensor) -> Entry:
-    """An entry that says `text` in a stream, and nothing beside."""
+    """An entry with `text` as a stream's prompt, and without that stream's controls."""
     return _with(entry, stream, text, tuple(each for each in controls_of(entry) if each.stream != stream))
 
 
 def within(entry: Entry, stream: str, null: Null, blocks: Blocks) -> Entry:
-    """An entry of which some blocks see the null in a stream, and all others what it says."""
+    """An entry of which `blocks` see the null in place of a stream's prompt, and all other blocks the prompt."""
     controls, text = controls_of(entry), prompt_of(entry, stream)
     other = null.like(text, stream)
-    here, beside = ([each for each in controls if (each.stream == stream) is same] for same in (True, False))
+    own, others = ([each for each in controls if (each.stream == stream) is same] for same in (True, False))
     if stream == VEC:
-        if any(isinstance(each, VecDelta) for each in here):
+        if any(isinstance(each, VecDelta) for each in own):
             raise ValueError(
-                "Encoder Influence: this prompt's CLIP vector already differs from block to block (CLIP Negative, "
-                "Block Routing). Leave `blocks` empty, or measure the prompt without them."
+                "Encoder Influence: this prompt's CLIP vector already differs between blocks (CLIP Negative, Block "
+                "Routing). Leave `blocks` empty, or measure the prompt without these nodes."
             )
-        # The last layer takes vec as it is given to the model, so that is the vec which it shall see.
+        # The last layer reads vec as passed to the model, so the base is the vec that the last layer is to see.
         base, moved, where = (other, text, blocks.others()) if blocks.final else (text, other, blocks)
         base, moved = (each.expand(max(len(text), len(other)), -1) for each in (base, moved))
         shift = VecDelta(moved[:, None], (1.0,), own=-1.0, blocks=where)
         return _with(entry, stream, base, (*controls, shift))
-    bias = next((each.columns for each in here if isinstance(each, Bias)), None)
-    span = Span(text, bias=bias, controls=tuple(each for each in here if not isinstance(each, Bias)))
+    bias = next((each.columns for each in own if isinstance(each, Bias)), None)
+    span = Span(text, bias=bias, controls=tuple(each for each in own if not isinstance(each, Bias)))
     over = with_text(span, Span(other), PlacedText(blocks=blocks, attn_mask=_mask_without(entry, null, other)))
-    return _with(entry, stream, over.tensor, (*controls_in(over), *beside))
+    return _with(entry, stream, over.tensor, (*controls_in(over), *others))
 
 
 def _with(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
@@ -219,5 +219,5 @@ def _with(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
 
 
 def with_id(entry: Entry, name: str) -> Entry:
-    """An entry with an id of its own, the same whenever it is asked for: caches (EasyCache) go by it."""
+    """An entry with an id of its own that is the same at every step: caches (EasyCache) identify entries by it."""
     return {**entry, UUID: uuid5(entry[UUID], name)}

@@ -1,6 +1,6 @@
-"""What a reading depends on beside its prompts, so that it can be repeated: one form for every probe. Imports ComfyUI.
+"""All settings of a run except its prompts, so that a reading can be repeated. Imports ComfyUI.
 
-`model` is grid.identity's digest of the file's content, LoRAs and settings, null where that cannot be told.
+`model` is the digest of the file's content, LoRAs and settings (grid/identity.py), None if unknown.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def of_plan(model, plan: SamplingPlan, latent: Mapping[str, Any], guidance: float | None | list) -> dict[str, Any]:
-    """Of pictures that a node has sampled by a plan."""
+    """Settings of pictures that a node sampled by a plan."""
     given = {"seed": plan.seed, "sampler": plan.sampler, "scheduler": plan.scheduler, "steps": plan.steps,
              "cfg": plan.cfg}  # fmt: skip
-    return _told(model, latent[SAMPLES].shape, guidance, given)
+    return _settings(model, latent[SAMPLES].shape, guidance, given)
 
 
 def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: int | None) -> dict[str, Any]:
-    """Of a run of any sampler, as it begins. A prompt of several parts has a guidance for each."""
+    """Settings of a run of any sampler, read as it begins."""
     given = {
         "seed": seed,
         "sampler": solver_name(sampler).removeprefix("sample_"),
@@ -41,17 +41,17 @@ def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: in
         "cfg": guiders.cfg_of(guider),
     }
     guidance = guidance_of(guiders.conds_of(guider).get(POSITIVE, []))
-    return _told(guiders.model_of(guider), shape, guidance, given)
+    return _settings(guiders.model_of(guider), shape, guidance, given)
 
 
 def guidance_of(entries: Sequence[Any]) -> float | None | list:
-    """Of a CONDITIONING, or of what a guider has made of one: its number, or all where its parts differ."""
+    """The guidance of a CONDITIONING or of a guider's entries; a list if it differs between entries, None if unset."""
     several = [(each[1] if isinstance(each, list | tuple) else each).get(GUIDANCE) for each in entries]
     values = [*dict.fromkeys(None if each is None else float(each) for each in several)]
     return values if len(values) > 1 else values[0] if values else None
 
 
-def _told(model, shape: Sequence[int], guidance: float | None | list, given: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(model, shape: Sequence[int], guidance: float | None | list, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"latent": list(shape), "guidance": guidance, **given, "model": of_model(model), "versions": versions()}
 
 

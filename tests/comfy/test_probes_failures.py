@@ -91,11 +91,11 @@ def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monk
         latent = sampled(ready, positive)
     assert torch.equal(latent["samples"], plain)
     assert repr(ready.model_options) == before
-    with pytest.raises(ValueError, match=f"{probe.name}|flux_duet_influence") as told:
+    with pytest.raises(ValueError, match=f"{probe.name}|flux_duet_influence") as caught:
         probe.reading(latent)
-    assert "could not be read (IndexError: index 9 is out of bounds)" in str(told.value)
+    assert "could not be read (IndexError: index 9 is out of bounds)" in str(caught.value)
     logged = [record.getMessage() for record in caplog.records if "could not be read" in record.getMessage()]
-    assert logged == [str(told.value)], "a failure is logged once"
+    assert logged == [str(caught.value)], "a failure is logged once"
     latent = sampled(ready, positive, seed=6)  # and the next run is as any
     assert not isinstance(probe.reading(latent), Unread)
 
@@ -164,7 +164,7 @@ def test_a_latent_with_nan_is_named_as_that(model, txt, positive, monkeypatch):
     latent = sampled(ready, positive)
     assert not latent["samples"].isfinite().all()
     latent["samples"][..., 0, 0] = float("nan")
-    with pytest.raises(ValueError, match=r"Token Heatmap: this LATENT holds NaN, in \d+ of its 960 values"):
+    with pytest.raises(ValueError, match=r"Token Heatmap: \d+ of the 960 values of this LATENT are NaN"):
         ShowHeatmap.execute(probe, latent)
 
 
@@ -186,9 +186,9 @@ def test_readings_are_let_go_by_bytes_and_told(monkeypatch):
         kept = [size_of(reading) for _, reading in probe.runs.values()]
         assert sum(kept) <= 1000 and kept[-1] == size
     assert len(probe.runs) == 1
-    with pytest.raises(ValueError, match="the reading of this LATENT was let go to keep within 0 MB"):
+    with pytest.raises(ValueError, match="the reading of this LATENT was removed to keep within 0 MB"):
         probe.reading({"samples": samples[0]})
-    with pytest.raises(ValueError, match="let go"):
+    with pytest.raises(ValueError, match="was removed"):
         probe.reading({"samples": samples[1].half()})
     with pytest.raises(ValueError, match="does not come from a run"):
         probe.reading({"samples": torch.ones(1, 5)})

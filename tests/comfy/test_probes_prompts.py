@@ -65,7 +65,7 @@ def test_another_prompt_has_no_words(model, txts, prompts):
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     latent = sampled(ready, prompts[1])
     assert torch.equal(latent["samples"], sampled(model, prompts[1])["samples"])
-    with pytest.raises(ValueError, match="was not among what the model was given.*Connect the prompt that is sampled"):
+    with pytest.raises(ValueError, match="was not part of the model's input.*Connect the prompt that is sampled"):
         ShowHeatmap.execute(probe, latent)
 
 

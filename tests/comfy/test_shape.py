@@ -37,11 +37,11 @@ def test_controls_are_named(streams):
 
 def test_models(tiny, dual, singles):
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
-    told = described(model)
-    assert told == ("2 double and 3 single blocks, width 128, 1 head, with guidance_in; "
+    text = described(model)
+    assert text == ("2 double and 3 single blocks, width 128, 1 head, with guidance_in; "
                     "reads vec of width 64 and txt of width 64")  # fmt: skip
     guider = BasicGuider.execute(model, [[torch.zeros(1, 256, 64), {"pooled_output": torch.zeros(1, 64)}]])[0]
-    assert isinstance(guider, comfy.samplers.CFGGuider) and told in described(guider)
+    assert isinstance(guider, comfy.samplers.CFGGuider) and text in described(guider)
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(tiny["ae"])))
     assert [described(each) for each in (dual, *singles)] == [
         "text encoders: CLIP-L and T5",

@@ -39,7 +39,7 @@ def ablate(model, singles):
 
 
 def test_every_word_of_both_streams_and_no_sign(ablate):
-    plot, told, data = ablate()
+    plot, sentence, data = ablate()
     data = json.loads(data)
     assert [(each["road"], each["word"]) for each in data["words"]] == [
         *(("T5", word) for word in ("a", "chartreuse", "circle", "left", "of", "stripes")),
@@ -50,7 +50,7 @@ def test_every_word_of_both_streams_and_no_sign(ablate):
     assert data["words"][2]["start"] == T5_TEXT.index("circle")
     assert len(data["sigmas"]) == 3 and all(len(each["encoded again"]) == 3 for each in data["words"])
     assert data["cost"] == {"plain": STEPS, "extra": 3 * (2 * 6 + 2 + 1), "times": 1 + 3 * 15 / STEPS}
-    assert data["sentence"] == told and plot.ndim == 4
+    assert data["sentence"] == sentence and plot.ndim == 4
 
 
 def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
@@ -151,12 +151,12 @@ def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
 
 
 @pytest.mark.parametrize(
-    "written, asked",
+    "written, chosen",
     [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "CAF\u00c9"), ("don\u2019t", "don't")],
     ids=["NFC", "NFD", "apostrophe"],
 )
-def test_a_word_is_found_however_it_is_spelled(singles, written, asked):
+def test_a_word_is_found_however_it_is_spelled(singles, written, chosen):
     clip, t5 = singles
-    _, of_t5 = prompts(clip, t5, "", f"a red {written} here", asked)
+    _, of_t5 = prompts(clip, t5, "", f"a red {written} here", chosen)
     assert [word.text for word in of_t5.words] == [written]
     assert without(of_t5.text, of_t5.words[0]) == "a red here"

@@ -123,7 +123,7 @@ def test_kinds_are_summed_over_their_blocks():
     assert modulation.tables(object()) is None
 
 
-# ---- what is told
+# ---- the summary
 
 
 def reading(*rows, null="empty prompt", every=1) -> InfluenceReading:
@@ -140,10 +140,10 @@ def of(clip: float, t5: float, both: float = 0.0):
 
 
 def test_the_sentence_says_who_decides():
-    told = sentence(reading(*[of(0.1, 0.3)] * 4, of(0.2, 0.2), of(0.1, 0.3)))
-    assert told.startswith("T5 decides 90 % of the first 2 steps and ")
-    assert "CLIP never more than 50 % of a step" in told and told.endswith("4 times the evaluations of the plain run.")
-    assert "repeats" not in told
+    text = sentence(reading(*[of(0.1, 0.3)] * 4, of(0.2, 0.2), of(0.1, 0.3)))
+    assert text.startswith("T5 decides 90 % of the first 2 steps and ")
+    assert "CLIP at most 50 % of a step" in text and text.endswith("4 times the evaluations of a plain run.")
+    assert "repeats" not in text
 
 
 def test_what_drowns_in_asking_again_is_too_small_to_tell():
@@ -153,35 +153,35 @@ def test_what_drowns_in_asking_again_is_too_small_to_tell():
         read = reading(*[of(0.83 * effect, 0.55 * effect)] * 3)
         return replace(read, moments=[replace(each, floor=torch.tensor([floor])) for each in read.moments])
 
-    told = sentence(noisy(0.0045, 0.003))
-    assert told.startswith(
-        "Too small to tell who decides. Both prompts together change the model's velocity by "
-        "0.45 %; the same prompt asked again changes 0.30 %."
+    text = sentence(noisy(0.0045, 0.003))
+    assert text.startswith(
+        "The effects are too small to say which prompt decides. Both prompts together change the model's velocity by "
+        "0.45 %; evaluating the same prompt again changes it by 0.30 %."
     )
     clear = noisy(0.045, 0.003)
     assert sentence(clear).startswith("CLIP decides 69 % of the first 1 step and")
     assert clear.floor(PARTS[0]) == pytest.approx(0.003, rel=1e-2)
     data = as_json(clear, "")
     assert data["floor"]["whole run"] == data["per_step"][0]["floor"] == clear.floor(PARTS[0])
-    assert "asked again changes nothing" in sentence(noisy(0.2, 0.0))
+    assert "again changes it by 0 %" in sentence(noisy(0.2, 0.0))
     assert draw.plot(clear).tobytes() != draw.plot(reading(*[of(0.83 * 0.045, 0.55 * 0.045)] * 3)).tobytes()
 
 
 def test_it_says_where_the_lead_changes():
-    told = sentence(reading(of(0.3, 0.1), *[of(0.1, 0.3)] * 2))
-    assert told.startswith("CLIP decides 90 % of the first 1 step but T5 ")
+    text = sentence(reading(of(0.3, 0.1), *[of(0.1, 0.3)] * 2))
+    assert text.startswith("CLIP decides 90 % of the first 1 step but T5 ")
 
 
 def test_it_says_repeats_only_where_it_was_measured():
-    told = sentence(reading(*[of(0.02, 0.3, both=0.2)] * 3))
-    assert "CLIP repeats what T5 says: alone it changes the velocity by 19 %, beside T5 by 1.9 %." in told
-    assert "T5 repeats" not in told
+    text = sentence(reading(*[of(0.02, 0.3, both=0.2)] * 3))
+    assert "CLIP repeats T5: alone it changes the velocity by 19 %, in addition to T5 by 1.9 %." in text
+    assert "T5 repeats" not in text
 
 
 def test_it_says_nothing_of_nothing():
-    assert sentence(reading(*[of(0, 0)] * 3)).startswith("Neither prompt says more than the empty prompt")
-    told = sentence(reading(*[of(0, 0.2)] * 3, null="zeros"))
-    assert told.startswith("T5 decides everything: CLIP's prompt changes nothing against zeros")
+    assert sentence(reading(*[of(0, 0)] * 3)).startswith("Neither prompt has an effect compared with the empty prompt")
+    text = sentence(reading(*[of(0, 0.2)] * 3, null="zeros"))
+    assert text.startswith("T5 decides everything: CLIP's prompt changes nothing compared with zeros")
 
 
 def test_parts_of_a_run_by_the_numbers_of_its_steps():
@@ -195,7 +195,7 @@ def test_csv_and_json_hold_every_step():
     read = reading(of(0.1, 0.3), of(0, 0), of(0.1, 0.1))
     lines = csv(read).splitlines()
     assert lines[0].startswith("null,step,percent,sigma,D_clip") and len(lines) == 4 and lines[2].endswith(",,")
-    data = as_json(read, "told")
+    data = as_json(read, "text")
     assert len(data["per_step"]) == 3 and data["cost"]["times"] == 4 and len(data["pictures"]) == 1
     assert not any(isinstance(value, float) and math.isnan(value) for row in data["per_step"] for value in row.values())
 
@@ -256,15 +256,15 @@ def test_the_words_reading_is_told():
         words_reading.WordEffect("CLIP", "night", 0, 1, (0.2, 0.0)),
     ]
     read = words_reading.WordReading(found, (3, 8), (0.9, 0.6), (12, 24))
-    told = words_reading.sentence(read)
-    assert told.startswith("Of T5's words 'circle' changes the velocity most: by 20 %. Of CLIP's words 'night'")
-    assert "3 times the evaluations" in told
-    assert "Deleting a row" not in told
+    text = words_reading.sentence(read)
+    assert text.startswith("In the T5 prompt 'circle' changes the velocity most: by 20 %. In the CLIP prompt 'night'")
+    assert "3 times the evaluations" in text
+    assert "Deleting T5's last row" not in text
     known = replace(read, control=(0.02, 0.0))
-    said = words_reading.sentence(known)
-    assert "Deleting a row of no word, T5's last, changes 1.0 %. 'a': no more than that." in said
+    expected = "Deleting T5's last row, which belongs to no word, changes it by 1.0 %. No larger effect: 'a'."
+    assert expected in words_reading.sentence(known)
     assert words_reading.as_json(known, "")["control"]["rows deleted"] == [0.02, 0.0]
     assert words_drawing.plot(known).height > words_drawing.plot(read).height
-    data = words_reading.as_json(read, told)
+    data = words_reading.as_json(read, text)
     assert data["words"][0]["leaked"] == [0.2, 0.1] and "leaked" not in data["words"][2]
     assert words_drawing.plot(read).width == words_drawing.WIDTH

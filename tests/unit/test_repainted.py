@@ -9,7 +9,15 @@ from flux_duet.nodes.probe.entries import Place
 from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, Choice, HeatReading, counts, maps, masks, otsu, span
 from flux_duet.nodes.probe.heat.token_grid import Grid
-from flux_duet.nodes.probe.repainted import NOTHING, Repainted, counted, finished, mean_square, share, told
+from flux_duet.nodes.probe.repainted import (
+    NOTHING_REPAINTED,
+    Repainted,
+    counted,
+    finished,
+    mean_square,
+    repainted_sentence,
+    share,
+)
 
 
 def randn(seed: int, *shape: int) -> torch.Tensor:
@@ -20,7 +28,8 @@ V, MASK = randn(1, 2, 16, 3, 4), torch.rand(2, 1, 3, 4, generator=torch.Generato
 
 
 def test_without_a_mask_nothing_is_touched():
-    assert counted(V, None) is V and finished(V, None) is V and share(None, 2) is None and told(None) == ""
+    assert counted(V, None) is V and finished(V, None) is V
+    assert share(None, 2) is None and repainted_sentence(None) == ""
     lengths = V.norm(dim=1)
     assert torch.equal(mean_square(lengths, None), lengths.square().flatten(1).mean(1))
 
@@ -56,11 +65,11 @@ def test_the_mask_in_use_is_what_the_function_gave_last():
 
 
 @pytest.mark.parametrize(
-    "shares, said", [([0.23], "23 %"), ([0.2, 0.3], "25 %"), ([0.034], "3.4 %"), ([0.0004], "0.04 %"), ([1.0], "100 %")]
+    "shares, text", [([0.23], "23 %"), ([0.2, 0.3], "25 %"), ([0.034], "3.4 %"), ([0.0004], "0.04 %"), ([1.0], "100 %")]
 )
-def test_how_much_is_said(shares, said):
-    assert told(shares) == f"Counted over the repainted {said} of the picture."
-    assert told([0.0, 0.0]) == NOTHING
+def test_the_sentence_names_the_share(shares, text):
+    assert repainted_sentence(shares) == f"Measured over the repainted {text} of the picture."
+    assert repainted_sentence([0.0, 0.0]) == NOTHING_REPAINTED
 
 
 # ---- Token Heatmap

@@ -77,7 +77,7 @@ def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch
     store(replace(reading, name="f" * 32), tmp_path)
     assert {path.stem for path in tmp_path.iterdir()} == {f"{2:032x}", f"{3:032x}", "f" * 32}
     free = PART * size - PART
-    with pytest.raises(NoRoom, match="a quarter of the free disk.*outputs are whole"):
+    with pytest.raises(NoRoom, match="a quarter of the free disk.*outputs are complete"):
         store(replace(reading, name="e" * 32), tmp_path)
     assert not (tmp_path / f"{'e' * 32}{SUFFIX}").exists()
 
@@ -98,5 +98,5 @@ def test_folders_in_a_readings_place_go(reading, tmp_path):
 
 def test_a_disk_that_takes_nothing_says_so(reading, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NoRoom, match="cannot be written into ComfyUI's temp folder .*outputs are whole"):
+    with pytest.raises(NoRoom, match="cannot be written into ComfyUI's temp folder .*outputs are complete"):
         store(reading, tmp_path / "file" / "maps")

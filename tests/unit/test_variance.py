@@ -129,9 +129,9 @@ def test_what_chance_gives_reads_as_nothing():
 def test_a_pure_noise_grid_says_so():
     found = analyse(randn(8, 4, 2, 2, 400))
     assert all(found.shares[part] < found.chance[part] for part in ("clip", "t5", "both"))
-    told = sentence(found, "pixels")
-    assert "CLIP, T5 and both together cannot be told from chance, which alone gives up to" in told
-    assert told.startswith("Seed with prompts explains ")
+    text = sentence(found, "pixels")
+    assert "CLIP, T5 and both together cannot be distinguished from chance, which alone gives up to" in text
+    assert text.startswith("Seed with prompts explains ")
 
 
 def test_the_sentence_and_what_the_lines_are():
@@ -145,18 +145,19 @@ def test_the_sentence_and_what_the_lines_are():
     assert "from these 3" in drawn_over(found) and analyse(cells).intervals == found.intervals
     two = analyse(cells[:2])
     assert set(two.intervals.values()) == set(two.chance.values()) == {None}
-    assert "No interval" in drawn_over(two) and "With 2 seeds nothing tells chance apart" in sentence(two, "latents")
+    assert "No interval" in drawn_over(two)
+    assert "With 2 seeds, the level of chance is unknown" in sentence(two, "latents")
 
 
 @pytest.mark.parametrize(
     "design, unknown, words",
     [
-        ((1, 3, 3), PARTS, "With one seed, what the prompts do cannot be told from what that seed does"),
+        ((1, 3, 3), PARTS, "With one seed, the prompts' effect cannot be separated from the seed's"),
         ((4, 1, 3), ("clip", "both"), "With one CLIP prompt, CLIP and both together are unknown."),
         ((3, 3, 1), ("t5", "both"), "With one T5 prompt, T5 and both together are unknown."),
         ((1, 1, 3), PARTS, "Only the T5 prompts differ"),
         ((4, 1, 1), ("clip", "t5", "both", "rest"), "Only the seeds differ"),
-        ((1, 1, 1), PARTS, "One picture differs from nothing"),
+        ((1, 1, 1), PARTS, "There is one picture"),
     ],
 )
 def test_what_a_grid_cannot_tell_is_unknown_and_not_zero(design, unknown, words):
@@ -210,7 +211,7 @@ def test_prompts_of_a_file_follow_those_of_the_widget(tmp_path):
     file.write_bytes("\ufeffin the snow\nnebel \u00fcber dem see\na".encode())
     assert gathered("CLIP", "a\nb", file) == ["a", "b", "in the snow", "nebel \u00fcber dem see"]
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="prompts.txt cannot be read for T5 prompts"):
+    with pytest.raises(ValueError, match="T5 prompts cannot be read from prompts.txt"):
         gathered("T5", "a", file)
     file.write_bytes(b"a" * 1_000_001)
     with pytest.raises(ValueError, match="larger than 1,000,000 bytes"):

@@ -1,1 +1,1 @@
-"""What does each stream explain? CLIP prompts x T5 prompts x seeds, and the variance that each of them accounts for."""
+"""Prompt Grid: CLIP prompts x T5 prompts x seeds, and the share of the variance that each of them explains."""

@@ -1,7 +1,7 @@
-"""Draws the cells of a grid and keeps their latents on disk, so that a grid can be taken up again. Imports ComfyUI.
+"""Samples the cells of a grid and caches their latents on disk, so that a grid can be resumed. Imports ComfyUI.
 
-A cell is kept under the digest of all that its numbers depend on: drawn again, it would be the same. So an interrupted
-grid goes on where it stopped, after a restart too, and a grid with one more prompt draws that prompt's cells alone.
+A cell's key is the digest of everything that its latent depends on. So an interrupted grid resumes where it stopped,
+also after a restart, and a grid with one more prompt samples only that prompt's cells.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ...streams import ClipVec, T5Text
 from ..latent_mask import mask_of
 from . import identity
 
-LIMIT_MB = 1024  # a latent of 1024 x 1024 pixels takes one
-FORGOTTEN = 14 * 24 * 3600  # seconds unused
+LIMIT_MB = 1024  # the latent of a 1024 x 1024 picture takes 1 MB
+FORGOTTEN = 14 * 24 * 3600  # seconds without use after which a cell is removed
 
 
 class Cells(Store):
-    """The folder of cells; what was not used for longest goes first, and after two weeks in any case."""
+    """The folder of cells. Removes the least recently used first, and each one after two weeks without use."""
 
     def settings(self) -> Settings:
         return Settings(limit_mb=LIMIT_MB)
@@ -49,9 +49,10 @@ def cells() -> Cells:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W], how many were there already, and whether any is kept.
+    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W] of a grid.
 
-    `mask` [1, C, H, W] is the LATENT's, where it keeps a part of the picture.
+    `found` is the number of cells that were cached, `kept` whether all new ones were written to the cache. `mask`
+    [1, C, H, W] is the LATENT's noise_mask, None if it has none.
     """
 
     latents: Tensor
@@ -64,21 +65,24 @@ def draw(
     model, vecs: Sequence[ClipVec], txts: Sequence[T5Text], guidance: float, latent: dict, plan: SamplingPlan,
     seeds: Sequence[int], keep: bool = True,
 ) -> Drawn:  # fmt: skip
-    """Every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler draws it."""
+    """Samples every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler does.
+
+    Raises ValueError for a LATENT with more than one picture.
+    """
     if len(latent[SAMPLES]) != 1:
         raise ValueError(
             f"Prompt Grid: got a LATENT with {len(latent[SAMPLES])} pictures, expected one. `seeds` draws several of "
             "each cell."
         )
-    shelf, told = cells(), identity.of_model(model) if keep else None
+    shelf, model_digest = cells(), identity.of_model(model) if keep else None
     shelf.forget()
     places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
-    drawn, found, is_kept = [], 0, bool(told)
+    drawn, found, is_kept = [], 0, bool(model_digest)
     for number, (seed, vec, txt) in enumerate(places, 1):
         check_interrupted()
         show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
         its_plan = replace(plan, seed=seed)
-        key = identity.of_cell(told, vec, txt, guidance, latent, its_plan)
+        key = identity.of_cell(model_digest, vec, txt, guidance, latent, its_plan)
         cell, is_kept = shelf.get(key) if key else None, is_kept and bool(key)
         found += cell is not None
         if cell is None:

@@ -1,9 +1,9 @@
-"""What a picture's numbers depend on, as a digest; None where that cannot be told. Imports ComfyUI.
+"""Digests of everything that a picture's latent depends on; None if unknown. Imports ComfyUI.
 
-A MODEL is told by the content of the file that ComfyUI loaded it from, by the biases and norms that it has now (should
-the file have changed since), and by what disk/fingerprints.py tells: LoRAs and other weight patches, and settings.
-Whatever else may act on a picture (another loader's weights, functions that nodes put around the model) has no content
-to compare: with any of it there is no digest, and nothing may be kept.
+A MODEL is identified by the content of the file that ComfyUI loaded it from, by its current biases and norms (in case
+the file has changed since), and by disk/fingerprints.py: LoRAs and other weight patches, and settings. Anything else
+that may change a picture (weights of another loader, functions that nodes put around the model) has no content to
+compare: then there is no digest, and cells are not cached.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ...encode.embeddings.cached import file_at
 from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
 
-VERSION = 1  # of what Prompt Grid draws: raise it when the same inputs give other numbers
+VERSION = 1  # raise it when the same inputs give other latents
 
 PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
-# Wrappers that change no picture: MMDiT Sampler's own, which do nothing to what has no controls, and probes'.
+# Wrappers that change no picture: MMDiT Sampler's, which do nothing without controls, and probes'.
 OURS = (KEY, *PROBES)
 
 
 def of_model(model) -> str | None:
-    """What tells this MODEL, with its patches, from any other."""
+    """A digest of a MODEL with its patches; None if unknown."""
     told = of_patcher(model, ours=OURS)
     try:
         return told and digest([VERSION, told, _file(model), *_kind(model), _small_weights(model)])
@@ -36,7 +36,7 @@ def of_model(model) -> str | None:
 def of_cell(
     model: str | None, vec: ClipVec, txt: T5Text, guidance: float, latent: dict, plan: SamplingPlan
 ) -> str | None:
-    """What tells this picture from any other; `model` is that of `of_model`."""
+    """A digest of a cell's inputs; `model` is the result of `of_model`. None if unknown."""
     if model is None:
         return None
     try:
@@ -46,7 +46,7 @@ def of_cell(
 
 
 def _file(model) -> list:
-    """The file's content, and how it was loaded."""
+    """The digest of the MODEL's file, and how it was loaded. Raises Untold if unknown."""
     loader, args, which = patches.loader_of(model)
     if loader not in patches.FILE_LOADERS:
         raise Untold
@@ -61,7 +61,7 @@ def _file(model) -> list:
 
 
 def _small_weights(model) -> str:
-    """The biases and norms as they are without patches, wherever they are now: a thousandth of the weights."""
+    """A digest of the unpatched biases and norms, about a thousandth of all weights."""
     parts = []
     for name, value in sorted(patches.base_model(model).state_dict().items()):
         if value.ndim == 1:

@@ -44,7 +44,7 @@ NOT_KEPT = (
 
 
 def _files() -> list[str]:
-    """Text files in ComfyUI's input folder."""
+    """The choices of a file input: the .txt files in ComfyUI's input folder."""
     folder = Path(folder_paths.get_input_directory())
     return [NO_FILE, *sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))]
 
@@ -138,19 +138,19 @@ class PromptGrid(io.ComfyNode):
         columns = gathered("T5", t5_prompts, _file(t5_file))
         vecs, txts, notes = _encoded(clip, t5, rows, columns, past_75, length, weights)
         txts = [with_extras(txt, extras, MERGES, NAME) for txt in txts]
-        drawn_with = [(seed + number) % 2**64 for number in range(seeds)]
+        all_seeds = [(seed + number) % 2**64 for number in range(seeds)]
         plan = SamplingPlan(seed, steps, sampler, scheduler)
-        drawn = draw(model, vecs, txts, guidance, latent, plan, drawn_with, resume)
+        drawn = draw(model, vecs, txts, guidance, latent, plan, all_seeds, resume)
         notes += [NOT_KEPT] if resume and not drawn.kept else []
         pictures = _decoded(vae, drawn.latents)
         analyses = {"latents": analyse(drawn.latents, drawn.mask), "pixels": analyse(pictures, drawn.mask)}
-        sheet = torch.cat([*_sheets(pictures, rows, columns, drawn_with, sheet)])
-        said = sentence(analyses["pixels"], "pixels")
-        told = as_json(
+        sheet = torch.cat([*_sheets(pictures, rows, columns, all_seeds, sheet)])
+        text = sentence(analyses["pixels"], "pixels")
+        data = as_json(
             analyses,
             rows,
             columns,
-            drawn_with,
+            all_seeds,
             cells_from_before=drawn.found,
             repainted=analyses["latents"].repainted,
             settings=of_plan(model, plan, latent, guidance),
@@ -158,15 +158,15 @@ class PromptGrid(io.ComfyNode):
         for note in notes:
             log.warning(note)
         cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)
-        table = {**legend(analyses["pixels"], rows, columns, drawn_with), "cells": cells, "notes": notes}
-        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([said, *notes])),
+        table = {**legend(analyses["pixels"], rows, columns, all_seeds), "cells": cells, "notes": notes}
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([text, *notes])),
                  "flux_duet_grid": [table]}  # fmt: skip
         latents = {SAMPLES: drawn.latents.flatten(0, 2)}
-        return io.NodeOutput(sheet, latents, as_image(page(analyses)), told, said, ui=shown)
+        return io.NodeOutput(sheet, latents, as_image(page(analyses)), data, text, ui=shown)
 
 
 def _extras(model, like: list | None) -> dict:
-    """What every cell gets beside its prompts. Raises ValueError for a model that cannot be drawn with that."""
+    """The extras of `like`, for every cell. Raises ValueError if the model is not FLUX.1 or needs other extras."""
     require_flux1(model, NAME, wrapped=True)
     extras = extras_of(like, NAME)
     require_picture(model, extras, NAME)
@@ -174,12 +174,12 @@ def _extras(model, like: list | None) -> dict:
 
 
 def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length: str, weights: str) -> tuple:
-    """Each prompt once, and what its encoder did not read."""
+    """(vecs, txts, notes): each prompt encoded once, and messages about text that the encoder does not read."""
     vecs, txts, notes = [], [], []
     for text in rows:
-        vec, said = encode_clip_prompt(clip, text, past_75)
+        vec, messages = encode_clip_prompt(clip, text, past_75)
         vecs.append(vec)
-        notes += said
+        notes += messages
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(txt)
@@ -188,7 +188,7 @@ def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length
 
 
 def _decoded(vae, latents: Tensor) -> Tensor:
-    """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], one at a time, reduced to what a sheet has room for."""
+    """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], decoded one at a time and reduced to a sheet's size."""
     found = []
     for latent in latents.flatten(0, 2):
         pixels = decode(vae, {SAMPLES: latent[None]})[0][0]
@@ -202,7 +202,7 @@ def _decoded(vae, latents: Tensor) -> Tensor:
 
 
 def _sheets(pictures: Tensor, rows: list[str], columns: list[str], seeds: list[int], kind: str):
-    """IMAGEs of one size, a sheet for each seed or one for all."""
+    """Contact sheets as IMAGEs of one size: one for each seed, or one with the mean of all."""
     if kind == MEAN and len(seeds) > 1:
         shown = [(f"Mean of seeds {seeds[0]} to {seeds[-1]}", pictures.mean(0))]
     else:

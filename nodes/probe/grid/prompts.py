@@ -1,4 +1,4 @@
-"""Lists of prompts from text: one a line, or several lines each between lines of `---`. Pure."""
+"""Parses a list of prompts: one per line, or several lines each, separated by lines of `---`. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from ...disk.given_file import read_given
 
 RULE, EMPTY = "---", '""'
-MOST_BYTES = 10**6  # of a file of prompts
+MOST_BYTES = 10**6  # the largest file of prompts that is read
 
 
 def listed(text: str) -> list[str]:
-    """The prompts of a text, each once, in its order. A line of two quotation marks is the empty prompt.
+    """The prompts of a text in order, without repetitions. A line of two quotation marks is the empty prompt.
 
-    Where any line is `---`, those lines separate the prompts, which may then have many lines; otherwise each line is a
-    prompt, and lines without anything are left out.
+    If any line is `---`, those lines separate the prompts, which may then have several lines. Otherwise each line is a
+    prompt, and blank lines are skipped.
     """
     lines = [line.strip() for line in text.split("\n")]
     prompts = _blocks(lines) if RULE in lines else lines
@@ -23,17 +23,17 @@ def listed(text: str) -> list[str]:
 
 
 def _blocks(lines: list[str]) -> list[str]:
-    """What stands between lines of `---`."""
+    """The blocks of lines between lines of `---`."""
     parted = groupby(lines, key=RULE.__eq__)
     return ["\n".join(block).strip() for is_rule, block in parted if not is_rule]
 
 
 def gathered(stream: str, text: str, file: Path | None) -> list[str]:
-    """The prompts of a widget, and then those of a file. Raises ValueError where there is none, or no text."""
+    """The prompts of a widget, then those of a file. Raises ValueError if there is none, or for an unreadable file."""
     prompts = [*dict.fromkeys([*listed(text), *(listed(_read(stream, file)) if file else [])])]
     if not prompts:
         raise ValueError(
-            f"Prompt Grid: got no {stream} prompt, expected one a line. For the empty prompt write a line of {EMPTY}."
+            f"Prompt Grid: got no {stream} prompt, expected one per line. The empty prompt is a line of {EMPTY}."
         )
     return prompts
 
@@ -43,6 +43,6 @@ def _read(stream: str, file: Path) -> str:
         return read_given(file, MOST_BYTES).decode("utf-8-sig")
     except ValueError as error:
         raise ValueError(
-            f"Prompt Grid: {file.name} cannot be read for {stream} prompts ({error}), expected text in UTF-8, one "
-            "prompt a line."
+            f"Prompt Grid: {stream} prompts cannot be read from {file.name} ({error}), expected text in UTF-8, one "
+            "prompt per line."
         ) from error

@@ -1,4 +1,4 @@
-"""A grid's analysis in words, numbers and pictures. Pure."""
+"""Summarizes a grid's analysis as sentences, JSON and charts. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from PIL import Image
 from ...palette import PART_HUES
 from ..percent import percent
 from ..plots import charts, sheets
-from ..repainted import NOTHING
-from ..repainted import told as over
+from ..repainted import NOTHING_REPAINTED, repainted_sentence
 from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
 
 NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
 LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", SEED: "seeds"}
 MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt"}
-MAP_SIDE = 64  # places of a map on its longer side
+MAP_SIDE = 64  # cells of a map on its longer side
 
 
 MODEL = (
@@ -29,35 +28,38 @@ MODEL = (
 
 
 def estimate(share: float) -> str:
-    """A share that may lie below zero, where nothing is meant."""
+    """An estimated share as text; estimates below 0 are shown as 0 %."""
     return percent(min(max(share, 0.0), 1.0), significant=1)
 
 
 def sentence(analysis: Analysis, kind: str) -> str:
-    """What explains how much of what differs in `kind`; what cannot be told from chance, or not at all, is named."""
+    """How much of the differences each part explains, and which parts are within chance or unknown.
+
+    `kind` is what was analysed: "latents" or "pixels".
+    """
     known = {name: share for name, share in analysis.shares.items() if share is not None}
     varied = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
-    where = over(None if analysis.repainted is None else [analysis.repainted])
-    if where == NOTHING:
+    where = repainted_sentence(None if analysis.repainted is None else [analysis.repainted])
+    if where == NOTHING_REPAINTED:
         return where
     if not varied:
-        return "One picture differs from nothing: add prompts or seeds."
+        return "There is one picture, so there is nothing to compare: add prompts or seeds."
     if len(varied) == 1:
         return f"Only the {LEVELS[varied[0]]} differ in this grid, so there is nothing to compare them with."
     if SEED not in varied:
-        return "With one seed, what the prompts do cannot be told from what that seed does: draw four or more."
+        return "With one seed, the prompts' effect cannot be separated from the seed's: use four seeds or more."
     if not known:
         return "All pictures are the same."
-    told = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
-    first, *others = [f"{NAMES[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in told]
-    said = f"{first.format('explains ')} of what differs in {kind}"
-    said = ", ".join([f"{said[0].upper()}{said[1:]}", *(each.format("") for each in others)])
-    by_chance = _by_chance(analysis, [name for name in known if name not in told])
-    return f"{said}.{by_chance}{_unknown(analysis)} {where}".strip()
+    clear = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
+    first, *others = [f"{NAMES[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in clear]
+    text = f"{first.format('explains ')} of what differs in {kind}"
+    text = ", ".join([f"{text[0].upper()}{text[1:]}", *(each.format("") for each in others)])
+    by_chance = _by_chance(analysis, [name for name in known if name not in clear])
+    return f"{text}.{by_chance}{_unknown(analysis)} {where}".strip()
 
 
 def _chance(analysis: Analysis, name: str) -> bool:
-    """Whether a part of the prompts is no larger than what chance gives."""
+    """Whether a part is no larger than its chance level."""
     chance = analysis.chance[name]
     return chance is not None and analysis.shares[name] <= chance
 
@@ -71,14 +73,14 @@ def _by_chance(analysis: Analysis, names: Sequence[str]) -> str:
     if not names:
         return ""
     levels = _and([estimate(analysis.chance[name])[:-2] for name in names])
-    said = _and([NAMES[name] for name in names])
-    return f" {said[0].upper()}{said[1:]} cannot be told from chance, which alone gives up to {levels} %."
+    text = _and([NAMES[name] for name in names])
+    return f" {text[0].upper()}{text[1:]} cannot be distinguished from chance, which alone gives up to {levels} %."
 
 
 def _unknown(analysis: Analysis) -> str:
     single = [axis for axis in (CLIP, T5) if analysis.design[axis] == 1]
     missing = [NAMES[name] for name in PARTS if analysis.shares[name] is None]
-    few = f" With {analysis.design[SEED]} seeds nothing tells chance apart: draw {FEWEST + 1} or more."
+    few = f" With {analysis.design[SEED]} seeds, the level of chance is unknown: use {FEWEST + 1} or more."
     few = few if analysis.design[SEED] < FEWEST else ""
     if not missing:
         return few
@@ -92,19 +94,19 @@ def _and(names: Sequence[str]) -> str:
 
 
 def drawn_over(analysis: Analysis) -> str:
-    """What the confidence intervals are of."""
+    """The legend of the confidence intervals and chance levels."""
     seeds = analysis.design[SEED]
     if seeds < FEWEST:
-        return f"No interval: it takes {FEWEST} seeds."
+        return f"No interval: it needs at least {FEWEST} seeds."
     return (
-        f"Lines: {LEVEL:.0%} intervals for other seeds, from these {seeds}. Grey marks: what chance alone gives "
-        "at most in 19 of 20 grids."
+        f"Lines: {LEVEL:.0%} confidence intervals over seeds, from these {seeds}. Grey marks: the level that chance "
+        "alone does not exceed in 19 of 20 grids."
     )
 
 
 def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int],
             **more) -> str:  # fmt: skip
-    """All numbers; `analyses` are by what was analysed: latents, pixels."""
+    """All numbers; `analyses` has an analysis of "latents" and one of "pixels". `more` is added at the top level."""
     parts = {
         name: {
             "shares": dict(each.shares),
@@ -117,21 +119,21 @@ def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[
         }
         for name, each in analyses.items()
     }
-    told = {"clip": list(clip), "t5": list(t5), "seeds": list(seeds), "order": "seed, CLIP prompt, T5 prompt", **more}
-    return json.dumps({**told, **parts}, indent=1)
+    grid = {"clip": list(clip), "t5": list(t5), "seeds": list(seeds), "order": "seed, CLIP prompt, T5 prompt", **more}
+    return json.dumps({**grid, **parts}, indent=1)
 
 
 def legend(analysis: Analysis, clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int]) -> dict:
-    """What the front end shows beside the cells."""
+    """The front end's data besides the cells."""
     return {
-        "clip": list(clip), "t5": list(t5), "seeds": [str(seed) for seed in seeds],  # larger than JavaScript's numbers
+        "clip": list(clip), "t5": list(t5), "seeds": [str(seed) for seed in seeds],  # too large for JavaScript numbers
         "sentence": sentence(analysis, "pixels"), "shares": dict(analysis.shares),
         "intervals": dict(analysis.intervals), "chance": dict(analysis.chance), "drawn_over": drawn_over(analysis),
     }  # fmt: skip
 
 
 def page(analyses: Mapping[str, Analysis]) -> Image.Image:
-    """Bars for each analysis, and where in the picture each part acts."""
+    """A page of bars for each analysis, and maps of where in the picture each part acts."""
     pages = []
     for name, each in analyses.items():
         known = {part: min(max(share, 0.0), 1.0) for part, share in each.shares.items() if share is not None}
@@ -146,19 +148,19 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
 
 def _maps(analysis: Analysis, title: str) -> Image.Image:
     whole = coarse(sum(analysis.maps.values())).clip(0)
-    floor = 0.02 * whole.max() or 1.0  # where next to nothing differs, shares of it mean nothing
+    floor = 0.02 * whole.max() or 1.0  # shares of very small differences are meaningless
     names = {name: f"{NAMES[name]}\n{estimate(share)}" for name, share in analysis.shares.items() if share is not None}
     given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), PART_HUES[name])
              for name, each in analysis.maps.items()]  # fmt: skip
     given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
     note = (
-        f"Colour: its share of what differs at that place. The last map: how much differs there. {drawn_over(analysis)}"
+        f"Colour: the part's share of what differs there. The last map: how much differs there. {drawn_over(analysis)}"
     )
     return sheets.panels(title, note, given)
 
 
 def coarse(components: numpy.ndarray) -> numpy.ndarray:
-    """By element [H, W, 3] or [C, H, W] -> [h, w], summed over channels and over small squares of the picture."""
+    """Values by element [H, W, 3] or [C, H, W] -> [h, w], summed over channels and over small squares."""
     flat = components.sum(-1) if components.shape[-1] == 3 else components.reshape(-1, *components.shape[-2:]).sum(0)
     step = max(1, -(-max(flat.shape) // MAP_SIDE))
     height, width = (-(-side // step) * step for side in flat.shape)

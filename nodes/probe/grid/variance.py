@@ -1,18 +1,18 @@
-"""How much of what differs between pictures does CLIP explain, T5, both together, the seed? Pure numpy and scipy.
+"""The shares of CLIP, T5, both together and the seed in the variance between pictures. Pure numpy and scipy.
 
-A balanced analysis of variance. The prompts are fixed: the answer is about those of the grid. The seeds are random:
-every cell is drawn with the same ones, so a seed is a block that is crossed with both prompts. From the expected mean
-squares (Searle, Casella, McCulloch 1992, chapter 4): with MS the mean square of an effect,
+A balanced analysis of variance. The prompts are fixed effects: the result is about those of the grid. The seeds are
+random effects: every cell is sampled with the same seeds, so a seed is a block crossed with both prompts. From the
+expected mean squares (Searle, Casella, McCulloch 1992, chapter 4), with MS the mean square of an effect:
 
     CLIP      (MS_clip - MS_clip,seed) / (seeds x T5 prompts)                      T5 likewise
     both      (MS_both - MS_both,seed) / seeds
     seed      (MS_seed - MS_clip,seed - MS_t5,seed + MS_both,seed) / (CLIP prompts x T5 prompts), and its interactions
 
-Each estimate is unbiased, so that what chance gives is zero on average, and a single one may lie below zero.
+Each estimate is unbiased: without an effect it is zero on average, and may be negative.
 
-Intervals are the jackknife's over the seeds (Arvesen 1969), the draws that are independent, with Student's t. Chance
-is what a part that does nothing exceeds in one of twenty grids: F, with Box's degrees of freedom for numbers that
-vary together (Box 1954; their estimate is Bai and Saranadasa's, 1996).
+Confidence intervals are jackknife intervals over the seeds (Arvesen 1969), the independent samples, with Student's t.
+The chance level of a part is exceeded in one of twenty grids if the part has no effect: an F test with Box's degrees of
+freedom for correlated values (Box 1954), estimated after Bai and Saranadasa (1996).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from .. import repainted
 SEED, CLIP, T5 = 0, 1, 2  # the axes of a grid of cells
 SUBSETS = [frozenset(each) for size in range(4) for each in combinations((SEED, CLIP, T5), size)]
 PROMPTS = {"clip": frozenset({CLIP}), "t5": frozenset({T5}), "both": frozenset({CLIP, T5})}
-# What is told: the interactions with the seed, which no prompt and no seed decides alone, are one part.
+# The parts that are reported; "rest" is the sum of all interactions with the seed.
 PARTS = (*PROMPTS, "seed", "rest")
 LEVEL = 0.95
-FEWEST = 3  # seeds for an interval
-NOTHING = 1e-9  # of the whole: what rounding leaves of no difference
-CHUNK = 2**16  # elements at a time
+FEWEST = 3  # seeds that an interval needs
+NOTHING = 1e-9  # relative to the whole: smaller differences are rounding
+CHUNK = 2**16  # elements computed at a time
 
 Squares = Mapping[frozenset, numpy.ndarray]  # sums of squares by effect
 Parts = dict[str, numpy.ndarray]
@@ -44,10 +44,10 @@ Parts = dict[str, numpy.ndarray]
 
 @dataclass(frozen=True)
 class Estimates:
-    """By part; those that a design cannot tell are left out, as are the intervals and chance levels of few seeds.
+    """Estimates by part; parts that the design cannot estimate are left out, and with few seeds intervals and chance.
 
-    `components` are variances of a cell, summed over its elements; shares, intervals (low, high) and chance are of
-    their sum. All have whatever dimensions the inner products had before their last two.
+    `components` are variances of a cell, summed over its elements; shares, intervals (low, high) and chance are
+    relative to their sum. The arrays have the leading dimensions of the inner products.
     """
 
     components: Parts
@@ -58,9 +58,10 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Of one grid; None where it cannot tell. `maps` are the components of each element [...] of a picture.
+    """The analysis of one grid, by part; None if unknown. `maps` are the components of each element [...] of a picture.
 
-    `repainted` is how much of a picture is, None without a mask.
+    `design` is (seeds, CLIP prompts, T5 prompts). `repainted` is the repainted share of the picture, None without a
+    mask.
     """
 
     shares: Mapping[str, float | None]
@@ -73,9 +74,9 @@ class Analysis:
 
 
 def analyse(cells: Tensor, mask: Tensor | None = None) -> Analysis:
-    """cells [seeds, CLIP prompts, T5 prompts, ...] -> what explains their differences.
+    """Analyses cells [seeds, CLIP prompts, T5 prompts, ...], latents or pixels.
 
-    Under a mask [1, C, h, w] of their latents, of the repainted part alone.
+    With a mask [1, C, h, w] of their latents, only the repainted part counts.
     """
     cells = repainted.finished(cells.detach().to("cpu"), mask)
     design, shape = tuple(cells.shape[:3]), tuple(cells.shape[3:])
@@ -83,15 +84,15 @@ def analyse(cells: Tensor, mask: Tensor | None = None) -> Analysis:
     found = estimates(gram, design)
     known = sum(found.components.values(), numpy.zeros(())) > NOTHING * numpy.trace(gram) / len(gram)
 
-    def told(parts: Parts, name: str) -> float | None:
+    def value(parts: Parts, name: str) -> float | None:
         return float(parts[name]) if known and name in parts else None
 
     intervals = {name: (float(low), float(high)) for name, (low, high) in found.intervals.items() if known}
     return Analysis(
-        {name: told(found.shares, name) for name in PARTS},
-        {name: told(found.components, name) for name in PARTS},
+        {name: value(found.shares, name) for name in PARTS},
+        {name: value(found.components, name) for name in PARTS},
         {name: intervals.get(name) for name in PARTS},
-        {name: told(found.chance, name) for name in PARTS},
+        {name: value(found.chance, name) for name in PARTS},
         design,
         {name: each.reshape(shape) for name, each in components(squares, design).items() if known},
         None if mask is None else float(repainted.share(mask, 1)),
@@ -99,7 +100,7 @@ def analyse(cells: Tensor, mask: Tensor | None = None) -> Analysis:
 
 
 def estimates(gram: numpy.ndarray, design: tuple[int, ...]) -> Estimates:
-    """From the inner products [..., K, K] of all cells, in the order seed, CLIP prompt, T5 prompt."""
+    """Estimates from the inner products [..., K, K] of all cells, ordered by seed, CLIP prompt, T5 prompt."""
     seeds, across = design[SEED], _across(gram, design)
     found = components(_squares(across), design)
     shares, whole = _shares(found)
@@ -118,14 +119,14 @@ def estimates(gram: numpy.ndarray, design: tuple[int, ...]) -> Estimates:
 
 
 def components(squares: Squares, design: tuple[int, ...]) -> Parts:
-    """Unbiased variances of those parts that a grid of this design can tell, from sums of squares."""
+    """Unbiased variance components from sums of squares, of those parts that this design can estimate."""
     means = {effect: squares[effect] / _freedom(effect, design)
              for effect in SUBSETS if effect and _freedom(effect, design)}  # fmt: skip
     found = {}
     for name, effect in PROMPTS.items():
-        beside = effect | {SEED}
-        if beside in means:
-            found[name] = (means[effect] - means[beside]) / _others(effect, design)
+        with_seed = effect | {SEED}
+        if with_seed in means:
+            found[name] = (means[effect] - means[with_seed]) / _others(effect, design)
     random = {}
     for effect in (each for each in means if SEED in each):
         signed = ((-1) ** len(larger - effect) * mean for larger, mean in means.items() if effect <= larger)
@@ -136,7 +137,7 @@ def components(squares: Squares, design: tuple[int, ...]) -> Parts:
 
 
 def effects(means: Squares) -> dict[frozenset, numpy.ndarray]:
-    """Sums of squares of all effects, from those of the means over all axes that are not in a key."""
+    """Sums of squares of all effects; `means` are those of the means over all axes that are not in the key."""
     return {u: sum((-1) ** len(u - v) * means[v] for v in SUBSETS if v <= u) for u in SUBSETS if u}
 
 
@@ -145,26 +146,26 @@ def _freedom(effect: frozenset, design: tuple[int, ...]) -> int:
 
 
 def _others(effect: frozenset, design: tuple[int, ...]) -> int:
-    """How many cells each mean of this effect is over."""
+    """The number of cells in each mean of this effect."""
     return math.prod(design[axis] for axis in (SEED, CLIP, T5) if axis not in effect)
 
 
 def _shares(found: Parts) -> tuple[Parts, numpy.ndarray]:
-    """Of the sum of all parts; and that sum."""
+    """(each part's share of the sum of all parts, that sum)."""
     whole = sum(found.values(), numpy.zeros(()))
     whole = numpy.where(whole == 0, 1.0, whole)
     return {name: each / whole for name, each in found.items()}, whole
 
 
 def _across(gram: numpy.ndarray, design: tuple[int, ...]) -> dict[frozenset, numpy.ndarray]:
-    """Inner products [..., S, S] between the seeds, of what each seed's cells have in each effect of the prompts."""
+    """Inner products [..., S, S] between seeds, of each seed's effects of the prompts."""
     products = gram.reshape(*gram.shape[:-2], *design, *design)
     found = {}
     for effect in (frozenset(), *PROMPTS.values()):
         averaged = [numpy.full((design[axis],) * 2, 1 / design[axis]) for axis in (CLIP, T5)]
-        ways = [numpy.eye(len(mean)) - mean if axis in effect else mean
-                for axis, mean in zip((CLIP, T5), averaged, strict=True)]  # fmt: skip
-        found[effect] = numpy.einsum("...sabtcd,ac,bd->...st", products, *ways, optimize=True)
+        projections = [numpy.eye(len(mean)) - mean if axis in effect else mean
+                       for axis, mean in zip((CLIP, T5), averaged, strict=True)]  # fmt: skip
+        found[effect] = numpy.einsum("...sabtcd,ac,bd->...st", products, *projections, optimize=True)
     return found
 
 
@@ -173,7 +174,7 @@ def _without(across: Squares, seed: int) -> dict[frozenset, numpy.ndarray]:
 
 
 def _squares(across: Squares) -> dict[frozenset, numpy.ndarray]:
-    """Sums of squares of every effect: what the seeds have in common, and what each has besides."""
+    """Sums of squares of every effect: the mean over seeds, and the deviations from it (interactions with the seed)."""
     found = {}
     for effect, each in across.items():
         common = each.sum((-1, -2)) / each.shape[-1]
@@ -182,21 +183,21 @@ def _squares(across: Squares) -> dict[frozenset, numpy.ndarray]:
 
 
 def _chance(across: numpy.ndarray, effect: frozenset, design: tuple[int, ...]) -> numpy.ndarray:
-    """The component [...] that this effect of the prompts, where it does nothing, exceeds in one of twenty grids."""
+    """The chance level [...] of this effect's component: without an effect, one of twenty grids exceeds it."""
     free = design[SEED] - 1
     centre = numpy.eye(free + 1) - 1 / (free + 1)
     covariance = centre @ across @ centre / free
     trace = numpy.trace(covariance, axis1=-2, axis2=-1)
     squared = ((covariance**2).sum((-1, -2)) - trace**2 / free) * free**2 / ((free - 1) * (free + 2))
     freedom = numpy.maximum(trace**2 / numpy.maximum(squared, numpy.finfo(float).tiny), 1.0)
-    # The spread is itself estimated, from so many numbers that vary freely.
+    # The variance is itself estimated, with this many degrees of freedom.
     wider = stdtrit(free * (free + 1) / 2 - 1, LEVEL) / ndtri(LEVEL)
     over = (fdtri(freedom, freedom * free, LEVEL) - 1) * wider
     return trace * over / _freedom(effect, design) / _others(effect, design)
 
 
 def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]:
-    """The inner products of all cells [K, K], less the grand mean; and every effect's sum of squares by element."""
+    """(inner products [K, K] of all cells minus the grand mean, every effect's sum of squares by element)."""
     flat = cells.flatten(3)
     count = flat.shape[:3].numel()
     gram, parts = numpy.zeros((count, count)), []
@@ -210,7 +211,7 @@ def _sums(cells: Tensor) -> tuple[numpy.ndarray, dict[frozenset, numpy.ndarray]]
 
 
 def _mean_squares(values: numpy.ndarray, kept: frozenset) -> numpy.ndarray:
-    """By element: values [S, N, M, E], the means over the axes that are not kept, squared and summed."""
+    """[E]: the sum of squares of the means of values [S, N, M, E] over the axes that are not in `kept`."""
     others = tuple(axis for axis in (SEED, CLIP, T5) if axis not in kept)
     count = math.prod(values.shape[axis] for axis in others)
     return count * (values.mean(others) ** 2).reshape(-1, values.shape[3]).sum(0)

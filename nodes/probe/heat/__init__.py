@@ -1,1 +1,1 @@
-"""Where in the picture does each word act? The attention, as it is computed, reduced to a map for each word."""
+"""Token Heatmap: the attention of the image tokens, reduced during the run to a map for each word."""

@@ -1,7 +1,6 @@
-"""One forward's maps, while it runs: what each word has of each image token, in every block. Pure torch.
+"""Accumulates one forward's maps while it runs: each word's value at each image token, in every block. Pure torch.
 
-All that is known of a forward lives here, and the forward's own transformer_options carry it: several may run at once,
-on cards of their own.
+The state of a forward is kept in its own transformer_options, since several forwards may run at once on several GPUs.
 """
 
 from __future__ import annotations
@@ -19,14 +18,16 @@ from .reading import END, GROUPS, OTHER
 from .selection import Wanted
 from .token_grid import Grid
 
-HEADS = 4  # at a time: all of a picture's tokens by all of a text's is large
+HEADS = 4  # computed at a time, to limit memory: shares are [image tokens, text tokens] for each head
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a forward gives of one prompt: `maps` [blocks * heads, B, words, image] and `groups` [blocks * heads, B,
-    kinds], in main memory, as in a Reading; `acts` [B] is how much of the picture the prompt has, `counts` [B] how much
-    of it is in the means (Grid.counts), `repainted` [B, image] how much of each token is repainted, None for all of it.
+    """One prompt's result of a forward, in main memory.
+
+    `maps` [blocks * heads, B, words, image] and `groups` [blocks * heads, B, kinds] are as in a HeatReading. `acts` [B]
+    is the share of the picture in which the prompt acts, `counts` [B] the share that is in the means (Grid.counts),
+    `repainted` [B, image] the repainted share of each token, None without a mask.
     """
 
     role: str
@@ -37,30 +38,30 @@ class Result:
     repainted: Tensor | None
 
     def plus(self, other: Result) -> Result:
-        """Of two entries of one prompt, each with a part of the picture."""
+        """The sum of two entries of one prompt, each of which has a part of the picture."""
         counts = self.counts + other.counts
         part = (self.counts / counts.clamp_min(1e-12))[:, None]
         groups = torch.lerp(other.groups, self.groups, part)
         return Result(self.role, self.maps + other.maps, groups, self.acts + other.acts, counts, self.repainted)
 
     def towards(self, other: Result, part: float) -> Result:
-        """A mean of several, and one more."""
+        """Interpolates to `other` by `part`, to update a running mean."""
         pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self)[1:])
         return Result(self.role, *(None if own is None else torch.lerp(own, new, part) for own, new in pairs))
 
 
 class Means:
-    """Of each step the mean of its evaluations, of which a solver may make many."""
+    """The mean result of each step, over its evaluations: a solver may make several."""
 
     def __init__(self):
-        self.means: dict[int, tuple[Result, int]] = {}  # and of how many it is
+        self.means: dict[int, tuple[Result, int]] = {}  # step -> (mean, number of evaluations)
 
     def add(self, step: int, result: Result) -> None:
         mean, count = self.means.get(step, (result, 0))
         self.means[step] = (mean.towards(result, 1 / (count + 1)) if count else result, count + 1)
 
     def stacked(self) -> tuple[tuple[int, ...], Tensor, Tensor, float, Tensor | None]:
-        """(steps, maps, groups, acts, repainted), after which nothing is left here: the maps are not there twice."""
+        """(steps, maps, groups, acts, repainted), stacked over steps. Empties this object, to save memory."""
         numbers = tuple(sorted(self.means))
         first, acts, repainted = self.means[numbers[0]][0], 0.0, []
         maps = torch.empty(len(numbers), *first.maps.shape)
@@ -74,7 +75,7 @@ class Means:
 
 
 class Chunk:
-    """One prompt's rows of a batch. `member` [txt, kinds] says whose each text row is."""
+    """One prompt's rows of a batch. `member` [txt, kinds] is 1 where a text row belongs to a word or one of GROUPS."""
 
     def __init__(self, role: str, rows: slice, grid: Grid, depth: int, heads: int, wanted: Wanted):
         self.role, self.rows, self.grid = role, rows, grid
@@ -82,15 +83,17 @@ class Chunk:
         self.member: Tensor | None = None
 
     def locate(self, context: Tensor) -> bool:
-        """Whether the prompt is among what the attention sees, `context` [B, txt, C]. All pictures hold it alike."""
+        """Whether the prompt is in `context` [B, txt, C], the text that the attention sees, at the same rows for all B.
+
+        Allocates the maps if it is.
+        """
         own = context[self.rows]
         member = self.wanted.within(own[0])
-        # The rows that the picture's prompt was found by are the same for every picture, or it is not the one.
         if member is None or any(not self._same(picture, member) for picture in own[1:]):
             return False
         self.member, pictures, words = member, len(own), len(self.wanted.words)
         size = (self.depth, self.heads, pictures)
-        # All heads of all blocks are large for a card's memory; a mean is not.
+        # The maps of all heads may exceed the GPU's memory; the mean over heads does not.
         where = member.device if self.heads == 1 else torch.device("cpu")
         self.maps = torch.zeros(*size, words, self.grid.tokens, device=where)
         self.groups = member.new_zeros(*size, member.shape[1])
@@ -102,17 +105,17 @@ class Chunk:
         return other is not None and torch.equal(other, member)
 
     def note(self, block: int, found: Tensor, places: Tensor) -> None:
-        """`found` [heads, B, kinds, Q]: the shares of these image tokens; each comes once in a block."""
+        """Adds a block's shares `found` [heads, B, kinds, Q] of the image tokens `places` [Q], each once in a block."""
         found = found if self.heads > 1 else found.mean(0, keepdim=True)
         self.groups[block] += (found * self.weights[:, None, places]).sum(-1)
         self.put(block, found[:, :, : len(self.wanted.words)], places)
 
     def put(self, block: int, found: Tensor, places: Tensor) -> None:
-        """`found` [heads, B, words, Q] are the maps there."""
+        """Sets a block's maps at the image tokens `places` [Q] to `found` [heads, B, words, Q]."""
         self.maps[block][..., places.to(self.maps.device)] = found.to(self.maps)
 
     def rest(self) -> Tensor:
-        """Which rows the words are held against where outputs are compared: the prompt's other words, else its end."""
+        """Text rows that words are compared with (`note_output`): the prompt's other words, else its end token."""
         for kind in (OTHER, END):
             rows = self.member[:, len(self.wanted.words) + GROUPS.index(kind)].nonzero()[:, 0]
             if len(rows):
@@ -127,8 +130,10 @@ class Chunk:
 
 
 class Forward:
-    """`chunks` are those of its prompts that may be the watched one; those that are not fall away at its first
-    attention. `flow` tells the length of what a word adds, where that is measured; `output` that outputs are compared.
+    """The state of one forward: its chunks, one for each prompt.
+
+    Chunks that do not hold the watched prompt are removed at the first attention. `flow` is set for the measure flow,
+    `output` for the measure output.
     """
 
     def __init__(self, chunks: list[Chunk], context: Tensor, flow=None, output: bool = False):
@@ -136,7 +141,7 @@ class Forward:
         self.seen = self.located = False
 
     def locate(self, context: Tensor | None) -> list[Chunk]:
-        """The chunks that hold the watched prompt, among the rows that the attention sees."""
+        """The chunks that hold the watched prompt. `context` are the text rows that the attention sees."""
         if not self.located:
             self.located = self.seen = True
             context = self.context if context is None else context
@@ -144,7 +149,10 @@ class Forward:
         return self.chunks
 
     def note(self, block: int, q: Tensor, k: Tensor, v: Tensor, lse: Tensor, mask: Tensor | None, group) -> None:
-        """What the image's tokens among the queries have of the text's among the columns."""
+        """Records a block's attention of image tokens (queries) to text tokens (columns).
+
+        `lse` [B, H, Q] as of lse.py, `group` as of sample/attention.py.
+        """
         for chunk in self.chunks:
             txt = len(chunk.member)
             queries, places = image_of(q, group, txt, chunk.grid.tokens)
@@ -164,9 +172,9 @@ class Forward:
                 chunk.put(block, self.flow.gram(block, v, chunk.rows, whole, own, text, chunk.heads), places)
 
     def note_output(self, block: int, attn: Tensor) -> None:
-        """attn [B, txt + image, C]: how much each image token's output is like each word's (ConceptAttention).
+        """Records how similar each image token's attention output is to each word's (ConceptAttention, Helbling 2025).
 
-        A softmax over the words and, as one more, the rest of the prompt: what a word is held against.
+        `attn` [B, txt + image, C]. Scores are a softmax over the words and one more concept, the rest of the prompt.
         """
         for chunk in self.chunks:
             txt, words = len(chunk.member), len(chunk.wanted.words)
@@ -180,7 +188,7 @@ class Forward:
 
 
 def by_heads(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, made: Callable[[Tensor], Tensor]) -> Tensor:
-    """[heads, ...]: `made` of the shares [B, H, Q, C], a few heads at a time."""
+    """[heads, ...]: `made(shares)` for shares [B, H, Q, C] of a few heads at a time."""
     parts = []
     for start in range(0, q.shape[1], HEADS):
         heads = slice(start, start + HEADS)
@@ -190,9 +198,9 @@ def by_heads(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, made: Calla
 
 
 def image_of(q: Tensor, group, txt: int, image: int) -> tuple[Tensor, Tensor]:
-    """(which queries are the picture's, and which of its tokens they are); reference images are not.
+    """(indices of the queries that are image tokens, the numbers of those image tokens); reference images excluded.
 
-    Queries are counted by `q`: there may be fewer of them than of columns, where keys are kept from step to step.
+    There may be fewer queries than columns, where a node caches keys between steps (Flux KV Cache).
     """
     rows = torch.arange(q.shape[2], device=q.device) if group is None else group.rows
     queries = ((rows >= txt) & (rows < txt + image)).nonzero()[:, 0]

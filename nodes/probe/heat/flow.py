@@ -1,7 +1,8 @@
-"""How much a word moves the picture: the length of what it adds to each image token. Pure torch, on ComfyUI's blocks.
+"""The measure flow: the length of what a word adds to each image token. Pure torch, on ComfyUI's blocks.
 
-Attention adds gate * W_o (sum over heads and tokens of share * v) to an image token. A word's part of that sum is exact
-(facts, E4), and its length needs no more than the word's own W_o v: |sum a_m u_m|^2 = a G a with G = u u^T.
+Attention adds gate * W_o (sum over heads and tokens of share * v) to an image token. That sum is linear, so a word's
+part is exact, and its length follows from the vectors u = W_o v of the word's own tokens with shares a:
+|sum a_m u_m|^2 = a G a with G = u u^T.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ...keys import REPLACE
 
 
 class Flow:
-    """For one forward, on its FLUX's own blocks; `vecs` are those that each block was given."""
+    """For one forward. `vecs` holds the vec that each block was called with, by the block's number."""
 
     def __init__(self, flux: Any):
         self.blocks = [*flux.double_blocks, *flux.single_blocks]
@@ -28,11 +29,11 @@ class Flow:
     def gram(
         self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor, parts: int
     ) -> Tensor:
-        """[parts, B, words, Q]: the length of what each word adds to each query, by way of all heads (1 part) or of
-        each (as many parts as heads).
+        """[parts, B, words, Q]: the length of what each word adds to each query.
 
-        `share` [B, H, Q, C] are the queries' shares of text columns, `columns` [C] where those stand in `v`, `words`
-        [C, words] whose they are.
+        `parts` is 1 for all heads together, or the number of heads for each head alone. `share` [B, H, Q, C] are the
+        queries' attention shares of the text columns, `columns` [C] the columns' indices in `v`, and `words` [C, words]
+        is 1 where a column is a word's.
         """
         found = share.new_zeros(parts, share.shape[0], words.shape[1], share.shape[2])
         gates = self._gate(block)[rows]
@@ -50,7 +51,7 @@ class Flow:
         return found
 
     def _added(self, block: int, values: Tensor) -> Tensor:
-        """W_o of each head's values alone [H * J, hidden]."""
+        """[H * J, hidden]: W_o v for the values [H, J, D] of each head alone, without the bias."""
         heads, count, width = values.shape
         apart = values.new_zeros(heads, count, heads, width)
         index = torch.arange(heads, device=values.device)
@@ -61,7 +62,7 @@ class Flow:
         return (project(rows) - project(rows.new_zeros(1, rows.shape[1]))).float()
 
     def _project(self, block: int) -> tuple[Callable, int]:
-        """The block's W_o, and how many columns it has for its MLP beside the attention's."""
+        """(the block's W_o, the number of its input columns that are the MLP's)."""
         module = self.blocks[block]
         return (module.img_attn.proj, 0) if block < self.double else (module.linear2, module.mlp_hidden_dim)
 
@@ -73,7 +74,7 @@ class Flow:
 
 
 def watching(options: dict, depth: Depth, see: Callable[[int, dict], None]) -> dict:
-    """transformer_options in which `see(block, args)` is told what each block is given, and nothing else is done."""
+    """transformer_options that call `see(block, args)` with each block's arguments and change nothing else."""
     replaced = options.get(REPLACE, {})
     given = replaced.get("dit", {})
     dit = dict(given)

@@ -1,4 +1,4 @@
-"""How much memory a run's maps will take, told before the run. Pure."""
+"""Estimates the memory that a run's maps will take, before the run. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BYTES = 4  # of a value
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run is going to be watched with; `heads` is 1 where they are averaged."""
+    """The size of a run's maps; `heads` is 1 if they are averaged."""
 
     words: int
     steps: int
@@ -29,7 +29,7 @@ class Planned:
 
 
 def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: Sequence[int]) -> Planned:
-    """For a run of so many steps on a latent of this shape [B, C, h, w], on a FLUX."""
+    """The maps' size for a run of `steps` on a latent of `shape` (B, C, h, w); `flux` is ComfyUI's Flux module."""
     rows, columns = (math.ceil(side / flux.patch_size) for side in shape[-2:])
     blocks = Depth.of(flux).blocks
     heads = flux.params.num_heads if apart else 1
@@ -37,7 +37,7 @@ def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: S
 
 
 def check_room(plan: Planned, room: int) -> None:
-    """Raises ValueError where the maps would take more than `room` bytes."""
+    """Raises ValueError if the maps would take more than `room` bytes."""
     if plan.bytes <= room:
         return
     heads = f" x {plan.heads} heads" if plan.heads > 1 else ""
@@ -45,7 +45,7 @@ def check_room(plan: Planned, room: int) -> None:
     average = ", switch `heads` to averaged" if plan.heads > 1 else ""
     raise ValueError(
         f"Token Heatmap: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
-        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), and may take {room / 1e9:.1f} GB, a "
-        f"quarter of the memory that is free. Name fewer words, watch every n-th step only (`every`){average}, or "
-        "make a smaller picture."
+        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), expected at most {room / 1e9:.1f} GB, "
+        f"a quarter of the free memory. Name fewer words, watch every n-th step only (`every`){average}, or make a "
+        "smaller picture."
     )

@@ -26,7 +26,7 @@ from ...sockets import FluxHeatmap, FluxTxt
 from ..hooks import probed
 from ..percent import percent
 from ..reading_store import ReadingStore
-from ..repainted import told
+from ..repainted import repainted_sentence
 from .memory import check_room, planned
 from .overlay import HeatPanel, sheet
 from .reading import ALL, ALL_HEADS, FLOW, MASS, OUTPUT, Choice, HeatReading, counts, maps, masks, masses, otsu
@@ -165,7 +165,7 @@ class ShowHeatmap(io.ComfyNode):
         found = maps(reading, choice)
         pages = [drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
                  for at, each in enumerate(found)]  # fmt: skip
-        data = json.dumps({**told_of(reading, choice), "settings": settings}, indent=1)
+        data = json.dumps({**metadata_of(reading, choice), "settings": settings}, indent=1)
         if save_as.strip():
             save(reading, save_as.strip(), settings)
         size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(TOKEN * side for side in reading.size)
@@ -177,7 +177,7 @@ class ShowHeatmap(io.ComfyNode):
 
 
 def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
-    """The pictures that the maps are drawn over [B, H, W, 3]. Raises ValueError where they are not the LATENT's."""
+    """The pictures [B, H, W, 3] to draw the maps over. Raises ValueError if they are not as many as the LATENT has."""
     if image is None or count == 1:
         return None if image is None else image[:1]
     if len(image) != count:
@@ -188,21 +188,21 @@ def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
 
 
 def number_of(word: str, words: Sequence[str]) -> int:
-    """Raises ValueError for a word that was not watched."""
-    asked = word.strip().lower()
-    if not asked:
+    """The index of a word in `words`, ignoring case; 0 for "". Raises ValueError for a word that was not watched."""
+    name = word.strip().lower()
+    if not name:
         return 0
     for number, each in enumerate(words):
-        if each.lower() == asked:
+        if each.lower() == name:
             return number
     raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
 
 
 def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) -> dict:
-    """Names of files and a few numbers: all that js/heatmap.js needs to ask for the rest, of the first picture."""
+    """The node's ui data: file names and the numbers with which js/heatmap.js requests the first picture's maps."""
     try:
         name = store(reading, temporary_folder())
-    except NoRoom as error:  # the panel is left without maps; the node's outputs are whole
+    except NoRoom as error:  # the panel has no maps; the node's outputs are complete
         return tell(str(error))
     picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]
     return {
@@ -215,7 +215,7 @@ def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) 
 
 
 def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
-    """The sheet of tiles of one picture of the batch. `found` [words, h, w] are its maps."""
+    """The sheet of picture number `at` of the batch. `found` [words, h, w] are its maps."""
     shares = masses(reading, choice, at)
     counted = counts(reading, choice)
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
@@ -223,12 +223,12 @@ def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np
     took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
     below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the attention {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
-    where = told(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
+    where = repainted_sentence(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
     return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)
 
 
 def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torch.Tensor | None = None):
-    """found [B, words, h, w] -> [B, words, H, W], 0 to 1, at the picture's size; 0 where a place does not count."""
+    """Maps [B, words, h, w] -> masks [B, words, H, W], 0 to 1, at the picture's size; 0 where `counted` is False."""
     values = masks(found, counted)
     values = otsu(values, counted).float() if how == HARD else values
     mode = {"mode": "nearest"} if how == HARD else {"mode": "bilinear", "align_corners": False}
@@ -236,7 +236,8 @@ def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torc
     return given if counted is None else given * torch.nn.functional.interpolate(counted[:, None].float(), size)
 
 
-def told_of(reading: HeatReading, choice: Choice) -> dict:
+def metadata_of(reading: HeatReading, choice: Choice) -> dict:
+    """Everything but the maps, for JSON: the shares of the choice, and the settings of the reading."""
     shares = masses(reading, choice)
     each = [masses(reading, choice, picture) for picture in range(reading.pictures)]
     return {
@@ -249,16 +250,16 @@ def told_of(reading: HeatReading, choice: Choice) -> dict:
 
 
 def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Path:
-    """All maps as one file; raises ValueError for a name that leads out of the output folder."""
+    """Writes all maps to one file. Raises ValueError for a name that leads out of the output folder."""
     folder = Path(folder_paths.get_output_directory())
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
     if not is_inside(folder, path):
         raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
-    head = {key: json.dumps(value) for key, value in told_of(reading, Choice()).items()}
-    head["settings"] = json.dumps(settings)
+    metadata = {key: json.dumps(value) for key, value in metadata_of(reading, Choice()).items()}
+    metadata["settings"] = json.dumps(settings)
     tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, safetensors.torch.save(tensors, head))
+    write_whole(path, safetensors.torch.save(tensors, metadata))
     return path
 
 

@@ -1,4 +1,4 @@
-"""Heatmaps as pictures: a word's map over the picture, with its share and a legend. Pure, on PIL and numpy."""
+"""Draws heatmaps: a word's map over the picture, with its share and a legend. Pure, on PIL and numpy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..plots.charts import TEXT, TITLE, font
 
 STOPS = np.array(CIVIDIS, dtype=np.float32)
 SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
-TEXTURE = 0.45  # how much of the picture shows through
+TEXTURE = 0.45  # the picture's share in the mix of map and picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +27,14 @@ class HeatPanel:
 
 
 def coloured(values: np.ndarray) -> np.ndarray:
-    """0 to 1 [...] -> float32 [..., 3], 0 to 255."""
+    """Values 0 to 1 [...] -> colours, float32 [..., 3], 0 to 255."""
     at = np.clip(values, 0, 1) * (len(STOPS) - 1)
     low = np.minimum(at.astype(int), len(STOPS) - 2)
     return STOPS[low] + (at - low)[..., None] * (STOPS[low + 1] - STOPS[low])
 
 
 def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Image.Image:
-    """A map over a grey of the picture [H, W, 3] of 0 to 1, or alone."""
+    """A map [h, w] over the picture [H, W, 3] (0 to 1) in grey, or alone; `side` pixels wide."""
     height, width = values.shape if picture is None else picture.shape[:2]
     size = (side, max(1, round(side * height / width)))
     smooth = Image.fromarray(values.astype(np.float32), mode="F").resize(size, Image.Resampling.BICUBIC)
@@ -42,7 +42,7 @@ def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Im
     if picture is None:
         return Image.fromarray(heat.astype(np.uint8))
     shown = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
-    grey = np.asarray(ImageOps.autocontrast(shown.convert("L")), dtype=np.float32)[..., None]  # a dark picture's too
+    grey = np.asarray(ImageOps.autocontrast(shown.convert("L")), dtype=np.float32)[..., None]  # for dark pictures
     mixed = heat * (1 - TEXTURE + TEXTURE * grey / 255) + 0.2 * TEXTURE * grey
     return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""A heatmap probe's reading of one run, and what is made of it afterwards without sampling again. Pure torch."""
+"""A heatmap probe's reading of one run, and the maps, masks and shares computed from it. Pure torch."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from ...condition.blocks import Blocks
 from ..entries import POSITIVE
 
 MASS, FLOW, OUTPUT = "mass", "flow", "output"
-# What a text row may be, beside one of the chosen words.
+# Kinds of text rows besides the chosen words.
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
-ALL_HEADS = -1  # where the heads of a block are chosen by number
+ALL_HEADS = -1  # the node's input `head`: all heads
 
 
 @dataclass(frozen=True, eq=False)
 class HeatReading:
-    """`maps` [steps, blocks * heads, B, words, h * w]: what each image token has of each word, by `measure`.
+    """`maps` [steps, blocks * heads, B, words, h * w]: the value of each word at each image token, by `measure`.
 
-    They are float32: of peaked attention most shares are far below what half precision can tell from 0. Where a prompt
-    has only a part of the picture (areas, masks, several entries), its maps are weighted by that part.
+    They are float32: with peaked attention most shares are too small for half precision. Where a prompt has only a part
+    of the picture (areas, masks, several entries), its maps are weighted by that part.
 
-    `groups` [steps, blocks * heads, B, words + GROUPS]: the mean share of the attention that the words, and GROUPS,
-    take, where and as far as the prompt acts. `heads` is 1 where a block's heads are averaged; the first `double`
-    blocks are double. `sigmas` are those of the steps seen, `numbers` their numbers in the run. `name` tells it from
-    every other reading. `role` says which of the guider's prompts it is of, and `acts` how much of the picture that
-    prompt has.
+    `groups` [steps, blocks * heads, B, words + GROUPS]: the mean attention share of the words and of GROUPS, weighted
+    by where the prompt acts. `heads` is 1 if a block's heads are averaged. The first `double` blocks are double blocks.
+    `sigmas` and `numbers` are those of the steps watched. `size` is (h, w) in image tokens. `name` is unique. `role` is
+    the role of the prompt that was read, and `acts` the share of the picture in which it acts.
 
-    `repainted` [steps, B, h * w] is how much of each image token was; None for a run without a mask. Maps are as
-    without one; `groups` are means over what is repainted (over all of it where that is nothing).
+    `repainted` [steps, B, h * w] is the repainted share of each image token; None for a run without a mask. A mask does
+    not change the maps; `groups` are means over the repainted part (over everything if nothing is repainted).
     """
 
     measure: str
@@ -52,7 +51,7 @@ class HeatReading:
 
     @property
     def shares_repainted(self) -> list[float] | None:
-        """How much of each picture was repainted, the mean over the steps seen; None for a run without a mask."""
+        """The repainted share of each picture, the mean over the steps watched; None for a run without a mask."""
         return None if self.repainted is None else self.repainted.mean((0, 2)).tolist()
 
     @property
@@ -69,7 +68,7 @@ class HeatReading:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which steps (of the run, `last` included, None for the end), blocks and heads are taken together."""
+    """The steps, blocks and heads to average over; `last` is included, None for the run's last step."""
 
     first: int = 0
     last: int | None = None
@@ -78,20 +77,23 @@ class Choice:
 
 
 def maps(reading: HeatReading, choice: Choice) -> Tensor:
-    """[B, words, h, w], float32: the mean over the chosen steps and blocks. Raises ValueError if none is chosen."""
+    """[B, words, h, w], float32: the mean over the chosen steps, blocks and heads. Raises ValueError as `chosen`."""
     steps, blocks = chosen(reading, choice)
-    total = sum(reading.maps[step][blocks].float().mean(0) for step in steps)  # a step at a time
+    total = sum(reading.maps[step][blocks].float().mean(0) for step in steps)  # step by step, to save memory
     return (total / len(steps)).unflatten(-1, reading.size)
 
 
 def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
-    """The indices of the chosen steps, and of the chosen blocks' heads, in a reading."""
+    """Indices into a reading's first two dimensions: the chosen steps, and the chosen heads of the chosen blocks.
+
+    Raises ValueError if no step or block is chosen, or a head that the reading does not have.
+    """
     last = max(reading.numbers, default=-1) if choice.last is None else choice.last
     steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
     blocks = sorted(choice.blocks.within(reading.double, reading.blocks - reading.double))
     if not steps or not blocks:
         raise ValueError(
-            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has seen steps "
+            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has watched steps "
             f"{', '.join(map(str, reading.numbers))} and blocks 0 to {reading.blocks - 1}."
         )
     heads = _heads(reading, choice.head)
@@ -114,10 +116,10 @@ def _heads(reading: HeatReading, head: int | None) -> Sequence[int]:
 
 
 def masses(reading: HeatReading, choice: Choice, picture: int | None = None) -> dict[str, float]:
-    """The share of the picture's attention that each word and each other kind of text row takes; the rest is image.
+    """The share of the image tokens' attention that goes to each word and to each of GROUPS.
 
-    Of one picture of a batch, or of all. Words may overlap ("red", "red circle"), so it is "all text" that leaves the
-    rest to the image.
+    For one picture of a batch, or the mean of all. Words may overlap ("red", "red circle"), so the image's own share is
+    1 minus that of "all text".
     """
     steps, blocks = chosen(reading, choice)
     pictures = slice(None) if picture is None else slice(picture, picture + 1)
@@ -126,7 +128,7 @@ def masses(reading: HeatReading, choice: Choice, picture: int | None = None) -> 
 
 
 def counts(reading: HeatReading, choice: Choice) -> Tensor | None:
-    """[B, h, w], bool: which places count, since something of them was repainted in the chosen steps; None for all."""
+    """[B, h, w], bool: image tokens that were at least partly repainted in the chosen steps; None without a mask."""
     if reading.repainted is None:
         return None
     steps, _ = chosen(reading, choice)
@@ -134,7 +136,7 @@ def counts(reading: HeatReading, choice: Choice) -> Tensor | None:
 
 
 def span(found: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """[B, words, h, w] -> [B, words]: the least and the most of each map, among the places that count if any do."""
+    """[B, words, h, w] -> (minimum, maximum) of each map [B, words], over `counted` [B, h, w] if any of it is True."""
     flat = found.flatten(-2)
     if counted is None:
         return flat.amin(-1), flat.amax(-1)
@@ -143,9 +145,9 @@ def span(found: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
 
 
 def masks(found: Tensor, counted: Tensor | None = None) -> Tensor:
-    """[B, words, h, w] -> the same from 0 to 1: each word's map from its least to its most (span).
+    """[B, words, h, w] -> the same shape, 0 to 1: each map scaled from its minimum to its maximum (`span`).
 
-    Places that do not count, and are beyond that, have its ends.
+    Values outside of that range, at places that are not counted, are clamped.
     """
     low, high = (each[..., None, None] for each in span(found, counted))
     values = (found - low) / (high - low).clamp_min(1e-12)
@@ -153,9 +155,9 @@ def masks(found: Tensor, counted: Tensor | None = None) -> Tensor:
 
 
 def otsu(found: Tensor, counted: Tensor | None = None) -> Tensor:
-    """Maps of 0 to 1 [..., h, w] -> bool: what is above the threshold that parts each map best (Otsu 1979).
+    """Maps [..., h, w] of 0 to 1 -> bool: True above the threshold that separates each map best (Otsu 1979).
 
-    With `counted` [B, h, w], of [B, words, h, w] the places that count alone; all others are False.
+    With `counted` [B, h, w] the maps are [B, words, h, w]: only counted places are used, and all others are False.
     """
     if counted is None:
         return _above(found.flatten(-2)).unflatten(-1, found.shape[-2:])

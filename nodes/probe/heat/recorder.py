@@ -1,7 +1,8 @@
 """Watches the attention of one run and keeps a map for each word. Imports ComfyUI.
 
-It stands where ComfyUI calls its attention, innermost: a prompt's own controls (weights, regions) come before it, and
-say which of all tokens a call is about. Which prompt that is, is told by the rows that the attention sees.
+It overrides ComfyUI's attention function as the innermost override: a prompt's own controls (weights, regions) run
+first and pass on which tokens a call is about. The prompt itself is identified by the text rows that the attention
+sees.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ from .selection import Wanted
 from .token_grid import Grid
 
 KEY = "flux_duet_heatmap"
-MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the evaluation of all prompts that a forward belongs to
+MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the StepEvaluation that a forward belongs to
 NAME = "Token Heatmap"
 
 
 class StepEvaluation:
-    """One evaluation of all prompts, at `step`, on x [B, C, h, w] at `sigma`, and what its forwards gave.
+    """One evaluation of all prompts, at `step`, on x [B, C, h, w] at `sigma`, with the results of its forwards.
 
-    `who(index, uuid)` gives an entry's role and place, by which prompt of the evaluation it is of and its id.
+    `who(index, uuid)` returns the role and place of the entry with this id in the prompt with this index.
     """
 
     def __init__(self, step: int, sigma: float, x: Tensor, who: Callable[[int, Any], tuple[str, Place]]):
@@ -48,12 +49,12 @@ class StepEvaluation:
         self.results: list[Result] = []
 
     def repeats(self, other: StepEvaluation) -> bool:
-        """Whether it is of the very same x: a node's own question beside the picture's (Skip Layer Guidance)."""
+        """Whether both are on the same x: some nodes evaluate again for themselves (Skip Layer Guidance)."""
         return self.sigma == other.sigma and (self.x is other.x or torch.equal(self.x, other.x))
 
 
 class HeatRecorder:
-    """For one run. Every `every`-th step is watched; `apart` keeps each head's maps and not their mean."""
+    """For one run. Watches every `every`-th step; with `apart` it keeps the maps of each head, not their mean."""
 
     def __init__(
         self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False,
@@ -68,7 +69,7 @@ class HeatRecorder:
         self.steps = Means()
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
         self.repainted = repainted or Repainted()
-        self.last: tuple[StepEvaluation, str] | None = None  # what was kept, and for which role
+        self.last: tuple[StepEvaluation, str] | None = None  # (the last evaluation kept, its role)
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
@@ -83,14 +84,14 @@ class HeatRecorder:
         return options
 
     def reading(self) -> HeatReading:
-        """Raises ValueError where no attention was seen, or not with the watched prompt, and what went wrong before."""
+        """Raises the exception stored during the run, or ValueError if the watched prompt's attention was not seen."""
         if self.guard.error is not None:
             raise self.guard.error
         if not self.steps.means:
             raise ValueError(
-                f"{NAME}: the T5 prompt at `txt` was not among what the model was given in the steps watched, so there "
-                "is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
-                "after its encoding (Conditioning Average, ZeroOut) is not that prompt any more."
+                f"{NAME}: the T5 prompt at `txt` was not part of the model's input in the steps watched, so there is "
+                "nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
+                "after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
                 if self.seen else
                 f"{NAME}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
                 "(wrapped models, and packs that replace FLUX's forward), so there is nothing to show."
@@ -123,11 +124,11 @@ class HeatRecorder:
         return guiders.conds_of(self.guider)
 
     def _alone(self, given: Given) -> StepEvaluation | None:
-        """For a forward that another node asks for, past ComfyUI's evaluation of prompts."""
+        """For a forward that another node runs directly, not through ComfyUI's evaluation of prompts."""
         if not {UUIDS, SIGMAS, COND_OR_UNCOND} <= given.options.keys():
             raise ValueError(
-                f"{NAME}: another node asks the model past ComfyUI's evaluation of prompts and does not say for which "
-                "of them, so there is nothing to show. Watch without that node."
+                f"{NAME}: another node evaluates the model directly, not through ComfyUI's sampling functions, and "
+                "does not pass on for which prompt, so there is nothing to show. Watch without that node."
             )
         sigma = float(given.options[SIGMAS][0])
         step = step_at(self.levels, sigma)
@@ -137,14 +138,14 @@ class HeatRecorder:
                for entry in self._known()[role] or ()}  # fmt: skip
         if any(AREA in own[uuid][1] for uuid in given.options[UUIDS] if uuid in own):
             raise ValueError(
-                f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so that it is not known where a "
-                "prompt with an area stands. Watch without that node, or without areas."
+                f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt with "
+                "an area is unknown. Watch without that node, or without areas."
             )
-        # Several forwards may make up what would be one evaluation, so none of them repeats another.
+        # Several forwards may belong to one evaluation, so none counts as a repetition: NaN equals no sigma.
         return StepEvaluation(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
 
     def _keep(self, moment: StepEvaluation) -> None:
-        """One result for the evaluation, of the prompt that is to be read; a better one takes all others' place."""
+        """Adds the evaluation's result for its preferred role; a role preferred to earlier ones replaces them."""
         by_role: dict[str, list[Result]] = {}
         for result in moment.results:
             by_role.setdefault(result.role, []).append(result)
@@ -163,16 +164,16 @@ class HeatRecorder:
 
     # ---- around a forward
 
-    def _forward(self, ask, given: Given):
-        """Which of the watched prompt's rows may be in it, and how its tokens stand."""
+    def _forward(self, evaluate, given: Given):
+        """Runs a forward with a Forward in its transformer_options, if it is to be watched."""
         forward = moment = None
         with self.guard:
             is_alone = MOMENT not in given.options
             moment = self._alone(given) if is_alone else given.options[MOMENT]
             forward = self._begun(moment, given) if moment else None
         if forward is None:
-            return ask(given.options)
-        out = ask({**given.options, KEY: forward})
+            return evaluate(given.options)
+        out = evaluate({**given.options, KEY: forward})
         with self.guard:
             if forward.seen:
                 self.seen = True
@@ -194,18 +195,18 @@ class HeatRecorder:
         return Forward(chunks, given.context, flow, self.measure == OUTPUT)
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
-        ask = partial(self.inner, attention) if self.inner is not None else attention
+        native = partial(self.inner, attention) if self.inner is not None else attention
         options = kwargs.get(OPTIONS) or {}
         forward, group = options.get(KEY), options.get(GROUP)
         is_watched = forward is not None and self.guard.error is None
-        if not is_watched or (GROUP in options and group is None):  # a negative: the picture does not see it
-            return ask(q, k, v, *args, mask=mask, **kwargs)
+        if not is_watched or (GROUP in options and group is None):  # a T5 negative, which image tokens do not attend to
+            return native(q, k, v, *args, mask=mask, **kwargs)
         chunks = []
         with self.guard:
             chunks = forward.locate(options.get(CONTEXT))
         if not chunks:
-            return ask(q, k, v, *args, mask=mask, **kwargs)
-        out, lse = self.attention.output(ask, q, k, v, args, mask, kwargs)
+            return native(q, k, v, *args, mask=mask, **kwargs)
+        out, lse = self.attention.output(native, q, k, v, args, mask, kwargs)
         with self.guard:
             forward.note(self.depth.number(options), q, k, v, lse_of(q, k, mask) if lse is None else lse, mask, group)
         return out

@@ -1,4 +1,4 @@
-"""The words that are watched, and which rows of a forward's text are theirs. Pure torch."""
+"""The watched words, and the rows of a forward's txt that belong to them. Pure torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .reading import ALL, ELSEWHERE, GROUPS
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """The words and, for each row of `txt`, whether it is a word's, and of which of GROUPS [rows, words + GROUPS].
+    """The words, and `member` [rows, words + GROUPS], bool: the words and the group that each row of txt belongs to.
 
-    A row may be of several words: of "red", and of "red circle". The first `real` rows stand for tokens, the rest are
-    pads; None if all do. `texts` [B, rows, C] are the rows themselves, one for each encoding of the prompt.
+    A row may belong to several words ("red", "red circle"). The first `real` rows are tokens and the rest pads; None if
+    there are no pads. `texts`, each [rows, C], are the different encodings of the prompt.
     """
 
     words: tuple[str, ...]
@@ -28,9 +28,9 @@ class Wanted:
         return self.member[:, word].nonzero()[:, 0]
 
     def of(self, rows: int, at: int = 0, pads: int | None = None) -> Tensor:
-        """The same for all of a forward's rows, as numbers: those beyond the prompt's belong to other texts.
+        """`member` as float for a forward's txt of `rows` rows; rows outside of the prompt belong to other texts.
 
-        The tokens' rows begin at `at`, the pads' at `pads`; None where the pads are right behind.
+        The tokens begin at row `at`, the pads at row `pads`, None if the pads follow the tokens directly.
         """
         real = len(self.member) if self.real is None else self.real
         member = torch.zeros(rows, self.member.shape[1])
@@ -42,8 +42,9 @@ class Wanted:
         return member
 
     def within(self, context: Tensor) -> Tensor | None:
-        """`of` a forward's rows [L, C], wherever in them this prompt stands: all of it, else its tokens alone, as a mix
-        has them. None where they do not hold it.
+        """`of` a forward's txt `context` [L, C]; None if it does not contain the prompt.
+
+        Searches for all of the prompt's rows, then for its tokens without the pads, as a blend has them.
         """
         for text in self.texts:
             own = text.to(context)
@@ -52,6 +53,6 @@ class Wanted:
             real = own[: self.real]
             if (at := located(context, real)) is not None:
                 pads = located(context, own[self.real :]) if self.real is not None else None
-                # Pads of another text are not this prompt's.
+                # Without the prompt's own pads, none are attributed to it.
                 return self.of(len(context), at, len(context) if pads is None else pads).to(context.device)
         return None

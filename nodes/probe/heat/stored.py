@@ -1,7 +1,7 @@
-"""A reading as a file, so that the front end can look at other steps and blocks of it without a run. Pure torch.
+"""Stores a reading as a file, so that the front end can show other steps and blocks without a run. Pure torch.
 
-All maps of a 20-step run are some 300 MB. They lie in a .safetensors of which a look reads the chosen steps alone, one
-at a time. Only the first picture's are kept: it is the one that the panel of Show Heatmap shows.
+The maps of a 20-step run take about 300 MB. They are stored as .safetensors, of which only the chosen steps are read,
+one at a time. Only the first picture's maps are stored: the panel of Show Heatmap shows no other.
 """
 
 from __future__ import annotations
@@ -22,43 +22,42 @@ from ...disk.atomic import write_whole
 from ...disk.bounded_folder import SUFFIX, is_file, kept, remove, sweep
 from .reading import Choice, HeatReading, chosen, counts, maps, masses
 
-MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest goes first
-PART = 4  # and together they take at most one part in so many of the disk that is free without them
+MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest is removed first
+PART = 4  # files take at most 1/PART of the disk space that is free without them
 
 
 class NoRoom(ValueError):
-    """A reading that the disk does not take."""
+    """A reading cannot be stored: too little disk space, or the folder is not writable."""
 
 
 def store(reading: HeatReading, folder: Path) -> str:
-    """Writes a reading, once; its name there. Raises NoRoom where it would take too much of what is free, or cannot be
-    written.
-    """
+    """Writes a reading to a file in `folder`, if not there already, and returns its name. Raises NoRoom."""
     path = folder / f"{reading.name}{SUFFIX}"
     if is_file(path):
-        with contextlib.suppress(OSError):  # a read-only disk: it is there all the same
+        with contextlib.suppress(OSError):  # a read-only disk: the file can still be read
             path.touch()
         return reading.name
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
     if reading.repainted is not None:
         first["repainted"] = reading.repainted[:, :1].contiguous()
-    told = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas, "numbers": reading.numbers,
-            "double": reading.double, "size": reading.size, "heads": reading.heads}  # fmt: skip
+    metadata = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas,
+                "numbers": reading.numbers, "double": reading.double, "size": reading.size,
+                "heads": reading.heads}  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
-        write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in told.items()}))
+        write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in metadata.items()}))
     except OSError as error:
         raise NoRoom(
             f"Show Heatmap: this run's maps cannot be written into ComfyUI's temp folder ({error.strerror or error}). "
-            "The outputs are whole, but the panel cannot show other steps and blocks. Free some disk, or make the "
-            "folder writable."
+            "The outputs are complete, but the panel cannot show other steps and blocks. Free disk space, or make "
+            "the folder writable."
         ) from error
     return reading.name
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes."""
+    """Free bytes on the folder's disk."""
     return shutil.disk_usage(folder).free
 
 
@@ -70,9 +69,9 @@ def _make_room(folder: Path, size: int) -> None:
     room = (free_disk(folder) + taken) // PART
     if size > room:
         raise NoRoom(
-            f"Show Heatmap: this run's maps take {size / 1e6:.0f} MB, and {room / 1e6:.0f} MB, a quarter of the free "
-            "disk, are what they may take in ComfyUI's temp folder. The outputs are whole, but the panel cannot show "
-            "other steps and blocks. Free some disk, watch fewer words, or every n-th step."
+            f"Show Heatmap: this run's maps take {size / 1e6:.0f} MB in ComfyUI's temp folder, expected at most "
+            f"{room / 1e6:.0f} MB, a quarter of the free disk space. The outputs are complete, but the panel cannot "
+            "show other steps and blocks. Free disk space, watch fewer words, or every n-th step."
         )
     for count, each in enumerate(found):
         if each.used and taken + size <= room and len(found) - count < MOST:
@@ -83,9 +82,9 @@ def _make_room(folder: Path, size: int) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """What the chosen steps and blocks come to: `maps` [words, h, w], and the shares of `masses`.
+    """The means over the chosen steps and blocks: `maps` [words, h, w], and the shares of reading.masses.
 
-    `counted` [h, w] are the places that count (reading.counts).
+    `counted` [h, w], bool, are the image tokens that count (reading.counts); None without a mask.
     """
 
     words: tuple[str, ...]
@@ -95,7 +94,7 @@ class Look:
 
 
 def look(path: Path, choice: Choice) -> Look:
-    """Raises FileNotFoundError, and ValueError where nothing is chosen."""
+    """Reads the chosen steps and blocks from a file. Raises FileNotFoundError, and ValueError if none is chosen."""
     with safetensors.safe_open(path, "pt") as file:
         whole = _head(file)
         steps, _ = chosen(whole, choice)
@@ -109,17 +108,17 @@ def look(path: Path, choice: Choice) -> Look:
 
 
 def _head(file) -> HeatReading:
-    """The reading with its shares and without its maps."""
-    told = {key: json.loads(value) for key, value in file.metadata().items()}
-    words, groups = tuple(told["words"]), file.get_tensor("groups")
+    """The reading without its maps."""
+    metadata = {key: json.loads(value) for key, value in file.metadata().items()}
+    words, groups = tuple(metadata["words"]), file.get_tensor("groups")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
-    return HeatReading(told["measure"], words, nothing, groups, tuple(told["sigmas"]), tuple(told["numbers"]),
-                   told["double"], tuple(told["size"]), heads=told["heads"],
-                   repainted=file.get_tensor("repainted") if "repainted" in file.keys() else None)  # fmt: skip
+    return HeatReading(metadata["measure"], words, nothing, groups, tuple(metadata["sigmas"]),
+                       tuple(metadata["numbers"]), metadata["double"], tuple(metadata["size"]), heads=metadata["heads"],
+                       repainted=file.get_tensor("repainted") if "repainted" in file.keys() else None)  # fmt: skip
 
 
 def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading]:
-    """A reading of each of these steps alone."""
+    """A reading of each of these steps, with that step alone."""
     kept = file.get_slice("maps")
     for index in indices:
         here = slice(index, index + 1)

@@ -1,11 +1,11 @@
-"""Maps of a part of the picture, put where that part is. Pure torch.
+"""Places the maps of a crop in the whole picture. Pure torch.
 
-An entry with an area is evaluated on a crop, whose tokens are 2 x 2 of the crop's latent pixels: with an odd corner
-they lie across the picture's own. So a map goes by way of pixels: each shows what its token in the crop has, weighted
-by how much of the picture there is the entry's (its mask, its strength, other entries), and each of the picture's
+An entry with an area is evaluated on a crop of the latent. Tokens are 2 x 2 latent pixels, so with an odd corner the
+crop's tokens do not align with the picture's. A map is therefore resampled by pixels: each pixel has the value of its
+token in the crop, times the entry's weight there (its mask, its strength, other entries), and each of the picture's
 tokens has the mean of its pixels.
 
-Under a noise_mask a map is what it is without; means over it are of the repainted pixels, each weighed by the mask.
+A noise_mask does not change a map; means over a map are over the repainted pixels, weighted by the mask.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..entries import Place
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """How one forward's tokens lie in the picture. `latent` is the whole's (height, width), in pixels.
+    """The position of one forward's tokens in the picture. `latent` is the whole latent's (height, width) in pixels.
 
-    `repainted` [B, h, w] is the mask there, from 0 (kept) to 1; None for a run without one.
+    `repainted` [B, h, w] is the mask of the whole latent, from 0 (kept) to 1; None for a run without one.
     """
 
     latent: tuple[int, int]
@@ -57,7 +57,7 @@ class Grid:
         return self.place.area is None and self.place.weight is None
 
     def pixels(self, count: int) -> Tensor:
-        """[B, h, w]: how much of each pixel of the forward's part is its own."""
+        """[B, h, w]: the entry's weight at each pixel of the crop."""
         height, width, top, left = self.area
         if self.place.weight is None:
             return torch.ones(count, height, width)
@@ -65,7 +65,7 @@ class Grid:
         return weight if len(weight) == count else weight[:1].expand(count, -1, -1)
 
     def counted(self, count: int) -> Tensor:
-        """[B, h, w]: how much of each pixel of the forward's part is its own and repainted."""
+        """[B, h, w]: the entry's weight at each pixel of the crop, times the mask."""
         own = self.pixels(count)
         if self.repainted is None:
             return own
@@ -73,9 +73,9 @@ class Grid:
         return own * self.repainted[:, top : top + height, left : left + width].to(own)
 
     def weights(self, count: int) -> Tensor:
-        """[B, tokens]: each of the forward's tokens' part of what counts of it in the picture, adding up to 1.
+        """[B, tokens]: the weight of each of the crop's tokens in means, by `counted`; the weights add up to 1.
 
-        Of what it has in the picture, where nothing of that is repainted.
+        By `pixels` if nothing of the crop is repainted.
         """
         if self.is_whole and self.repainted is None:
             return torch.full((count, self.tokens), 1 / self.tokens)
@@ -85,11 +85,11 @@ class Grid:
         return own / own.sum(1, keepdim=True).clamp_min(1e-12)
 
     def counts(self, count: int) -> Tensor:
-        """[B]: how much of the picture counts for this forward's means."""
+        """[B]: the share of the picture that is in this forward's means."""
         return self.acts(count) if self.repainted is None else self._part(self.counted(count))
 
     def repainted_tokens(self, count: int) -> Tensor | None:
-        """[B, tokens of the picture]: how much of each is repainted; None without a mask."""
+        """[B, tokens of the picture]: the repainted share of each; None without a mask."""
         if self.repainted is None:
             return None
         inside = self._sums(torch.ones(1, *self.latent), self.whole)
@@ -106,17 +106,17 @@ class Grid:
         return (pixels.sum((1, 2)) / (self.latent[0] * self.latent[1])).cpu()
 
     def acts(self, count: int) -> Tensor:
-        """[B]: how much of the picture is this forward's."""
+        """[B]: the share of the picture in which this forward's entry acts."""
         if self.is_whole:
             return torch.ones(count)
         return self._part(self.pixels(count))
 
     def spread(self, maps: Tensor) -> Tensor:
-        """maps [blocks, heads, B, words, tokens] of the part -> [.., tokens] of the whole picture, zero elsewhere."""
+        """maps [blocks, heads, B, words, tokens] of the crop -> [.., tokens] of the whole picture, zero elsewhere."""
         if self.is_whole:
             return maps
         pixels = self.pixels(maps.shape[2])[:, None].to(maps.device)  # [B, 1, h, w]
-        return torch.stack([self._spread(each, pixels) for each in maps])  # a block at a time
+        return torch.stack([self._spread(each, pixels) for each in maps])  # block by block, to save memory
 
     def _spread(self, maps: Tensor, pixels: Tensor) -> Tensor:
         height, width, top, left = self.area

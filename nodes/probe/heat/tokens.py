@@ -1,4 +1,4 @@
-"""Which rows of `txt` are a word's: a prompt's tokens, held against the words that are asked for. Imports ComfyUI."""
+"""Finds the rows of txt that belong to each chosen word of the T5 prompt. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _tokenizer():
     return t5_tokenizer()
 
 
-def wanted(txt: T5Text, asked: str) -> Wanted:
-    """`asked` holds words or phrases, by commas or lines; none for all of the prompt's words.
+def wanted(txt: T5Text, chosen: str) -> Wanted:
+    """The rows of the words or phrases in `chosen`, separated by commas or lines; "" for all of the prompt's words.
 
-    Raises ValueError for a stream whose text is not known, and for a word that it does not have.
+    Raises ValueError if the T5 prompt's text is unknown, or if it does not contain a chosen word.
     """
     if txt.source is None:
         raise ValueError(
-            "Token Heatmap: this T5 prompt does not say what its text was, so its rows cannot be told apart. Connect "
+            "Token Heatmap: the text of this T5 prompt is unknown, so its rows cannot be matched with words. Connect "
             "the output of T5 Encode, Load Embedding or Blend T5."
         )
     texts = [_Text.of(source, start) for start, source in _parts(txt.source)]
     ids = _ids(txt.source)
-    found = _asked(txt.source.text, texts, asked) if asked.strip() else _all(texts)
+    found = _chosen(txt.source.text, texts, chosen) if chosen.strip() else _all(texts)
     member = torch.zeros(len(ids), len(found) + len(GROUPS), dtype=torch.bool)
     for number, rows in enumerate(found.values()):
         member[sorted(rows), number] = True
@@ -47,13 +47,13 @@ def wanted(txt: T5Text, asked: str) -> Wanted:
         kind = PADS if token == T5_PAD else END if token == END_ID else OTHER
         member[row, len(found) + GROUPS.index(kind)] = not member[row].any()
     real = max((row + 1 for row, token in enumerate(ids) if token != T5_PAD), default=0)
-    # Rows behind the text's own are those of other texts (regions, negatives).
+    # Rows after the text's own are those of other texts (regions, negatives).
     others = tuple(text for span in txt.spans for text in _different(span.tensor[:, : len(ids)]))
     return Wanted(tuple(found), member, real if 0 < real < len(ids) else None, others)
 
 
 def _different(text: Tensor) -> Iterator[Tensor]:
-    """[n, C] of each prompt of a batch, each once."""
+    """The different prompts [n, C] of a batch, each once."""
     for number, one in enumerate(text):
         if not any(torch.equal(one, other) for other in text[:number]):
             yield one
@@ -64,7 +64,7 @@ def _ids(source: Source) -> list[int | str]:
 
 
 def _parts(source: Source, start: int = 0) -> Iterator[tuple[int, Source]]:
-    """The prompts that a mix of prompts was made of, and where the rows of each begin."""
+    """(first row, prompt) for each prompt of a blend; the prompt itself if it is none."""
     if not source.parts:
         yield start, source
     for at, part in source.parts:
@@ -73,7 +73,7 @@ def _parts(source: Source, start: int = 0) -> Iterator[tuple[int, Source]]:
 
 @dataclass(frozen=True)
 class _Text:
-    """A prompt as it was written, and which row each of its places became: (first character, after its last, row)."""
+    """A prompt's text, and for each token (its first character, the one after its last, its row)."""
 
     text: str
     weighted: bool
@@ -81,13 +81,13 @@ class _Text:
 
     @classmethod
     def of(cls, source: Source, start: int) -> _Text:
-        """`start` is the row of its first token. Raises ValueError where the tokens are not those of the text."""
+        """`start` is the row of its first token. Raises ValueError if the tokens are not those of the text."""
         weighted, ids = source.settings.get("weights") != "off", _ids(source)
         pieces = read_by_t5(_tokenizer(), source.text, COMFYUI, weighted).pieces
         if [piece.id for piece in pieces] != [each if each != "embedding" else None for each in ids[: len(pieces)]]:
             raise ValueError(
-                "Token Heatmap: the T5 prompt's tokens are not those of its text. Encode it anew with T5 Encode; of a "
-                "blend, connect the output of Blend T5 itself, not a saved one."
+                "Token Heatmap: the T5 prompt's tokens are not those of its text. Encode it again with T5 Encode; for "
+                "a blend, connect the output of Blend T5 itself, not a saved one."
             )
         read = enumerate(pieces[: len(ids)])
         return cls(source.text, weighted, [(each.start, each.end, start + row) for row, each in read])
@@ -99,17 +99,17 @@ class _Text:
         return {row for place in find(self.text, phrase, self.weighted) for row in self.rows(*place)}
 
 
-def _asked(said: str, texts: list[_Text], asked: str) -> dict[str, set[int]]:
+def _chosen(prompt: str, texts: list[_Text], chosen: str) -> dict[str, set[int]]:
     found = {}
-    for word in filter(None, (each.strip() for each in re.split(r"[,\n]", asked))):
+    for word in filter(None, (each.strip() for each in re.split(r"[,\n]", chosen))):
         found[word] = {row for text in texts for row in text.find(word)}
         if not found[word]:
-            raise ValueError(f"Token Heatmap: the T5 prompt has no word {word!r}. It says: {said}")
+            raise ValueError(f"Token Heatmap: the T5 prompt has no word {word!r}. The prompt is: {prompt}")
     return _few(found)
 
 
 def _all(texts: list[_Text]) -> dict[str, set[int]]:
-    """Every word of the texts that became a token, each once."""
+    """Every word of the texts that has at least one token, each once."""
     found: dict[str, tuple[str, set[int]]] = {}
     for text in texts:
         for word, place in words(text.text, text.weighted):

@@ -1,1 +1,1 @@
-"""Encoder Influence: what each prompt changes in the model's velocity, and what both would have changed alike."""
+"""Encoder Influence: how much each prompt changes the model's velocity, alone and in addition to the other prompt."""

@@ -1,4 +1,4 @@
-"""Encoder Influence as pictures: the effects step by step, the shares, and where each stream acts. Pure, on PIL."""
+"""Draws Encoder Influence: the effects at each step, the shares, and where each prompt acts. Pure, on PIL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AGAINST = {"zeros": "zeros", "empty prompt": "the empty prompt"}
 
 
 def plot(reading: InfluenceReading) -> Image.Image:
-    """For each null the effects and the shares over the run; and what the modulation is made of."""
+    """Charts of the effects and the shares over the run for each null, and of the modulation's shares."""
     pages = [page for null in reading.nulls for page in (_effects(reading, null), _shares(reading, null))]
     if reading.modulation() is not None:
         pages.append(_modulation(reading))
@@ -65,7 +65,7 @@ def _shares(reading: InfluenceReading, null: str) -> Image.Image:
 
 
 def _over_the_run(reading: InfluenceReading, title: str, series: Sequence[Line], height: int) -> Image.Image:
-    """A chart whose axis tells each step's number, sigma and percent of time."""
+    """A chart whose axis shows each step's number, sigma and percent of time."""
     ticks = [f"{each.step}\n{each.sigma:.2f}\n{each.percent:.0f} %" for each in reading.moments]
     page = charts.lines(title, series, ticks, width=WIDTH, height=height)
     at = (6, height - charts.BOTTOM + 8)
@@ -74,12 +74,12 @@ def _over_the_run(reading: InfluenceReading, title: str, series: Sequence[Line],
 
 
 def _shown(share: float | None) -> float | None:
-    """On an axis that begins at 0: a share below it, which goes against the whole, stands there."""
+    """A share for an axis that begins at 0: a negative one, which opposes the whole effect, becomes 0."""
     return None if share is None else max(share, 0.0)
 
 
 def _modulation(reading: InfluenceReading) -> Image.Image:
-    """A bar for each kind of block, cut into time, guidance and CLIP."""
+    """A bar for each kind of block, divided into time, guidance and CLIP."""
     shares = reading.modulation()
     row, side = 30, 190
     page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), PAPER)
@@ -93,7 +93,7 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
             wide = max(numbers[source], 0.0) * (WIDTH - side - 60) / sum(max(numbers[each], 0.0) for each in hues)
             draw.rectangle([x, y, x + wide, y + 20], fill=hue)
             label = percent(numbers[source], significant=1)
-            if source == "clip":  # its bar may be too small for a number, or be none
+            if source == "clip":  # its bar may be too small for a number
                 draw.text((WIDTH - 52, y + 10), label, fill=hue, font=charts.font(), anchor="lm")
             elif wide > 44:
                 draw.text((x + wide / 2, y + 10), label, fill=INK, font=charts.font(), anchor="mm")
@@ -111,7 +111,10 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
 
 
 def masks(reading: InfluenceReading, part: str) -> tuple[Tensor, float]:
-    """[2, B, H, W] from 0 to 1 in latent cells, CLIP's and T5's on one scale, and what 1 is: of the velocity there."""
+    """(maps [2, B, H, W] of CLIP and T5 over latent pixels, scaled together to 0..1; their maximum before scaling).
+
+    The maximum is relative to the velocity's mean length.
+    """
     found = maps([each.effects[reading.nulls[0]] for each in reading.part(part)])
     most = float(found.max())
     return (found / most if most > 0 else found), most
@@ -121,7 +124,10 @@ PANEL, GAP, HEAD, FOOT = 384, 16, 44, 62
 
 
 def map_pages(found: Tensor, most: float, pictures: Tensor | None, null: str) -> list[Image.Image]:
-    """One page for each picture of the batch: both maps, and beside them the picture, if it is given."""
+    """One page for each picture of the batch: both maps, and the picture if it is connected.
+
+    `found` and `most` are those of `masks`, `pictures` is [B, H, W, 3].
+    """
     return [_map_page(found[:, at], most, None if pictures is None else pictures[at], null)
             for at in range(found.shape[1])]  # fmt: skip
 
@@ -149,13 +155,13 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
 
 
 def _resized(pixels: Tensor, height: int) -> Tensor:
-    """[C, H, W] as large as a panel."""
+    """[C, H, W] resized to a panel's size."""
     size = (height, PANEL)
     return interpolate(pixels.to("cpu", torch.float32)[None], size, mode="bilinear", align_corners=False)[0]
 
 
 def _ramp(hue: tuple[int, int, int]) -> np.ndarray:
-    """From paper through the hue to a dark shade of it: the lightness falls evenly, so that it reads without colour."""
+    """[256, 3], 0 to 1: from paper to the hue to a dark shade of it, with evenly falling lightness."""
     stops = np.array([(250, 250, 248), hue, [part * 0.35 for part in hue]], dtype=np.float32) / 255
     at = np.linspace(0, 1, 256)
     return np.stack([np.interp(at, (0, 0.62, 1), stops[:, channel]) for channel in range(3)], -1).astype(np.float32)

@@ -1,8 +1,9 @@
-"""What two prompts change in a velocity, from its four values on one x_t. Pure torch.
+"""The effects of two prompts on the velocity, from its four values on one x_t. Pure torch.
 
-v11 has both prompts, v10 T5's alone, v01 CLIP's alone, v00 neither. A stream's unique effect is what it changes beside
-the other, its solo effect what it changes without. The whole effect E = v11 - v00 is split after Shapley: a stream's
-part is the mean of both, so the parts add up to E, and their shares <part, E> / |E|^2 to 1.
+v11 has both prompts, v10 only T5's, v01 only CLIP's, v00 neither. A prompt's unique effect is what it changes in
+addition to the other prompt, its solo effect what it changes alone. The whole effect E = v11 - v00 is split by Shapley
+values (Shapley 1953): a prompt's part is the mean of its unique and its solo effect, so the parts add up to E, and the
+shares <part, E> / |E|^2 to 1.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ NORMS = (VELOCITY, "D_clip", "D_t5", "solo_clip", "solo_t5", "interaction", WHOL
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """One moment's. Norms are absolute here; what they are relative to, |v11|, is the first of them.
+    """The effects at one step.
 
-    `norms` [7, B], `parts` <part, E> [2, B], `maps` the parts' length in each latent cell against the velocity's mean
-    there [2, B, H, W], `blocks` the unique effects in some blocks alone [2, B].
+    `norms` [7, B] are absolute lengths, |v11| first. `parts` [2, B] are <part, E>. `maps` [2, B, H, W] is each part's
+    length at each latent pixel, relative to the velocity's root mean square. `blocks` [2, B] are the unique effects in
+    the chosen blocks alone, None if not measured.
     """
 
     norms: Tensor
@@ -42,9 +44,10 @@ class Effects:
 def effects(
     v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor, within: Sequence[Tensor] = (), mask: Tensor | None = None
 ) -> Effects:  # fmt: skip
-    """From velocities [B, C, H, W]; `within` has those whose CLIP, and whose T5, is missing in some blocks alone.
+    """The effects from velocities [B, C, H, W].
 
-    Under a mask they are those that reach the picture (repainted.counted), and it is given for the mean over places.
+    `within` are two more velocities: without CLIP's prompt, and without T5's, in the chosen blocks alone. With a mask,
+    the velocities are multiplied by it already (repainted.counted); `mask` is used for the mean over places.
     """
     unique = v11 - v10, v11 - v01
     solo = v01 - v00, v10 - v00
@@ -59,7 +62,7 @@ def effects(
 
 
 def length(v: Tensor) -> Tensor:
-    """Of each picture's velocity [B, C, H, W] -> [B]."""
+    """The length of each picture's velocity [B, C, H, W] -> [B]."""
     return v.flatten(1).norm(dim=1)
 
 
@@ -68,7 +71,7 @@ def _cells(v: Tensor) -> Tensor:
 
 
 def divided(some: Tensor, other: Tensor) -> Tensor:
-    """0 where there is nothing to divide by."""
+    """some / other; 0 where `other` is 0."""
     return torch.where(other > 0, some / other.clamp_min(torch.finfo(other.dtype).tiny), 0.0)
 
 
@@ -76,10 +79,10 @@ Numbers = dict[str, "float | None"]
 
 
 def pooled(several: Sequence[Effects]) -> Numbers:
-    """Of several moments and all their pictures together: root mean squares, relative to the velocity's.
+    """Numbers over several steps and all their pictures: root mean squares, relative to the velocity's.
 
-    Shares are of all their effects' squares, so that a moment counts as much as the prompts change in it; they are None
-    where nothing is changed at all.
+    Shares are sums of <part, E> over sums of |E|^2, so a step is weighted by how much the prompts change in it; None if
+    they change nothing.
     """
     squares = sum(each.norms.double().square().sum(1) for each in several)
     relative = divided(squares, squares[:1]).sqrt()
@@ -95,12 +98,12 @@ def pooled(several: Sequence[Effects]) -> Numbers:
 
 
 def of_picture(one: Effects, picture: int) -> Effects:
-    """One picture's of a batch."""
+    """The effects of one picture of a batch."""
     at = slice(picture, picture + 1)
     blocks = None if one.blocks is None else one.blocks[:, at]
     return Effects(one.norms[:, at], one.parts[:, at], one.maps[:, at], blocks)
 
 
 def maps(several: Sequence[Effects]) -> Tensor:
-    """[2, B, H, W]: where each stream's part is, the mean over moments."""
+    """[2, B, H, W]: the maps of CLIP's part and of T5's, the mean over steps."""
     return torch.stack([each.maps for each in several]).float().mean(0)

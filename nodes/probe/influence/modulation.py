@@ -1,8 +1,8 @@
-"""How much of the modulation comes from time, guidance and CLIP. Pure torch.
+"""The shares of time, guidance and CLIP in the modulation. Pure torch.
 
 Every block's modulation is W SiLU(time_in(t) + guidance_in(g) + vector_in(clip)) + b (BFL's flux/modules/layers.py).
-SiLU is not linear, so each of the three gets its Shapley part of the difference to W SiLU(0) + b, over the eight ways
-of leaving some of them out: the reference is zeros.
+SiLU is not linear, so each of the three sources gets its Shapley value of the difference to W SiLU(0) + b, from all
+eight subsets of the sources.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Table = Callable[[Tensor], Tensor]
 
 
 def tables(flux) -> dict[str, list[Table]] | None:
-    """A FLUX.1's modulations by the kind of block, or None for a model that does not show them."""
+    """A FLUX.1's modulation layers by the kind of block; None for a model without these attributes."""
     try:
         return {
             "double, picture": [block.img_mod.lin for block in flux.double_blocks],
@@ -33,7 +33,7 @@ def tables(flux) -> dict[str, list[Table]] | None:
 
 
 def weights() -> Tensor:
-    """[3, 8]: what the value of each subset (its bits are the sources in it) counts in the part of each source."""
+    """[3, 8]: Shapley weights of each subset's value (bit n is set if source n is in it) for each source."""
     out = torch.zeros(len(SOURCES), 8)
     for source in range(len(SOURCES)):
         for subset in range(8):
@@ -44,9 +44,9 @@ def weights() -> Tensor:
 
 
 def parts(table: Mapping[str, Sequence[Table]], embeddings: Sequence[Tensor], null: Tensor) -> Tensor:
-    """[kinds + 1, 5]: <part, E> of the three sources, |E|^2, and |f - f with CLIP's null|^2; the last row is the sum.
+    """[kinds + 1, 5]: <part, E> of the three sources, |E|^2, |f - f(null)|^2; the last row is the sum of all kinds.
 
-    `embeddings` are those of the three sources [hidden], `null` is what stands for CLIP's without a prompt.
+    `embeddings` are those of the three sources [hidden], `null` [hidden] is vector_in of the null's vec.
     """
     bits = torch.tensor([[subset >> source & 1 for source in range(3)] for subset in range(8)])
     rows = bits.to(embeddings[0]) @ torch.stack(list(embeddings))
@@ -63,7 +63,7 @@ def _of_one(values: Tensor, count: Tensor) -> Tensor:
 
 
 def shares(several: Sequence[Tensor], kinds: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Of several moments' parts: each source's share by kind of block, and how far the CLIP prompt alone moves it."""
+    """Each source's share by kind of block over several steps' `parts`, and the relative change by the CLIP prompt."""
     total = sum(each.double() for each in several)
     out = {}
     for kind, row in zip(chain(kinds, ["all"]), total, strict=True):

@@ -86,8 +86,7 @@ class Influence(io.ComfyNode):
         where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
         where = None if not where.words or where.is_none else where
         empty = None if empty_txt is None else empty_txt.spans[0].tensor
-        told = {"sampled": prompts_of(txt), "empty": empty}
-        nulls = [replace(each, **told) for each in _nulls(null, empty_vec, empty_txt)]
+        nulls = [replace(each, sampled=prompts_of(txt), empty=empty) for each in _nulls(null, empty_vec, empty_txt)]
         plan = InfluencePlan(nulls, every, where, T5_ROWS if empty is None else empty.shape[1])
         probe = ReadingStore(NAME)
         model = model if where is None else attach(model, node=NAME)
@@ -151,15 +150,15 @@ class ShowInfluence(io.ComfyNode):
                 f"Show Influence: no step of the run's {part} was measured (every {reading.every}th of "
                 f"{reading.steps}). Choose the whole run, or measure more often in {NAME}."
             )
-        told = sentence(reading)
+        text = sentence(reading)
         found, most = draw.masks(reading, part)
         plot = as_image(draw.plot(reading))
         pages = draw.map_pages(found, most, _fitting(picture, found.shape[1]), reading.nulls[0])
         clip_mask, t5_mask = interpolate(found, scale_factor=PIXEL, mode="bilinear", align_corners=False)
-        data = json.dumps(as_json(reading, told, settings))
-        drawn = {"flux_duet_influence": [columns(reading, told)]}  # for js/influence.js
-        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(told), **drawn}
-        return io.NodeOutput(plot, as_image(pages), clip_mask, t5_mask, told, csv(reading), data, ui=shown)
+        data = json.dumps(as_json(reading, text, settings))
+        drawn = {"flux_duet_influence": [columns(reading, text)]}  # for js/influence.js
+        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(text), **drawn}
+        return io.NodeOutput(plot, as_image(pages), clip_mask, t5_mask, text, csv(reading), data, ui=shown)
 
 
 def _fitting(picture: Tensor | None, count: int) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""What Encoder Influence has read of a run, and its numbers as CSV and JSON. Pure torch."""
+"""Encoder Influence's reading of a run, and its numbers as CSV and JSON. Pure torch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PARTS = ("whole run", "first third", "middle third", "last third")
 
 @dataclass(frozen=True, eq=False)
 class StepReading:
-    """One step's. `effects` by the name of the null; `modulation` is modulation.parts, None where it is not shown.
+    """The reading of one step. `effects` by the null's name; `modulation` is modulation.parts, None if unknown.
 
-    `floor` [B] is what the same prompt, asked again in the variants' batch, changes in the velocity: less than that is
-    noise of the arithmetic. None where nothing was asked. `repainted` [B] is how much of each picture was repainted at
-    this step; None for a run without a mask.
+    `floor` [B] is how much the velocity changes when the same prompt is evaluated again in the variants' batch: smaller
+    effects are rounding noise. None if there were no extra evaluations. `repainted` [B] is the repainted share of each
+    picture at this step; None for a run without a mask.
     """
 
     step: int
@@ -35,10 +35,10 @@ class StepReading:
 
 @dataclass(frozen=True, eq=False)
 class InfluenceReading:
-    """Of a run of so many `steps`. `rows` went through the model: those of the plain run, and those asked anew.
+    """The reading of a run of `steps` steps. `rows` are (plain, extra) batch rows that went through the model.
 
-    `counted` rows of text count as T5's prompt, more than such a prompt mostly has; 0 where that need not be said.
-    `lengths` are the rows of the T5 prompt and of the empty one, None where they are as many.
+    `counted` is the number of txt rows taken as the T5 prompt if some of them may be of another source (Redux), else 0.
+    `lengths` are the rows of the T5 prompt and of the empty one, None if they are equal.
     """
 
     moments: Sequence[StepReading]
@@ -55,32 +55,32 @@ class InfluenceReading:
 
     @property
     def times(self) -> float:
-        """The cost, as a multiple of the plain run."""
+        """Cost of the run, as a multiple of the plain run's."""
         return sum(self.rows) / max(self.rows[0], 1)
 
     @property
     def repainted(self) -> list[float] | None:
-        """How much of each picture was repainted, the mean over the steps measured; None for a run without a mask."""
+        """The repainted share of each picture, the mean over the steps measured; None for a run without a mask."""
         shares = [each.repainted for each in self.moments if each.repainted is not None]
         return torch.stack(shares).mean(0).tolist() if shares else None
 
     def part(self, name: str) -> list[StepReading]:
-        """The moments of a part of the run, by the numbers of their steps; none where no step of it was measured."""
+        """The measured steps of a part of the run (PARTS); may be empty."""
         number = PARTS.index(name) - 1
         return [each for each in self.moments if number < 0 or 3 * each.step // self.steps == number]
 
     def steps_of(self, name: str) -> int:
-        """How many of the run's steps this part has."""
+        """The number of the run's steps in this part."""
         number = PARTS.index(name) - 1
         return sum(1 for step in range(self.steps) if number < 0 or 3 * step // self.steps == number)
 
     def numbers(self, name: str, null: str) -> Numbers | None:
-        """Of a part of the run."""
+        """Pooled numbers of a part of the run; None if none of its steps was measured."""
         moments = self.part(name)
         return pooled([each.effects[null] for each in moments]) if moments else None
 
     def floor(self, name: str) -> float | None:
-        """Of a part of the run: what asking the same prompt again changes, of the velocity's length."""
+        """The noise floor of a part of the run, relative to the velocity; None if not measured."""
         return floor(self.part(name))
 
     def modulation(self) -> dict[str, dict[str, float]] | None:
@@ -90,7 +90,7 @@ class InfluenceReading:
 
 
 def floor(moments: Sequence[StepReading]) -> float | None:
-    """Of several moments and all their pictures together, as effects.pooled has them; None where nothing was asked."""
+    """The noise floor over several steps and all their pictures, pooled as effects.pooled; None if not measured."""
     measured = [each for each in moments if each.floor is not None]
     if not measured:
         return None
@@ -109,16 +109,17 @@ def table(reading: InfluenceReading) -> list[dict[str, Any]]:
 
 
 def csv(reading: InfluenceReading) -> str:
-    """The table, with a line of names first; a share of nothing is left empty."""
+    """The table with a header line; None is an empty cell."""
     rows = table(reading)
     lines = [[*rows[0]], *(["" if value is None else f"{value}" for value in row.values()] for row in rows)]
     return "\n".join(",".join(line) for line in lines) + "\n"
 
 
-def as_json(reading: InfluenceReading, told: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def as_json(reading: InfluenceReading, text: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything but the maps. Norms are relative to the velocity with both prompts, |v11|; shares add up to 1.
 
-    `settings` are what the run is repeated by. `repainted` is how much of each picture is, null without a mask.
+    `text` is the summary sentence, `settings` those of the run (run_settings.of_run). `repainted` is the repainted
+    share of each picture, null without a mask.
     """
     pictures = next(iter(reading.moments[0].effects.values())).norms.shape[1]
     alone = [
@@ -126,7 +127,7 @@ def as_json(reading: InfluenceReading, told: str, settings: Mapping[str, Any] | 
         for at in range(pictures)
     ]
     return {
-        "sentence": told,
+        "sentence": text,
         "settings": settings,
         "steps": reading.steps,
         "every": reading.every,
@@ -142,12 +143,12 @@ def as_json(reading: InfluenceReading, told: str, settings: Mapping[str, Any] | 
     }
 
 
-def columns(reading: InfluenceReading, told: str) -> dict[str, Any]:
-    """The curves alone, for the front end: a list for each column of the table, rounded to what can be seen."""
+def columns(reading: InfluenceReading, text: str) -> dict[str, Any]:
+    """The curves for the front end: a list for each column of the table, rounded; `text` is the summary sentence."""
     moments = reading.moments
     rows = {null: [{**pooled([each.effects[null]]), **_floor(each)} for each in moments] for null in reading.nulls}
     return {
-        "sentence": told,
+        "sentence": text,
         "step": [each.step for each in moments],
         "sigma": [_short(each.sigma) for each in moments],
         "percent": [round(each.percent, 1) for each in moments],

@@ -1,4 +1,4 @@
-"""The recorder of Encoder Influence: at each chosen step the velocities, and the modulation. Imports ComfyUI."""
+"""The recorder of Encoder Influence: measures velocities and modulation at each chosen step. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from .effects import Effects, effects, length
 from .reading import InfluenceReading, StepReading
 
 KEY, NAME = "flux_duet_influence", "Encoder Influence"
-SAME = ("", "again")  # the variant that differs in nothing
+SAME = ("", "again")  # the unchanged prompt, to measure the noise floor
 
 
 @dataclass(frozen=True)
 class InfluencePlan:
-    """What to measure: every k-th step, against which nulls, and in which blocks besides, if in any."""
+    """What to measure: at every k-th step, against these nulls, and also in `blocks` alone unless None."""
 
     nulls: Sequence[Null]
     every: int = 1
     blocks: Blocks | None = None
-    usual: int = T5_ROWS  # rows of a T5 prompt that is not long
+    usual: int = T5_ROWS  # rows of a short T5 prompt
 
 
 @dataclass(eq=False)
@@ -83,8 +83,9 @@ class InfluenceRecorder:
             self.lengths = self.lengths or null.lengths(prompt_of(entry, TXT))
         variants = {}
         for null in self.plan.nulls:
-            variants |= {(null.name, name): told for name, told in self._variants(evaluation.entries, null).items()}
-        if variants:  # first, so that it shares a batch with variants
+            own = self._variants(evaluation.entries, null)
+            variants |= {(null.name, name): entries for name, entries in own.items()}
+        if variants:  # SAME first, so that it is evaluated in one batch with variants
             variants = {SAME: [with_id(unchanged(entry), "again") for entry in evaluation.entries], **variants}
         velocities = dict(zip(variants, evaluation.again(list(variants.values())), strict=True))
         found = {null.name: _effects(evaluation, velocities, null.name) for null in self.plan.nulls}
@@ -95,26 +96,27 @@ class InfluenceRecorder:
         self.parts = None
 
     def _counted(self, entry: Entry) -> int:
-        """How many rows count as T5's prompt though some may be Redux'; 0 where it is known, or there are none more."""
+        """The number of rows taken as the T5 prompt if some may be of another source (Redux), else 0."""
         null, txt = self.plan.nulls[0], prompt_of(entry, TXT)
         unknown = not null.sampled and null.rows(txt) == slice(0, txt.shape[1])
         return txt.shape[1] if unknown and txt.shape[1] > self.plan.usual else 0
 
     def _variants(self, entries: Sequence[Entry], null: Null) -> dict[str, list[Entry]]:
-        """Which prompts have to be asked; what would be the same as another is left out."""
+        """The prompts to evaluate, by name; those equal to another one are left out."""
         acts = {stream: not all(is_null(entry, stream, null) for entry in entries) for stream in (VEC, TXT)}
-        ways = {
+        variants = {
             "v10": acts[VEC] and [without(entry, VEC, null) for entry in entries],
             "v01": acts[TXT] and [without(entry, TXT, null) for entry in entries],
             "v00": all(acts.values()) and [without(without(entry, VEC, null), TXT, null) for entry in entries],
         }
         if (blocks := self.plan.blocks) is not None:
-            ways["in v10"] = acts[VEC] and [within(entry, VEC, null, blocks) for entry in entries]
-            ways["in v01"] = acts[TXT] and [within(entry, TXT, null, blocks) for entry in entries]
-        return {way: [with_id(entry, f"{null.name} {way}") for entry in told] for way, told in ways.items() if told}
+            variants["in v10"] = acts[VEC] and [within(entry, VEC, null, blocks) for entry in entries]
+            variants["in v01"] = acts[TXT] and [within(entry, TXT, null, blocks) for entry in entries]
+        return {name: [with_id(entry, f"{null.name} {name}") for entry in changed]
+                for name, changed in variants.items() if changed}  # fmt: skip
 
     def _modulated(self, flux, given: Mapping[str, Tensor | None]) -> None:
-        """At a plain forward: what the modulation of every block is made of, for the first picture."""
+        """Measures the modulation's parts at a plain forward, for the first picture."""
         tables = modulation.tables(flux)
         if tables is None or given["y"] is None:
             return
@@ -129,12 +131,12 @@ class InfluenceRecorder:
 def _effects(evaluation: Evaluation, velocities: Mapping[tuple[str, str], Tensor], null: str) -> Effects:
     v11 = evaluation.velocity
 
-    def of(way: str, same: Tensor) -> Tensor:
-        return velocities.get((null, way), same)
+    def of(name: str, same: Tensor) -> Tensor:
+        return velocities.get((null, name), same)
 
     v10, v01 = of("v10", v11), of("v01", v11)
-    # Where a stream says the null already, taking it away changes nothing, with the other stream on or off.
+    # A prompt that equals the null already has no effect, with or without the other prompt.
     v00 = of("v00", v10 if (null, "v01") not in velocities else v01)
-    in_blocks = any(way.startswith("in ") for name, way in velocities if name == null)
+    in_blocks = any(name.startswith("in ") for own, name in velocities if own == null)
     within = [of("in v10", v11), of("in v01", v11)] if in_blocks else []
     return effects(v11, v10, v01, v00, within, evaluation.mask)

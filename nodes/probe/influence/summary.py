@@ -1,31 +1,30 @@
-"""A reading in plain words, true of its numbers. Pure."""
+"""Summarizes a reading of Encoder Influence in sentences. Pure."""
 
 from __future__ import annotations
 
 from ..percent import percent
-from ..repainted import NOTHING as KEPT
-from ..repainted import told
+from ..repainted import NOTHING_REPAINTED, repainted_sentence
 from .effects import STREAMS, Numbers, pooled
 from .reading import PARTS, InfluenceReading, floor
 
 NAMES = {"clip": "CLIP", "t5": "T5"}
 
-# When a stream is said to repeat the other: alone it does at least AUDIBLE of what both do together (less is too little
-# to compare), and of that not even REPEATED is left beside the other. Two streams that simply add up keep all of it.
+# A prompt repeats the other if its solo effect is more than AUDIBLE of the whole effect (less is too little to
+# compare), and its unique effect less than REPEATED of its solo effect. If the effects simply add up, both are equal.
 AUDIBLE, REPEATED = 0.1, 0.5
-# An effect is told only where it is clearly more than what asking the same prompt again changes: the noise of two
-# velocities of its own is in it.
+# An effect is reported if it is more than CLEAR times the noise floor: it is a difference of two velocities, and each
+# has that noise.
 CLEAR = 2.0
-NOTHING = 1e-9  # of the velocity: what rounding alone might leave
+NOTHING = 1e-9  # relative to the velocity: smaller effects are rounding
 
 
 def sentence(reading: InfluenceReading) -> str:
-    """Who decides, early and in all, whether one repeats the other, and what the measurement cost."""
+    """The shares of both prompts, early and in the whole run, whether one repeats the other, and the cost."""
     null = reading.nulls[0]
-    if (where := told(reading.repainted)) == KEPT:
+    if (where := repainted_sentence(reading.repainted)) == NOTHING_REPAINTED:
         return f"{where} {cost(reading)}"
     numbers = reading.numbers(PARTS[0], null)
-    clear = not _drowns(numbers, reading, PARTS[0])
+    clear = not _is_noise(numbers, reading, PARTS[0])
     repeats = _repeats(numbers) if clear else []
     parts = [_decides(reading, null, numbers), *repeats, *_other_null(reading), *_counted(reading), *_lengths(reading)]
     return " ".join(filter(None, [*parts, where, cost(reading)]))
@@ -34,93 +33,93 @@ def sentence(reading: InfluenceReading) -> str:
 def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
     against = _against(null)
     if numbers["whole"] <= NOTHING:
-        return f"Neither prompt says more than {against}: both change exactly nothing."
+        return f"Neither prompt has an effect compared with {against}: the velocity is the same without them."
     if too_small(numbers["whole"], reading.floor(PARTS[0])):
-        return f"Too small to tell who decides. {_size(reading, numbers)}"
+        return f"The effects are too small to say which prompt decides. {_size(reading, numbers)}"
     lead, other = sorted(STREAMS, key=lambda stream: numbers[f"share_{stream}"], reverse=True)
     if numbers[f"D_{other}"] <= NOTHING and numbers[f"solo_{other}"] <= NOTHING:
-        idle = f"{NAMES[other]}'s prompt changes nothing against {against}"
+        idle = f"{NAMES[other]}'s prompt changes nothing compared with {against}"
         return f"{NAMES[lead]} decides everything: {idle}. {_size(reading, numbers)}"
     early = reading.numbers(PARTS[1], null)
     whole = f"{percent(numbers[f'share_{lead}'])} of all {_steps(reading.steps)}"
-    if early is None or reading.steps < 3 or _drowns(early, reading, PARTS[1]):
-        said = f"{NAMES[lead]} decides {whole}"
+    if early is None or reading.steps < 3 or _is_noise(early, reading, PARTS[1]):
+        text = f"{NAMES[lead]} decides {whole}"
     else:
         first = _steps(reading.steps_of(PARTS[1]))
         leads = max(STREAMS, key=lambda stream: early[f"share_{stream}"])
         then = f"and {whole}" if leads == lead else f"but {NAMES[lead]} {whole}"
-        said = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the first {first} {then}"
+        text = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the first {first} {then}"
     several = [(pooled([each.effects[null]]), floor([each])) for each in reading.moments]
     shares = [one[f"share_{other}"] for one, noise in several if not too_small(one["whole"], noise)]
     most = max((share for share in shares if share is not None), default=numbers[f"share_{other}"])
-    often = "" if reading.every == 1 else " measured"
-    return f"{said}; {NAMES[other]} never more than {percent(most)} of a{often} step. {_size(reading, numbers)}"
+    measured = "" if reading.every == 1 else " measured"
+    return f"{text}; {NAMES[other]} at most {percent(most)} of a{measured} step. {_size(reading, numbers)}"
 
 
-def _drowns(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
+def _is_noise(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
     return numbers["whole"] <= NOTHING or too_small(numbers["whole"], reading.floor(part))
 
 
 def _size(reading: InfluenceReading, numbers: Numbers) -> str:
     noise = reading.floor(PARTS[0])
-    again = "" if noise is None else f"; the same prompt asked again changes {_small(noise)}"
+    again = "" if noise is None else f"; evaluating the same prompt again changes it by {_small(noise)}"
     return f"Both prompts together change the model's velocity by {percent(numbers['whole'])}{again}."
 
 
 def too_small(effect: float, floor: float | None) -> bool:
-    """Whether an effect drowns in what asking the same prompt again changes."""
+    """Whether an effect is within the noise floor, both relative to the velocity."""
     return floor is not None and effect <= CLEAR * floor
 
 
 def _repeats(numbers: Numbers) -> list[str]:
-    said = []
+    sentences = []
     repeating = [stream for stream in STREAMS if repeats(numbers, stream)]
     for stream in repeating:
         other = NAMES[STREAMS[1 - STREAMS.index(stream)]]
-        said.append(
-            f"{NAMES[stream]} repeats what {other} says: alone it changes the velocity by "
-            f"{percent(numbers[f'solo_{stream}'])}, beside {other} by {percent(numbers[f'D_{stream}'])}."
+        sentences.append(
+            f"{NAMES[stream]} repeats {other}: alone it changes the velocity by {percent(numbers[f'solo_{stream}'])}, "
+            f"in addition to {other} by {percent(numbers[f'D_{stream}'])}."
         )
-    return said
+    return sentences
 
 
 def repeats(numbers: Numbers, stream: str) -> bool:
-    """Whether a stream's effect is for the most part what the other does as well."""
+    """Whether most of a prompt's effect is one that the other prompt has as well; `stream` is "clip" or "t5"."""
     unique, solo = numbers[f"D_{stream}"], numbers[f"solo_{stream}"]
     return solo > AUDIBLE * numbers["whole"] and unique < REPEATED * solo
 
 
 def _other_null(reading: InfluenceReading) -> list[str]:
-    said = []
+    sentences = []
     for null in reading.nulls[1:]:
         numbers = reading.numbers(PARTS[0], null)
-        if not _drowns(numbers, reading, PARTS[0]):
+        if not _is_noise(numbers, reading, PARTS[0]):
             shares = " and ".join(f"{NAMES[stream]} {percent(numbers[f'share_{stream}'])}" for stream in STREAMS)
-            said.append(f"Against {_against(null)} it is {shares}.")
-    return said
+            sentences.append(f"Compared with {_against(null)}, the shares are {shares}.")
+    return sentences
 
 
 def _counted(reading: InfluenceReading) -> list[str]:
     if not reading.counted:
         return []
     return [
-        f"All {reading.counted} rows of the text count as T5's prompt: connect `txt` if Redux or Conditioning Concat "
-        "added some of them."
+        f"All {reading.counted} txt rows count as the T5 prompt: connect `txt` if Redux or Conditioning Concat added "
+        "some of them."
     ]
 
 
 def _lengths(reading: InfluenceReading) -> list[str]:
-    if reading.lengths is None or reading.counted:  # then other rows may be among the prompt's
+    if reading.lengths is None or reading.counted:  # with `counted`, some rows may be of another source
         return []
-    there, empty = reading.lengths
+    prompt, empty = reading.lengths
     return [
-        f"The T5 prompt has {there} rows and the empty one {empty}: the number of rows alone moves these shares. "
+        f"The T5 prompt has {prompt} rows and the empty one {empty}: the number of rows alone changes these shares. "
         "Encode both with the same `length`."
     ]
 
 
 def cost(reading: InfluenceReading) -> str:
-    return f"Measured with {reading.times:.3g} times the evaluations of the plain run."
+    return f"The run took {reading.times:.3g} times the evaluations of a plain run."
 
 
 def _against(null: str) -> str:
@@ -128,8 +127,8 @@ def _against(null: str) -> str:
 
 
 def _small(share: float) -> str:
-    """As `percent`, for what may be next to nothing."""
-    return "nothing" if share <= NOTHING else "less than 0.01 %" if share < 1e-4 else percent(share)
+    """`percent` for shares that may be close to 0."""
+    return "0 %" if share <= NOTHING else "less than 0.01 %" if share < 1e-4 else percent(share)
 
 
 def _steps(count: int) -> str:

@@ -1,7 +1,7 @@
-"""Plots as pictures: lines over the steps, bars. Pure, on PIL.
+"""Charts as pictures: lines over the steps, bars. Pure, on PIL.
 
-One hue for each stream, of nodes/palette.py; the rest is grey. Lines differ in their dashes too, for those who do not
-see the hues.
+CLIP and T5 have one hue each (nodes/palette.py), the rest is grey. Lines also differ in their dashes, for readers who
+cannot distinguish the hues.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TITLE, TEXT = 17, 13
 
 @dataclass(frozen=True)
 class Line:
-    """Values over x, None where there is none; `dash` is in pixels, () for a whole line."""
+    """Values over x, None where there is no value; `dash` is in pixels, () for a solid line."""
 
     name: str
     values: Sequence[float | None]
@@ -44,7 +44,7 @@ def lines(
     title: str, series: Sequence[Line], ticks: Sequence[str], below: str = "", percent: bool = True, width: int = 860,
     height: int = 420,
 ) -> Image.Image:  # fmt: skip
-    """A chart of `series` over as many places as there are `ticks`; a tick may have two lines."""
+    """A line chart of `series`, with a value for each of `ticks`; a tick may have two lines."""
     page = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((LEFT, 16), title, fill=INK, font=font(TITLE))
@@ -73,7 +73,7 @@ def lines(
 
 
 def scale(most: float) -> tuple[float, float]:
-    """(the end of an axis that holds `most`, the distance of its rules): 1, 2 or 5 of a power of ten."""
+    """(end of an axis for values up to `most`, distance of its rules): 1, 2 or 5 times a power of ten."""
     if most <= 0:
         return 1.0, 0.25
     power = 10.0
@@ -111,7 +111,7 @@ def _dashed(draw: ImageDraw.ImageDraw, one: tuple[float, float], other: tuple[fl
 
 
 def _names(draw, series: Sequence[Line], place, x: float, top: float, bottom: float) -> None:
-    """Each line's name where it ends, moved apart."""
+    """Writes each line's name at its end; names that would overlap are moved down."""
     ends = []
     for line in series:
         last = max((i for i, value in enumerate(line.values) if value is not None), default=None)
@@ -126,7 +126,7 @@ def _names(draw, series: Sequence[Line], place, x: float, top: float, bottom: fl
 
 
 def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 860) -> Image.Image:
-    """A bar for each name, one under another, with its number and its confidence interval."""
+    """A bar chart: one row per bar, with its value and confidence interval."""
     row, side, tail = 30, 190, 130
     page = Image.new("RGB", (width, TOP + row * len(given) + 20), PAPER)
     draw = ImageDraw.Draw(page)

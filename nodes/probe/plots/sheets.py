@@ -1,4 +1,4 @@
-"""Sheets of pictures with readable labels: the film strip of a sweep, the contact sheet of a grid. Pure, on PIL."""
+"""Sheets of labelled pictures: the film strip of a sweep, the contact sheet of a grid, maps. Pure, on PIL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
 from .charts import BOTTOM, LEFT, RIGHT, TEXT, TITLE, TOP, font
 
 MARGIN, GAP, LINE = 20, 14, TEXT + 4
-LONGEST = 256  # pixels of a picture on a sheet; larger ones are reduced
+LONGEST = 256  # pixels of a picture's longer side on a sheet; larger ones are reduced
 MOST_IN_A_ROW = 7
 MOST_LINES = 7  # of a label
 EMPTY = "(empty)"
@@ -25,7 +25,7 @@ EMPTY = "(empty)"
 
 
 def picture(pixels: Tensor, longest: int = LONGEST) -> Image.Image:
-    """pixels [H, W, 3] in 0..1 -> a picture no larger than a sheet has room for."""
+    """pixels [H, W, 3] in 0..1 -> a picture whose longer side is at most `longest`."""
     page = Image.fromarray((pixels.detach().to("cpu", torch.float32) * 255).round().clamp(0, 255).byte().numpy())
     share = longest / max(page.size)
     if share >= 1:
@@ -34,18 +34,18 @@ def picture(pixels: Tensor, longest: int = LONGEST) -> Image.Image:
 
 
 def enlarged(small: Image.Image) -> Image.Image:
-    """A preview of a few pixels, as large as a sheet has room for, its pixels whole."""
+    """A small preview, enlarged by a whole factor so that its pixels stay square."""
     times = max(1, LONGEST // 2 // max(small.size))
     return small.resize([side * times for side in small.size], Image.Resampling.NEAREST)
 
 
 def blank() -> Image.Image:
-    """In the place of a picture that there is not."""
+    """A placeholder for a missing picture."""
     return Image.new("RGB", (96, 24), RULE)
 
 
 def stack_vertically(pages: Sequence[Image.Image]) -> Image.Image:
-    """Pages one under another."""
+    """Pages one below another, aligned left."""
     whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
     y = 0
     for page in pages:
@@ -58,7 +58,7 @@ def stack_vertically(pages: Sequence[Image.Image]) -> Image.Image:
 
 
 def wrapped(text: str, width: float, most: int = MOST_LINES) -> list[str]:
-    """Lines that fit; a word that is too long is cut, and so is what needs more lines than there may be."""
+    """At most `most` lines of at most `width` pixels. Longer words are broken, and text that does not fit is cut."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -79,13 +79,13 @@ def wrapped(text: str, width: float, most: int = MOST_LINES) -> list[str]:
 
 
 def _paragraph(draw, at: tuple[float, float], lines: Sequence[str], hue, anchor: str = "l") -> None:
-    """Lines from `at` on downwards; the anchor is that of their left end, middle or right end."""
+    """Writes lines from `at` down; the anchor is l, m or r: `at` is their left end, middle or right end."""
     for number, line in enumerate(lines):
         draw.text((at[0], at[1] + number * LINE), line, fill=hue, font=font(), anchor=f"{anchor}a")
 
 
 def note(text: str, width: int) -> Image.Image:
-    """A page of text alone."""
+    """A page of text."""
     lines = wrapped(text, width - 2 * MARGIN)
     page = Image.new("RGB", (width, LINE * len(lines) + MARGIN), PAPER)
     _paragraph(ImageDraw.Draw(page), (MARGIN, 0), lines, INK)
@@ -108,7 +108,7 @@ class Frame:
 def film_strip(
     title: str, note: str, frames: Sequence[Frame], mark: float | None, hue=INK, mark_text: str = "decided"
 ) -> Image.Image:
-    """Frames in reading order. `mark` is where between them something happens: 2.5 is after the third."""
+    """Frames in reading order. `mark` is a position between frames: 2.5 is after the third. `share` is clamped."""
     rows = math.ceil(len(frames) / MOST_IN_A_ROW)
     columns = math.ceil(len(frames) / rows)
     width = max(96, *(frame.picture.width for frame in frames))
@@ -152,7 +152,7 @@ def _mark(draw, x: float, y: float, height: float, hue, text: str) -> None:
 
 
 def marked(chart: Image.Image, share: float, text: str, hue=INK) -> Image.Image:
-    """A chart of charts.lines with a dashed rule at this share of its width."""
+    """Adds a dashed rule to a chart of charts.lines, at this share of its x axis."""
     draw = ImageDraw.Draw(chart)
     x = LEFT + share * (chart.width - LEFT - RIGHT)
     for y in range(TOP, chart.height - BOTTOM, 8):
@@ -168,7 +168,7 @@ def marked(chart: Image.Image, share: float, text: str, hue=INK) -> Image.Image:
 def contact_sheet(
     title: str, pictures: Sequence[Sequence[Image.Image]], clip: Sequence[str], t5: Sequence[str], side: int = 176
 ) -> Image.Image:
-    """Pictures [rows][columns] beside their CLIP prompts and under their T5 prompts."""
+    """Pictures [rows][columns] with CLIP prompts as row titles and T5 prompts as column titles."""
     width = max(96, *(each.width for row in pictures for each in row))
     height = max(64, *(each.height for row in pictures for each in row))
     heads = [wrapped(text or EMPTY, width) for text in t5]
@@ -200,7 +200,7 @@ def contact_sheet(
 
 @dataclass(frozen=True)
 class Panel:
-    """A map [h, w] from 0 to 1: paper where it is 0, the hue where it is 1."""
+    """A map [h, w] from 0 to 1: the page's colour at 0, `hue` at 1."""
 
     name: str
     values: numpy.ndarray
@@ -208,7 +208,7 @@ class Panel:
 
 
 def panels(title: str, note: str, given: Sequence[Panel], width: int = 860) -> Image.Image:
-    """Maps side by side, each under its name, which may have several lines."""
+    """Maps side by side, each below its name, which may have several lines."""
     room = (width - 2 * MARGIN - GAP * (len(given) - 1)) // len(given)
     shown = [_tinted(panel, min(room, 200)) for panel in given]
     height = max(each.height for each in shown)

@@ -1,4 +1,4 @@
-"""Pictures as files for the front end, which asks for them by name. Imports ComfyUI."""
+"""Writes pictures to files that the front end requests by name. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from ...pictures import as_image
 
 
 def temporary(pictures: Sequence[Image.Image], cls) -> list[dict]:
-    """Writes pictures of one size to ComfyUI's temp folder; gives what /view asks for."""
+    """Writes pictures of one size to ComfyUI's temp folder; returns the parameters of a /view request for each."""
     return ui.PreviewImage(as_image(pictures), cls=cls).as_dict()["images"]

@@ -1,1 +1,1 @@
-"""What flows on a wire: its shapes, in BFL's words."""
+"""Show Shape: the shapes of a value that flows between nodes, with BFL's names."""

@@ -1,4 +1,4 @@
-"""A line or two on whatever flows between nodes: its shape, and what FLUX.1 makes of it. Imports ComfyUI."""
+"""Describes a value that flows between nodes: its shape, and its meaning for FLUX.1. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_SIGMAS = 6  # shown of a schedule
 
 
 def described(value: Any) -> str:
-    """What is not known is told by its Python type."""
+    """A description of one or two lines; for an unknown value its Python type."""
     for kind, describe in KINDS:
         if isinstance(value, kind):
             return describe(value)
@@ -48,12 +48,12 @@ def _stream(stream: Stream) -> str:
 
 def _entry(entry: list) -> str:
     txt, extras = entry
-    told = [f"txt {_shape(txt)}"]
+    parts = [f"txt {_shape(txt)}"]
     if isinstance(extras.get(POOLED), Tensor):
-        told.append(f"vec {_shape(extras[POOLED])}")
+        parts.append(f"vec {_shape(extras[POOLED])}")
     if extras.get(GUIDANCE) is not None:
-        told.append(f"guidance {extras[GUIDANCE]:g}")
-    return ", ".join(told)
+        parts.append(f"guidance {extras[GUIDANCE]:g}")
+    return ", ".join(parts)
 
 
 def _list(value: list | tuple) -> str:
@@ -67,13 +67,13 @@ def _latent(latent: Mapping) -> str:
     samples = latent.get(SAMPLES)
     if not isinstance(samples, Tensor):
         return f"keys: {', '.join(map(str, latent))}"
-    told = f"{_shape(samples)}: {samples.shape[1]} channels, 1/{PIXEL} of the picture's sides"
+    text = f"{_shape(samples)}: {samples.shape[1]} channels, 1/{PIXEL} of the picture's sides"
     if samples.ndim == 4:
         height, width = samples.shape[2:]
-        told += f"; img: {image_tokens(height, width)} tokens, one for each {PATCH} x {PATCH} of it"
+        text += f"; img: {image_tokens(height, width)} tokens, one for each {PATCH} x {PATCH} of it"
         shares = repainted.share(mask_of(latent, samples), len(samples))
-        told += "" if shares is None else f"; noise_mask: {percent(float(shares.mean()))} is repainted"
-    return told
+        text += "" if shares is None else f"; noise_mask: {percent(float(shares.mean()))} is repainted"
+    return text
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -29,8 +29,8 @@ class ShowShape(io.ComfyNode):
 
     @classmethod
     def execute(cls, value) -> io.NodeOutput:
-        told = described(value)
-        return io.NodeOutput(value, told, ui=show(told))
+        text = described(value)
+        return io.NodeOutput(value, text, ui=show(text))
 
 
 NODES = [ShowShape]

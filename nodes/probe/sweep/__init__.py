@@ -1,1 +1,1 @@
-"""When in a run does a prompt matter? A before step k, B from it on, for every k."""
+"""Switch Sweep: prompt A before step k and prompt B from step k on, for every k: when does a prompt matter?"""

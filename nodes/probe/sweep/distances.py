@@ -1,12 +1,12 @@
-"""From pictures that switched from A to B at every step: how far each went, and when the picture was decided. Pure.
+"""Distances between the pictures of a sweep, and the step at which the picture is decided. Pure torch.
 
-`way` is the place of a picture on the straight line from A's picture (0) to B's (1), as <x - A, B - A> / |B - A|^2. A
-picture is nearer to A's than to B's exactly where its way is below a half, because
+`way` is a picture's projection on the line from A's picture (0) to B's (1), <x - A, B - A> / |B - A|^2. A picture is
+nearer to A's than to B's exactly if its `way` is below 1/2, because
 
     |x - A|^2 - |x - B|^2 = (2 way - 1) |B - A|^2.
 
-So the crossing of the two distance curves has a plain meaning, whatever the picture does off that line: from there on,
-a switch moves it less than half of the way.
+So after the crossing of the two distance curves, a switch moves the picture by less than half of the distance to B's,
+whatever it does off that line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 
 from ..repainted import finished
 
-ROUNDING = 1e-5  # of a picture's length: what float32 makes of one picture in batches of other sizes
+ROUNDING = 1e-5  # relative to a picture's norm: smaller differences come from float32 and batch sizes
 
 
 @dataclass(frozen=True)
 class Distances:
-    """Of each picture, in units of the distance between pure A and pure B; all None where those two are one."""
+    """For each picture, relative to the distance between pure A and pure B; all None if those two are equal."""
 
     to_a: list[float | None]
     to_b: list[float | None]
@@ -32,11 +32,11 @@ class Distances:
 
 
 def distances(pictures: Tensor, mask: Tensor | None = None) -> Distances:
-    """pictures [K, ...], from pure B (switched before the first step) to pure A (never switched).
+    """The distances of pictures [K, ...], from pure B (switched before the first step) to pure A (never switched).
 
-    Under a mask [1, C, h, w] of their latents, of the repainted part alone; all None where that is nothing.
+    With a mask [1, C, h, w] of their latents, only the repainted part counts; all None if nothing is repainted.
     """
-    # In float64: the differences are small beside the numbers, and their squares smaller still.
+    # In float64, since the differences are small compared with the values, and are squared.
     flat = finished(pictures.detach().to("cpu", torch.float64), mask).flatten(1)
     b, a = flat[0], flat[-1]
     whole = (b - a).norm()
@@ -51,10 +51,10 @@ def distances(pictures: Tensor, mask: Tensor | None = None) -> Distances:
 
 
 def decided(switches: Sequence[int], way: Sequence[float | None]) -> float | None:
-    """The step, with its fraction, from which on every switch moves the picture less than half of the way to B's.
+    """The step, as a fraction, from which on every switch moves the picture by less than half of the distance to B's.
 
-    It is the last crossing, should there be several: only then "from which on" is true. Between two switches that were
-    run, `way` is taken as a straight line. None where both prompts give one picture.
+    If `way` crosses 1/2 several times, this is the last crossing. `way` is interpolated linearly between switches.
+    None if both prompts give the same picture.
     """
     if way[0] is None:
         return None
@@ -65,6 +65,6 @@ def decided(switches: Sequence[int], way: Sequence[float | None]) -> float | Non
 
 
 def between(values: Sequence[float], at: float) -> float:
-    """A value between two of a list, at a place with a fraction."""
+    """Linear interpolation in a list at a fractional index."""
     low = min(int(at), len(values) - 2)
     return values[low] + (at - low) * (values[low + 1] - values[low])

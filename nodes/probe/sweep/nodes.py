@@ -98,10 +98,10 @@ class SwitchSweep(io.ComfyNode):
             frames = pictures if rough else []
         strip = as_image(story.strip(pictures, kind))
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
-        told = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
+        shown = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
         settings = of_plan(model, plan, latent, guidance_of([*a, *b]))
         latents, curve = {SAMPLES: swept.samples}, as_image(story.curve())
-        return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=told)
+        return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=shown)
 
 
 NODES = [SwitchSweep]

@@ -1,9 +1,9 @@
-"""Runs A's prompt once and B's from every step of it on, by ComfyUI's own sampler. Imports ComfyUI.
+"""Samples prompt A once, and prompt B from each of its steps on, with ComfyUI's own sampler. Imports ComfyUI.
 
-Before step k all runs that switch at k or later are the same, so A's path is walked once and kept at every step. From
-k on they differ, and each has its own rows. They are stepped together, so that one evaluation serves many of them: at
-step i those that have switched by then. Everything happens inside one run of ComfyUI's sampling for each prompt, whose
-sampler is ComfyUI's, asked for one step at a time: models, masks, hooks and controls see the whole schedule.
+Before step k all runs that switch at k or later are equal, so A is sampled once and its latent is kept at every step.
+After the switch each run has its own row of a batch, and at step i all runs that have switched by then are evaluated
+together. Each prompt is sampled in a single run of ComfyUI's sampling, which calls ComfyUI's sampler for one step at a
+time, so that models, masks, hooks and controls see the whole schedule.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ CARRIES = "may carry what it computed under prompt A over the switch, or evaluat
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep came to. `samples` [K, ...] has a row for each of `switches`, in their order, pure A last."""
+    """The result of a sweep. `samples` [K, ...] has a row for each of `switches`, in their order, pure A last."""
 
     switches: list[int]
     samples: Tensor
     sigmas: list[float]
     percents: list[float]
-    rows: tuple[int, int]  # evaluated for A's path, and for all others
-    mask: Tensor | None = None  # [1, C, h, w]: the LATENT's, where it keeps a part of the picture
+    rows: tuple[int, int]  # batch rows evaluated for A, and for all other runs
+    mask: Tensor | None = None  # [1, C, h, w]: the LATENT's noise_mask; None if it has none
 
 
 def refusal(sampler: str | None) -> str | None:
-    """Why this sampler cannot be swept; None for one that can."""
+    """The error message for a sampler that cannot be swept; None for one that can."""
     if sampler in (None, SAMPLER):
         return None
     reason = next((why for part, why in WHY_NOT.items() if part in sampler), CARRIES)
@@ -56,14 +56,15 @@ def refusal(sampler: str | None) -> str | None:
 
 
 def switches(steps: int, every: int) -> list[int]:
-    """Before which steps runs switch: every n-th, the first among them; the last one, `steps`, is never."""
+    """The steps before which runs switch: every n-th from 0 on, and last `steps`, the run that never switches."""
     return [*range(0, steps, every), steps]
 
 
 def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int = 1, batch: int = 4) -> Swept:
-    """Every run's LATENT, as MMDiT Sampler gives it with a schedule that switches at that step.
+    """The latent of every run, equal to MMDiT Sampler's with a schedule that switches at that step.
 
-    Raises ValueError for prompts, latents or samplers that cannot be swept.
+    `batch` is the maximum number of rows evaluated at once. Raises ValueError for prompts, latents or samplers that
+    cannot be swept.
     """
     _check(model, a, b, latent, plan)
     if has_controls(a) or has_controls(b):
@@ -82,7 +83,7 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
         bar.took(x0)
 
     def run(prompt: list, sampler, callback, count: int) -> Tensor:
-        # As many rows as are evaluated at once, so that ComfyUI sees to their memory; a mask is for one picture.
+        # As many rows as are evaluated at once, so that ComfyUI reserves memory for them; a mask is for one picture.
         count = 1 if latent.get(NOISE_MASK) is not None else count
         noise = core.prepare_noise(latent_image, plan.seed, latent.get(BATCH_INDEX))
         noise, image = (each.expand(count, *each.shape[1:]) for each in (noise, latent_image))
@@ -100,17 +101,17 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
 
 
 def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
-    if said := refusal(plan.sampler):
-        raise ValueError(said)
+    if message := refusal(plan.sampler):
+        raise ValueError(message)
     if len(latent[SAMPLES]) != 1:
         raise ValueError(
-            f"Switch Sweep: got a LATENT with {len(latent[SAMPLES])} pictures, expected one: it is drawn once for "
+            f"Switch Sweep: got a LATENT with {len(latent[SAMPLES])} pictures, expected one: it is sampled once for "
             "every step. Use LatentFromBatch to pick one."
         )
     if _keeps_references(model) and any(REFERENCES in entry for _, entry in (*a, *b)):
         raise ValueError(
-            f"{NAME}: Flux KV Cache keeps what a run's first step makes of its reference pictures, and the runs of a "
-            "sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
+            f"{NAME}: Flux KV Cache stores the reference pictures' keys and values at a run's first step, and the runs "
+            "of a sweep share their first steps, so B's would be used for all of them. Sweep without Flux KV Cache."
         )
     for name, prompt in (("a", a), ("b", b)):
         check_widths(model, prompt, name, NAME)
@@ -120,20 +121,20 @@ def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
 
 
 def _keeps_references(model) -> bool:
-    """Whether Flux KV Cache is on this MODEL; its class is known by name, since ComfyUI imports its nodes by path."""
+    """Whether Flux KV Cache patches this MODEL. Compared by class name, since ComfyUI imports its nodes by path."""
     patches = transformer_options(model).get(PATCHES, {}).get(ATTN_INPUT, ())
     return any(type(each).__name__ == "KV_Attn_Input" for each in patches)
 
 
 def _sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
-    """The run's noise levels [steps + 1], as MMDiT Sampler has them."""
+    """The run's noise levels [steps + 1], as in MMDiT Sampler."""
     if plan.scheduler == OFFICIAL:
         return official_sigmas(model, latent_image, plan)
     return core.run_sigmas(model, plan.steps, plan.sampler, plan.scheduler, plan.denoise)
 
 
 def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Callable:
-    """A sampler function that starts from each step of the path that was kept; its rows are in the order of steps."""
+    """A sampler function that adds a row at each step in `kept` and samples all rows together, ordered by step."""
     one_step = core.sampler_function(SAMPLER)
 
     def sample(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None) -> Tensor:
@@ -151,20 +152,20 @@ def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Calla
 
 
 def _parts(rows: Tensor, batch: int) -> Sequence[Tensor]:
-    """Rows in as few parts as may be, of nearly one size: 5 in parts of at most 4 are 3 and 2."""
+    """Splits rows into as few parts of at most `batch` as possible, of nearly equal size: 5 rows by 4 are 3 and 2."""
     return rows.tensor_split(-(-len(rows) // batch))
 
 
 class _Bar:
-    """One progress bar over all rows of a sweep, with ComfyUI's previews. Each move of it lets a run be cancelled."""
+    """One progress bar over all rows of a sweep, with ComfyUI's previews. Each update checks for an interruption."""
 
     def __init__(self, model, total: int):
         self.bar = previews.progress_bar(total)
         self.previewer = previews.previewer(model)
 
-    def seen(self, told: Mapping[str, Tensor]) -> None:
-        """ComfyUI's samplers tell this much of a step."""
-        self.took(told["denoised"])
+    def seen(self, state: Mapping[str, Tensor]) -> None:
+        """The callback of k-diffusion's samplers, called with a dict at each step."""
+        self.took(state["denoised"])
 
     def took(self, x0: Tensor) -> None:
         memory.check_interrupted()
@@ -173,5 +174,5 @@ class _Bar:
 
 
 def preview(model, samples: Tensor) -> list | None:
-    """ComfyUI's rough pictures of LATENTs, a colour for each latent pixel; None for a model that it has none for."""
+    """ComfyUI's rough previews of latents, a colour for each latent pixel; None if it has none for this model."""
     return previews.rough_pictures(model, samples)

@@ -1,4 +1,4 @@
-"""A sweep in words, numbers and pictures. Pure."""
+"""Summarizes a sweep as sentences, JSON and pictures. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from ...palette import CLIP_HUE, INK, T5_HUE
 from ..plots import charts, sheets
-from ..repainted import NOTHING, told
+from ..repainted import NOTHING_REPAINTED, repainted_sentence
 from .distances import Distances, between, decided
 
 HUES = {"T5": T5_HUE, "CLIP": CLIP_HUE, "both": INK}
-LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a prompt in both streams"}
+LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a pair of CLIP and T5 prompts"}
 
 
 @dataclass(frozen=True)
 class Story:
-    """What there is to tell. `distances` are by what was measured: always "latents", and "pixels" with a VAE."""
+    """The data of a summary. `distances` has "latents", and "pixels" if a VAE is connected."""
 
     stream: str
     switches: Sequence[int]
@@ -29,8 +29,8 @@ class Story:
     percents: Sequence[float]
     rows: tuple[int, int]
     distances: Mapping[str, Distances]
-    note: str = ""  # what else there is to say
-    repainted: Tensor | None = None  # [1]: how much of the picture; None without a mask
+    note: str = ""  # appended to the sentence
+    repainted: Tensor | None = None  # [1]: the repainted share of the picture; None without a mask
 
     @property
     def steps(self) -> int:
@@ -41,13 +41,13 @@ class Story:
         return decided(self.switches, self.distances["latents"].way)
 
     def at(self, step: float) -> str:
-        """A step in the units that hold for every number of steps."""
+        """A step as sigma and percent of time, which do not depend on the number of steps."""
         return f"sigma {between(self.sigmas, step):.2f}, {between(self.percents, step):.0f} % of time"
 
     @property
     def sentence(self) -> str:
-        where = told(self._share)
-        return " ".join(filter(None, [where] if where == NOTHING else [self._decides(), where, self.note]))
+        where = repainted_sentence(self._share)
+        return " ".join(filter(None, [where] if where == NOTHING_REPAINTED else [self._decides(), where, self.note]))
 
     @property
     def _share(self) -> list[float] | None:
@@ -56,14 +56,14 @@ class Story:
     def _decides(self) -> str:
         step = self.decided
         if step is None:
-            return "Both prompts give the same picture, so there is no step at which it is decided between them."
+            return "Both prompts give the same picture, so no step decides between them."
         return (
             f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): {LATER[self.stream]} that "
-            "comes later moves it less than half of the way from A's picture to B's."
+            "starts later moves it less than half of the way from A's picture to B's."
         )
 
     def as_json(self, settings: Mapping[str, Any] | None = None) -> str:
-        """All numbers; `settings` are what the runs are repeated by."""
+        """All numbers; `settings` are those of run_settings.of_plan."""
         evaluated = {"a": self.rows[0], "switched": self.rows[1], "all": sum(self.rows)}
         numbers = {
             "road": self.stream,
@@ -78,7 +78,7 @@ class Story:
         return json.dumps(numbers, indent=1)
 
     def columns(self) -> dict:
-        """What the front end draws, by column: a row for each switch."""
+        """The front end's data: a list for each column, with a value for each switch."""
         each = self.distances["latents"]
         return {
             "sentence": self.sentence, "road": self.stream, "steps": self.steps, "decided": self._mark(exact=True),
@@ -105,21 +105,21 @@ class Story:
         }  # fmt: skip
 
     def curve(self) -> Image.Image:
-        """Both distances, between latents, over the step of the switch."""
+        """A chart of both distances between latents over the step of the switch."""
         hue, each = HUES[self.stream], self.distances["latents"]
         series = [
             charts.Line("to pure A", self._over_steps(each.to_a), hue),
             charts.Line("to pure B", self._over_steps(each.to_b), charts.MUTED, (9, 4)),
         ]
         ticks = [f"{step}\n{self.sigmas[step]:.2f}" for step in range(self.steps + 1)]
-        title = f"How far from pure A and pure B: {self._said()} from a step on"
+        title = f"Distance to pure A and pure B: {self._switched()} from a step on"
         page = charts.lines(title, series, ticks, below="step of the switch, and its sigma")
         if self.decided is None:
             return page
         return sheets.marked(page, self.decided / self.steps, f"decided at {self.decided:.1f}", hue)
 
     def _over_steps(self, values: Sequence[float | None]) -> list[float | None]:
-        """A value for each step: those between two switches that were run lie on the line between them."""
+        """A value for each step, interpolated linearly between switches."""
         out: list[float | None] = [None] * (self.steps + 1)
         for n, step in enumerate(self.switches[:-1]):
             after, ends = self.switches[n + 1], values[n : n + 2]
@@ -128,18 +128,18 @@ class Story:
         return out
 
     def strip(self, pictures: Sequence[Image.Image], kind: str) -> Image.Image:
-        """A frame for each switch, from pure B to pure A. `kind` says what is shown where that is not the picture."""
+        """A frame for each switch, from pure B to pure A. `kind` is a note if `pictures` are not decoded ones."""
         way = self.distances["latents"].way
         frames = [
             sheets.Frame(picture, self._head(k), [self._when(k)], share or 0.0)
             for picture, k, share in zip(pictures, self.switches, way, strict=True)
         ]
         note = "Bars: how far each picture went from A's to B's. Below: sigma, and percent of time, at the switch."
-        title = f"Prompt A, then {self._said()} from a step on"
+        title = f"Prompt A, then {self._switched()} from a step on"
         return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), HUES[self.stream])
 
-    def _said(self) -> str:
-        return {"both": "B in both streams"}.get(self.stream, f"B's {self.stream} prompt")
+    def _switched(self) -> str:
+        return {"both": "both of B's prompts"}.get(self.stream, f"B's {self.stream} prompt")
 
     def _head(self, step: int) -> str:
         if step == 0:
@@ -150,7 +150,7 @@ class Story:
         return f"sigma {self.sigmas[step]:.2f}, {self.percents[step]:.0f} %"
 
     def _mark(self, exact: bool = False) -> float | None:
-        """The decided step, counted in frames; unless `exact`, after a frame and never on the next."""
+        """The decided step as a frame index with a fraction; unless `exact`, at most 0.99 after a frame."""
         step = self.decided
         if step is None:
             return None

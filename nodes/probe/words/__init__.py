@@ -1,1 +1,1 @@
-"""Word Ablation: what each word of either prompt changes in the model's velocity, measured by leaving it out."""
+"""Word Ablation: how much the model's velocity changes when a word of either prompt is left out."""

@@ -1,7 +1,7 @@
-"""Words of a prompt, and the prompt without one of them: as text, and as rows. Pure torch.
+"""Splits a prompt into words, and removes a word from its text or from its rows. Pure torch.
 
-A word is a run of letters and digits; the tokens that stand in it are its own, however many there are. Signs between
-words stay, so that leaving a word out leaves the rest of the sentence as it is.
+A word is a run of letters and digits, together with all tokens that overlap it. Punctuation between words stays when a
+word is removed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 from ...encode.tokens.spans import Pieces
 from ..phrases import folded
 
-_LETTERS = r"(?:\w[\u0300-\u036f]*)+"  # with accents that are signs of their own (NFD)
+_LETTERS = r"(?:\w[\u0300-\u036f]*)+"  # with combining accents (NFD)
 WORD = re.compile(f"{_LETTERS}(?:['\u2019-]{_LETTERS})*")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text, from `start` to `end`, and which of the text's tokens are its own."""
+    """A word of a text, from character `start` to `end`, and the indices of its tokens."""
 
     text: str
     start: int
@@ -30,9 +30,9 @@ class Word:
 
 
 def words(text: str, pieces: Pieces, read: int, chosen: str = "") -> list[Word]:
-    """The words of a text of which the first `read` tokens are read; with `chosen`, a list of words, those alone.
+    """The words of a text that are among its first `read` tokens; only those in `chosen` unless it is "".
 
-    A word that comes twice is two words. Raises ValueError where a chosen word is not in the text, or no word is left.
+    A word that occurs twice is two words.
     """
     wanted = [folded(each) for each in re.split(r"[,\s]+", chosen) if each]
     found = []
@@ -52,32 +52,32 @@ def check_chosen(chosen: str, *found: Sequence[Word]) -> None:
     missing = [each for each in re.split(r"[,\s]+", chosen) if each and folded(each) not in known]
     if missing:
         raise ValueError(
-            f"Word Ablation: neither prompt has the word {missing[0]!r} among those that are read. Expected words as "
-            "they stand in a prompt, such as: red, circle; or nothing for all of them."
+            f"Word Ablation: neither prompt has the word {missing[0]!r} among the words that are read. Expected words "
+            "as written in a prompt, such as: red, circle; or nothing for all of them."
         )
 
 
 def without(text: str, word: Word) -> str:
-    """The text without a word, and without the white space before it; at the beginning, without that behind it."""
+    """The text without a word and the white space before it; without that after it if the word is the first."""
     before, after = text[: word.start], text[word.end :]
     return before.rstrip() + after if before.strip() else before + after.lstrip()
 
 
 def deleted(txt: Tensor, word: Word) -> Tensor:
-    """txt [B, L, C] without the word's rows; T5's rows are a set for FLUX.1, so nothing else changes."""
+    """txt [B, L, C] without the word's rows. FLUX.1 reads T5's rows as a set, so nothing else changes."""
     keep = [row for row in range(txt.shape[1]) if row not in set(word.tokens)]
     return txt[:, keep]
 
 
 def control(txt: Tensor) -> Tensor:
-    """txt [B, L, C] without its last row, a pad's unless the prompt fills all rows: what deleting any row changes."""
+    """txt [B, L, C] without its last row, a pad unless the prompt fills all rows: the effect of deleting any row."""
     return txt[:, :-1]
 
 
 def trimmed(txt: Tensor, rows: int, pads: int) -> Tensor:
-    """A text that was encoded without a word, as many rows as if that word's were deleted, as far as pads allow.
+    """Removes pads from the end of a txt that was encoded without a word, down to `rows` rows if it has enough pads.
 
-    Otherwise a pad would stand in the word's place, and what it changes would count as the word's.
+    Otherwise extra pads would replace the word's rows, and their effect would count as the word's.
     """
     more = min(max(txt.shape[1] - rows, 0), pads)
     return txt[:, : txt.shape[1] - more]

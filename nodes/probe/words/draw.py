@@ -1,4 +1,4 @@
-"""Word Ablation as a picture: for each word a bar, T5's with rows deleted and encoded again. Pure, on PIL."""
+"""Draws Word Ablation: a bar for each word, for T5 one with rows deleted and one encoded again. Pure, on PIL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
 
 
 def plot(reading: WordReading) -> Image.Image:
-    """Means over the levels of noise, with a line from the least to the most."""
+    """A page of bars: means over the noise levels, with a line from the minimum to the maximum."""
     groups = [(stream, [each for each in reading.found if each.stream == stream]) for stream in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
@@ -78,4 +78,4 @@ def _legend(draw: ImageDraw.ImageDraw) -> None:
         draw.rectangle([x, 54, x + 14, 68], fill=hue)
         draw.text((x + 20, 61), name, fill=INK, font=charts.font(), anchor="lm")
         x += 44 + int(charts.font().getlength(name))
-    draw.text((x, 61), "|  from the least to the most", fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((x, 61), "|  minimum to maximum", fill=MUTED, font=charts.font(), anchor="lm")

@@ -90,12 +90,12 @@ class WordAblation(io.ComfyNode):
         extras = extras_of(like, NAME)
         require_picture(model, extras, NAME)
         plan = SamplingPlan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
-        told = prompts(clip, t5, clip_text, t5_text, words)
-        reading = measure(model, *told, latent, guidance, plan, levels(at), extras)
-        said = sentence(reading)
+        encoded = prompts(clip, t5, clip_text, t5_text, words)
+        reading = measure(model, *encoded, latent, guidance, plan, levels(at), extras)
+        text = sentence(reading)
         picture = as_image(plot(reading))
-        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(said)}
-        return io.NodeOutput(picture, said, json.dumps(as_json(reading, said)), ui=shown)
+        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
+        return io.NodeOutput(picture, text, json.dumps(as_json(reading, text)), ui=shown)
 
 
 def levels(text: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""What Word Ablation has found, in numbers and in words. Pure."""
+"""Word Ablation's reading, as JSON and as sentences. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from statistics import mean
 from typing import Any
 
 from ..percent import percent
-from ..repainted import NOTHING, told
+from ..repainted import NOTHING_REPAINTED, repainted_sentence
 
 CLIP, T5 = "CLIP", "T5"
 
 
 @dataclass(frozen=True)
 class WordEffect:
-    """One word's effects at each level of noise, relative to |v|: the velocity's change where the word is left out.
+    """The change of the velocity, relative to |v|, at each noise level when one word is left out.
 
-    `deleted`: without its rows. `encoded`: the text encoded again without it. `leaked`: from the one to the other, so
-    what of the word stands in other words' rows. CLIP has one vector for all words, so there is `encoded` alone.
+    `deleted`: the word's rows are deleted. `encoded`: the text is encoded again without it. `leaked`: the difference
+    between these two, the word's effect through other words' rows. CLIP has one vector, so it has only `encoded`.
+    `start` is the word's first character, `tokens` the number of its tokens.
     """
 
     stream: str
@@ -32,24 +33,25 @@ class WordEffect:
 
 @dataclass(frozen=True)
 class WordReading:
-    """`sigmas` are the run's levels that were measured at; `rows` went through the model, plain ones and anew."""
+    """The steps and sigmas measured at, and the (plain, extra) batch rows that went through the model."""
 
     found: Sequence[WordEffect]
     steps: Sequence[int]
     sigmas: Sequence[float]
     rows: tuple[int, int]
-    settings: Mapping[str, Any] | None = None  # what the run is repeated by
-    control: tuple[float, ...] = ()  # at each level, what deleting T5's last row changes: a pad's, of no word
-    repainted: tuple[float, ...] | None = None  # at each level, how much of the picture; None without a mask
+    settings: Mapping[str, Any] | None = None  # run_settings.of_run
+    control: tuple[float, ...] = ()  # at each level, the change by deleting T5's last row, a pad
+    repainted: tuple[float, ...] | None = None  # at each level, the repainted share of the picture; None without a mask
 
     @property
     def times(self) -> float:
         return sum(self.rows) / max(self.rows[0], 1)
 
 
-def as_json(reading: WordReading, told: str) -> dict[str, Any]:
+def as_json(reading: WordReading, text: str) -> dict[str, Any]:
+    """All numbers; `text` is the summary sentence."""
     return {
-        "sentence": told,
+        "sentence": text,
         "settings": reading.settings,
         "steps": list(reading.steps),
         "sigmas": list(reading.sigmas),
@@ -66,31 +68,31 @@ def as_json(reading: WordReading, told: str) -> dict[str, Any]:
 
 
 def sentence(reading: WordReading) -> str:
-    """Which word of each stream matters most, and how much of the words stands in others' rows."""
-    cost = f"measured with {reading.times:.3g} times the evaluations of the plain run."
-    if (where := told(reading.repainted)) == NOTHING:
-        return f"{where} M{cost[1:]}"
-    said = [most for stream in (T5, CLIP) if (most := _most(reading, stream))]
+    """The word of each prompt with the largest effect, how much of it is in other words' rows, and the cost."""
+    cost = f"The run took {reading.times:.3g} times the evaluations of a plain run."
+    if (where := repainted_sentence(reading.repainted)) == NOTHING_REPAINTED:
+        return f"{where} {cost}"
+    sentences = [most for stream in (T5, CLIP) if (most := _most(reading, stream))]
     of_t5 = [each for each in reading.found if each.stream == T5]
     if of_t5:
         rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
-        said.append(
-            f"A T5 word's own rows are worth {percent(rows)} on average, and what the others' rows have taken from it "
-            f"{percent(leaked)}."
+        sentences.append(
+            f"On average a T5 word changes the velocity by {percent(rows)} through its own rows, and by "
+            f"{percent(leaked)} through the rows of other words."
         )
     if reading.control:
-        said.append(_control(reading, of_t5))
+        sentences.append(_control(reading, of_t5))
     levels = ", ".join(f"{sigma:.2f}" for sigma in reading.sigmas)
-    said += [where, f"Means over sigma {levels}; {cost}"]
-    return " ".join(filter(None, said))
+    sentences += [where, f"Means over sigma {levels}. {cost}"]
+    return " ".join(filter(None, sentences))
 
 
 def _control(reading: WordReading, of_t5: Sequence[WordEffect]) -> str:
-    """What deleting any row changes, and which words do no more than that."""
+    """The effect of deleting a row of no word, and the T5 words whose effect is no larger."""
     level = mean(reading.control)
     idle = [f"'{each.word}'" for each in of_t5 if mean(each.encoded) <= level and mean(each.deleted) <= level]
-    more = f" {', '.join(idle)}: no more than that." if idle else ""
-    return f"Deleting a row of no word, T5's last, changes {percent(level)}.{more}"
+    more = f" No larger effect: {', '.join(idle)}." if idle else ""
+    return f"Deleting T5's last row, which belongs to no word, changes it by {percent(level)}.{more}"
 
 
 def _most(reading: WordReading, stream: str) -> str:
@@ -99,5 +101,5 @@ def _most(reading: WordReading, stream: str) -> str:
         return ""
     first = max(words, key=lambda each: mean(each.encoded))
     if not mean(first.encoded):
-        return f"No word of {stream}'s prompt changes anything."
-    return f"Of {stream}'s words '{first.word}' changes the velocity most: by {percent(mean(first.encoded))}."
+        return f"No word of the {stream} prompt changes the velocity."
+    return f"In the {stream} prompt '{first.word}' changes the velocity most: by {percent(mean(first.encoded))}."

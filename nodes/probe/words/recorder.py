@@ -1,4 +1,4 @@
-"""Word Ablation: one run, and the model evaluated without each word at some of its steps. Imports ComfyUI."""
+"""Word Ablation: samples once and evaluates the model without each word at some of the steps. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY, NAME = "flux_duet_words", "Word Ablation"
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompt:
-    """A stream's prompt and how its text was made into it."""
+    """A prompt's text, the CLIP that encodes it, and the words to leave out."""
 
     clip: text_encoders.CLIP
     text: str
@@ -47,7 +47,7 @@ class EncodedPrompt:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way of leaving a word out: a stream says `text` instead."""
+    """A prompt without a word: the stream's tensor is replaced by `text`."""
 
     stream: str
     text: Tensor
@@ -64,8 +64,8 @@ def encoded_t5(clip: text_encoders.CLIP, text: str) -> T5Text:
 def prompts(
     clip: text_encoders.CLIP, t5: text_encoders.CLIP, clip_text: str, t5_text: str, chosen: str
 ) -> tuple[EncodedPrompt, EncodedPrompt]:
-    """Both prompts and those of their words that are to be left out."""
-    # Encoding first: a CLIP without the encoder is told in its own words.
+    """(CLIP prompt, T5 prompt), each with the words to leave out. Raises ValueError for an unknown word, or if none."""
+    # Encode first, for the error message of a CLIP that lacks the encoder.
     encoded_clip(clip, clip_text), encoded_t5(t5, t5_text)
     by_clip = read_by_clip(text_encoders.tokenizer_of(clip, CLIP_L), clip_text, weighted=False)
     by_t5 = read_by_t5(text_encoders.tokenizer_of(t5, T5XXL), t5_text, COMFYUI, weighted=False)
@@ -77,7 +77,7 @@ def prompts(
 
 
 def variants(clip: EncodedPrompt, t5: EncodedPrompt) -> list[list[Variant]]:
-    """For each word of T5, then of CLIP: (rows deleted, encoded again), and encoded again; last the control."""
+    """For each T5 word [rows deleted, encoded again], then for each CLIP word [encoded again], last [control]."""
     txt = one(encoded_t5(t5.clip, t5.text))
     out = []
     for word in t5.words:
@@ -90,7 +90,7 @@ def variants(clip: EncodedPrompt, t5: EncodedPrompt) -> list[list[Variant]]:
 
 
 def one(stream: Stream) -> Tensor:
-    """Raises ValueError for a CLIP that encodes a text anew in every part of a run."""
+    """The tensor of a stream's only span. Raises ValueError for a CLIP with scheduled hooks, which makes several."""
     if len(stream.spans) > 1:
         raise ValueError(f"{NAME}: this CLIP has scheduled hooks, expected one that encodes a text once.")
     return stream.spans[0].tensor
@@ -106,13 +106,16 @@ def measure(
     at: Sequence[float],
     extras: Mapping[str, Any],
 ) -> WordReading:
-    """Samples once, and asks anew at the steps nearest to the sigmas `at`. `extras` are what else the prompts carry."""
-    told = variants(clip, t5)
+    """Samples once, and evaluates all variants at the steps nearest to the sigmas `at`.
+
+    `extras` are other values of the CONDITIONING, such as reference latents.
+    """
+    changed = variants(clip, t5)
     probe = ReadingStore(NAME)
     recorders = []
 
     def begin(guider, sigmas, repainted):
-        recorders.append(WordRecorder(guider, sigmas, repainted, at, told))
+        recorders.append(WordRecorder(guider, sigmas, repainted, at, changed))
         return recorders[-1]
 
     txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
@@ -123,7 +126,7 @@ def measure(
     for number, (stream, word) in enumerate(
         [*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]
     ):
-        values = [change[number] for change in changes]  # of each step: one value, or three
+        values = [change[number] for change in changes]  # for each step: [encoded] or [encoded, deleted, leaked]
         columns = [tuple(column) for column in zip(*values, strict=True)]
         names = ("encoded", "deleted", "leaked")[: len(columns)]
         found.append(
@@ -134,17 +137,18 @@ def measure(
 
 
 class WordRecorder:
-    """For one run: at each step and for each word how far the velocity is from the plain one, relative to it.
+    """For one run: records the relative change of the velocity for each word at each chosen step.
 
-    Under a mask, of what reaches the picture; a level at which nothing is repainted tells nothing, and is left out
-    unless there is no other.
+    With a mask, only the repainted part counts; steps at which nothing is repainted are left out unless all are such.
     """
 
-    def __init__(self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], told: Sequence[Sequence[Variant]]):
+    def __init__(
+        self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], variants: Sequence[Sequence[Variant]]
+    ):  # fmt: skip
         levels = [float(sigma) for sigma in sigmas][:-1]
         nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
         self.reevaluator = Reevaluator(KEY, guider, sigmas, nearest, self._measure, mask)
-        self.told, self.moments = told, []
+        self.variants, self.moments = variants, []
         self.progress = progress_bar(len(nearest))
 
     def options(self, options: dict) -> dict:
@@ -157,16 +161,16 @@ class WordRecorder:
         changes = []
         for each in values:
             numbers = iter(each.tolist())
-            changes.append([[next(numbers) for _ in range(3 if len(word) == 2 else 1)] for word in self.told])
+            changes.append([[next(numbers) for _ in range(3 if len(word) == 2 else 1)] for word in self.variants])
         return steps, sigmas, None if None in shares else shares, changes, tuple(self.reevaluator.counts.rows)
 
     def _measure(self, evaluation: Evaluation) -> None:
         (entry,) = evaluation.entries
-        flat = [way for word in self.told for way in word]
-        asked = [[with_id(with_prompt(entry, way.stream, way.text), f"way {at}")] for at, way in enumerate(flat)]
-        velocities = iter(evaluation.again(asked))
+        flat = [variant for word in self.variants for variant in word]
+        entries = [with_id(with_prompt(entry, each.stream, each.text), f"way {at}") for at, each in enumerate(flat)]
+        velocities = iter(evaluation.again([[changed] for changed in entries]))
         distances = []
-        for word in self.told:
+        for word in self.variants:
             *rows, again = [next(velocities) for _ in word]
             distances.append(evaluation.velocity - again)
             distances += [difference for each in rows for difference in (evaluation.velocity - each, each - again)]

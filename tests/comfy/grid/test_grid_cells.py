@@ -18,10 +18,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 def test_cells_are_the_samplers_in_the_order_that_is_told(model, singles, draw):
-    sheet, latents, variance, told, _ = draw(model)
-    told = json.loads(told)
-    places = [(seed, clip, t5) for seed in told["seeds"] for clip in told["clip"] for t5 in told["t5"]]
-    assert len(places) == len(latents["samples"]) == 12 and told["order"] == "seed, CLIP prompt, T5 prompt"
+    sheet, latents, variance, data, _ = draw(model)
+    data = json.loads(data)
+    places = [(seed, clip, t5) for seed in data["seeds"] for clip in data["clip"] for t5 in data["t5"]]
+    assert len(places) == len(latents["samples"]) == 12 and data["order"] == "seed, CLIP prompt, T5 prompt"
     for number in (0, 1, 4, 11):
         seed, clip, t5 = places[number]
         vec, txt = encode_clip_prompt(singles[0], clip, "first")[0], encode_t5(singles[1], t5)[0]
@@ -38,8 +38,8 @@ def test_cells_are_the_samplers_in_the_order_that_is_told(model, singles, draw):
         )[0]["samples"]
         assert torch.equal(latents["samples"][number : number + 1], expected)
     assert sheet.shape[0] == 2 and sheet.shape[-1] == variance.shape[-1] == 3
-    assert told["seeds"] == [7, 8] and told["latents"]["shares"]["both"] is not None
-    assert sum(told["pixels"]["shares"].values()) == pytest.approx(1)
+    assert data["seeds"] == [7, 8] and data["latents"]["shares"]["both"] is not None
+    assert sum(data["pixels"]["shares"].values()) == pytest.approx(1)
 
 
 def test_every_prompt_is_encoded_once(model, draw, monkeypatch):
@@ -62,8 +62,8 @@ def test_one_sheet_for_all_seeds_and_weights_in_the_attention(model, draw):
 def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
     (tmp_path / "more.txt").write_text("in the snow\n")
-    told = json.loads(draw(model, seeds=1, t5s=T5S[:1], steps=1, clip_file="more.txt")[3])
-    assert told["clip"] == [*CLIPS, "in the snow"]
+    data = json.loads(draw(model, seeds=1, t5s=T5S[:1], steps=1, clip_file="more.txt")[3])
+    assert data["clip"] == [*CLIPS, "in the snow"]
     before = PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None)
     (tmp_path / "more.txt").write_text("in the snow\nat dusk\n")
     assert PromptGrid.fingerprint_inputs(clip_file="more.txt", t5_file="(none)", seed=None) != before
@@ -72,14 +72,14 @@ def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
 def test_the_usual_grid_has_an_interval(model, draw):
     schema = PromptGrid.define_schema()
     assert next(each for each in schema.inputs if each.id == "seeds").default >= 4
-    told = json.loads(draw(model, clips=CLIPS, t5s=T5S[:2], seeds=4, steps=1)[3])["pixels"]
-    assert all(told["intervals"].values()) and all(told["chance"][name] is not None for name in ("clip", "t5", "both"))
-    assert "seeds random" in told["method"] and set(told["components"]) == set(told["shares"])
+    data = json.loads(draw(model, clips=CLIPS, t5s=T5S[:2], seeds=4, steps=1)[3])["pixels"]
+    assert all(data["intervals"].values()) and all(data["chance"][name] is not None for name in ("clip", "t5", "both"))
+    assert "seeds random" in data["method"] and set(data["components"]) == set(data["shares"])
 
 
 def test_one_prompt_and_one_seed_tell_what_is_unknown(model, draw):
-    told = json.loads(draw(model, clips=CLIPS[:1], seeds=1, steps=1)[3])
-    assert told["latents"]["shares"]["seed"] is None and told["latents"]["shares"]["clip"] is None
+    data = json.loads(draw(model, clips=CLIPS[:1], seeds=1, steps=1)[3])
+    assert data["latents"]["shares"]["seed"] is None and data["latents"]["shares"]["clip"] is None
 
 
 def test_several_pictures_in_the_latent_are_told(model, draw):

@@ -30,8 +30,8 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(model, tiny, draw, picture
     assert pictures.count == 6 and cells.cells().size()[0] == 5
     pictures.stop = None
     again = comfy.sd.load_diffusion_model(str(tiny["flux"]))  # as after a restart
-    _, latents, _, told, _ = draw(again)
-    assert pictures.count == 6 + 12 - 5 and json.loads(told)["cells_from_before"] == 5
+    _, latents, _, data, _ = draw(again)
+    assert pictures.count == 6 + 12 - 5 and json.loads(data)["cells_from_before"] == 5
     anew = draw(again, resume=False)
     assert pictures.count == 13 + 12 and torch.equal(anew[1]["samples"], latents["samples"])
 
@@ -113,10 +113,10 @@ def test_settings_of_the_model_are_told(model):
     def shifted(shift):
         return nodes_model_advanced.ModelSamplingFlux().patch(model, shift, 0.5, 64, 64)[0]
 
-    told = [identity.of_model(each) for each in (model, shifted(1.0), shifted(1.3))]
-    assert None not in told and len(set(told)) == 3
-    assert identity.of_model(shifted(1.3)) == told[2] and identity.of_model(model.clone()) == told[0]
-    assert identity.of_model(ApplyDuet.execute(model)[0]) == told[0], "it does nothing to prompts without controls"
+    digests = [identity.of_model(each) for each in (model, shifted(1.0), shifted(1.3))]
+    assert None not in digests and len(set(digests)) == 3
+    assert identity.of_model(shifted(1.3)) == digests[2] and identity.of_model(model.clone()) == digests[0]
+    assert identity.of_model(ApplyDuet.execute(model)[0]) == digests[0], "it does nothing to prompts without controls"
 
 
 @pytest.mark.parametrize("how", ["a function", "a patch", "a wrapper", "an object", "another loader"])

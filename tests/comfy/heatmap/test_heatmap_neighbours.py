@@ -145,10 +145,10 @@ def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, mon
     latent = sampled(ready, positive, latent={"samples": torch.zeros(3, 16, 10, 6)})
     reading, images = probe.reading(latent), torch.rand(3, 80, 48, 3)
     out = ShowHeatmap.execute(probe, latent, images, word="circle")
-    sheets, found, words, told, one = out.result
+    sheets, found, words, metadata, one = out.result
     assert len(sheets) == 3 and found.shape == (6, 80, 48) and words == "red\ncircle" and one.shape == (3, 80, 48)
     assert torch.equal(one, found[1::2])
-    shares = json.loads(told)
+    shares = json.loads(metadata)
     for number in range(3):
         alone = {
             **vars(reading),

@@ -19,11 +19,11 @@ def test_show_heatmap(model, streams, tmp_path, monkeypatch):
     ready, probe = Heatmap.execute(model, streams["txt"]).result
     latent = sampled(ready, prompt(streams))
     out = ShowHeatmap.execute(probe, latent, torch.rand(1, 80, 48, 3), save_as="maps/mine")
-    picture, found, words, told, first = out.result
+    picture, found, words, metadata, first = out.result
     assert words.split("\n") == ["a", "red", "circle", "and", "redder", "ring", "at", "night"]
     assert found.shape == (8, 80, 48) and found.min() == 0 and found.max() == 1
     assert torch.equal(first, found[:1])
-    assert picture.ndim == 4 and '"pads"' in told
+    assert picture.ndim == 4 and '"pads"' in metadata
     from safetensors.torch import load_file
 
     assert load_file(tmp_path / "maps" / "mine.safetensors")["maps"].shape == (STEPS, BLOCKS, 1, 8, 15)
@@ -65,7 +65,7 @@ def test_a_choice_of_nothing_is_told(model, streams, options, words):
 
 
 def test_words_that_are_not_there_are_told(model, streams):
-    with pytest.raises(ValueError, match="no word 'blue'. It says: a red circle"):
+    with pytest.raises(ValueError, match="no word 'blue'. The prompt is: a red circle"):
         Heatmap.execute(model, streams["txt"], "red, blue")
     with pytest.raises(ValueError, match="no word 'edde'"):
         Heatmap.execute(model, streams["txt"], "edde")

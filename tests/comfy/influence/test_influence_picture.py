@@ -129,9 +129,9 @@ def test_controls_go_with_their_stream(model, name, sampler):
     if name == "schedule":
         return
     clip, t5, _ = SplitConditioning.execute(positive).result
-    told = {"v11": positive, "v10": prompt(NO_VEC, t5), "v01": prompt(clip, NO_TXT), "v00": prompt(NO_VEC, NO_TXT)}
-    check(probe.reading(on), by_hand(ApplyDuet.execute(model)[0], LATENT, told))
-    assert probe.reading(on).floor("whole run") < 1e-5, "asked again, its controls act as before"
+    prompts = {"v11": positive, "v10": prompt(NO_VEC, t5), "v01": prompt(clip, NO_TXT), "v00": prompt(NO_VEC, NO_TXT)}
+    check(probe.reading(on), by_hand(ApplyDuet.execute(model)[0], LATENT, prompts))
+    assert probe.reading(on).floor("whole run") < 1e-5, "evaluated again, its controls act as before"
 
 
 def test_the_floor_is_what_the_model_answers_differently_when_asked_again(model):
@@ -141,10 +141,10 @@ def test_the_floor_is_what_the_model_answers_differently_when_asked_again(model)
     effect = clean.numbers("whole run", EMPTY)["whole"]
     for noise, small in ((0.1 * effect, False), (2 * effect, True)):
         out, probe = measured(noisy(model, noise))
-        told, *_, data = ShowInfluence.execute(probe, sampled(out, prompt())).result[4:]
+        text, *_, data = ShowInfluence.execute(probe, sampled(out, prompt())).result[4:]
         # Each of the two answers has noise of its own, which lengthens the velocity too.
         assert json.loads(data)["floor"]["whole run"] == pytest.approx(noise * (2 / (1 + noise**2)) ** 0.5, rel=0.1)
-        assert told.startswith("Too small to tell who decides.") is small and "the same prompt asked again" in told
+        assert text.startswith("The effects are too small") is small and "evaluating the same prompt again" in text
 
 
 def noisy(model, share: float):

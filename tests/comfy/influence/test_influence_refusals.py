@@ -65,7 +65,7 @@ def test_a_prompt_without_a_clip_vector_is_refused(model):
     positive = [[TXT.spans[0].tensor, {"guidance": 3.5}]]
     latent = natively(out, positive)
     assert torch.equal(latent["samples"], natively(model, positive)["samples"]), "the picture is whole"
-    with pytest.raises(ValueError, match="nothing for CLIP.*Dual Prompt"):
+    with pytest.raises(ValueError, match="has no CLIP prompt.*Dual Prompt"):
         probe.reading(latent)
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_passes_it_by_is_told(model):
         torch.tensor([1.0, 0.5, 0.0]),
         disable_pbar=True,
     )
-    with pytest.raises(ValueError, match="never asked its MODEL.*nothing to measure"):
+    with pytest.raises(ValueError, match="never evaluated the positive prompt.*nothing to measure"):
         probe.reading({"samples": samples})
 
 
@@ -131,14 +131,14 @@ def test_a_model_that_is_none_of_flux(tmp_path):
 def test_outputs_fit_the_picture(model):
     out, probe = measured(model, BOTH, blocks="double")
     latent = sampled(out, prompt(), latent=PAIR)
-    plot, where, clip_mask, t5_mask, told, table, data = ShowInfluence.execute(
+    plot, where, clip_mask, t5_mask, text, table, data = ShowInfluence.execute(
         probe, latent, "first third", torch.rand(2, 8 * SIDE, 8 * SIDE, 3)
     ).result
     assert plot.shape[0] == 1 and where.shape[0] == 2 and plot.shape[-1] == where.shape[-1] == 3
     assert clip_mask.shape == t5_mask.shape == (2, 8 * SIDE, 8 * SIDE)
     assert 0 <= min(float(clip_mask.min()), float(t5_mask.min()))
     assert max(float(clip_mask.max()), float(t5_mask.max())) <= 1
-    assert told.endswith("times the evaluations of the plain run.") and len(table.splitlines()) == 1 + 2 * STEPS
-    assert json.loads(data)["sentence"] == told
+    assert text.endswith("times the evaluations of a plain run.") and len(table.splitlines()) == 1 + 2 * STEPS
+    assert json.loads(data)["sentence"] == text
     with pytest.raises(ValueError, match="1 pictures for a LATENT of 2"):
         ShowInfluence.execute(probe, latent, picture=torch.rand(1, 64, 64, 3))

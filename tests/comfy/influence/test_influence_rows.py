@@ -45,8 +45,8 @@ def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
     """It blamed T5's prompt for the picture: "T5 decides everything"."""
     out, probe = measured(model)
     latent = sampled(out, redux(prompt(NO_VEC, NO_TXT), *KINDS[kind]))
-    told = ShowInfluence.execute(probe, latent)[4]
-    assert "both change exactly nothing" in told and "count as" not in told
+    text = ShowInfluence.execute(probe, latent)[4]
+    assert "the velocity is the same without them" in text and "count as" not in text
     assert probe.reading(latent).rows == (STEPS, 0)
 
 
@@ -55,26 +55,26 @@ def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
 def test_reduxs_rows_stay_and_their_weights_with_them(model, kind, length):
     """Each velocity is that of StyleModelApply on the prompt's, or the empty prompt's, CONDITIONING."""
     nothing = txt(4, length)
-    told = {way: redux(each, *KINDS[kind]) for way, each in ways(no_txt=nothing).items()}
+    prompts = {way: redux(each, *KINDS[kind]) for way, each in ways(no_txt=nothing).items()}
     out, probe = measured(model, empty_txt=nothing, txt=TXT)
-    on, off = (sampled(each, told["v11"]) for each in (out, model))
+    on, off = (sampled(each, prompts["v11"]) for each in (out, model))
     assert torch.equal(on["samples"], off["samples"])
-    check(probe.reading(on), by_hand(model, LATENT, told))
+    check(probe.reading(on), by_hand(model, LATENT, prompts))
     assert probe.reading(on).counted == 0
 
 
 def test_zeros_stand_in_the_prompts_rows_alone(model):
     out, probe = measured(model, ZEROS, txt=TXT)
-    told = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT).items()}
-    check(probe.reading(sampled(out, told["v11"])), by_hand(model, LATENT, told), ZEROS)
+    prompts = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT).items()}
+    check(probe.reading(sampled(out, prompts["v11"])), by_hand(model, LATENT, prompts), ZEROS)
 
 
 def test_against_zeros_too_the_empty_prompts_rows_alone_are_taken_away(model):
     out, probe = measured(model, BOTH)
     reading = probe.reading(sampled(out, redux(prompt(NO_VEC, NO_TXT))))
     assert reading.numbers("whole run", EMPTY)["whole"] == 0
-    told = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
-    check(reading, by_hand(model, LATENT, told), ZEROS)
+    prompts = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
+    check(reading, by_hand(model, LATENT, prompts), ZEROS)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -85,9 +85,9 @@ def test_conditioning_concats_other_prompt_stays_wherever_it_stands(model, first
         joined = nodes.ConditioningConcat().concat(to, more)[0]
         return [[joined[0][0], conditioning[0][1]]]
 
-    told = {way: beside(each) for way, each in ways(no_txt=txt(4, 11)).items()}
+    prompts = {way: beside(each) for way, each in ways(no_txt=txt(4, 11)).items()}
     out, probe = measured(model, empty_txt=txt(4, 11), txt=TXT)
-    check(probe.reading(sampled(out, told["v11"])), by_hand(model, LATENT, told))
+    check(probe.reading(sampled(out, prompts["v11"])), by_hand(model, LATENT, prompts))
 
 
 def test_without_txt_nothing_is_guessed_and_that_is_said(model):
@@ -98,18 +98,18 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
     nulls = ways()
     check(probe.reading(latent), by_hand(model, LATENT, {
         "v11": positive, "v10": redux(prompt(NO_VEC)), "v01": nulls["v01"], "v00": nulls["v00"]}))  # fmt: skip
-    told, *_, data = ShowInfluence.execute(probe, latent).result[4:]
-    assert "All 15 rows of the text count as T5's prompt: connect `txt` if Redux" in told
+    text, *_, data = ShowInfluence.execute(probe, latent).result[4:]
+    assert "All 15 txt rows count as the T5 prompt: connect `txt` if Redux" in text
     assert json.loads(data)["t5_rows"] == 15
     plain, probe = measured(model)
     latent = sampled(plain, prompt())
-    told, *_, data = ShowInfluence.execute(probe, latent).result[4:]
-    assert "count as" not in told and json.loads(data)["t5_rows"] is None
+    text, *_, data = ShowInfluence.execute(probe, latent).result[4:]
+    assert "count as" not in text and json.loads(data)["t5_rows"] is None
 
 
 def test_a_txt_that_is_not_sampled_is_told():
     null = Null(EMPTY, {VEC_STREAM: None, TXT_STREAM: None}, [TXT.spans[0].tensor])
-    with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows do not stand among"):
+    with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows are not among"):
         null.check([randn(8, 1, 15, 64)])
     null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is swapped whole
     assert null.rows(randn(8, 1, 15, 64)) == slice(0, 15)

@@ -53,9 +53,9 @@ def test_an_empty_prompt_of_another_length_is_said(model):
     for null, positive, lengths in ((txt(4, 21), prompt(), (9, 21)), (txt(4, 7), redux(prompt()), (9, 7)),
                                     (NO_TXT, prompt(), None), (NO_TXT, redux(prompt()), None)):  # fmt: skip
         out, probe = measured(model, BOTH, empty_txt=null, txt=TXT)
-        told, *_, data = ShowInfluence.execute(probe, sampled(out, positive)).result[4:]
-        said = "The T5 prompt has {} rows and the empty one {}: ".format(*lengths) if lengths else "and the empty one"
-        assert (said in told) is (lengths is not None)
+        text, *_, data = ShowInfluence.execute(probe, sampled(out, positive)).result[4:]
+        expected = "The T5 prompt has {} rows and the empty one {}: ".format(*lengths) if lengths else "and the empty one"
+        assert (expected in text) is (lengths is not None)
         assert json.loads(data)["t5_lengths"] == (lengths and {"prompt": lengths[0], "empty": lengths[1]})
     out, probe = measured(model, ZEROS, empty_txt=txt(4, 21))
     assert probe.reading(sampled(out, prompt())).lengths is None
@@ -108,10 +108,10 @@ def test_with_a_lora(model):
 
 
 def test_the_null_itself_is_not_asked(model):
-    for clip, t5, asked, zero in ((NO_VEC, TXT, 1, "clip"), (VEC, NO_TXT, 1, "t5"), (NO_VEC, NO_TXT, 0, "clip")):
+    for clip, t5, evaluated, zero in ((NO_VEC, TXT, 1, "clip"), (VEC, NO_TXT, 1, "t5"), (NO_VEC, NO_TXT, 0, "clip")):
         out, probe = measured(model)
         reading = probe.reading(sampled(out, prompt(clip, t5)))
-        assert reading.rows == (STEPS, (asked and asked + 1) * STEPS)
+        assert reading.rows == (STEPS, (evaluated and evaluated + 1) * STEPS)
         numbers = reading.numbers("whole run", EMPTY)
         assert (numbers[f"D_{zero}"], numbers[f"solo_{zero}"], numbers["interaction"]) == (0, 0, 0)
         assert numbers[f"share_{zero}"] in (0, None)

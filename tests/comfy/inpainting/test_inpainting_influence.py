@@ -10,7 +10,7 @@ from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.probe.influence.effects import STREAMS
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
-from flux_duet.nodes.probe.repainted import NOTHING, told
+from flux_duet.nodes.probe.repainted import NOTHING_REPAINTED, repainted_sentence
 from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.inpainting.runs import (
@@ -55,8 +55,8 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
                         },
                     }
                 ]
-        asked = {way: executor(model, [prompts[way]], x, timestep, options)[0] for way in positives}
-        found.append({way: (x - out) / timestep[0] for way, out in asked.items()})
+        predictions = {way: executor(model, [prompts[way]], x, timestep, options)[0] for way in positives}
+        found.append({way: (x - out) / timestep[0] for way, out in predictions.items()})
         return executor(model, conds, x, timestep, options)
 
     watched = model.clone()
@@ -100,7 +100,7 @@ def test_influence_is_of_what_reaches_the_picture(model, kind):
 
     model, latent = model.clone(), LATENTS[kind]
     model.set_model_unet_function_wrapper(planted)
-    out, reading, (*_, said, _, data) = influence(model, latent)
+    out, reading, (*_, sentence, _, data) = influence(model, latent)
     assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent=latent)["samples"])
     found, masks = by_hand(model, latent)
     expected, dense = numbers(taken(found, masks)), numbers(found)
@@ -110,7 +110,7 @@ def test_influence_is_of_what_reaches_the_picture(model, kind):
     assert measured["share_clip"] + measured["share_t5"] == pytest.approx(1, abs=1e-9)
     data = json.loads(data)
     shares = [float(mask.mean()) for mask in masks[0]]
-    assert data["repainted"] == pytest.approx(shares) and told(shares) in said
+    assert data["repainted"] == pytest.approx(shares) and repainted_sentence(shares) in sentence
     for picture, each in enumerate(data["pictures"]):
         own = numbers([{way: v[picture : picture + 1] for way, v in step.items()} for step in taken(found, masks)])
         assert {name: each[EMPTY][name] for name in own} == pytest.approx(own, rel=3e-4, abs=2e-5)
@@ -174,28 +174,28 @@ def test_differential_diffusion_as_each_step_repaints(model):
 
 def test_a_mask_of_ones_changes_no_number(model):
     """And without one nothing is said."""
-    *_, (*_, said, csv, data) = influence(model, {"samples": ONE})
-    *_, (*_, full_said, _, full) = influence(model, {"samples": ONE, "noise_mask": torch.ones(1, SIDE, SIDE)})
+    *_, (*_, sentence, csv, data) = influence(model, {"samples": ONE})
+    *_, (*_, full_sentence, _, full) = influence(model, {"samples": ONE, "noise_mask": torch.ones(1, SIDE, SIDE)})
     data, full = json.loads(data), json.loads(full)
     assert data["parts"] == full["parts"] and data["floor"] == full["floor"] and data["pictures"] == full["pictures"]
-    assert data["repainted"] is None and "epainted" not in said and "repainted" not in csv
-    assert full["repainted"] == [1.0] and told([1.0]) in full_said
+    assert data["repainted"] is None and "epainted" not in sentence and "repainted" not in csv
+    assert full["repainted"] == [1.0] and repainted_sentence([1.0]) in full_sentence
 
 
 def test_nothing_is_repainted(model, singles, vae):
     latent = {"samples": ONE, "noise_mask": torch.zeros(1, SIDE, SIDE)}
-    out, _, (*_, said, _, data) = influence(model, latent)
-    assert said.startswith(NOTHING) and "NaN" not in data
+    out, _, (*_, sentence, _, data) = influence(model, latent)
+    assert sentence.startswith(NOTHING_REPAINTED) and "NaN" not in data
     assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent=latent)["samples"])
     clip, t5 = singles
-    _, said, data = WordAblation.execute(
+    _, sentence, data = WordAblation.execute(
         model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler", "simple"
     ).result
-    assert said.startswith(NOTHING) and "NaN" not in data
+    assert sentence.startswith(NOTHING_REPAINTED) and "NaN" not in data
     assert all(not any(each["encoded again"]) for each in json.loads(data)["words"])
-    *_, data, said = swept(model, latent, vae=vae)
-    assert said == NOTHING and json.loads(data)["decided"] == {"latents": None, "pixels": None}
-    *_, data, said = drawn(model, singles, vae, latent)
-    assert said == NOTHING and "NaN" not in data and json.loads(data)["repainted"] == 0
+    *_, data, sentence = swept(model, latent, vae=vae)
+    assert sentence == NOTHING_REPAINTED and json.loads(data)["decided"] == {"latents": None, "pixels": None}
+    *_, data, sentence = drawn(model, singles, vae, latent)
+    assert sentence == NOTHING_REPAINTED and "NaN" not in data and json.loads(data)["repainted"] == 0
     *_, masks, _, data, _ = heat(model, singles, latent)
     assert not masks.any() and "NaN" not in data and json.loads(data)["repainted"] == [0.0]

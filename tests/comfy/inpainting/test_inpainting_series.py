@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flux_duet.nodes.probe.grid.variance import PARTS, analyse
-from flux_duet.nodes.probe.repainted import told
+from flux_duet.nodes.probe.repainted import repainted_sentence
 from flux_duet.tests.comfy.inpainting.runs import (
     LATENTS,
     ONE,
@@ -23,15 +23,15 @@ def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
     mask = torch.zeros(1, SIDE, SIDE)
     mask[:, 3, 4] = 1
     latent = {"samples": 30_000 * ONE, "noise_mask": mask}
-    _, out, _, data, said = swept(model, latent)
+    _, out, _, data, sentence = swept(model, latent)
     data, samples = json.loads(data), out["samples"].double()
     here = samples[:, :, 3, 4]
     b, a = here[0], here[-1]
     assert (b - a).norm() < 1e-5 * samples[0].norm(), "as it was counted, the two were the same"
     expected = ((here - a) @ (b - a) / (b - a).norm() ** 2).tolist()
     assert [run["latents"]["way"] for run in data["runs"]] == pytest.approx(expected, abs=1e-4)
-    assert data["repainted"] == pytest.approx(1 / SIDE**2) and told([1 / SIDE**2]) in said
-    assert said.startswith("The picture is decided at step")
+    assert data["repainted"] == pytest.approx(1 / SIDE**2) and repainted_sentence([1 / SIDE**2]) in sentence
+    assert sentence.startswith("The picture is decided at step")
 
 
 def test_a_sweeps_pixels_are_those_repainted(model, vae):
@@ -50,7 +50,7 @@ def pixels_from(vae) -> int:
 
 def test_a_grids_variance_is_of_what_is_repainted(model, singles, vae):
     """As of the right half of the cells by themselves, in latents and in pixels."""
-    _, latents, _, data, said = drawn(model, singles, vae, LATENTS["half"])
+    _, latents, _, data, sentence = drawn(model, singles, vae, LATENTS["half"])
     data, samples = json.loads(data), latents["samples"]
     pixels = vae.decode(samples)[:, :, pixels_from(vae) :]
     for name, right in (("latents", samples[..., SIDE // 2 :]), ("pixels", pixels)):
@@ -58,4 +58,4 @@ def test_a_grids_variance_is_of_what_is_repainted(model, singles, vae):
         for part in PARTS:
             assert data[name]["shares"][part] == pytest.approx(expected.shares[part], rel=1e-4, abs=1e-6)
             assert data[name]["components"][part] == pytest.approx(expected.components[part], rel=1e-4, abs=1e-9)
-    assert data["repainted"] == 0.5 and told([0.5]) in said
+    assert data["repainted"] == 0.5 and repainted_sentence([0.5]) in sentence

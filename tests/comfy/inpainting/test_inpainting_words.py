@@ -9,7 +9,7 @@ from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe.heat.reading import masks as masks_of
 from flux_duet.nodes.probe.heat.reading import otsu
-from flux_duet.nodes.probe.repainted import told
+from flux_duet.nodes.probe.repainted import repainted_sentence
 from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.inpainting.runs import (
@@ -34,7 +34,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
     """A word's number against Encoder Influence's own velocities, on the repainted half."""
     clip, t5 = singles
     latent = LATENTS["half"]
-    _, said, data = WordAblation.execute(
+    _, sentence, data = WordAblation.execute(
         model, clip, t5, "at night", "a red circle", latent, 3.5, SEED, STEPS, "euler", "simple", "1", "night"
     ).result
     data = json.loads(data)
@@ -62,7 +62,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
     assert found == pytest.approx(expected, rel=1e-3)
     diluted = float((velocities[0][0] - velocities[0][1]).norm() / velocities[0][0].norm())
     assert abs(diluted / expected - 1) > 1e-2, "what is kept must matter for this to mean anything"
-    assert data["repainted"] == [0.5] and told([0.5]) in said
+    assert data["repainted"] == [0.5] and repainted_sentence([0.5]) in sentence
 
 
 # ---- Token Heatmap
@@ -77,10 +77,10 @@ def test_a_words_share_is_of_the_repainted_places(model, singles, kind):
     weights = tokens / tokens.sum(1, keepdim=True)
     maps = reading.maps.mean((0, 1))  # [B, words, image]
     expected = (maps * weights[:, None]).sum(-1)
-    told = json.loads(data)
-    for picture, each in enumerate(told["pictures"]):
+    metadata = json.loads(data)
+    for picture, each in enumerate(metadata["pictures"]):
         assert [each["shares"][word] for word in WORDS] == pytest.approx(expected[picture].tolist(), rel=1e-4)
-    assert (maps[0] > 0).all() and told["repainted"] == pytest.approx(tokens.mean(1).tolist())
+    assert (maps[0] > 0).all() and metadata["repainted"] == pytest.approx(tokens.mean(1).tolist())
     plain = maps.mean((0, 2))
     assert (expected.mean(0) / plain - 1).abs().max() > 1e-4, "what is kept must matter for this to mean anything"
 

@@ -65,7 +65,7 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     clip, text = streams
     graph = placed(flux, world, row, clip, text)
-    told = json.loads(
+    data = json.loads(
         WordAblation.execute(
             graph.model,
             *singles,
@@ -89,6 +89,6 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
     seen = seen_by(graph)
     first = plain if NEIGHBOURS[row].keeps else None
     whole, less = (taken(graph, seen, velocities(each, seen, first)) for each in (plain, without))
-    (word,) = told["words"]
-    for step, change in zip(told["steps"], word["rows deleted"], strict=True):
+    (word,) = data["words"]
+    for step, change in zip(data["steps"], word["rows deleted"], strict=True):
         assert change == pytest.approx(float((whole[step] - less[step]).norm() / whole[step].norm()), rel=1e-3), step

@@ -87,9 +87,9 @@ def test_heatmap(plain, text, row, measure):
             ShowHeatmap.execute(probe, {"samples": out})
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
-    masks, said = shown[1], json.loads(shown[3])
+    masks, metadata = shown[1], json.loads(shown[3])
     # Whatever the measure, the shares are of the attention.
-    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
+    assert [metadata["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
     if measure == "mass":
         counted = torch.ones_like(expected.maps[0], dtype=torch.bool) if expected.counted is None else expected.counted
         low, high = (each[:, None, None] for each in expected.maps[:, counted].aminmax(dim=1))
@@ -110,9 +110,9 @@ def test_heatmap_of_a_controlled_prompt(flux, text, column):
     model, probe = Heatmap.execute(flux, text, ",".join(WORDS)).result
     out = ours(replace(graph, model=model))
     assert torch.equal(out, ours(graph))
-    said = json.loads(ShowHeatmap.execute(probe, {"samples": out})[3])
+    metadata = json.loads(ShowHeatmap.execute(probe, {"samples": out})[3])
     expected = Shares(replace(graph, positive=control.base), ROWS, list(WORDS.values()), control.truth)
-    assert [said["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
+    assert [metadata["shares"][word] for word in WORDS] == pytest.approx(expected.masses.tolist(), rel=1e-4, abs=1e-6)
 
 
 # ---- Encoder Influence

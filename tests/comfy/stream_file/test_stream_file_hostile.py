@@ -191,7 +191,7 @@ def test_what_is_no_file_is_told_without_its_folder(tmp_path, kind):
     with pytest.raises(ValueError, match="odd.safetensors cannot be used: it (is|cannot be read)") as refused:
         stream_file.load(path)
     assert str(tmp_path) not in str(refused.value)
-    with pytest.raises(ValueError, match="odd.safetensors cannot be read for T5 prompts") as refused:
+    with pytest.raises(ValueError, match="T5 prompts cannot be read from odd.safetensors") as refused:
         gathered("T5", "a", path)
     assert str(tmp_path) not in str(refused.value)
 

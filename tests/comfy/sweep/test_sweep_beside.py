@@ -92,7 +92,7 @@ def test_several_prompts_with_masks_go_one_by_one(model):
     check_sweep(model, a, b, "T5", halves(native(0, 1), native(1, 0)))
     check_sweep(model, a, native(1, 1), "T5", halves(native(0, 1), native(1, 1)))
     watched, rows = counting(model)
-    with pytest.raises(ValueError, match="Switch Sweep: `b` holds 2 prompts that are told apart by masks"):
+    with pytest.raises(ValueError, match="Switch Sweep: `b` holds 2 prompts that differ in masks"):
         swept(watched, native(0, 0), b)
     with pytest.raises(ValueError, match="Switch Sweep: `a` holds 2 encodings and `b` 3"):
         swept(watched, a, native(1, 1) * 3)

@@ -92,13 +92,13 @@ def test_other_schedules_and_a_mask(model, scheduler):
 def test_shared_beginnings_are_computed_once(model, every, batch):
     watched, rows = counting(model)
     a, b = (join(VECS[0], t, 3.5) for t in STREAMS["unequal lengths"])
-    _, latents, _, told, _ = swept(watched, a, b, every=every, batch=batch)
+    _, latents, _, data, _ = swept(watched, a, b, every=every, batch=batch)
     expected = STEPS + sum(STEPS - k for k in range(0, STEPS, every))
     if every == 1:
         assert expected == STEPS + STEPS * (STEPS + 1) // 2 < STEPS * (STEPS + 1)
-    assert sum(rows) == expected == json.loads(told)["rows_evaluated"]["all"]
+    assert sum(rows) == expected == json.loads(data)["rows_evaluated"]["all"]
     assert max(rows) <= batch
-    switches = [run["switch_at"] for run in json.loads(told)["runs"]]
+    switches = [run["switch_at"] for run in json.loads(data)["runs"]]
     assert switches == [*range(0, STEPS, every), STEPS] and len(latents["samples"]) == len(switches)
 
 
@@ -112,20 +112,20 @@ def test_evaluations_for_twenty_steps(model):
 def test_what_comes_out(model, vae):
     a, b = (join(VECS[0], t, 3.5) for t in STREAMS["unequal lengths"])
     for options in ({"vae": vae}, {}):
-        strip, latents, curve, told, sentence = swept(model, a, b, **options)
+        strip, latents, curve, data, sentence = swept(model, a, b, **options)
         for image in (strip, curve):
             assert image.ndim == 4 and image.shape[-1] == 3 and 0 <= image.min() and image.max() <= 1
-        told = json.loads(told)
-        assert set(told["decided"]) == ({"latents", "pixels"} if options else {"latents"})
-        step = told["decided"]["latents"]["step"]
-        assert f"decided at step {step:.1f} of 6 (sigma" in sentence and "a T5 prompt that comes later" in sentence
+        data = json.loads(data)
+        assert set(data["decided"]) == ({"latents", "pixels"} if options else {"latents"})
+        step = data["decided"]["latents"]["step"]
+        assert f"decided at step {step:.1f} of 6 (sigma" in sentence and "a T5 prompt that starts later" in sentence
         assert "noise_mask" not in latents
-        ends = [told["runs"][0]["latents"], told["runs"][-1]["latents"]]
+        ends = [data["runs"][0]["latents"], data["runs"][-1]["latents"]]
         assert ends[0] == {"to_a": pytest.approx(1), "to_b": 0, "way": pytest.approx(1)}
         assert ends[1] == {"to_a": 0, "to_b": pytest.approx(1), "way": 0}
 
 
 def test_one_prompt_twice_has_no_decision(model):
     a = join(VECS[0], STREAMS["plain"][0], 3.5)
-    *_, told, sentence = swept(model, a, a)
-    assert "the same picture" in sentence and json.loads(told)["decided"] == {"latents": None}
+    *_, data, sentence = swept(model, a, a)
+    assert "the same picture" in sentence and json.loads(data)["decided"] == {"latents": None}

@@ -96,5 +96,5 @@ def test_the_crossing_of_the_distances_is_half_of_the_way():
 def test_flux_kv_cache_is_refused_before_anything_is_drawn(model, monkeypatch):
     a, b = (extras.referred(join(VECS[number], STREAMS["plain"][number], 3.5)) for number in range(2))
     monkeypatch.setattr(model.model.diffusion_model, "_forward", lambda *_, **__: pytest.fail("it was drawn"))
-    with pytest.raises(ValueError, match="Flux KV Cache keeps.*Sweep without"):
+    with pytest.raises(ValueError, match="Flux KV Cache stores.*Sweep without"):
         swept(FluxKVCache.execute(model)[0], a, b)
