@@ -1,11 +1,11 @@
-"""Does a canvas full of our nodes stay usable? Frames with the pack's scripts against frames without.
+"""Does a canvas with many of our nodes stay usable? Frame times with the pack's scripts and without.
 
     python dev.py bench canvas [--nodes 100] [--frames 60] [--rounds 5]
 
-The real front end in Chromium, without a graphics card: two pages on one server, one of which ("native") is refused the
-pack's scripts, so that the same nodes have plain widgets. Each pans over the same graph, in both renderers, zoomed out
-until all of it is in sight and zoomed in until one node is readable. A frame is the time from one animation frame to
-the next, with the canvas drawn anew in each.
+The real front end in Chromium, without a GPU: two pages on one server, one of which ("native") does not load the pack's
+scripts, so that the same nodes have plain widgets. Each pans over the same graph, in both renderers, zoomed out until
+all of it is visible and zoomed in until one node is readable. A frame is the time from one animation frame to the next,
+with the canvas redrawn in each.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def page(started: Browser, server: Server, side: str, vue: bool, chosen: argpars
     front.page.wait_for_timeout(3000)  # until every node has its tokens
     panels = front.page.evaluate(PANELS)
     if (panels > 0) != (side == "ours"):
-        raise ValueError(f"the page of the side '{side}' has {panels} panels of the pack, so its frames say nothing")
+        raise ValueError(f"the page of the side '{side}' has {panels} panels of the pack, expected some only on 'ours'")
     return front
 
 

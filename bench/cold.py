@@ -1,18 +1,18 @@
-"""How long until a freshly started ComfyUI has its first prompt's CONDITIONING, and how much memory does it take?
+"""How long does a newly started ComfyUI take for its first prompt's CONDITIONING, and how much memory?
 
     python dev.py bench cold [--scale small] [--rounds 3] [--disk DIR] [--drop-caches]
 
-Random weights at the real shapes of CLIP-L and T5-XXL. Every run has a server of its own: DualCLIPLoader and
-CLIPTextEncodeFlux, then our stages with an empty embedding store, then, by the next server with the same user folder,
-our stages with the store that the run before left. Timed from the request to ComfyUI's `execution_success`.
+Random weights of the real shapes of CLIP-L and T5-XXL. Every run has its own server: DualCLIPLoader and
+CLIPTextEncodeFlux, then our stages with an empty embedding store, then, on the next server with the same user folder,
+our stages with the store that the previous run left. Timed from the request to ComfyUI's `execution_success`.
 
-With the empty store ours also hashes both files, once for as long as the user folder stays, and keeps the encodings.
-Memory is the server's peak beyond what it held before the prompt. It is resident memory, which counts the pages of
-mapped files too: natively T5 counts once as the file and once as the weights copied out of it.
+With the empty store, our side also hashes both files, once per user folder, and stores the encodings. Memory is the
+server's peak minus what it held before the prompt. It is resident memory, which includes the pages of mapped files: on
+the native side T5 counts twice, as the file and as the weights copied out of it.
 
-The encoders' files are read through before each run, so that they come from the page cache wherever memory has room
-for it; how much did not is told. A prompt that waits for a disk takes longer on every side that reads T5: --drop-caches
-takes both files out of the cache instead.
+The encoders' files are read before each run, so that they come from the page cache if they fit into memory; the amount
+read from storage is reported. Reading from a disk takes longer for each side that reads T5: --drop-caches removes both
+files from the cache instead.
 """
 
 import argparse
@@ -42,8 +42,9 @@ PROMPT = {"clip": "a watercolour, soft light", "t5": "a red circle to the left o
 
 @dataclass(frozen=True)
 class First:
-    """The first prompt of a server: what it took, what was done to T5's file since before the server's start (None
-    where that cannot be told), and the sizes of the encodings that are in the store afterwards."""
+    """The first prompt of a server: its run and cost, accesses to T5's file since before the server's start (None if
+    unknown), and the sizes in bytes of the encodings in the store afterwards.
+    """
 
     run: Run
     cost: Footprint
@@ -71,7 +72,7 @@ def kept(base: Path) -> tuple[int, ...]:
 
 
 def warm_up(path: Path) -> None:
-    """Brings a file into the page cache; that it was written a while ago does not mean that it still is there."""
+    """Reads a file into the page cache, from which it may have been removed since it was written."""
     piece = memoryview(bytearray(PIECE))
     with path.open("rb", buffering=0) as file:
         while file.readinto(piece):
@@ -79,13 +80,13 @@ def warm_up(path: Path) -> None:
 
 
 def drop(path: Path) -> None:
-    """Takes one file out of the page cache: no privilege is needed for a file that is on disk and mapped nowhere."""
+    """Removes a file from the page cache. Needs no privileges if the file is on disk and not mapped."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def measure(encoders: Encoders, disk: Path, count: int, prepare: Callable[[Path], None]) -> dict[str, list[First]]:
-    """By case, one of each for every round; before each, `prepare` gets the encoders' files."""
+    """The first prompts by case, one for each round; `prepare` is called with each encoder file before a run."""
     firsts: dict[str, list[First]] = {case: [] for cases in CASES.values() for case in cases}
     for number, side in rounds(count):
         with tempfile.TemporaryDirectory(prefix="bench-", dir=disk) as base:
@@ -95,15 +96,15 @@ def measure(encoders: Encoders, disk: Path, count: int, prepare: Callable[[Path]
                 firsts[case].append(one := first(side, encoders, Path(base)))
                 say(
                     f"round {number + 1} of {count}, {case}: {seconds(one.run.seconds)}, {size(one.cost.memory)}, "
-                    f"{told(one.cost.fetched)} from storage"
+                    f"{amount_text(one.cost.fetched)} from storage"
                 )
     return firsts
 
 
 def check(firsts: Mapping[str, Sequence[First]]) -> None:
-    """Raises ValueError where the runs did not compute the same, or not with the store that they were to have."""
+    """Raises ValueError if the runs' results differ, or a run's embedding store is not in the expected state."""
     if len({one.run.text for ones in firsts.values() for one in ones}) != 1:
-        raise ValueError("the CONDITIONINGs of native, empty and warm store differ, so their times say nothing")
+        raise ValueError("the CONDITIONINGs of native, empty and warm store differ, expected equal ones")
     for case, ones in firsts.items():
         for one in ones:
             if len(one.kept) != KEPT[case]:
@@ -135,22 +136,22 @@ def report(firsts: Mapping[str, Sequence[First]]) -> str:
 
 def row(case: str, ones: Sequence[First]) -> list[str]:
     read, fetched = ([getattr(one.cost, name) for one in ones] for name in ("read", "fetched"))
-    amounts = [told(None if None in each else median(each)) for each in (read, fetched)]
+    amounts = [amount_text(None if None in each else median(each)) for each in (read, fetched)]
     computed = seconds(median(one.cost.cpu for one in ones))
     sizes = ones[-1].kept
     stored = f"{len(sizes)}, {size(sum(sizes))}" if sizes else "none"
     return [case, computed, *amounts, opened(ones[-1]), stored]
 
 
-def told(amount: float | None) -> str:
-    return "not told" if amount is None else size(amount)
+def amount_text(amount: float | None) -> str:
+    return "unknown" if amount is None else size(amount)
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench cold", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", choices=SCALES, default="real", help="real needs 10 GB of disk and 13 GB of memory")
     parser.add_argument("--rounds", type=int, default=3, help="servers started for each case")
-    parser.add_argument("--disk", type=Path, default=cache_folder(), help="where the weights stand during the run")
+    parser.add_argument("--disk", type=Path, default=cache_folder(), help="where the weights are stored during the run")
     if hasattr(os, "posix_fadvise"):
         parser.add_argument("--drop-caches", action="store_true", help="have the encoders' files read from the disk")
     return parser.parse_args()

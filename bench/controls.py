@@ -2,9 +2,9 @@
 
     python dev.py bench controls [--scale small] [--rounds 5] [--steps 2] [--tokens 1024] [--only region nag]
 
-MMDiT Sampler on blocks as wide as FLUX.1's, random weights, the plain prompt ("plain") and one with a control ("ours"),
-both in one process, in turn. Every text has 256 rows, none of them pads: the most that a short prompt can cost. With
-three blocks in place of 57, what a control does once in a forward weighs 19 times what it weighs in FLUX.1.
+MMDiT Sampler on blocks as wide as FLUX.1's with random weights: the plain prompt ("plain") and one with a control
+("ours"), in one process, in alternation. Every text has 256 rows, none of them pads: the most that a short prompt can
+cost. The model has three blocks instead of 57, so work done once per forward weighs 19 times as much as in FLUX.1.
 """
 
 import argparse
@@ -42,7 +42,7 @@ GUIDANCE = 3.5
 
 @dataclass(frozen=True)
 class Prompts:
-    """Random prompts as wide as a shape wants them, the same for the same number; `steps` is the run's length."""
+    """Random prompts of a shape's widths, equal for equal numbers; `steps` is the run's length."""
 
     shape: layouts.Shape
     steps: int
@@ -68,12 +68,12 @@ def _randn(seed: int, *shape: int) -> torch.Tensor:
 
 
 def switched(made: Prompts) -> list:
-    """One stream in the middle of the run, the other a step later (of two steps: never, but its timeline is played)."""
+    """CLIP switches in the middle of the run, T5 a step later (of two steps never, but its timeline is evaluated)."""
     return made.scheduled(f"1\n@{made.steps // 2} 2", f"1\n@{made.steps // 2 + 1} 2")
 
 
 def faded(made: Prompts) -> list:
-    """Both streams in all steps but the first, which is the first prompt's."""
+    """Both prompts fade over all steps; the first step is the first prompt's."""
     return made.scheduled(f"1\n@1..{made.steps} 2", f"1\n@1..{made.steps} 2")
 
 
@@ -108,7 +108,7 @@ def regions(made: Prompts) -> list:
 
 @dataclass(frozen=True)
 class Row:
-    """`ours` makes the prompt with a control. Plain is one text of the length of `texts`; `cfg` is true CFG's."""
+    """`ours` makes the prompt with a control. The plain prompt is as long as `texts` texts; `cfg` is for true CFG."""
 
     key: str
     name: str
@@ -119,8 +119,8 @@ class Row:
 
 
 ROWS = (
-    Row("switch", "Prompt Schedule, each stream switches once", switched, 1.01),
-    Row("fade", "Prompt Schedule, both streams fade", faded),
+    Row("switch", "Prompt Schedule, each prompt switches once", switched, 1.01),
+    Row("fade", "Prompt Schedule, both prompts fade", faded),
     Row("clip-route", "Block Routing, CLIP", clip_routed, 1.01),
     Row("clip-negative", "CLIP Negative, after the MLP", clip_negative, 1.01),
     Row("region", "T5 Region, two prompts; plain: one text as long as all three", regions, 1.05, texts=3),
@@ -131,22 +131,21 @@ ROWS = (
 )
 
 
-# ---- what a control makes the model compute
+# ---- how much a control makes the model compute
 
 
 def work(rows: int, pairs: float, hidden: int) -> float:
-    """Multiplications in a block: 12 hidden^2 for each token, double and single alike, 2 hidden for each pair of a
-    query and a key."""
+    """Multiplications in a block, double or single: 12 hidden^2 per token, and 2 hidden per pair of query and key."""
     return 12 * hidden**2 * rows + 2 * hidden * pairs
 
 
 def text_rows(base: int, controls: Sequence) -> int:
-    """How many rows of text a forward has, where the first text has `base`."""
+    """Text rows of a forward whose first text has `base` rows."""
     return base + sum(each.length for each in controls if isinstance(each, PlacedText))
 
 
 def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -> float:
-    """Pairs of a query and a key, the mean of the blocks: counted, as DuetAttention asks for them."""
+    """Pairs of query and key, the mean over blocks, counted in DuetAttention's calls of the attention function."""
     txt, pairs = text_rows(base, controls), 0
     side, total = math.isqrt(tokens), txt + tokens
 
@@ -157,16 +156,16 @@ def attended(shape: layouts.Shape, base: int, controls: Sequence, tokens: int) -
 
     depth = Depth(shape.double, shape.single)
     attention = DuetAttention(controls, TokenLayout(txt, side, side), depth)
-    ask = counted if attention.idle else partial(attention, counted)
+    attend = counted if attention.idle else partial(attention, counted)
     nothing = torch.zeros(1, 1, total, 1)
     for kind, count in zip(("double", "single"), depth, strict=True):
         for index in range(count):
-            ask(nothing, nothing, nothing, transformer_options={"block_type": kind, "block_index": index})
+            attend(nothing, nothing, nothing, transformer_options={"block_type": kind, "block_index": index})
     return pairs / sum(depth)
 
 
 def computed(positive: list, shape: layouts.Shape, tokens: int, steps: int) -> float:
-    """The multiplications of a block, the mean of the blocks and of a run's steps."""
+    """Multiplications of a block, the mean over blocks and over a run's steps."""
     ((txt, extras),) = positive
     controls, clock = controls_of(extras), Clock([1 - number / steps for number in range(steps + 1)])
     moments = [resolve(extras["pooled_output"], txt, controls, Moment(sigma, clock)) for sigma in clock.sigmas[:-1]]
@@ -184,7 +183,7 @@ def computed(positive: list, shape: layouts.Shape, tokens: int, steps: int) -> f
 
 
 def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple[Comparison, float]:
-    """Both sides' times, and the ratio of what they compute."""
+    """(both sides' times, the ratio of their multiplications)."""
     plain, ours = made.plain(row.texts), row.ours(made)
 
     def sampled(positive, **guided):
@@ -197,7 +196,7 @@ def measured(row: Row, flux, made: Prompts, chosen: argparse.Namespace) -> tuple
     return comparison, sides[1] / sides[0] * (2 if guided else 1)
 
 
-def told(row: Row, comparison: Comparison, expected: float) -> list[str]:
+def table_row(row: Row, comparison: Comparison, expected: float) -> list[str]:
     ratios = comparison.ratios
     return [
         row.name,
@@ -219,7 +218,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], help="these rows alone")
     chosen = parser.parse_args()
     if chosen.steps < 2:
-        parser.error(f"--steps is {chosen.steps}, expected at least 2: a prompt is to change on the way")
+        parser.error(f"--steps is {chosen.steps}, expected at least 2, since a prompt changes during the run")
     return chosen
 
 
@@ -234,11 +233,11 @@ def main() -> None:
         if chosen.only and row.key not in chosen.only:
             continue
         say(f"{row.name} ...")
-        rows.append(told(row, *measured(row, flux, made, chosen)))
+        rows.append(table_row(row, *measured(row, flux, made, chosen)))
     comfy.model_management.unload_all_models()
     print(
         f"\n{machine()}, width {shape.hidden}, {chosen.tokens} + {step.TXT_TOKENS} tokens, {chosen.rounds} rounds of "
-        f"{chosen.steps} steps; `computed` is the ratio of what both have to multiply\n"
+        f"{chosen.steps} steps; `computed` is the ratio of multiplications\n"
     )
     print(
         table(["a step with", "plain", "ours", "ours / plain", "lowest and highest round", "computed", "target"], rows)

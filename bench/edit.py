@@ -1,13 +1,13 @@
-"""How long after an edit of one prompt is there a new CONDITIONING? Native CLIPTextEncodeFlux against our stages.
+"""How long after an edit of one prompt is there a new CONDITIONING? Native CLIPTextEncodeFlux and our stages.
 
     python dev.py bench edit [--scale small] [--visits 2] [--edits 2] [--disk DIR]
 
-Random weights at the real shapes of CLIP-L and T5-XXL, the real server, and its own cache between the runs. Two T5-XXLs
-would need 20 GB of memory, so the sides take turns: each visit starts a server, runs the graph once to load and warm
+Random weights of the real shapes of CLIP-L and T5-XXL, on the real server with its own cache between runs. Two T5-XXLs
+would need 20 GB of memory, so the sides alternate: each visit starts a server, runs the graph once to load and warm
 up, then edits. Every edit is timed from the request to ComfyUI's `execution_success`.
 
-The embedding store spares no edit its encoding: each server has an empty one of its own, and each edit new words. Ours
-pays for keeping every edit there; hashing the encoders' files, which is done once, falls into the run that warms up.
+The embedding store does not save any encoding: each server has an empty one, and each edit has new words. Our side
+includes the time to store each encoding; hashing the encoders' files, which is done once, is part of the warm-up run.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PROMPTS = {"clip": "a watercolour, soft light, number {}", "t5": "a red circle t
 
 
 def edited(edits: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """What was edited and both texts after it: words that were not there before, `edits` times for every kind."""
+    """(what is edited, both texts after the edit), `edits` times for each kind; each edit has new words."""
     numbers = dict.fromkeys(PROMPTS, 0)
     for _ in range(edits):
         for kind, streams in EDITS.items():
@@ -40,7 +40,7 @@ def texts(numbers: dict[str, int]) -> dict[str, str]:
 
 
 def visit(side: str, encoders: Encoders, edits: int) -> dict[str, list[Run]]:
-    """A server of its own, a first run, then the edits."""
+    """Starts a server, runs the graph once, then edits; the edits' runs by kind."""
     runs: dict[str, list[Run]] = {kind: [] for kind in EDITS}
     with server(encoders) as started:
         first = timed(started, GRAPHS[side](encoders, **texts(dict.fromkeys(PROMPTS, 0))))
@@ -63,11 +63,11 @@ def measure(encoders: Encoders, visits: int, edits: int) -> dict[str, dict[str, 
 
 
 def report(runs: dict[str, dict[str, list[Run]]]) -> str:
-    """Raises ValueError where the sides did not compute the same, or the cache did not act alike every time."""
+    """The tables. Raises ValueError if the sides' results differ, or edits of a kind ran different nodes."""
     ran = []
     for kind in EDITS:
         if [run.text for run in runs["native"][kind]] != [run.text for run in runs["ours"][kind]]:
-            raise ValueError(f"after an edit of {kind} the two sides' CONDITIONINGs differ, so their times say nothing")
+            raise ValueError(f"after an edit of {kind} the two sides' CONDITIONINGs differ, expected equal ones")
         for side in SIDES:
             seen = {run.ran for run in runs[side][kind]}
             if len(seen) > 1:
@@ -84,7 +84,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--scale", choices=SCALES, default="real", help="real needs 10 GB of disk and 13 GB of memory")
     parser.add_argument("--visits", type=int, default=2, help="servers started for each side")
     parser.add_argument("--edits", type=int, default=2, help="edits of each kind in a visit")
-    parser.add_argument("--disk", type=Path, default=cache_folder(), help="where the weights stand during the run")
+    parser.add_argument("--disk", type=Path, default=cache_folder(), help="where the weights are stored during the run")
     return parser.parse_args()
 
 

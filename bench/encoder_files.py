@@ -1,6 +1,6 @@
-"""Text encoders at any size with random weights, written tensor by tensor: T5-XXL's 9.5 GB never stand in memory.
+"""Writes text encoders of any size with random weights, tensor by tensor: T5-XXL's 9.5 GB are never in memory at once.
 
-Every layer gets the same random numbers. Time and memory do not depend on them, and drawing one layer is quick.
+Every layer has the same random numbers: time and memory do not depend on them, and one layer is quick to generate.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ SCALES = {
     # As deep as T5-XXL, because ComfyUI takes a T5's dtype from its file only where there is a 24th block.
     "small": layouts.Shape(**CLIP_L, t5_width=512, t5_layers=24, t5_heads=8, t5_head_width=64, t5_ff=1024),
 }
-SPARE_GB = 3  # memory for ComfyUI, activations and one layer in float32, beside the weights
+SPARE_GB = 3  # memory for ComfyUI, activations and one layer in float32, besides the weights
 
 ENCODERS = ("clip_l", "t5xxl")
 DTYPE, DTYPE_NAME = torch.bfloat16, "BF16"  # safetensors' name for it
@@ -48,7 +48,7 @@ class Encoders:
 
 @contextmanager
 def written(disk: Path, scale: str) -> Iterator[Encoders]:
-    """Encoders in a folder on `disk` that goes away with them. Raises SetupError where there is no room for them."""
+    """Encoders in a temporary folder on `disk`. Raises SetupError if there is too little memory or disk space."""
     disk.mkdir(parents=True, exist_ok=True)
     shape = SCALES[scale]
     check_room(disk, shape)
@@ -72,19 +72,19 @@ def check_room(folder: Path, shape: layouts.Shape) -> None:
 
 
 def shapes(shape: layouts.Shape) -> dict[str, Shapes]:
-    """Every tensor of both encoders and its shape, by official key names, without making any."""
+    """The shape of every tensor of both encoders, by official key names."""
     with torch.device("meta"):
         parts = layouts.official({name: layouts.BUILDERS[name](shape) for name in ENCODERS})
     return {name: {key: tuple(value.shape) for key, value in part.items()} for name, part in parts.items()}
 
 
 def size(shape: layouts.Shape) -> int:
-    """Bytes of both files together, but for their headers."""
+    """Bytes of both files together, without their headers."""
     return sum(_size(each) for part in shapes(shape).values() for each in part.values())
 
 
 def write(folder: Path, shape: layouts.Shape) -> dict[str, str]:
-    """Both encoders as files in `folder`; gives their names."""
+    """Writes both encoders to files in `folder`; returns their names."""
     one_layer = layouts.random_state_dicts(dataclasses.replace(shape, clip_layers=1, t5_layers=1))
     names = {}
     for name, wanted in shapes(shape).items():
@@ -95,12 +95,12 @@ def write(folder: Path, shape: layouts.Shape) -> dict[str, str]:
 
 
 def first_layer(key: str) -> str:
-    """The name that a tensor of any layer has in the first."""
+    """The key of the first layer's tensor that corresponds to a tensor of any layer."""
     return re.sub(r"\.(layers|block)\.\d+\.", r".\1.0.", key)
 
 
 def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callable[[str], torch.Tensor]) -> None:
-    """A safetensors file, one tensor in memory at a time. The format: header length, JSON header, raw bytes."""
+    """Writes a safetensors file with one tensor in memory at a time: header length, JSON header, raw bytes."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key, shape in wanted.items():
         start, end = end, end + _size(shape)
@@ -116,7 +116,7 @@ def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callabl
                 raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {DTYPE} {list(shape)}")
             file.write(tensor.contiguous().view(torch.uint8).numpy())
         file.flush()
-        os.fsync(file.fileno())  # or else the system goes on writing while something is timed
+        os.fsync(file.fileno())  # otherwise the system would still be writing during the measurement
     os.replace(partial, path)
 
 

@@ -1,7 +1,7 @@
-"""What a piece of work costs another process: memory at its peak beyond what it held before, reading, computing.
+"""Measures the cost of some work in another process: the increase of its peak memory, bytes read, CPU time.
 
-Resident memory counts the pages of mapped files too, though the system can take those back at any time: a model file
-that is read by mapping counts once as the file, and once more as the weights copied out of it.
+Resident memory includes the pages of mapped files, though the system can reclaim those at any time: a model file that
+is read by mapping counts twice, as the file and as the weights copied out of it.
 """
 
 import re
@@ -13,22 +13,22 @@ from pathlib import Path
 
 import psutil
 
-INTERVAL = 0.01  # seconds between looks at the memory, where the system keeps no record of its peak
+INTERVAL = 0.01  # seconds between samples of the memory, where the system does not record the peak
 
 
 @dataclass
 class Footprint:
-    """Bytes, and seconds of all cores, filled in when the work is done; None where the system does not tell."""
+    """Bytes, and CPU seconds of all cores, set when the work is done; None if the system does not report them."""
 
     memory: int = 0
     cpu: float = 0
-    read: int | None = None  # by read calls, from storage or the page cache; what is read by mapping is not in it
+    read: int | None = None  # by read calls, from storage or the page cache, without mapped files
     fetched: int | None = None  # from storage
 
 
 @contextmanager
 def footprint(pid: int) -> Iterator[Footprint]:
-    """Around the work that process `pid` does meanwhile."""
+    """A context in which the work of process `pid` is measured."""
     process, cost = psutil.Process(pid), Footprint()
     before, computed = reads(process), cpu_seconds(process)
     with recorded_peak(pid) if forget_peak(pid) else sampled_peak(process) as beyond:
@@ -40,19 +40,19 @@ def footprint(pid: int) -> Iterator[Footprint]:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """So far; what runs beside the process adds little to it, unlike to the time on the clock."""
+    """CPU time so far; other processes affect it little, unlike wall-clock time."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def reads(process: psutil.Process) -> tuple[int, int] | None:
-    """Bytes read by calls and bytes fetched from storage, so far. Linux tells them apart; nobody else does."""
+    """(bytes read by calls, bytes read from storage) so far; None except on Linux."""
     counters = process.io_counters() if hasattr(process, "io_counters") else None
     return (counters.read_chars, counters.read_bytes) if hasattr(counters, "read_chars") else None
 
 
 def forget_peak(pid: int) -> bool:
-    """Sets Linux's record of a process's peak back to what it holds now; False where that cannot be done."""
+    """Resets Linux's record of a process's peak memory to the current value; False if not possible."""
     try:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
     except OSError:
@@ -62,7 +62,7 @@ def forget_peak(pid: int) -> bool:
 
 @contextmanager
 def recorded_peak(pid: int) -> Iterator[Callable[[], int]]:
-    """By the system's own record, which no short peak escapes; it has to be set back before."""
+    """The increase of the peak by the system's record, which includes short peaks; reset it first."""
 
     def peak() -> int:
         return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
@@ -73,8 +73,8 @@ def recorded_peak(pid: int) -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def sampled_peak(process: psutil.Process) -> Iterator[Callable[[], int]]:
-    """By looking again and again, from a thread."""
-    # Where a venv's python is a launcher, as on Windows, the work is done by its child.
+    """The increase of the peak, sampled from a thread."""
+    # If a venv's python is a launcher, as on Windows, its child process does the work.
     family = [process, *process.children(recursive=True)]
     done = threading.Event()
     seen: list[int] = [held := resident(family)]

@@ -1,4 +1,4 @@
-"""From two prompts to a CONDITIONING on a real server, natively and by our stages: what `edit` and `cold` time."""
+"""The graphs that `edit` and `cold` time on a real server: two prompts to a CONDITIONING, natively and by our nodes."""
 
 import json
 import time
@@ -57,7 +57,7 @@ GRAPHS = dict(zip(SIDES, (native, ours), strict=True))
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a graph: its time, the nodes that ComfyUI did not take from its cache, the CONDITIONING in print."""
+    """One run of a graph: its time, the nodes that ComfyUI executed (not cached), the CONDITIONING as text."""
 
     seconds: float
     ran: tuple[str, ...]
@@ -65,12 +65,12 @@ class Run:
 
 
 def server(encoders: Encoders, base: Path | None = None) -> Server:
-    """One that knows these encoders and both sides' nodes; its user folder is empty, or that of `base`."""
+    """A server with these encoders and both sides' nodes; its user folder is empty, or that of `base`."""
     return Server(packs=PACKS, model_folders={"text_encoders": encoders.folder}, base=base)
 
 
 def timed(server: Server, graph: Graph) -> Run:
-    """Runs a graph; its time is that from the request to ComfyUI's `execution_success`."""
+    """Runs a graph, timed from the request to ComfyUI's `execution_success`."""
     ended: list[float] = []
 
     def watch(kind: str, data: dict) -> None:

@@ -1,9 +1,9 @@
-"""How much of the picture does each stream explain? Prompt Grid's analysis on the nano model.
+"""How much of the picture do the CLIP prompt and the T5 prompt explain? Prompt Grid's analysis on the nano model.
 
     python dev.py bench grid [--prompts 6] [--seeds 4] [--seed 0] [--models FOLDER] [--out FOLDER]
 
-Scenes that training never met, in three ways of telling them: backgrounds on CLIP and objects on T5, whole scenes on
-both streams that have nothing to do with each other, and one stream told the same all the time.
+Scenes that are not in the training data, with three kinds of prompts: background in the CLIP prompt and object in the
+T5 prompt, unrelated whole scenes in both, and object in the CLIP prompt and background in the T5 prompt.
 """
 
 import argparse
@@ -34,8 +34,8 @@ CASES: dict[str, tuple[Caption, Caption]] = {
 }
 
 
-def told(caption: Caption, count: int, rng: random.Random) -> list[str]:
-    """Prompts of scenes that differ: backgrounds all different, as far as there are so many."""
+def captions(caption: Caption, count: int, rng: random.Random) -> list[str]:
+    """At most `count` captions of scenes with different backgrounds."""
     texts: dict[str, str] = {}
     while len(texts) < min(count, len(scenes.BACKGROUNDS)):
         scene = scenes.unseen_scene(rng, {1: 1.0})
@@ -45,7 +45,7 @@ def told(caption: Caption, count: int, rng: random.Random) -> list[str]:
 
 def analysed(pipeline: Pipeline, name: str, chosen: argparse.Namespace) -> dict[str, Analysis]:
     rng = random.Random(f"{chosen.seed}/{name}")
-    clips, t5s = (told(caption, chosen.prompts, rng) for caption in CASES[name])
+    clips, t5s = (captions(caption, chosen.prompts, rng) for caption in CASES[name])
     vecs = [encode_clip(pipeline.clip_l, text) for text in clips]
     txts = [encode_t5(pipeline.t5, text)[0] for text in t5s]
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, SIDE, SIDE)}
@@ -74,7 +74,7 @@ def share(analysis: Analysis, part: str) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench grid", description=__doc__.splitlines()[0])
-    parser.add_argument("--prompts", type=int, default=6, help="in each stream")
+    parser.add_argument("--prompts", type=int, default=6, help="for CLIP, and for T5")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
@@ -95,7 +95,7 @@ def main() -> None:
             rows.append([f"{name}, {kind}", *(share(analysis, part) for part in PARTS)])
             sentences.append(f"{name}: {sentence(analysis, kind)}")
     design = f"{chosen.prompts} x {chosen.prompts} prompts x {chosen.seeds} seeds, {STEPS} steps"
-    print(f"\n{machine()}; {design}. Per cent of the variance, unbiased, and 95 % intervals over seeds\n")
+    print(f"\n{machine()}; {design}. Percent of the variance, unbiased, and 95 % intervals over seeds\n")
     print(f"{table(['', *NAMES.values()], rows)}\n")
     print("\n".join(sentences))
     if chosen.json:

@@ -1,13 +1,13 @@
-"""Do the heatmaps point at the objects, and what does watching cost?
+"""Do the heatmaps point at the objects, and what do they cost?
 
     python dev.py bench heatmap [--scenes 200] [--seed 0] [--sheet FILE]
     python dev.py bench heatmap --cost [--scale small] [--rounds 5] [--steps 2] [--tokens 1024] [--words 16]
 
-True: the nano models draw scenes that training never met, one object each; the map of the object's words is held
-against the renderer's mask of that object, on the map's own 8 x 8 tokens, for each measure, block and part of the run.
-IoU and accuracy are at Otsu's threshold of each map, AP is the average precision of the raw map (as ConceptAttention
-reports them). Cost: a sampling step on blocks as wide as FLUX.1's, watched ("ours") and not ("native"), with PyTorch's
-attention, which ComfyUI uses on graphics cards; and the map's memory, computed.
+Accuracy: the nano models sample scenes that are not in the training data, one object each; the map of the object's
+words is compared with the renderer's mask of that object, on the map's own 8 x 8 tokens, for each measure, block and
+part of the run. IoU and accuracy are at Otsu's threshold of each map, AP is the average precision of the raw map (as
+reported for ConceptAttention). Cost: a sampling step on blocks as wide as FLUX.1's, with the probe ("ours") and without
+("native"), with PyTorch's attention, which ComfyUI uses on GPUs; and the maps' memory, computed.
 """
 
 import argparse
@@ -40,14 +40,14 @@ from . import step
 from .measure import SIDES, Comparison, compared, machine, table, warn_if_busy
 
 MEASURES = (MASS, FLOW, OUTPUT)
-DENSE = "dense capture"  # for comparison: what the same maps cost otherwise
+DENSE = "dense capture"  # for comparison: the same maps from whole attention matrices
 PARTS = {"all steps": (0, STEPS - 1), "first third": (0, 3), "second third": (4, 7), "last third": (8, STEPS - 1)}
-INSIDE = 0.5  # of an image token is covered by the object: then it is the object's
+INSIDE = 0.5  # an image token is the object's if more than this share of it is covered
 
 
 @dataclass(frozen=True)
 class Case:
-    """A scene, what it is told, the words of its object, and which of the 8 x 8 image tokens it covers."""
+    """A scene, its two prompts, and which of the 8 x 8 image tokens its object covers."""
 
     scene: scenes.Scene
     clip: str
@@ -56,7 +56,7 @@ class Case:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The object's colour, its shape, and the sentence but for its end: all that is said of it."""
+        """The object's colour, its shape, and the parts of its sentence without the end token."""
         item = self.scene.objects[0]
         return item.colour, item.shape, *self.t5.split(", ")
 
@@ -97,7 +97,7 @@ def iou(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
-    """Of the tokens from the highest value down: the mean precision at each that is the object's."""
+    """Tokens ordered from the highest value down: the mean precision at each of the object's tokens."""
     hits = truth.ravel()[np.argsort(-values.ravel(), kind="stable")]
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
     return float(precision[hits].mean())
@@ -126,12 +126,12 @@ def scores(readings: Sequence[tuple[Case, HeatReading]], word: int) -> dict[tupl
 
 
 def of_word(found: Tensor, word: int) -> Tensor:
-    """The map of WORDS[word] among those of a case's words: the sentence's parts are one."""
+    """The map of WORDS[word] from the maps of a case's words; the sentence's parts are summed."""
     return found[word] if word < 2 else found[2:].sum(0)
 
 
 def tables(readings: Sequence[tuple[Case, HeatReading]]) -> str:
-    """A table for the object's words: IoU by part of the run and block, and the best entry's three numbers."""
+    """A table for each of WORDS: IoU by part of the run and blocks, and the three numbers of the best entry."""
     lines = []
     for number, word in enumerate(WORDS):
         found = scores(readings, number)
@@ -146,18 +146,18 @@ def tables(readings: Sequence[tuple[Case, HeatReading]]) -> str:
 
 
 def true(chosen: argparse.Namespace) -> None:
-    pipeline, told = Pipeline(), cases(chosen.scenes, chosen.seed)
-    covered = np.mean([case.truth.mean() for case in told])
+    pipeline, every_case = Pipeline(), cases(chosen.scenes, chosen.seed)
+    covered = np.mean([case.truth.mean() for case in every_case])
     print(
-        f"\n{len(told)} unseen scenes of one object, which covers {100 * covered:.0f} % of the tokens; a map of all "
-        f"tokens has IoU {covered:.2f}\n"
+        f"\n{len(every_case)} unseen scenes of one object, which covers {100 * covered:.0f} % of the tokens; a map of "
+        f"all tokens has IoU {covered:.2f}\n"
     )
     for measure in MEASURES:
         say(f"{measure} ...")
-        readings = [(case, read(pipeline, case, measure, chosen.seed + at)[0]) for at, case in enumerate(told)]
+        readings = [(case, read(pipeline, case, measure, chosen.seed + at)[0]) for at, case in enumerate(every_case)]
         print(f"\n## {measure}\n{tables(readings)}")
     if chosen.sheet:
-        reading, samples = read(pipeline, told[0], MASS, chosen.seed)
+        reading, samples = read(pipeline, every_case[0], MASS, chosen.seed)
         picture = pipeline.vae.decode(samples)[0].numpy()
         choice = Choice(blocks=Blocks.parse(chosen.blocks))
         drawn(reading, choice, maps(reading, choice)[0], picture).save(chosen.sheet)
@@ -167,14 +167,14 @@ def true(chosen: argparse.Namespace) -> None:
 
 
 def every_word(words: int, positive: list) -> Wanted:
-    """One word for each of the first rows of the prompt."""
+    """A Wanted with one word for each of the first `words` rows of the prompt."""
     member = torch.zeros(step.TXT_TOKENS, words + len(GROUPS), dtype=torch.bool)
     member[range(words), range(words)] = True
     return Wanted(tuple(f"word {number}" for number in range(words)), member, texts=(positive[0][0][0],))
 
 
 class Dense:
-    """What capturing attention is without the log-sum-exp: every block's whole matrix, and the words cut out of it."""
+    """Captures attention without the log-sum-exp: every block's whole matrix, of which the words' columns are kept."""
 
     def __init__(self, wanted: Wanted):
         self.member = wanted.member[:, : len(wanted.words)].float()
@@ -194,7 +194,7 @@ class Dense:
 
 
 def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace) -> Comparison:
-    """A step with the probe against a step without."""
+    """A step without the probe and a step with it."""
     positive = step.prompt(shape)
     wanted = every_word(chosen.words, positive)
 
@@ -213,7 +213,7 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
 
 
 def cost(chosen: argparse.Namespace) -> None:
-    """With PyTorch's attention on both sides: its kernel gives the log-sum-exp along with its output."""
+    """Prints the cost, with PyTorch's attention on both sides: its kernel returns the log-sum-exp with its output."""
     comfy.ldm.flux.math.optimized_attention = comfy.ldm.modules.attention.attention_pytorch
     shape = step.SCALES[chosen.scale]
     flux = step.model(shape)
@@ -235,7 +235,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="also write the first scene's heatmaps as a picture")
     parser.add_argument("--blocks", default="1", help="the blocks of that picture")
-    parser.add_argument("--cost", action="store_true", help="measure what watching costs, instead")
+    parser.add_argument("--cost", action="store_true", help="measure the cost instead of the accuracy")
     parser.add_argument("--scale", choices=step.SCALES, default="real", help="of --cost; real needs 8 GB of memory")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=2, help="sampling steps in a round")

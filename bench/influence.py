@@ -1,10 +1,10 @@
-"""Does CLIP matter, and does T5 matter early or throughout? Encoder Influence on scenes that training never met.
+"""How much do the CLIP and T5 prompts matter, and when? Encoder Influence on scenes that are not in the training data.
 
     python dev.py bench influence [--scenes 64] [--seed 0] [--null "empty prompt"] [--models FOLDER] [--json FILE]
 
-The nano model draws each scene in 12 steps from three ways of telling it, and is asked at every step without CLIP's
-prompt, without T5's and without either. Numbers are per cent: of the velocity's length, and for the shares of what both
-prompts change. They are the nano model's; Encoder Influence tells those of any other.
+The nano model samples each scene in 12 steps from three kinds of prompts, and is evaluated at every step without CLIP's
+prompt, without T5's and without either. Effects are percent of the velocity's length, shares are percent of what both
+prompts change. They are the nano model's; Encoder Influence measures those of any other model.
 """
 
 import argparse
@@ -57,12 +57,12 @@ CASES = (
     Case("all on T5, CLIP empty", on_t5),
 )
 COLUMNS = ("D_clip", "solo_clip", "D_t5", "solo_t5", "interaction", "whole", "share_clip", "share_t5")
-HEADS = ("", "part of the run", "CLIP beside T5 (D)", "CLIP alone", "T5 beside CLIP (D)", "T5 alone", "interaction",
-         "both", "share CLIP", "share T5")  # fmt: skip
+HEADS = ("", "part of the run", "CLIP, unique (D)", "CLIP alone", "T5, unique (D)", "T5 alone", "interaction", "both",
+         "share CLIP", "share T5")  # fmt: skip
 
 
 def measured(pipeline: Pipeline, prompts: list[Prompt], seed: int, null: str) -> InfluenceReading:
-    """One run with a picture for each prompt."""
+    """The reading of one run, with a picture for each prompt."""
     empty = encoding.encode_clip(pipeline.clip_l, ""), encoding.encode_t5(pipeline.t5, "")[0]
     model, probe = Influence.execute(pipeline.flux, null, 1, *empty).result
     positive = pipeline.conditioning(prompts)
@@ -93,15 +93,15 @@ def rows(case: Case, readings: list[InfluenceReading], null: str) -> list[list[s
 
 
 def spread(case: Case, readings: list[InfluenceReading], null: str) -> list[str]:
-    """From scene to scene: the middle and the middle nine tenths, and how many repeat the other stream."""
+    """Median and 5th to 95th percentile over scenes, and the share of scenes in which a prompt repeats the other."""
     each = by_scene(readings, PARTS[0], null)
     cells = []
     for name in ("D_clip", "D_t5", "share_t5"):
         low, *_, high = quantiles([100 * numbers[name] for numbers in each], n=20)
         middle = sorted(100 * numbers[name] for numbers in each)[len(each) // 2]
         cells.append(f"{middle:.1f} ({low:.1f} to {high:.1f})")
-    told = [f"{100 * sum(repeats(numbers, stream) for numbers in each) / len(each):.0f} %" for stream in ("clip", "t5")]
-    return [case.name, *cells, *told]
+    repeating = (sum(repeats(numbers, stream) for numbers in each) / len(each) for stream in ("clip", "t5"))
+    return [case.name, *cells, *(f"{100 * share:.0f} %" for share in repeating)]
 
 
 def per_step(readings: list[InfluenceReading], null: str, name: str) -> list[float]:
@@ -110,17 +110,17 @@ def per_step(readings: list[InfluenceReading], null: str, name: str) -> list[flo
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench influence", description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=64, help="for each way of telling them")
+    parser.add_argument("--scenes", type=int, default=64, help="for each kind of prompts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--null", choices=(EMPTY, ZEROS), default=EMPTY, help="what the tables are against")
+    parser.add_argument("--null", choices=(EMPTY, ZEROS), default=EMPTY, help="the reference of the tables")
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
     parser.add_argument("--json", type=Path, help="write all numbers, against both nulls, here")
     return parser.parse_args()
 
 
 def readings_of(case: Case, rng: Rng, pipeline: Pipeline, chosen: argparse.Namespace) -> list[InfluenceReading]:
-    """The case's runs, `chosen.batch` scenes each."""
+    """The readings of a case's runs, `chosen.batch` scenes each."""
     say(f"{chosen.scenes} scenes, {case.name} ...")
     prompts = [case.say(scenes.unseen_scene(rng, {1: 1.0}), rng) for _ in range(chosen.scenes)]
     null = BOTH if chosen.json else chosen.null
@@ -131,14 +131,14 @@ def readings_of(case: Case, rng: Rng, pipeline: Pipeline, chosen: argparse.Names
 
 
 def report(found: dict[str, list[InfluenceReading]], chosen: argparse.Namespace) -> None:
-    """The three tables; `found` holds each case's runs by the case's name."""
+    """Prints the three tables; `found` holds each case's readings by the case's name."""
     null = chosen.null
     print(
-        f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, against the {null}; "
-        "per cent of the velocity, shares of what both change\n"
+        f"\n{machine()}; {chosen.scenes} unseen scenes of one object, {STEPS} steps, compared with the {null}; "
+        "percent of the velocity, shares of what both change\n"
     )
     print(table(HEADS, [row for case in CASES for row in rows(case, found[case.name], null)]))
-    print("\nFrom scene to scene, whole run: the median, and in parentheses the 5th and the 95th of a hundred\n")
+    print("\nOver scenes, whole run: the median, and in parentheses the 5th and 95th percentile\n")
     heads = ["", "D_clip", "D_t5", "share T5", "CLIP repeats T5", "T5 repeats CLIP"]
     print(table(heads, [spread(case, found[case.name], null) for case in CASES]))
     sigmas = [f"{moment.sigma:.2f}" for moment in next(iter(found.values()))[0].moments]
@@ -148,7 +148,7 @@ def report(found: dict[str, list[InfluenceReading]], chosen: argparse.Namespace)
 
 
 def numbers(readings: list[InfluenceReading], null: str) -> dict:
-    """All numbers against one null, as JSON has them."""
+    """All numbers compared with one null, for the JSON file."""
     parts = {part: pooled([m.effects[null] for r in readings for m in r.part(part)]) for part in PARTS}
     return {"parts": parts, "per_step": {column: per_step(readings, null, column) for column in COLUMNS}}
 

@@ -1,10 +1,10 @@
-"""Do the nano models draw what they are told, and by which stream?
+"""Do the nano models follow their prompts, CLIP's and T5's?
 
     python dev.py bench nano [--pictures 200] [--seed 0] [--models FOLDER] [--guidance 3.5] [--sheet FILE]
 
-Scenes that training never met (nano/scenes/scene.py, `unseen`) are told in words, drawn in 12 steps, read back with the
-renderer's own means (nano/scenes/reading.py) and compared. Chance is the first row's pictures held against other
-scenes; the ceiling is true pictures, once through the autoencoder.
+Scenes that are not in the training data (nano/scenes/scene.py, `unseen`) are described in prompts, sampled in 12 steps,
+read back from the pictures (nano/scenes/reading.py) and compared. Chance compares the first row's pictures with other
+scenes; the ceiling reads true pictures that went through the autoencoder.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Scene, Rng = scenes.Scene, random.Random
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the table: which scenes, how they are told, and which columns are asked for."""
+    """A row of the table: which scenes, how they are described (`say`), and which columns are filled in."""
 
     name: str
     say: Callable[[Scene, Rng], Prompt]
@@ -99,9 +99,9 @@ def drawn_by_lot(case: Case, count: int, rng: Rng) -> list[Scene]:
     return [scenes.unseen_scene(rng, case.counts, case.related) for _ in range(count)]
 
 
-def shares(told: list[Scene], seen: list[Scene]) -> dict[str, float]:
-    """For each thing that can be right, the share of pictures in which it is, of those in which it was told."""
-    verdicts = [scenes.judge(*pair) for pair in zip(told, seen, strict=True)]
+def shares(expected: list[Scene], seen: list[Scene]) -> dict[str, float]:
+    """For each attribute, the share of pictures in which it is right, of those whose prompt names it."""
+    verdicts = [scenes.judge(*pair) for pair in zip(expected, seen, strict=True)]
     names = dict.fromkeys(name for verdict in verdicts for name in verdict)
     return {name: mean(verdict[name] for verdict in verdicts if name in verdict) for name in names}
 
@@ -111,31 +111,32 @@ def row(name: str, columns: tuple[str, ...], right: dict[str, float]) -> list[st
 
 
 def followed(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
-    """The table's rows: per cent of the pictures."""
+    """The table's rows: percent of the pictures."""
     rows, sheets = [], []
     for number, case in enumerate(CASES):
         rng = random.Random(f"{chosen.seed}/{number}")
-        told = drawn_by_lot(case, chosen.pictures, rng)
-        pictures = pipeline.draw([case.say(scene, rng) for scene in told], chosen.seed, guidance=chosen.guidance)
+        expected = drawn_by_lot(case, chosen.pictures, rng)
+        pictures = pipeline.draw([case.say(scene, rng) for scene in expected], chosen.seed, guidance=chosen.guidance)
         seen = [scenes.read(picture) for picture in pictures]
-        rows.append(row(case.name, case.columns, shares(told, seen)))
+        rows.append(row(case.name, case.columns, shares(expected, seen)))
         sheets.append(np.concatenate(pictures[:10], 1))
         say("  " + ", ".join(filter(None, rows[-1])))
         if number == 0:
-            chance = row("chance: the first row's pictures, other scenes", case.columns, shares(told[1:], seen[:-1]))
-            decoded = decode_true(pipeline, told)
+            right = shares(expected[1:], seen[:-1])
+            chance = row("chance: the first row's pictures, other scenes", case.columns, right)
+            decoded = decode_true(pipeline, expected)
             ceiling = row(
                 "ceiling: true pictures through the autoencoder",
                 case.columns,
-                shares(told, [scenes.read(picture) for picture in decoded]),
+                shares(expected, [scenes.read(picture) for picture in decoded]),
             )
     if chosen.sheet:
         Image.fromarray(np.concatenate(sheets)).save(chosen.sheet)
     return [*rows, chance, ceiling]
 
 
-def decode_true(pipeline: Pipeline, told: list[Scene]) -> np.ndarray:
-    pixels = torch.from_numpy(np.stack([scenes.render(scene) for scene in told])).float() / 255
+def decode_true(pipeline: Pipeline, expected: list[Scene]) -> np.ndarray:
+    pixels = torch.from_numpy(np.stack([scenes.render(scene) for scene in expected])).float() / 255
     parts = [pipeline.vae.decode(pipeline.vae.encode(part)) for part in pixels.split(16)]
     return (torch.cat(parts) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
@@ -144,7 +145,7 @@ def decode_true(pipeline: Pipeline, told: list[Scene]) -> np.ndarray:
 
 
 def conflict(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
-    """T5 is told one scene and CLIP another: whose colour, shape, place and background is drawn?"""
+    """The T5 prompt names one scene and the CLIP prompt another: which attributes are drawn?"""
     rng = random.Random(f"{chosen.seed}/conflict")
     case = Case("", _whole_on_both, ONE, ())
     pairs = list(zip(*(drawn_by_lot(case, chosen.pictures, rng) for _ in range(2)), strict=True))
@@ -161,21 +162,21 @@ def conflict(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
 
 
 def winner(name: str, t5: Scene, clip: Scene, seen: Scene) -> str | None:
-    """Whose word is in the picture, or None where both say the same."""
+    """Whose value of an attribute the picture shows: "T5", "CLIP" or "neither"; None if both prompts have the same."""
 
-    def says(scene: Scene) -> list[str]:
+    def values(scene: Scene) -> list[str]:
         return [scene.background] if name == "background" else [getattr(item, name) for item in scene.objects[-1:]]
 
-    if says(t5) == says(clip):
+    if values(t5) == values(clip):
         return None
-    return "T5" if says(seen) == says(t5) else "CLIP" if says(seen) == says(clip) else "neither"
+    return "T5" if values(seen) == values(t5) else "CLIP" if values(seen) == values(clip) else "neither"
 
 
 # ---- time
 
 
 def speed(pipeline: Pipeline, repeats: int = 5) -> float:
-    """Seconds for one picture at the default size, from text to pixels; the median."""
+    """Median seconds for one picture at the default size, from text to pixels."""
     taken = []
     for number in range(repeats + 1):
         started = time.perf_counter()
@@ -204,10 +205,10 @@ def main() -> None:
     say(f"{STEPS} steps and everything else in {seconds(time_for_one)}; {chosen.pictures} pictures for each row ...")
     tables = {"followed": followed(pipeline, chosen), "conflict": conflict(pipeline, chosen)}
     print(f"\n{machine()}; {STEPS} steps, guidance {chosen.guidance}: {seconds(time_for_one)} for one picture\n")
-    print(f"Right, in per cent of {chosen.pictures} pictures\n\n{table(['', *COLUMNS], tables['followed'])}\n")
+    print(f"Right, in percent of {chosen.pictures} pictures\n\n{table(['', *COLUMNS], tables['followed'])}\n")
     print(
-        "T5 and CLIP are told different scenes, per cent of the pictures in which their words differ\n\n"
-        + table(["whose is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"])
+        "T5 and CLIP prompts of different scenes, percent of the pictures in which their words differ\n\n"
+        + table(["which is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"])
     )
     if chosen.json:
         chosen.json.write_text(json.dumps({"seconds": time_for_one, **tables}, indent=1))

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-import execution  # noqa: F401 -- of ComfyUI's start: what it imports is not the pack's to pay for
+import execution  # noqa: F401 -- part of ComfyUI's start: what it imports does not count as the pack's
 import folder_paths
 import server
 
@@ -22,8 +22,8 @@ from ..devtools import ROOT
 
 
 async def load() -> tuple[float, list[str]]:
-    """Seconds, and the modules that came in with the pack, its own left out."""
-    # ComfyUI's built-in nodes add routes to it, so it has to be there; it does not listen.
+    """(seconds, modules imported by the pack except its own)."""
+    # ComfyUI's built-in nodes add routes to the server, so it must exist; it does not listen.
     server.PromptServer(asyncio.get_running_loop())
     await nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False)
     before = set(sys.modules)
@@ -37,7 +37,7 @@ async def load() -> tuple[float, list[str]]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:  # ComfyUI makes folders for users and inputs; not in its own, please
+    with tempfile.TemporaryDirectory() as folder:  # ComfyUI creates folders for users and inputs: not in its own folder
         folder_paths.set_user_directory(folder)
         folder_paths.set_input_directory(folder)
         seconds, modules = asyncio.run(load())

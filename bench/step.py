@@ -1,9 +1,9 @@
-"""What does the pack cost where it should cost nothing: in a sampling step, and in ComfyUI's start?
+"""What does the pack cost in a sampling step and in ComfyUI's start, where it should cost almost nothing?
 
     python dev.py bench step [--scale small] [--rounds 7] [--steps 4] [--tokens 256] [--starts 9]
 
-MMDiT Sampler against KSampler on blocks as wide as FLUX.1's, random weights, both sides in one process, in turn, on the
-same seed; their latents have to be equal. A target is 1.01 for the ratio and 50 ms for the start.
+Compares MMDiT Sampler with KSampler on blocks as wide as FLUX.1's with random weights, in one process, in alternation,
+on the same seed; their latents must be equal. The targets are a ratio of 1.01 and 50 ms for the start.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from ..nodes.flux1_sizes import PATCH
 from ..nodes.sample.nodes import MMDiTSampler
 from .measure import SIDES, Comparison, compared, machine, rounds, seconds, table, warn_if_busy
 
-# Only the transformer is measured, so its encoders, made along with it, are kept as small as its inputs allow.
+# Only the transformer is measured, so the text encoders are as small as its input widths allow.
 SCALES = {
     "real": layouts.Shape(hidden=3072, double=1, single=2, clip_width=768, clip_layers=1, t5_width=4096, t5_layers=0),
     "small": layouts.Shape(),
@@ -46,19 +46,19 @@ def prompt(shape: layouts.Shape) -> list:
 
 
 def empty(tokens: int) -> dict:
-    """A LATENT of so many image tokens."""
+    """A LATENT of this many image tokens."""
     side = PATCH * math.isqrt(tokens)
     return {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, side, side)}
 
 
 def sampled(flux, positive: list, tokens: int, steps: int, **guided) -> dict:
-    """MMDiT Sampler's LATENT; `guided` are its `negative` and `cfg`."""
+    """MMDiT Sampler's LATENT; `guided` may set `negative` and `cfg`."""
     plan = {"seed": 0, "steps": steps, "sampler": "euler", "scheduler": "simple"}
     return MMDiTSampler.execute(model=flux, positive=positive, latent=empty(tokens), **plan, **guided).result[0]
 
 
 def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
-    """Both sides as calls with the same inputs, which give the sampled latent."""
+    """A function for each side, with the same inputs, that returns the sampled LATENT."""
     flux, positive, latent = model(shape), prompt(shape), empty(tokens)
 
     def native():
@@ -68,10 +68,11 @@ def samplers(shape: layouts.Shape, tokens: int, steps: int) -> dict:
 
 
 def steps_compared(calls: dict, count: int, steps: int, name: str, same: bool = True) -> Comparison:
-    """Raises ValueError where the sides' latents are not the same, or not different, as they should be."""
-    wanted = {side: call()["samples"] for side, call in calls.items()}  # warms up, too
-    if torch.equal(wanted["native"], wanted["ours"]) != same:
-        raise ValueError(f"the two sides' latents {'differ' if same else 'are equal'}, so their times say nothing")
+    """Seconds per step of both sides. Raises ValueError unless their latents are equal (`same`), or differ."""
+    latents = {side: call()["samples"] for side, call in calls.items()}  # also warms up
+    if torch.equal(latents["native"], latents["ours"]) != same:
+        found = "differ" if same else "are equal"
+        raise ValueError(f"the two sides' latents {found}, so their times cannot be compared")
     taken = {side: [] for side in SIDES}
     for number, side in rounds(count):
         started = time.perf_counter()
@@ -82,8 +83,7 @@ def steps_compared(calls: dict, count: int, steps: int, name: str, same: bool = 
 
 
 def starts(count: int) -> tuple[list[float], list[str]]:
-    """What bench.start says in fresh processes: seconds, and the modules that came in. The first, which may have to
-    compile the pack to bytecode, does not count."""
+    """(seconds, imported modules) of bench.start in fresh processes, without the first, which may compile bytecode."""
     times = []
     for number in range(count + 1):
         done = subprocess.run(
@@ -93,10 +93,10 @@ def starts(count: int) -> tuple[list[float], list[str]]:
             text=True,
             check=True,
         )
-        told = json.loads(done.stdout.splitlines()[-1])
-        times.append(told["seconds"])
+        result = json.loads(done.stdout.splitlines()[-1])
+        times.append(result["seconds"])
         say(f"  start {number} of {count}: {seconds(times[-1])}")
-    return times[1:], told["modules"]
+    return times[1:], result["modules"]
 
 
 def options() -> argparse.Namespace:

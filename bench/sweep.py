@@ -1,11 +1,11 @@
-"""When does each stream decide? Prompts switched at every step, on the nano model, read back from the pictures.
+"""When does each prompt decide the picture? Prompts switched at every step on the nano model.
 
     python dev.py bench sweep [--scenes 60] [--steps 20] [--seed 0] [--models FOLDER] [--strip FILE]
 
-Two scenes that training never met: A tells T5 one object and CLIP one background, B others of both. For every k prompt
-A acts before step k and B from it on, for the T5 prompt alone and then for the CLIP prompt alone, by Switch Sweep's
-own code.
-What is drawn is read with the renderer's means (nano/scenes/reading.py): does it show A's word or B's?
+Two scenes that are not in the training data: A has one object in the T5 prompt and one background in the CLIP prompt, B
+another object and background. For every k prompt A acts before step k and B from step k on, for the T5 prompt alone and
+then for the CLIP prompt alone, with Switch Sweep's own code. The scene is read back from each picture
+(nano/scenes/reading.py): does it show A's word or B's?
 """
 
 import argparse
@@ -29,13 +29,13 @@ from ..nodes.probe.sweep.switched_prompt import CLIP, T5, switched
 from ..nodes.sample.sampling import SamplingPlan
 from .measure import machine, table
 
-# What a stream tells.
+# The attributes that each prompt names.
 OBJECT = ("colour", "shape", "place")
 STREAMS = {T5: OBJECT, CLIP: ("background",)}
 
 
 def read(picture: np.ndarray, stream: str) -> scenes.Scene:
-    """A picture as a scene, as far as the stream tells it: finding objects takes far longer."""
+    """The scene in a picture; for CLIP the background alone, since finding objects takes far longer."""
     return scenes.read(picture) if stream == T5 else read_background(picture.astype(np.float32) / 255)
 
 
@@ -44,7 +44,7 @@ def words(scene: scenes.Scene, name: str) -> set[str]:
 
 
 def pairs(count: int, rng: random.Random) -> list[tuple[scenes.Scene, scenes.Scene]]:
-    """Two scenes of one object each, which differ in every word that is asked for."""
+    """Pairs of scenes with one object each that differ in all attributes."""
     found = []
     while len(found) < count:
         a, b = (scenes.unseen_scene(rng, {1: 1.0}) for _ in range(2))
@@ -54,16 +54,16 @@ def pairs(count: int, rng: random.Random) -> list[tuple[scenes.Scene, scenes.Sce
 
 
 def shown(a: scenes.Scene, b: scenes.Scene, seen: scenes.Scene) -> dict[str, str]:
-    """Whose word a picture shows, for everything that is asked for: A, B, AB or nobody's."""
+    """For each attribute, whose word the picture shows: "A", "B", "AB" or ""."""
     sides = {"A": a, "B": b}
     return {
-        name: "".join(side for side, told in sides.items() if words(told, name) <= words(seen, name))
+        name: "".join(side for side, scene in sides.items() if words(scene, name) <= words(seen, name))
         for name in (*OBJECT, "background")
     }
 
 
 def swept(pipeline: Pipeline, scene_pairs, stream: str, chosen: argparse.Namespace):
-    """For each pair: (whose word, by switch), the decided step; and the schedule."""
+    """([(shown words by switch, decided step) of each pair], the last pair's Swept)."""
     rng, results, schedule = random.Random(f"{chosen.seed}/captions"), [], None
     for number, (a, b) in enumerate(scene_pairs):
         texts = [Prompt(scenes.background_caption(each, rng), scenes.object_caption(each, rng)) for each in (a, b)]
@@ -72,8 +72,8 @@ def swept(pipeline: Pipeline, scene_pairs, stream: str, chosen: argparse.Namespa
         plan = SamplingPlan(chosen.seed + number, chosen.steps, SAMPLER, "simple")
         found = sweep(pipeline.flux, first, switched(first, second, stream), latent, plan, batch=16)
         pixels = (pipeline.vae.decode(found.samples) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-        whose = [shown(a, b, read(picture, stream)) for picture in pixels]
-        results.append((whose, decided(found.switches, distances(found.samples).way)))
+        shown_words = [shown(a, b, read(picture, stream)) for picture in pixels]
+        results.append((shown_words, decided(found.switches, distances(found.samples).way)))
         schedule = found
         if chosen.strip and number == 0:
             Image.fromarray(np.concatenate(pixels, 1)).save(chosen.strip.with_stem(f"{chosen.strip.stem}_{stream}"))
@@ -83,22 +83,22 @@ def swept(pipeline: Pipeline, scene_pairs, stream: str, chosen: argparse.Namespa
 
 
 def rows(results, schedule, stream: str) -> list[list[str]]:
-    """A row for each switch: per cent of the pictures that show A's word, and B's."""
+    """A row for each switch: percent of the pictures that show A's word, and B's."""
     out = []
     for place, k in enumerate(schedule.switches):
         cells = []
         for name in STREAMS[stream]:
-            whose = [each[0][place][name] for each in results]
-            cells += [f"{100 * mean(side in each for each in whose):.0f}" for side in ("A", "B")]
+            shown_words = [each[0][place][name] for each in results]
+            cells += [f"{100 * mean(side in each for each in shown_words):.0f}" for side in ("A", "B")]
         out.append([str(k), f"{schedule.sigmas[k]:.2f}", f"{schedule.percents[k]:.0f}", *cells])
     return out
 
 
 def turning(results, schedule, name: str) -> str:
-    """The first switch at which more pictures show A's word than B's."""
+    """The first switch at which more pictures show A's word than B's, as text."""
     for place, k in enumerate(schedule.switches):
-        whose = [each[0][place][name] for each in results]
-        if mean("A" in each for each in whose) > mean("B" in each for each in whose):
+        shown_words = [each[0][place][name] for each in results]
+        if mean("A" in each for each in shown_words) > mean("B" in each for each in shown_words):
             return f"step {k} (sigma {schedule.sigmas[k]:.2f}, {schedule.percents[k]:.0f} % of time)"
     return "never"
 
@@ -109,7 +109,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
-    parser.add_argument("--strip", type=Path, help="write the first pair's pictures here, a file for each stream")
+    parser.add_argument("--strip", type=Path, help="write the first pair's pictures here, a file each for T5 and CLIP")
     parser.add_argument("--json", type=Path, help="write the tables here, too")
     return parser.parse_args()
 
@@ -130,7 +130,7 @@ def main() -> None:
         low, *_, high = quantiles(steps, n=10)
         middle = median(steps)
         moment = f"sigma {between(schedule.sigmas, middle):.2f}, {between(schedule.percents, middle):.0f} % of time"
-        print(f"The {stream} stream switches; per cent of the pictures that show the word\n\n{table(*tables[stream])}")
+        print(f"The {stream} prompt switches; percent of the pictures that show the word\n\n{table(*tables[stream])}")
         print(
             f"\nDecided (latents): median step {middle:.1f} of {chosen.steps}, {moment}; "
             f"8 of 10 pairs from {low:.1f} to {high:.1f}"

@@ -2,13 +2,13 @@
 
     python dev.py bench tokens [--words 5000] [--rounds 15]
 
-What POST /flux_duet/tokens computes, CLIP's and T5's tokens with places, notes and JSON ("ours"), against ComfyUI's
-tokenization of the same text alone ("native"), in one process, in turn. The target is 20 ms. A request adds the way
-through the server.
+The computation of POST /flux_duet/tokens, CLIP's and T5's tokens with places, notes and JSON ("ours"), is compared with
+ComfyUI's tokenization of the same text alone ("native"), in one process, in alternation. The target is 20 ms. A request
+also takes the server's own time.
 
-Words that were read before are remembered, as all are while somebody types: "typed on" adds a letter in each round.
-"pasted" is one whose words are new, "pasted, none twice" one that says no word again. Then nothing is remembered, and
-CLIP-L's tokenizer has forgotten what it merged too, on both sides.
+Words that were read before are cached, as all are while somebody types: "typed on" adds a letter in each round. In
+"pasted" the words are new; in "pasted, none twice" no word occurs twice either. For these two, the caches of both sides
+are cleared, including that of CLIP-L's tokenizer.
 """
 
 import argparse
@@ -27,14 +27,14 @@ STREAMS = tokens_route.CLIP_POSITIONS
 
 
 def vocabulary(count: int) -> list[str]:
-    """Words that T5 has a token for, in an order that says nothing."""
+    """Words that T5 has a token for, in random order."""
     tokens = tokens_route._tokenizers(STREAMS)[1].tokenizer.get_vocab()
     words = {token.lstrip("\u2581") for token in tokens}
     return random.Random(0).sample(sorted(filter(re.compile("[A-Za-z]{3,}").fullmatch, words)), count)
 
 
 def prompt(count: int, again: bool) -> str:
-    """So many words, some of them weighted. If `again`, they come as often as words of a language do (Zipf's law)."""
+    """A prompt of `count` words, some weighted. If `again`, word frequencies follow Zipf's law, else none repeats."""
     chosen, words = random.Random(0), vocabulary(count)
     if again:
         words = chosen.choices(words, [1 / rank for rank in range(1, count + 1)], k=count)
@@ -42,6 +42,7 @@ def prompt(count: int, again: bool) -> str:
 
 
 def forget() -> None:
+    """Clears the caches of both sides."""
     remembered._words.clear()
     for tokenizer in tokens_route._tokenizers(STREAMS):
         if hasattr(model := tokenizer.tokenizer.backend_tokenizer.model, "_clear_cache"):

@@ -2,8 +2,8 @@
 
     python dev.py bench weights [--scale small] [--rounds 7] [--steps 4] [--tokens 256 1024 4096]
 
-MMDiT Sampler on blocks as wide as FLUX.1's, random weights, one prompt without weights ("native") and the same prompt
-with sixteen weighted tokens ("ours"), both sides in one process, in turn. The target is 1.03.
+MMDiT Sampler on blocks as wide as FLUX.1's with random weights: one prompt without weights ("native") and the same
+prompt with sixteen weighted tokens ("ours"), in one process, in alternation. The target is a ratio of 1.03.
 """
 
 import argparse
@@ -22,7 +22,7 @@ WEIGHTED = {row: 0.5 + 0.1 * row for row in range(16)}
 
 
 def weighted(prompt: list) -> list:
-    """The prompt with WEIGHTED tokens."""
+    """The CONDITIONING with WEIGHTED tokens."""
     ((txt, extras),) = prompt
     weights = torch.ones(1, txt.shape[1])
     for row, weight in WEIGHTED.items():

@@ -1,1 +1,1 @@
-"""Do the controls mean on the nano models what they say? `python dev.py bench meaning`; a file for each control."""
+"""Do the controls have their intended effect on the nano models? `python dev.py bench meaning`; a file per control."""

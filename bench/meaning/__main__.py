@@ -1,9 +1,9 @@
-"""Do the controls mean on the nano models what they say?
+"""Do the controls have their intended effect on the nano models?
 
     python dev.py bench meaning [--pictures 10] [--seed 0] [--only regions switch clip nag blend] [--sheets FOLDER]
 
-Each control is told what training never met (nano/scenes/scene.py, `unseen`), drawn in 12 steps and read back as in
-bench/nano.py. Every row is as many pictures as --pictures says, on the same noise.
+Each control gets scenes that are not in the training data (nano/scenes/scene.py, `unseen`), sampled in 12 steps and
+read back as in bench/nano.py. Every row has --pictures pictures, on the same noise.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
             say(f"{name} ...")
             tables += PARTS[name](studio)
     print(
-        f"\n{machine()}; {chosen.pictures} pictures for each row, {STEPS} steps, guidance {GUIDANCE}, per cent; "
+        f"\n{machine()}; {chosen.pictures} pictures for each row, {STEPS} steps, guidance {GUIDANCE}, percent; "
         f"{seconds(time.perf_counter() - started)}\n"
     )
     print("\n".join(map(str, tables)))

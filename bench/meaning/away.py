@@ -1,4 +1,4 @@
-"""What both negatives are tried on: a prompt, and what its picture shows that the negative names."""
+"""The cases of both negatives: a prompt, and the part of its picture that the negative names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from .studio import Studio
 
 @dataclass(frozen=True)
 class Away:
-    """An object, its two prompts, what the plain picture shows of what they leave open, and the negative naming it.
+    """An object, its two prompts, what the plain picture shows where they are open, and the negative that names this.
 
-    No negative: the plain picture shows nothing that was asked for, and the case does not count.
+    The negative is empty if the plain picture does not follow the prompts; then the case does not count.
     """
 
     item: Object

@@ -1,4 +1,4 @@
-"""Blend CLIP and Blend T5: is there something of both prompts?"""
+"""Blend CLIP and Blend T5: does the picture show both prompts?"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +17,8 @@ BLENDS = (("join", 0.3), ("join", 0.5), ("both", 1.0))
 
 
 def blended(studio: Studio, mode: str, weight: float, cases: Sequence[tuple[list[Object], str, list[str]]]) -> list:
-    ((_, clip, said),) = cases  # one by one: with what each has of real tokens, all are of a length of their own
-    one, other = map(studio.one_txt, said)
+    ((_, clip, texts),) = cases  # one at a time, since blends have different numbers of tokens
+    one, other = map(studio.one_txt, texts)
     return join(studio.vec([clip]), BlendTxt.execute(one, mode, weight, other)[0], GUIDANCE)
 
 

@@ -1,4 +1,4 @@
-"""CLIP Negative: is the background that it names gone, and the picture still one?"""
+"""CLIP Negative: is the background that it names gone, and is the picture still clean?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,22 +18,22 @@ from .studio import Studio
 
 
 def two_looks(studio: Studio) -> list[Away]:
-    """CLIP names two backgrounds, and the negative is the one that the plain picture shows."""
+    """The CLIP prompt names two backgrounds; the negative is the one that the plain picture shows."""
     rng = studio.rng("two looks")
     named = [
         {name: look(name, rng) for name in rng.sample(list(scenes.BACKGROUNDS), 2)} for _ in range(studio.pictures)
     ]
     items = [thing(rng, rng.choice(list(scenes.PLACES))) for _ in named]
-    cases = [Away(item, ", ".join(said.values()), words(item, rng)) for item, said in zip(items, named, strict=True)]
+    cases = [Away(item, ", ".join(names.values()), words(item, rng)) for item, names in zip(items, named, strict=True)]
     seen = read(studio.drawn("two looks", cases, partial(plain, studio)), most=0)
     return [
-        replace(case, shown=scene.background, negative=said.get(scene.background, ""))
-        for case, said, scene in zip(cases, named, seen, strict=True)
+        replace(case, shown=scene.background, negative=names.get(scene.background, ""))
+        for case, names, scene in zip(cases, named, seen, strict=True)
     ]
 
 
 def no_look(studio: Studio) -> list[Away]:
-    """CLIP names nothing, and the negative is the background that comes of itself."""
+    """The CLIP prompt is empty; the negative is the background that the plain picture shows."""
     rng = studio.rng("no look")
     items = [thing(rng, rng.choice(list(scenes.PLACES))) for _ in range(studio.pictures)]
     cases = [Away(item, "", words(item, rng)) for item in items]
@@ -89,16 +89,16 @@ def clip_negatives(studio: Studio) -> list[Table]:
 
 
 def push_verdict(cases: Sequence[Away], pictures: np.ndarray) -> list[str]:
-    told = [
+    verdicts = [
         (case, scene, clean(picture, scene))
         for case, picture, scene in zip(cases, pictures, read(pictures, most=1), strict=True)
         if case.negative
     ]
     rights = [
-        percent([shown(name, scene) == getattr(case.item, name) for case, scene, _ in told]) for name in TURNS["T5"]
+        percent([shown(name, scene) == getattr(case.item, name) for case, scene, _ in verdicts]) for name in TURNS["T5"]
     ]
     return [
-        percent([scene.background != case.shown for case, scene, _ in told]),
-        percent([scene.background != case.shown and whole for case, scene, whole in told]),
+        percent([scene.background != case.shown for case, scene, _ in verdicts]),
+        percent([scene.background != case.shown and whole for case, scene, whole in verdicts]),
         *rights,
     ]

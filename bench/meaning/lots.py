@@ -1,4 +1,4 @@
-"""Scenes drawn by lot, of objects that training never met where they stand, and the words for them."""
+"""Random scenes with objects that the training data does not have at their place, and captions for them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,12 +7,12 @@ from random import Random
 from ...nano import scenes
 from ...nano.scenes import Object, Scene
 
-# A sentence that leaves the place out, wherever the object stands.
+# Captions without the place.
 PLACELESS = replace(scenes.TRAINED, one=scenes.TRAINED.middle)
 
 
 def thing(rng: Random, place: str, others: Sequence[Object] = ()) -> Object:
-    """A large solid object that training never met at this place, of another colour and shape than the others."""
+    """A large solid object that the training data does not have at this place, unlike `others` in colour and shape."""
     while True:
         item = scenes.random_object(rng, place=place, size="large", fill="solid")
         distinct = all(item.colour != other.colour and item.shape != other.shape for other in others)
@@ -21,7 +21,7 @@ def thing(rng: Random, place: str, others: Sequence[Object] = ()) -> Object:
 
 
 def things(rng: Random, places: Sequence[str]) -> list[Object]:
-    """One for each place. Only one of a few can stand somewhere, so a lot that leads nowhere is drawn again."""
+    """An object for each place, in different colours. Few are possible at each place, so failed draws are repeated."""
     while True:
         items = [scenes.random_object(rng, place=place, size="large", fill="solid") for place in places]
         if len({item.colour for item in items}) == len(items) and all(scenes.unseen(Scene((i,), "")) for i in items):

@@ -1,4 +1,4 @@
-"""What is read back from the pictures, and the tables that tell of it."""
+"""Reads scenes back from the pictures, and tables of the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from ...nano import scenes
 from ...nano.scenes import Scene
 from ..measure import table
 
-CLEAN = 0.06  # how far a picture may be, in the mean of all pixels, from the scene that was read in it; true ones: .03
+CLEAN = 0.06  # largest mean difference between a picture and the scene that was read in it; true pictures have 0.03
 
-# What each stream's prompt tells of a scene with one object.
+
+# The attributes of a scene with one object that each prompt names.
 TURNS = {"T5": ("place", "colour", "shape"), "CLIP": ("background",)}
 
 
@@ -27,12 +28,12 @@ class Table:
 
 
 def read(pictures: np.ndarray, most: int) -> list[Scene]:
-    """With at most so many objects; 0 reads the background alone."""
+    """The scene in each picture, with at most `most` objects; 0 reads the background alone."""
     return [scenes.read(picture, most) for picture in pictures]
 
 
 def clean(picture: np.ndarray, seen: Scene) -> bool:
-    """Whether the picture is a scene at all: as a prompt is pushed too far, it falls apart."""
+    """Whether the picture still is a scene: a prompt that is pushed too far destroys it."""
     return float(np.abs(picture / 255 - scenes.render(seen) / 255.0).mean()) < CLEAN
 
 

@@ -1,4 +1,4 @@
-"""T5 Region: does each object stand in its own region?"""
+"""T5 Region: is each object in its own region?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,34 +44,34 @@ def inside(item: Object, box: Box) -> bool:
 
 @dataclass(frozen=True)
 class Placing:
-    """How the regions of a row are told: whether a prompt names its place, what the base says, T5 Region's settings."""
+    """How a row's regions are made: whether a prompt names its place, the base prompt, and T5 Region's settings."""
 
     name: str
     placed: bool = True
     base: str = ""
     settings: tuple[tuple[str, object], ...] = ()
     regions: bool = True
-    masks: str = "own"  # or "swapped", the first prompt's in the last place, or "none"
+    masks: str = "own"  # or "swapped" (in reverse order), or "none"
 
 
 def regional(studio: Studio, layout: dict[str, Box], how: Placing, rng: Random, cases: Sequence) -> list:
-    """The CONDITIONING of scenes whose objects have a region each."""
+    """The CONDITIONING of scenes with a region for each object."""
     patterns = scenes.TRAINED if how.placed else PLACELESS
-    told = [[words(item, rng, patterns) for item in scene.objects] for scene in cases]
+    texts = [[words(item, rng, patterns) for item in scene.objects] for scene in cases]
     clip = [scenes.background_caption(scene, rng) for scene in cases]
-    base = [how.base] * len(cases) if how.regions else [" and ".join(each) for each in told]
+    base = [how.base] * len(cases) if how.regions else [" and ".join(each) for each in texts]
     vec, txt = studio.vec(clip), studio.txt(base)
     boxes = [(0, 0, 1, 1)] * len(layout) if how.masks == "none" else list(layout.values())
     for number, box in enumerate(boxes[:: -1 if how.masks == "swapped" else 1] if how.regions else ()):
-        text = studio.txt([each[number] for each in told])
+        text = studio.txt([each[number] for each in texts])
         txt = Region.execute(txt, text, mask(box), **dict(how.settings))[0]
     return join(vec, txt, GUIDANCE)
 
 
-def placed_right(told: Scene, seen: Scene, boxes: Sequence[Box]) -> list[dict[str, bool]]:
-    """For each object told: what of it is found in its own box."""
+def placed_right(expected: Scene, seen: Scene, boxes: Sequence[Box]) -> list[dict[str, bool]]:
+    """For each expected object, which of its attributes are found in its own box."""
     out = []
-    for item, box in zip(told.objects, boxes, strict=True):
+    for item, box in zip(expected.objects, boxes, strict=True):
         found = [other for other in seen.objects if inside(other, box)]
         right = {
             name: any(getattr(other, name) == getattr(item, name) for other in found) for name in ("colour", "shape")
@@ -82,7 +82,7 @@ def placed_right(told: Scene, seen: Scene, boxes: Sequence[Box]) -> list[dict[st
 
 
 def painted(picture: np.ndarray, background: Scene, box: Box) -> str | None:
-    """The colour of most that is not background in a box, whatever its shape, or None where next to nothing is."""
+    """The most frequent colour in a box that is not background, of any shape; None if there is almost nothing."""
     left, top, right, bottom = (round(scenes.SIZE * at) for at in box)
     part = picture[top:bottom, left:right] / 255
     strange = part[((part - scenes.backdrop(background)[top:bottom, left:right]) ** 2).sum(-1) > 0.12]
@@ -136,8 +136,8 @@ def regions(studio: Studio) -> list[Table]:
             say(f"  {rows[-1]}")
     return [
         Table(
-            "T5 Region: an object each; per cent of the objects, and of the pictures",
-            ["regions", "told", "colour, by pixels", "colour", "shape", "both", "all colours", "count", "background"],
+            "T5 Region, one object in each: percent of the objects, and of the pictures",
+            ["regions", "setup", "colour, by pixels", "colour", "shape", "both", "all colours", "count", "background"],
             rows,
         )
     ]
@@ -145,17 +145,17 @@ def regions(studio: Studio) -> list[Table]:
 
 def regions_row(studio: Studio, title: str, how: Placing) -> list[str]:
     layout, rng = LAYOUTS[title], studio.rng(f"regions {title}")
-    told = [
+    expected = [
         Scene(tuple(things(rng, tuple(layout))), rng.choice(list(scenes.BACKGROUNDS))) for _ in range(studio.pictures)
     ]
-    pictures = studio.drawn(f"{title}; {how.name}", told, lambda part: regional(studio, layout, how, rng, part))
+    pictures = studio.drawn(f"{title}; {how.name}", expected, lambda part: regional(studio, layout, how, rng, part))
     seen = read(pictures, most=len(layout) + 1)
     boxes = list(layout.values())
-    verdicts = [placed_right(*pair, boxes) for pair in zip(told, seen, strict=True)]
+    verdicts = [placed_right(*pair, boxes) for pair in zip(expected, seen, strict=True)]
     shares = [percent([each[name] for right in verdicts for each in right]) for name in ("colour", "shape", "both")]
     pixels = [
         painted(picture, replace(scene, objects=()), box) == item.colour
-        for picture, scene, true in zip(pictures, seen, told, strict=True)
+        for picture, scene, true in zip(pictures, seen, expected, strict=True)
         for item, box in zip(true.objects, boxes, strict=True)
     ]
     return [
@@ -165,5 +165,5 @@ def regions_row(studio: Studio, title: str, how: Placing) -> list[str]:
         *shares,
         percent([all(each["colour"] for each in right) for right in verdicts]),
         percent([len(scene.objects) == len(layout) for scene in seen]),
-        percent([one.background == other.background for one, other in zip(told, seen, strict=True)]),
+        percent([one.background == other.background for one, other in zip(expected, seen, strict=True)]),
     ]

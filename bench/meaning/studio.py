@@ -1,4 +1,4 @@
-"""Streams in, pictures out."""
+"""Encodes prompts and samples pictures for all parts of `bench meaning`."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ Prompted = Callable[[Sequence], list]  # cases -> their CONDITIONING
 
 
 class Studio:
-    """The models, and the noise that every row of pictures starts from."""
+    """The models, and the same noise for every row of pictures."""
 
     def __init__(self, pictures: int, seed: int, sheets: Path | None = None):
         self.pipeline, self.pictures, self.seed, self.sheets = Pipeline(), pictures, seed, sheets
         self.flux = attach(self.pipeline.flux)
-        # A row's texts are the next row's: the sweeps tell the same scenes again and again.
+        # Rows share their texts: the sweeps use the same scenes again.
         self.one_vec = cache(lambda text: encode_clip(self.pipeline.clip_l, text))
         self.one_txt = cache(lambda text: encode_t5(self.pipeline.t5, text)[0])
 
@@ -34,7 +34,7 @@ class Studio:
         return random.Random(f"{self.seed}/{name}")
 
     def vec(self, texts: Sequence[str]) -> ClipVec:
-        """A row per prompt."""
+        """A ClipVec with one row per prompt."""
         return ClipVec((Span(torch.cat([self.one_vec(text).spans[0].tensor for text in texts])),))
 
     def txt(self, texts: Sequence[str]) -> T5Text:
@@ -49,7 +49,7 @@ class Studio:
         cfg: float = 1.0,
         batch: int = BATCH,
     ) -> np.ndarray:
-        """Pictures, uint8 [N, 128, 128, 3], case number n always from the same noise; `away` is true CFG's negative."""
+        """Pictures, uint8 [N, 128, 128, 3]; case n always has the same noise. `away` makes true CFG's negative."""
         drawn = []
         for start in range(0, len(cases), batch):
             part = cases[start : start + batch]

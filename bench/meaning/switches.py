@@ -1,4 +1,4 @@
-"""Prompt Schedule: whose scene is shown if the prompt turns on the way?"""
+"""Prompt Schedule: which scene is shown if the prompt switches during the run?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from .studio import Studio
 
 @dataclass(frozen=True)
 class Pair:
-    """Two scenes that differ in all that is asked for: which of them is shown?"""
+    """Two scenes that differ in background, place, colour and shape."""
 
     one: Scene
     other: Scene
@@ -37,19 +37,19 @@ def pairs(studio: Studio, rng: Random) -> list[Pair]:
     return out
 
 
-def switch_at(studio: Studio, stream: str, step: int, told: Sequence[Pair]) -> list:
-    """The first scene's prompts until a step of the run, and in one stream the second's from there on."""
+def switch_at(studio: Studio, stream: str, step: int, cases: Sequence[Pair]) -> list:
+    """The first scene's prompts up to a step, and from there on the second scene's prompt in one stream."""
     rng = studio.rng("said")
-    said = [
+    captions = [
         [
             scenes.object_caption(each.one, rng),
             scenes.object_caption(each.other, rng),
             scenes.background_caption(each.one, rng),
             scenes.background_caption(each.other, rng),
         ]
-        for each in told
+        for each in cases
     ]
-    t5_one, t5_other, clip_one, clip_other = zip(*said, strict=True)
+    t5_one, t5_other, clip_one, clip_other = zip(*captions, strict=True)
     turned = {"T5": (t5_one, t5_other), "CLIP": (clip_one, clip_other)}[stream]
     if step in (0, STEPS):
         ends = {"T5": t5_one, "CLIP": clip_one, stream: turned[step == 0]}
@@ -63,20 +63,20 @@ def switch_at(studio: Studio, stream: str, step: int, told: Sequence[Pair]) -> l
 
 
 def switches(studio: Studio) -> list[Table]:
-    told = pairs(studio, studio.rng("switch"))
+    cases = pairs(studio, studio.rng("switch"))
     sigmas = comfy.samplers.calculate_sigmas(studio.flux.get_model_object("model_sampling"), "simple", STEPS).tolist()
     ones: dict[str, list[float]] = {}
     rows = []
     for step in range(STEPS + 1):
         cells = []
         for stream, names in TURNS.items():
-            pictures = studio.drawn(f"{stream} switch at {step}", told, partial(switch_at, studio, stream, step))
+            pictures = studio.drawn(f"{stream} switch at {step}", cases, partial(switch_at, studio, stream, step))
             seen = read(pictures, most=len(names) > 1)
             for name in names:
                 sides = [
                     mean(
                         shown(name, scene) == shown(name, getattr(pair, side))
-                        for pair, scene in zip(told, seen, strict=True)
+                        for pair, scene in zip(cases, seen, strict=True)
                     )
                     for side in ("one", "other")
                 ]
@@ -84,17 +84,17 @@ def switches(studio: Studio) -> list[Table]:
                 cells.append(f"{100 * sides[0]:.0f} / {100 * sides[1]:.0f}")
         rows.append([f"{step}", f"{sigmas[step]:.2f}", *cells])
         say(f"  {rows[-1]}")
-    rows.append(["half show A's from", "", *(f"{half_turned(shares):.1f}" for shares in ones.values())])
+    rows.append(["half show A from", "", *(f"{half_turned(shares):.1f}" for shares in ones.values())])
     heads = [
         "B from step",
         "sigma",
         *(f"{stream}: A's / B's {name}" for stream, names in TURNS.items() for name in names),
     ]
-    return [Table("Prompt Schedule: A until a step, then B, in one stream alone; whose is shown", heads, rows)]
+    return [Table("Prompt Schedule: A, then B from a step on, for one prompt alone; percent of A / B", heads, rows)]
 
 
 def half_turned(shares: Sequence[float]) -> float:
-    """Where a curve that rises with the step crosses a half, between two steps in proportion."""
+    """The step at which a rising curve crosses 1/2, interpolated linearly."""
     after = next((step for step, share in enumerate(shares) if share >= 0.5), len(shares) - 1)
     if after == 0 or shares[after] < 0.5:
         return float(after)

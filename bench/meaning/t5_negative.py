@@ -1,4 +1,4 @@
-"""T5 Negative (NAG), and true CFG: is the object that they name gone, and the picture still one?"""
+"""T5 Negative (NAG) and true CFG: is the object that the negative names gone, and is the picture still clean?"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ NAGS = {
 
 
 def unsaid(studio: Studio, name: str) -> list[Away]:
-    """T5 leaves an object's colour or shape open, and the negative is the word for what comes of itself."""
+    """The T5 prompt does not name an object's colour or shape (`name`); the negative names the plain picture's."""
     rng = studio.rng(f"unsaid {name}")
     items = [thing(rng, rng.choice(list(scenes.PLACES))) for _ in range(studio.pictures)]
     texts = {"colour": "a {0.shape} {1}", "shape": "something {0.colour} {1}"}
@@ -52,7 +52,7 @@ def unsaid(studio: Studio, name: str) -> list[Away]:
 
 
 def two_said(studio: Studio) -> list[Away]:
-    """T5 names two objects, and the negative is the second, told again without its place."""
+    """The T5 prompt names two objects; the negative is the second one, without its place."""
     rng, cases = studio.rng("two said"), []
     for _ in range(studio.pictures):
         places = rng.choice((("left", "right"), ("top", "bottom"), ("right", "left"), ("bottom", "top")))
@@ -77,31 +77,31 @@ def nagged(studio: Studio, settings: dict, cases: Sequence[Away]) -> list:
 
 
 def negated(studio: Studio, cases: Sequence[Away]) -> list:
-    """True CFG's negative: the same in the CLIP stream."""
+    """The negative of true CFG: the same CLIP prompt, the negative as T5 prompt."""
     return plain(studio, [replace(each, t5=each.negative) for each in cases])
 
 
 def nag_verdict(name: str, cases: Sequence[Away], pictures: np.ndarray) -> list[str]:
-    """`name` is the attribute by which the negative's object is known."""
-    told = [
+    """A row's cells. `name` is the attribute that identifies the negative's object."""
+    verdicts = [
         (case, scene, clean(picture, scene))
         for case, picture, scene in zip(cases, pictures, read(pictures, most=2), strict=True)
         if case.negative
     ]
-    # Not what the negative takes away itself: that is the first column's.
+    # Without the attribute that the negative removes: that is the first column.
     kept = [
         percent(
             [
                 shows(scene, other, getattr(case.item, other))
-                for case, scene, _ in told
+                for case, scene, _ in verdicts
                 if getattr(case.item, other) != case.shown
             ]
         )
         for other in TURNS["T5"]
     ]
     return [
-        percent([not shows(scene, name, case.shown) for case, scene, _ in told]),
-        percent([not shows(scene, name, case.shown) and whole for case, scene, whole in told]),
+        percent([not shows(scene, name, case.shown) for case, scene, _ in verdicts]),
+        percent([not shows(scene, name, case.shown) and whole for case, scene, whole in verdicts]),
         *kept,
     ]
 
@@ -114,9 +114,9 @@ def t5_negatives(studio: Studio) -> list[Table]:
     )
     rows = []
     for title, name, cases in kinds:
-        for said, settings in NAGS.items():
-            pictures = studio.drawn(f"{title}, {said}", cases, partial(nagged, studio, settings))
-            rows.append([title, said, *nag_verdict(name, cases, pictures)])
+        for setting, settings in NAGS.items():
+            pictures = studio.drawn(f"{title}, {setting}", cases, partial(nagged, studio, settings))
+            rows.append([title, setting, *nag_verdict(name, cases, pictures)])
             say(f"  {rows[-1]}")
         for cfg in (1.5, 3.0):
             pictures = studio.drawn(f"{title}, cfg {cfg}", cases, partial(plain, studio), partial(negated, studio), cfg)

@@ -1,6 +1,6 @@
-"""A pack with one node: DualCLIPLoader with a T5 of another size than T5-XXL, for `bench edit --scale small`.
+"""A node pack with one node: DualCLIPLoader for a T5 of another size than T5-XXL, for `bench edit --scale small`.
 
-DualCLIPLoader takes T5's sizes from ComfyUI's own config file; here they come as JSON instead.
+DualCLIPLoader reads T5's sizes from ComfyUI's own config file; this node has them as a JSON input.
 """
 
 import json
