@@ -1,1 +1,1 @@
-"""The nano models: a whole FLUX.1 pipeline in twenty megabytes, for the tests and for a demo without a download."""
+"""The nano models: a complete FLUX.1 pipeline of 20 MB, for tests and for a demo without a download."""

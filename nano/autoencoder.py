@@ -1,9 +1,9 @@
 """The nano autoencoder: TAESD with fewer channels, embedded exactly in TAESD's own layout. Needs ComfyUI.
 
-TAESD (https://github.com/madebyollin/taesd) is 64 channels wide throughout. Simple shapes need far fewer, above all
-where the picture is large, and a slim network trains many times faster. A channel whose weights and biases are zero
-stays zero through every convolution, ReLU and residual sum, so padding the slim weights with zeros gives a checkpoint
-of the official shape that computes the same function.
+TAESD (https://github.com/madebyollin/taesd) has 64 channels in all layers. Simple shapes need far fewer, especially at
+high resolution, and a slim network trains many times faster. A channel whose weights and biases are zero stays zero
+through every convolution, ReLU and residual sum, so slim weights padded with zeros are a checkpoint of the official
+shape that computes the same function.
 """
 
 import random
@@ -25,7 +25,7 @@ DECODER_WIDTHS = (16, 16, 32, 48)
 
 
 def _encoder(widths: tuple[int, ...]) -> nn.Sequential:
-    """comfy.taesd.taesd.Encoder, layer by layer, with the widths free."""
+    """comfy.taesd.taesd.Encoder with variable widths."""
     layers = [conv(3, widths[0]), Block(widths[0], widths[0])]
     for above, width in zip(widths, widths[1:], strict=False):
         layers += [conv(above, width, stride=2, bias=False), *(Block(width, width) for _ in range(3))]
@@ -33,7 +33,7 @@ def _encoder(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 def _decoder(widths: tuple[int, ...]) -> nn.Sequential:
-    """comfy.taesd.taesd.Decoder, layer by layer, with the widths free."""
+    """comfy.taesd.taesd.Decoder with variable widths."""
     widths = widths[::-1]
     layers = [Clamp(), conv(LATENT_CHANNELS, widths[0]), nn.ReLU()]
     for width, below in zip(widths, widths[1:], strict=False):
@@ -43,7 +43,7 @@ def _decoder(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 class SlimTAESD(nn.Module):
-    """Pictures in 0 ... 1 [B, 3, H, W] <-> latents of about unit variance [B, 16, H/8, W/8], what Flux sees."""
+    """Pictures [B, 3, H, W] from 0 to 1 <-> latents [B, 16, H/8, W/8] of about unit variance, FLUX.1's input."""
 
     def __init__(self):
         super().__init__()
@@ -58,11 +58,11 @@ class SlimTAESD(nn.Module):
 
     @torch.no_grad()
     def _carry_colours(self) -> None:
-        """Let the first three channels carry the mean colour of 8 x 8 pixels from end to end: training starts from
-        a blurred picture, and only has to learn the detail."""
+        """Initializes the first three channels to carry the mean colour of 8 x 8 pixels, so that training starts from
+        a blurred picture and only has to learn the details."""
         for half, taps in ((self.taesd_encoder, PAIR), (self.taesd_decoder, SMOOTH)):
             for layer in half:
-                if isinstance(layer, Block):  # residual branches start quiet, and silent in those three
+                if isinstance(layer, Block):  # residual branches start small, and at zero in these three channels
                     layer.conv[-1].weight.mul_(0.1)[:3] = 0
                 elif isinstance(layer, nn.Conv2d):
                     _carry(layer, taps if layer.bias is None else POINT)
@@ -72,7 +72,7 @@ class SlimTAESD(nn.Module):
             layer.bias[:3] = shift
 
 
-# How a 3 x 3 kernel passes a channel on: as it is, as the mean of 2 x 2 pixels when halving, smoothed when doubling.
+# Kernels that pass a channel on: unchanged, as the mean of 2 x 2 pixels when halving, smoothed when doubling.
 POINT, PAIR, SMOOTH = (0.0, 1.0, 0.0), (0.0, 0.5, 0.5), (0.25, 0.5, 0.25)
 
 
@@ -84,7 +84,7 @@ def _carry(layer: nn.Conv2d, taps: tuple[float, float, float]) -> None:
 
 
 def embed(slim: SlimTAESD, official: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Pad the slim weights with zeros to the shapes of an official TAESD state dict."""
+    """The slim weights, padded with zeros to the shapes of an official TAESD state dict."""
     padded = {key: value.clone() for key, value in official.items()}
     for key, small in slim.state_dict().items():
         large = torch.zeros_like(official[key])
@@ -94,13 +94,13 @@ def embed(slim: SlimTAESD, official: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def pictures(batch: list[scenes.Scene]) -> Tensor:
-    """Render scenes -> [B, 3, H, W] in 0 ... 1."""
+    """Renders scenes -> [B, 3, H, W], 0 to 1."""
     rendered = np.stack([scenes.render(scene) for scene in batch])
     return torch.from_numpy(rendered).permute(0, 3, 1, 2).float() / 255
 
 
 def _crops(rng: random.Random, count: int, size: int) -> Tensor:
-    """Random windows on random scenes, two from each picture: rendering is the slower half."""
+    """Random crops of random scenes, two from each picture, since rendering is the slower part."""
     whole = pictures([scenes.random_scene(rng) for _ in range(count // 2)])
     edge = whole.shape[-1] - size
     corners = [(picture, rng.randint(0, edge), rng.randint(0, edge)) for picture in whole for _ in range(2)]
@@ -112,8 +112,10 @@ def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def loss(slim: SlimTAESD, image: Tensor, noise: float) -> Tensor:
-    """L1 on pixels and on their differences, for clean edges; latents near N(0, 1), and noise on them that makes
-    near latents mean near pictures, so that what the flow gets slightly wrong decodes to something slightly wrong."""
+    """L1 on pixels and on their differences, for clean edges, and a penalty that keeps latents near N(0, 1).
+
+    Noise on the latents makes similar latents decode to similar pictures, so that small errors of the flow stay small.
+    """
     latent = slim.taesd_encoder(image)
     decoded = slim.taesd_decoder(latent + noise * torch.randn_like(latent))
     edges = sum(F.l1_loss(a, b) for a, b in zip(_gradients(decoded), _gradients(image), strict=True))
@@ -133,9 +135,9 @@ def train(
     noise: float = 0.15,
     lr: float = 3e-3,
 ) -> SlimTAESD:
-    """Train for `steps`, or for `seconds` if they end first; the learning rate falls with whichever is nearer its end.
+    """Trains for `steps` steps or `seconds` seconds, whichever ends first; the learning rate falls linearly to 0.
 
-    With `decoder_only` the latents stay what they are, so a flow that was trained on them stays right.
+    With `decoder_only` the latents do not change, so a flow that was trained on them stays valid.
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)

@@ -1,6 +1,8 @@
-"""`dev.py run nano.effects`: what each control does to the nano model, for the help pages and README. Needs ComfyUI.
+"""`dev.py run nano.effects`: pictures of each control's effect on the nano model, for the help pages and README.
 
-Every picture is drawn from one seed, and within a row only the control changes. What does not work is shown too.
+Needs ComfyUI.
+
+All pictures of a strip have the same seed, and within a row only the control changes. Failures are shown too.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ from .strips import Row, Strip, drawn, page, save, stacked
 from .weights import STEPS
 
 OVERVIEW = SHEET.with_name("controls.jpg")
-HELP = SHEET.parent.parent / "js" / "docs" / "images"  # the front end shows them from there
+HELP = SHEET.parent.parent / "js" / "docs" / "images"  # where the front end loads them from
 LIMIT, OVERVIEW_LIMIT = 40_000, 120_000  # bytes
 
 STAR, HEART = "a big yellow star in the middle", "a small red heart in the top left"
@@ -30,7 +32,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class Desk:
-    """Prompts in, streams out, each text encoded once."""
+    """Encodes texts, each once, and builds CONDITIONINGs."""
 
     def __init__(self, pipeline: Pipeline):
         self.vec = cache(lambda text: encode_clip_prompt(pipeline.clip_l, text, FIRST)[0])
@@ -42,7 +44,7 @@ class Desk:
         return DualPrompt.execute(vec, self.txt(t5) if isinstance(t5, str) else t5, GUIDANCE)[0]
 
     def schedule(self, clip: Sequence[str], t5: Sequence[str], clip_mark: str = "", t5_mark: str = "") -> list:
-        """Each stream plays its first text, and from its mark on its second."""
+        """Each prompt begins with its first text and switches to its second at its mark, such as "@8"."""
         vecs = {f"vec{number}": self.vec(text) for number, text in enumerate(clip, 1)}
         txts = {f"txt{number}": self.txt(text) for number, text in enumerate(t5, 1)}
         lines = [f"1\n{mark} 2" if mark else "1" for mark in (clip_mark, t5_mark)]
@@ -186,8 +188,8 @@ PICTURES: dict[str, Callable[[Desk], list[Strip]]] = {
     "prompt_at": prompt_at, "part_of_run": part_of_run, "region": region, "routing": routing,
     "clip_negative": clip_negative, "t5_negative": t5_negative,
 }  # fmt: skip
-# README's: the heading, then picture, strip and row.
-TELLING = {
+# README's overview: heading -> (picture, strip, row).
+OVERVIEW_ROWS = {
     "Blend CLIP": ("blend_clip", 0, 0), "Blend T5": ("blend_t5", 0, 0), "Prompt Schedule": ("schedule", 0, 0),
     "T5 Region": ("region", 0, 1), "Block Routing": ("routing", 0, 0), "CLIP Negative": ("clip_negative", 0, 0),
     "T5 Negative": ("t5_negative", 0, 0),
@@ -203,7 +205,7 @@ def main() -> None:
         pages = [page(strip, done) for strip, done in zip(each, pictures[name], strict=True)]
         save(stacked(pages), HELP / f"{name}.jpg", LIMIT)
     pages = []
-    for title, (name, number, row) in TELLING.items():
+    for title, (name, number, row) in OVERVIEW_ROWS.items():
         strip = strips[name][number]
         alone = replace(strip, rows=dict([list(strip.rows.items())[row]]))
         pages.append(page(alone, pictures[name][number][row : row + 1], f"{title}. "))

@@ -1,4 +1,4 @@
-"""What the nano FLUX learns: velocities from two captions, one for each stream. Needs ComfyUI."""
+"""Trains the nano FLUX: velocities from two captions, CLIP's and T5's. Needs ComfyUI."""
 
 import random
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from . import layouts, scenes
 from .encoders import TextEncoders
 from .text import CAPTIONS, Tokens, choose
 
-# What (CLIP, T5) are told, and how often. A stream that is not told leaves that part of the picture to chance.
+# Kinds of (CLIP, T5) captions and their shares. What no caption describes is left to chance.
 STREAMS = {
-    ("whole", "whole"): 0.50,  # word for word the same
+    ("whole", "whole"): 0.50,  # identical captions
     ("background", "objects"): 0.28,
     ("nothing", "whole"): 0.06,
     ("whole", "nothing"): 0.04,
@@ -27,10 +27,10 @@ STREAMS = {
     ("nothing", "nothing"): 0.04,
 }
 
-# logit(sigma) ~ N(mean, std): near the noise, where nothing but the words says what to draw, they are learned.
+# logit(sigma) ~ N(mean, std): mostly near pure noise, where only the captions determine the picture.
 SIGMA_MEAN, SIGMA_STD = 1.3, 1.5
 
-# guidance_in's numbers: 1 is the plain flow, and each one more adds GUIDANCE_GAIN of what the words change in it.
+# guidance_in's values: 1 is the plain flow, and each additional 1 adds GUIDANCE_GAIN of the captions' effect on it.
 GUIDANCE_MAX, GUIDANCE_GAIN = 5.0, 0.4
 
 
@@ -38,7 +38,7 @@ GUIDANCE_MAX, GUIDANCE_GAIN = 5.0, 0.4
 
 
 def flux(shape: layouts.Shape, seed: int) -> nn.Module:
-    """A trainable Flux, whose blocks start as the identity (adaLN-Zero, arXiv:2212.09748)."""
+    """A trainable Flux whose blocks start as the identity (adaLN-Zero, arXiv:2212.09748)."""
     model = layouts.modules(shape, seed)["flux"]
     layouts.make_trainable(model)
     for name, value in model.named_parameters():
@@ -49,7 +49,7 @@ def flux(shape: layouts.Shape, seed: int) -> nn.Module:
 
 @contextmanager
 def differentiable() -> Iterator[None]:
-    """ComfyUI's switch for RoPE in plain torch instead of a forward-only kernel."""
+    """Sets ComfyUI's switch for RoPE in plain torch instead of a forward-only kernel."""
     before = comfy.model_management.in_training
     comfy.model_management.in_training = True
     try:
@@ -60,13 +60,13 @@ def differentiable() -> Iterator[None]:
 
 @dataclass
 class Prompts:
-    """What both streams say: vec [B, clip_width] and txt [B, L, t5_width]."""
+    """Encoded prompts: vec [B, clip_width] and txt [B, L, t5_width]."""
 
     vec: Tensor
     txt: Tensor
 
     def rows(self, start: int) -> "Prompts":
-        """Those from `start` on."""
+        """The prompts from `start` on."""
         return Prompts(self.vec[start:], self.txt[start:])
 
 
@@ -79,12 +79,12 @@ def encode(
     length: int,
     rng: random.Random | None = None,
 ) -> Prompts:
-    """Captions as FLUX sees them; with `rng`, unknown words among the others."""
+    """Encodes captions for FLUX; with `rng`, unknown words are inserted at random."""
     return Prompts(encoders.vec(*tokens.clip(clip, rng)), encoders.txt(tokens.t5(t5, length, rng)))
 
 
 def velocity(model: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, guidance: Tensor) -> Tensor:
-    """Flux's forward pass, in bfloat16 where a product of matrices is concerned."""
+    """Flux's forward pass, with matrix products in bfloat16."""
     options = {"optimized_attention_override": lambda chosen, *args, **kwargs: attention_pytorch(*args, **kwargs)}
     with torch.autocast("cpu", torch.bfloat16):
         return model(x, sigma, prompts.txt, prompts.vec, guidance, transformer_options=options).float()
@@ -94,18 +94,18 @@ def velocity(model: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, guida
 
 
 def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], list[str]]:
-    """What CLIP and what T5 is told about each scene."""
+    """(CLIP captions, T5 captions) of the scenes."""
     clip, t5 = [], []
     for scene in batch:
         streams = choose(rng, STREAMS)
-        said = {kind: CAPTIONS[kind](scene, rng) for kind in dict.fromkeys(streams)}
-        clip.append(said[streams[0]])
-        t5.append(said[streams[1]])
+        texts = {kind: CAPTIONS[kind](scene, rng) for kind in dict.fromkeys(streams)}
+        clip.append(texts[streams[0]])
+        t5.append(texts[streams[1]])
     return clip, t5
 
 
 def _objects(batch: list[scenes.Scene], size: int) -> Tensor:
-    """Where the objects are, on the latents' grid -> [B, size, size], 0 to 1."""
+    """[B, size, size], 0 to 1: how much of each latent pixel the objects cover."""
     return torch.from_numpy(np.stack([scenes.masks(scene, size).max(0) for scene in batch]))
 
 
@@ -113,15 +113,15 @@ def _objects(batch: list[scenes.Scene], size: int) -> Tensor:
 def guided(
     teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothing: Prompts, guidance: Tensor
 ) -> Tensor:
-    """What guidance adds to the velocity: (v(prompt) - v(nothing)) times the strength that the number stands for.
+    """The part that guidance adds to the velocity: GUIDANCE_GAIN (guidance - 1) (v(prompt) - v(nothing)).
 
-    Trained into the plain target, it is model guidance (arXiv:2502.12154): classifier-free guidance in one pass, as
-    FLUX.1-dev has it, with the model's own average as its teacher.
+    Added to the target, it trains model guidance (arXiv:2502.12154): classifier-free guidance in one pass, as in
+    FLUX.1-dev, with the model's own moving average as the teacher.
     """
     plain = torch.ones_like(guidance)
-    told = velocity(teacher, x, sigma, prompts, plain)
-    untold = velocity(teacher, x, sigma, nothing, plain)
-    return GUIDANCE_GAIN * (guidance - 1)[:, None, None, None] * (told - untold)
+    conditioned = velocity(teacher, x, sigma, prompts, plain)
+    unconditioned = velocity(teacher, x, sigma, nothing, plain)
+    return GUIDANCE_GAIN * (guidance - 1)[:, None, None, None] * (conditioned - unconditioned)
 
 
 def flow_loss(
@@ -133,19 +133,18 @@ def flow_loss(
     nothing: Prompts | None,
     emphasis: float = 0.0,
 ) -> Tensor:
-    """Rectified flow as FLUX learns it: x = (1 - sigma) x0 + sigma noise, and the model says noise - x0.
+    """Rectified flow as in FLUX: x = (1 - sigma) x0 + sigma noise, and the model predicts noise - x0.
 
-    With a teacher, and `nothing` as the empty prompt, guidance_in learns guidance; without, it is given numbers that
-    say nothing.
-    `emphasis` is how much more an object's latents count than the background's. Objects cover a twentieth of a
-    picture, so that their words are learned late; but weights that depend on x0 bias the flow, so let them fade.
+    With a teacher, and `nothing` as the empty prompt, guidance_in learns guidance; without one, its values have no
+    effect on the target. `emphasis` is the additional weight of an object's latents. Objects cover a twentieth of a
+    picture, so their words are learned late; but weights that depend on x0 bias the flow, so reduce them to 0.
     """
     sigma = torch.sigmoid(SIGMA_MEAN + SIGMA_STD * torch.randn(len(batch)))
     guidance = 1 + (GUIDANCE_MAX - 1) * torch.rand(len(batch))
     noise, at = torch.randn_like(latents), sigma[:, None, None, None]
     x, target = latents.lerp(noise, at), noise - latents
     if teacher is not None:
-        plain = len(batch) // 2  # the plain flow stays known: the teacher needs it
+        plain = len(batch) // 2  # half of the batch trains the plain flow, which the teacher needs
         guidance[:plain] = 1
         rest = prompts.rows(plain), nothing.rows(plain), guidance[plain:]
         target[plain:] += guided(teacher, x[plain:], sigma[plain:], *rest)

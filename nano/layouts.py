@@ -1,8 +1,8 @@
-"""Small FLUX.1 models under the names and in the layouts of the official checkpoints. Needs ComfyUI.
+"""Small FLUX.1 models with the key names and layouts of the official checkpoints. Needs ComfyUI.
 
-ComfyUI's own classes make the parameters, so every key name and shape is right by construction, and whatever loads
-FLUX.1-dev, clip_l, t5xxl and a Flux TAESD loads these as well. Two names differ on disk: BFL calls a norm's weight
-`scale`, and clip_l goes without the projection that Flux never uses.
+The parameters are made by ComfyUI's own classes, so all key names and shapes are correct, and any loader of FLUX.1-dev,
+clip_l, t5xxl and a Flux TAESD loads these too. Two things differ on disk: BFL names a norm's weight `scale`, and clip_l
+lacks the projection that FLUX.1 never uses.
 """
 
 import math
@@ -18,7 +18,7 @@ from comfy.taesd.taesd import TAESD
 from comfy.text_encoders.t5 import T5, T5LayerNorm
 from safetensors.torch import save_file
 
-# Where ComfyUI's loaders look, inside a models folder.
+# Paths in a models folder, where ComfyUI's loaders look.
 FILES = {
     "flux": "diffusion_models/nano_flux.safetensors",
     "clip_l": "text_encoders/nano_clip_l.safetensors",
@@ -26,7 +26,7 @@ FILES = {
     "ae": "vae/nano_ae.safetensors",
 }
 
-# BFL's latents have 16 channels; latent_formats.Flux takes these two numbers out again before the model sees them.
+# BFL's latents have 16 channels; latent_formats.Flux removes this scale and shift before the model.
 LATENT_CHANNELS, LATENT_SCALE, LATENT_SHIFT = 16, 0.3611, 0.1159
 
 # The token tables: 49,408 and 32,128 rows, more than half of a nano model's parameters.
@@ -35,7 +35,7 @@ TABLES = ("text_model.embeddings.token_embedding.weight", "shared.weight")
 
 @dataclass(frozen=True)
 class Shape:
-    """Every size of a small FLUX.1. ComfyUI derives the heads: CLIP's are 64 wide, Flux's are 128 wide."""
+    """All sizes of a small FLUX.1. The heads follow from the widths: CLIP's are 64 wide, Flux's 128."""
 
     clip_width: int = 64
     clip_layers: int = 2
@@ -61,7 +61,7 @@ NANO = Shape(clip_layers=3, t5_layers=3, double=2, single=4)
 
 
 def _flux(shape: Shape) -> Flux:
-    """comfy/model_detection.py reads the same numbers back from the checkpoint."""
+    """With the parameters that comfy/model_detection.py detects from the checkpoint."""
     return Flux(
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -113,7 +113,7 @@ def _t5xxl(shape: Shape) -> T5:
 
 
 def _ae(shape: Shape) -> TAESD:
-    """TAESD for Flux, scale and shift in the file: its latents are then those of BFL's autoencoder in size."""
+    """TAESD for Flux, with scale and shift in the file: its latents have the scale of BFL's autoencoder."""
     ae = TAESD(latent_channels=LATENT_CHANNELS)
     ae.vae_scale.data.fill_(LATENT_SCALE)
     ae.vae_shift.data.fill_(LATENT_SHIFT)
@@ -122,7 +122,7 @@ def _ae(shape: Shape) -> TAESD:
 
 BUILDERS = {"flux": _flux, "clip_l": _clip_l, "t5xxl": _t5xxl, "ae": _ae}
 
-# Standard deviations where "one over the root of the fan-in" would be wrong.
+# Standard deviations of the initial weights, where 1 / sqrt(fan-in) is not suitable.
 DEVIATIONS = {
     "token_embedding.weight": 0.3,
     "shared.weight": 0.3,
@@ -132,7 +132,7 @@ DEVIATIONS = {
 
 
 def modules(shape: Shape, seed: int = 0) -> dict[str, torch.nn.Module]:
-    """Build the four parts, trainable, with seeded weights of a sane size."""
+    """The four parts, trainable, with seeded random weights."""
     generator = torch.Generator().manual_seed(seed)
     parts = {name: build(shape) for name, build in BUILDERS.items()}
     for part in parts.values():
@@ -142,7 +142,7 @@ def modules(shape: Shape, seed: int = 0) -> dict[str, torch.nn.Module]:
 
 @torch.no_grad()
 def _fill(module: torch.nn.Module, generator: torch.Generator) -> None:
-    """Norms at one, biases near zero, the rest so that a unit input gives a unit output."""
+    """Sets norms to 1, biases near 0, and other weights so that the output's variance equals the input's."""
     for name, value in module.named_parameters():
         if value.ndim == 0:  # vae_scale and vae_shift
             continue
@@ -156,15 +156,14 @@ def _fill(module: torch.nn.Module, generator: torch.Generator) -> None:
 
 
 def make_trainable(module: torch.nn.Module) -> None:
-    """Let norms keep copies of their inputs: their backward pass needs them as they were, and ComfyUI's blocks add
-    their residuals in place."""
+    """Makes norms copy their inputs: the backward pass needs them unchanged, and ComfyUI's blocks add in place."""
     for layer in module.modules():
         if isinstance(layer, (torch.nn.LayerNorm, T5LayerNorm)):
             layer.register_forward_pre_hook(lambda _, args: (args[0].clone(), *args[1:]))
 
 
 def official(parts: dict[str, torch.nn.Module]) -> dict[str, dict[str, torch.Tensor]]:
-    """The state dicts under the names of the official checkpoints."""
+    """The state dicts with the official checkpoints' key names."""
     return {
         name: {
             key.replace("_norm.weight", "_norm.scale") if name == "flux" else key: value.detach().clone()
@@ -176,17 +175,17 @@ def official(parts: dict[str, torch.nn.Module]) -> dict[str, dict[str, torch.Ten
 
 
 def random_state_dicts(shape: Shape = Shape(), seed: int = 0) -> dict[str, dict[str, torch.Tensor]]:
-    """Four official state dicts, float32: another prompt gives another picture, and float16 is no danger."""
+    """Four official state dicts, float32, whose pictures depend on the prompt and that work in float16 too."""
     return official(modules(shape, seed))
 
 
 def write(
     folder: Path, state_dicts: dict, dtype=torch.float32, table_dtype=None, metadata: dict[str, str] | None = None
 ) -> dict[str, Path]:
-    """Write state dicts under a models folder; a reader never sees half a file.
+    """Writes state dicts to a models folder, atomically; returns the paths by part.
 
-    `table_dtype` is for the two token tables alone: a table is looked up, never multiplied, so loaders copy float8
-    into whatever they keep.
+    `table_dtype` is for the two token tables alone: they are looked up, never multiplied, so loaders convert float8 to
+    their own dtype.
     """
     paths = {}
     for name, state_dict in state_dicts.items():
@@ -204,5 +203,5 @@ def write(
 
 
 def save(folder: Path, shape: Shape = Shape(), seed: int = 0, dtype=torch.float32) -> dict[str, Path]:
-    """Write a random small FLUX.1 as four files under a models folder."""
+    """Writes a random small FLUX.1 as four files to a models folder."""
     return write(folder, random_state_dicts(shape, seed), dtype)

@@ -1,7 +1,7 @@
-"""How the transformers are stepped: Muon for the matrices inside their blocks, AdamW for all else.
+"""The optimizers: Muon for the matrices inside transformer blocks, AdamW for all other parameters.
 
-Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; in torch since 2.9) makes every direction of a
-matrix learn at the same pace.
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; in torch since 2.9) orthogonalizes the update of a
+matrix, so that all directions learn at the same rate.
 """
 
 import math
@@ -10,15 +10,15 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-# Inside blocks, but no map between vectors of tokens: modulation, and T5's table of biases.
+# Matrices inside blocks that are not maps between token vectors: modulation, and T5's table of biases.
 OUTER = ("_mod.", "modulation.", "relative_attention_bias")
 
 
 def of(*modules: nn.Module, inner: tuple[str, ...], lr: float) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon and AdamW for all of the modules' parameters.
+    """(Muon, AdamW) for all parameters of the modules.
 
-    Muon gets the matrices whose names have a part of `inner` in them, and none of OUTER.
-    With "match_rms_adamw" (Moonlight, arXiv:2502.16982) one learning rate suits both.
+    Muon gets the matrices whose names contain a part of `inner` and none of OUTER. With "match_rms_adamw" (Moonlight,
+    arXiv:2502.16982) both use the same learning rate.
     """
     matrices, rest = [], []
     for module in modules:
@@ -38,5 +38,5 @@ def step(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:
 
 
 def cosine(step: int, progress: float, warmup: int) -> float:
-    """The part of the learning rate to use: up over the first steps, then down to nothing as progress nears 1."""
+    """The factor of the learning rate: a linear warmup over `warmup` steps, times a cosine of `progress` down to 0."""
     return min(1, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * progress))

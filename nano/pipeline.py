@@ -1,6 +1,6 @@
-"""The nano models at work, many prompts at a time: what measurements on them share. Needs ComfyUI.
+"""Samples pictures from the nano models in batches, for benchmarks and pictures. Needs ComfyUI.
 
-They are loaded as a user's graph loads them: FLUX and the autoencoder by ComfyUI's loaders, the encoders by ours.
+The models are loaded as in a user's graph: FLUX and the autoencoder by ComfyUI's loaders, the encoders by ours.
 """
 
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from . import layouts
 
 MODELS = Path(__file__).resolve().parent.parent / "workflows" / "models"
 STEPS, GUIDANCE = 12, 3.5
-SIDE = 16  # of the latent, 128 pixels
+SIDE = 16  # latent pixels, 128 pixels of the picture
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What each stream is told."""
+    """The CLIP prompt and the T5 prompt."""
 
     clip: str
     t5: str
 
 
 class Pipeline:
-    """Prompts in, pictures out."""
+    """The loaded models."""
 
     def __init__(self, models: Path = MODELS):
         paths = {name: str(models / file) for name, file in layouts.FILES.items()}
@@ -48,7 +48,7 @@ class Pipeline:
         return [[torch.cat(txts), {"pooled_output": torch.cat(vecs), "guidance": guidance}]]
 
     def sample(self, prompts: list[Prompt], seed: int, steps: int = STEPS, guidance: float = GUIDANCE) -> Tensor:
-        """Latents as KSampler gives them, with sampler euler and scheduler simple [B, 16, 16, 16]."""
+        """Latents [B, 16, 16, 16], equal to KSampler's with sampler euler and scheduler simple."""
         positive = self.conditioning(prompts, guidance)
         latent = torch.zeros(len(prompts), layouts.LATENT_CHANNELS, SIDE, SIDE)
         noise = comfy.sample.prepare_noise(latent, seed)
@@ -57,7 +57,7 @@ class Pipeline:
         )
 
     def draw(self, prompts: list[Prompt], seed: int, batch: int = 16, **options) -> np.ndarray:
-        """Pictures, uint8 [N, 128, 128, 3]; prompt number n always starts from the same noise for the same seed."""
+        """Pictures, uint8 [N, 128, 128, 3]; prompt number n always has the same noise for the same seed."""
         drawn = []
         for start in range(0, len(prompts), batch):
             latent = self.sample(prompts[start : start + batch], seed + start, **options)

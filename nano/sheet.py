@@ -58,7 +58,7 @@ def sheet(
     t5: tuple[str, ...] = T5_PROMPTS,
     corner_text: str = "CLIP below, T5 above",
 ) -> Image.Image:
-    """Pictures [rows, columns, H, W, 3] under their T5 prompts and beside their CLIP prompts."""
+    """Pictures [rows, columns, H, W, 3] with T5 prompts as column titles and CLIP prompts as row titles."""
     rows, columns, height, width, _ = pictures.shape
     page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)

@@ -1,4 +1,4 @@
-"""Strips of pictures with their names, as they are drawn, written on and kept. Needs ComfyUI."""
+"""Samples, labels and saves strips of pictures. Needs ComfyUI."""
 
 import io
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from .pipeline import Pipeline
 from .sheet import GAP, INK, MUTED, PAPER, wrapped
 from .weights import paint
 
-FONT, RULE = 20, 16  # legible where a help panel shows them a third as wide
-CFG = 3.0  # of strips with a negative
+FONT, RULE = 20, 16  # legible at a third of the width, as in a help panel
+CFG = 3.0  # for pictures with a negative
 
-Row = list  # of CONDITIONINGs, or of (CONDITIONING, negative)
+Row = list  # each a CONDITIONING, or (CONDITIONING, negative)
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows of pictures by their names; `masks` are outlined, a list of them for each column."""
+    """Rows of pictures by name; `masks` is a list of masks [1, H, W] to outline for each column."""
 
     columns: Sequence[str]
     rows: dict[str, Row]
@@ -42,17 +42,17 @@ def outlined(picture: np.ndarray, masks: Sequence[torch.Tensor]) -> np.ndarray:
 
 
 def drawn(pipeline: Pipeline, strip: Strip) -> np.ndarray:
-    """Its pictures [rows, columns, H, W, 3]."""
+    """A strip's pictures, uint8 [rows, columns, H, W, 3]."""
     rows = []
     for row in strip.rows.values():
-        asked = [shot if isinstance(shot, tuple) else (shot, None) for shot in row]
-        row = [paint(pipeline, shot, strip.seed, negative, CFG if negative else 1.0) for shot, negative in asked]
+        pairs = [each if isinstance(each, tuple) else (each, None) for each in row]
+        row = [paint(pipeline, each, strip.seed, negative, CFG if negative else 1.0) for each, negative in pairs]
         rows.append([outlined(*pair) for pair in zip(row, strip.masks, strict=True)] if strip.masks else row)
     return np.array(rows)
 
 
 def written(text: str, width: int, colour: tuple[int, int, int], columns: Sequence[str] = ()) -> Image.Image:
-    """A line of text, or the heads of columns, as wide as the pictures below."""
+    """A line of text, or column titles, `width` pixels wide."""
     font = ImageFont.load_default(FONT)
     cells = [wrapped(each, width // len(columns), font) for each in columns] or [wrapped(text, width, font)]
     lines = max(cell.count("\n") for cell in cells) + 1
@@ -66,7 +66,7 @@ def written(text: str, width: int, colour: tuple[int, int, int], columns: Sequen
 
 
 def page(strip: Strip, pictures: np.ndarray, title: str = "") -> list[Image.Image]:
-    """What stands one under the other: its columns' heads, and each row below its name."""
+    """The parts of a page from top to bottom: column titles, then each row's name and pictures."""
     side = pictures.shape[3]
     width = pictures.shape[1] * (side + GAP)
     parts = [written("", width, MUTED, strip.columns)]
@@ -80,7 +80,7 @@ def page(strip: Strip, pictures: np.ndarray, title: str = "") -> list[Image.Imag
 
 
 def stacked(pages: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """One under the other, with a gap between pages."""
+    """Pages one below another, with a gap between pages."""
     height = sum(part.height for parts in pages for part in parts) + RULE * (len(pages) - 1)
     out = Image.new("RGB", (max(part.width for parts in pages for part in parts), height), PAPER)
     y = 0
@@ -93,7 +93,7 @@ def stacked(pages: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path, limit: int) -> None:
-    """As the best JPEG of at most so many bytes."""
+    """Writes the best JPEG of at most `limit` bytes. Raises SystemExit if none is small enough."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for quality in range(92, 40, -3):
         file = io.BytesIO()

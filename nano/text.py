@@ -1,4 +1,4 @@
-"""What the two encoders are given: captions as ComfyUI's own token ids, with unknown words strewn in."""
+"""Token ids of captions by ComfyUI's own tokenizers, with unknown words inserted at random."""
 
 import random
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import scenes
 
-# What a stream can be told about a scene.
+# Kinds of captions of a scene.
 CAPTIONS = {
     "whole": scenes.whole_caption,
     "background": scenes.background_caption,
@@ -16,14 +16,14 @@ CAPTIONS = {
     "nothing": lambda scene, rng: "",
 }
 
-# Pads are attended to, so their number is part of what is learned: none beyond the longest caption, some, ComfyUI's.
+# Pads are attended to, so the models learn with different numbers: up to the longest caption, 96, and ComfyUI's 256.
 T5_LENGTHS = {0: 0.92, 96: 0.05, 256: 0.03}
 
-# One caption in four has up to three runs of up to four tokens that mean nothing: any token of the vocabulary.
+# One caption in four has up to three runs of up to four random tokens of the vocabulary.
 UNKNOWN, RUNS, RUN_LENGTH = 0.25, 3, 4
 
 
-# For judging: nouns, verbs, styles and names as people put them into prompts.
+# For evaluation: nouns, verbs, styles and names that are common in prompts.
 UNKNOWN_WORDS = (
     "cinematic",
     "photograph",
@@ -50,12 +50,12 @@ UNKNOWN_WORDS = (
 
 
 def choose(rng: random.Random, shares: dict):
-    """One key of a table of shares."""
+    """A random key of a table of probabilities."""
     return rng.choices(list(shares), list(shares.values()))[0]
 
 
 def _strew(row: list[int], vocabulary: int, start: int, rng: random.Random) -> list[int]:
-    """Put unknown words between the tokens of a caption, after `start` tokens and before the end token."""
+    """Inserts random tokens into a caption, after `start` tokens and before the end token."""
     if rng.random() >= UNKNOWN:
         return row
     for _ in range(rng.randint(1, RUNS)):
@@ -65,12 +65,12 @@ def _strew(row: list[int], vocabulary: int, start: int, rng: random.Random) -> l
 
 
 def words_at_random(rng: random.Random) -> str:
-    """Words that no caption has."""
+    """Two to six words that no caption has."""
     return " ".join(rng.sample(UNKNOWN_WORDS, rng.randint(2, 6)))
 
 
 class Tokens:
-    """ComfyUI's tokenizers on a whole batch; no weights, so each is a plain call of the tokenizer beneath."""
+    """ComfyUI's tokenizers for a batch, without prompt weights."""
 
     CLIP_LENGTH, CLIP_PAD, CLIP_WORDS = 77, 49407, 49405
     T5_PAD, T5_WORDS = 0, 32_000
@@ -80,7 +80,7 @@ class Tokens:
         self._clip, self._t5 = tokenizer.clip_l.tokenizer, tokenizer.t5xxl.tokenizer
 
     def clip(self, texts: list[str], rng: random.Random | None = None) -> tuple[Tensor, list[int]]:
-        """[B, 77], and the place after each first end token; with `rng`, unknown words among the others."""
+        """(ids [B, 77], lengths including the first end token); with `rng`, unknown words are inserted."""
         rows = self._clip(texts)["input_ids"]
         if rng:
             rows = [_strew(row, self.CLIP_WORDS, 1, rng)[: self.CLIP_LENGTH - 1] for row in rows]
@@ -88,7 +88,7 @@ class Tokens:
         return self._pad(rows, self.CLIP_LENGTH, self.CLIP_PAD), [len(row) for row in rows]
 
     def t5(self, texts: list[str], length: int = 256, rng: random.Random | None = None) -> Tensor:
-        """[B, L] with L at least `length`; with `rng`, unknown words among the others."""
+        """Ids [B, L] with L at least `length`; with `rng`, unknown words are inserted."""
         rows = self._t5(texts)["input_ids"]
         if rng:
             rows = [_strew(row, self.T5_WORDS, 0, rng) for row in rows]

@@ -1,7 +1,7 @@
-"""Train the nano models from nothing, on the CPU, and write them to workflows/models. Needs ComfyUI.
+"""Trains the nano models from scratch on the CPU and writes them to workflows/models. Needs ComfyUI.
 
-Five stages, each kept in a cache folder, so that an interrupted run goes on where it stopped: the autoencoder, a pool
-of latents, the two text encoders, the image model, and the decoder again, for cleaner edges on those latents.
+There are five stages, each saved in a cache folder so that an interrupted run can resume: the autoencoder, a pool of
+latents, the two text encoders, the image model, and the decoder again, for cleaner edges.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CACHE = cache_folder() / "nano"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the result."""
+    """All settings that determine the result."""
 
     seed: int = 0
     ae_steps: int = 3000
@@ -35,26 +35,26 @@ class Recipe:
     decoder_steps: int = 1500
     decoder_minutes: float = 2.5
     encoder_steps: int = 1300
-    pool: int = 24_000  # scenes with a latent
+    pool: int = 24_000  # scenes whose latents are computed once
     steps: int = 11_000
     batch: int = 32
     lr: float = 3e-3
     warmup: int = 150
     ema: float = 0.999
-    emphasis: float = 8.0  # on objects, for the first half; then it fades to none
-    several: int = 2  # how many times likelier a scene of two or three objects is drawn than one of a single
-    guided_from: float = 0.65  # from here on guidance_in learns what its number means
-    tail: float = 0.008  # the last steps, all at ComfyUI's 256 T5 tokens
+    emphasis: float = 8.0  # additional weight of objects in the loss; falls to 0 in the second half
+    several: int = 2  # sampling weight of scenes with two or three objects, relative to those with one
+    guided_from: float = 0.65  # progress from which on guidance_in is trained
+    tail: float = 0.008  # the share of last steps that all use ComfyUI's 256 T5 tokens
 
 
-# A flow that was begun may go on with other values of these.
+# Settings that may change when the training of the flow is resumed.
 LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from", "tail", "several")
 
 TABLE_DTYPE = torch.float8_e4m3fn  # a table is looked up, never multiplied
 
 
 def _write(path: Path, content: dict | str) -> None:
-    """Tensors by torch, text as it is; a reader never sees half a file."""
+    """Writes tensors or text to a file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".partial-{os.getpid()}")
     if isinstance(content, str):
@@ -69,7 +69,7 @@ def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
     torch.manual_seed(recipe.seed)
     slim = autoencoder.SlimTAESD()
     if not path.exists():
-        for stale in cache.glob("*.pt"):  # they speak of another autoencoder's latents
+        for stale in cache.glob("*.pt"):  # they depend on the latents of another autoencoder
             stale.unlink()
         _write(path, autoencoder.train(slim, recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
     slim.load_state_dict(torch.load(path, weights_only=True))
@@ -101,7 +101,7 @@ def pool_scenes(recipe: Recipe) -> list[scenes.Scene]:
 
 @torch.no_grad()
 def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Tensor:
-    """The pool's latents as Flux sees them -> float16 [N, 16, 16, 16]."""
+    """The pool's latents, float16 [N, 16, 16, 16], in the model's scale."""
     path, size = cache / f"pool-{recipe.seed}-{recipe.pool}.pt", 32
     if not path.exists():
         pool, latents = pool_scenes(recipe), []
@@ -114,7 +114,7 @@ def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Ten
 
 
 class Run:
-    """The training of Flux: model, average, optimizer and clock, kept on disk together."""
+    """The training state of Flux: model, moving average, optimizers and elapsed time, saved together."""
 
     PARTS = ("model", "average", "muon", "adam")
 
@@ -143,7 +143,7 @@ class Run:
     def _resume(self) -> None:
         saved = torch.load(self.path, weights_only=True)
         if saved["identity"] != self._identity:
-            raise ValueError(f"{self.path} was begun by another recipe: {saved['identity']}. Delete it to begin anew.")
+            raise ValueError(f"{self.path} has another recipe: {saved['identity']}. Delete it to start again.")
         for name in self.PARTS:
             getattr(self, name).load_state_dict(saved[name])
         self.step, self.elapsed, self.curve = saved["step"], saved["elapsed"], saved["curve"]
@@ -173,7 +173,7 @@ class Run:
         return flow.flow_loss(self.model, teacher, self.latents[rows].float(), batch, prompts, nothing, emphasis)
 
     def advance(self) -> float:
-        """One step; the seed is the step's number, so a resumed run sees what an unbroken one would have seen."""
+        """Trains one step, returns its loss. The seed is the step's number, so that resuming changes nothing."""
         recipe, start = self.recipe, time.monotonic()
         rng = random.Random(f"{recipe.seed}/{self.step}")
         torch.manual_seed(recipe.seed + self.step)
@@ -206,7 +206,7 @@ def train_flow(run: Run) -> None:
 
 
 def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dict:
-    """The averaged weights and the widened autoencoder, as official state dicts."""
+    """The averaged weights and the padded autoencoder, as official state dicts."""
     parts = layouts.modules(shape)
     for name, part in (("flux", run.average), ("clip_l", run.encoders.clip_l), ("t5xxl", run.encoders.t5xxl)):
         parts[name].load_state_dict(part.state_dict())
@@ -216,7 +216,7 @@ def finished(run: Run, shape: layouts.Shape, slim: autoencoder.SlimTAESD) -> dic
 
 
 def write_curve(run: Run, path: Path) -> None:
-    """The recipe, and (step, seconds, loss) all along, beside the weights."""
+    """Writes the recipe and the curve of (step, seconds, loss)."""
     content = {"recipe": asdict(run.recipe), "steps": run.step, "minutes": round(run.elapsed / 60, 1)}
     lines = ",\n".join(f"  {json.dumps(point)}" for point in run.curve)
     _write(path, json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n')
@@ -225,8 +225,8 @@ def write_curve(run: Run, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the joint training")
-    parser.add_argument("--minutes", type=float, help="end the joint training after this long, if the steps have not")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where an interrupted run is kept")
+    parser.add_argument("--minutes", type=float, help="end the joint training after this many minutes at the latest")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where an interrupted run is saved")
     parser.add_argument("--out", type=Path, default=MODELS, help="the models folder to write")
     options = parser.parse_args()
     torch.set_flush_denormal(True)

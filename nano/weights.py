@@ -1,4 +1,4 @@
-"""`dev.py run nano.weights`: README's picture of prompt weights, a row for each stream. Needs ComfyUI."""
+"""`dev.py run nano.weights`: README's picture of prompt weights, a row for CLIP and one for T5. Needs ComfyUI."""
 
 import comfy.sample
 import numpy as np
@@ -15,7 +15,7 @@ from .sheet import SHEET, sheet
 OUT = SHEET.with_name("weights.jpg")
 SEED, STEPS = 1, 20
 WEIGHTS = (0.0, 0.25, 1.0, 1.5, 2.0)
-# What a row is called, its CLIP prompt and its T5 prompt, with a place for the weight.
+# A row's title, its CLIP prompt and its T5 prompt, with a placeholder for the weight.
 ROWS = {
     "CLIP: on pink paper, (under water:w)": ("on pink paper, (under water:{})", "a big yellow star in the middle"),
     "T5, attention: a small red heart (in the top left:w)": ("at night", "a small red heart (in the top left:{})"),
@@ -23,14 +23,14 @@ ROWS = {
 
 
 def draw(pipeline: Pipeline, clip: str, t5: str, seed: int) -> np.ndarray:
-    """One picture, uint8 [H, W, 3], by weighted prompts."""
+    """Samples one picture, uint8 [H, W, 3], from weighted prompts."""
     vec, _ = encode_clip_prompt(pipeline.clip_l, clip, FIRST)
     txt, _ = encode_t5(pipeline.t5, t5, mode=ATTENTION)
     return paint(pipeline, join(vec, txt, GUIDANCE), seed)
 
 
 def paint(pipeline: Pipeline, positive: list, seed: int, negative: list | None = None, cfg: float = 1.0) -> np.ndarray:
-    """One picture, uint8 [H, W, 3], by a CONDITIONING with controls; true CFG where there is a negative."""
+    """Samples one picture, uint8 [H, W, 3], from a CONDITIONING with controls; true CFG if there is a negative."""
     latent = torch.zeros(1, 16, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
     samples = comfy.sample.sample(

@@ -1,7 +1,7 @@
-"""Captioned pictures of simple shapes: what the nano models learn from. Pure: numpy and the standard library.
+"""Captioned pictures of simple shapes, the nano models' training data. Pure: numpy and the standard library.
 
-A picture is two sentences that need not know of each other. What stands where goes to T5; how the whole picture
-looks goes to CLIP. That is the division of labour the nano FLUX is meant to show, so the two captions come apart.
+A picture has two independent captions: the objects and their places, for T5, and the background, for CLIP. The nano
+FLUX is meant to show this division between the two prompts.
 """
 
 from .captions import TRAINED, UNTRAINED, Patterns, background_caption, object_caption, whole_caption

@@ -1,7 +1,7 @@
-"""Scenes as sentences. Pure: the standard library.
+"""Captions of scenes. Pure: the standard library.
 
-What a sentence leaves out is as plain as can be: an object of no named size is large, of no named fill is solid, of no
-named place stands in the middle. So a sentence tells all there is to see, as a person who describes a picture would.
+A caption may omit defaults: an object without a named size is large, without a named fill solid, without a named place
+in the middle. So a caption describes the picture completely.
 """
 
 import random
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from .scene import Object, Scene
 from .vocabulary import BACKGROUNDS, FILLS, PLACES, RELATIONS, SIZES
 
-PLAIN = 0.5  # how often what is plain is said all the same
+PLAIN = 0.5  # how often a default is named or, for places, omitted
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """Sentences with gaps. `one` is for an object and its place, `middle` for one that stands in the middle, `joint`
-    joins objects, `pair` is for two in a relation, `look` for a background and `whole` for both halves of a scene."""
+    """Caption templates. `one` is for an object and its place, `middle` for one in the middle, `joint` joins objects,
+    `pair` is for two in a relation, `look` for a background, `whole` for objects and background."""
 
     one: tuple[str, ...]
     middle: tuple[str, ...]
@@ -51,7 +51,7 @@ TRAINED = Patterns(
     whole=("{objects} {look}", "{objects}, {look}", "{look}, {objects}", "{objects}. {look}", "{look} {objects}"),
 )
 
-# Sentences for judging alone: other turns of phrase, with words that training never uses.
+# Templates for evaluation only, with words that are not in the training data.
 UNTRAINED = Patterns(
     one=(
         "please draw {thing} {where}",
@@ -76,7 +76,7 @@ UNTRAINED = Patterns(
 
 
 def _words(item: Object, rng: random.Random) -> tuple[list[str], str]:
-    """Adjectives before the noun, the colour last, and what follows the noun."""
+    """(adjectives before the noun, the colour last; the words after the noun)."""
     (_, adjectives, afterwards), adjective, after = FILLS[item.fill], [], ""
     if item.size != "large" or rng.random() < PLAIN:
         adjective.append(rng.choice(SIZES[item.size][1]))
@@ -96,7 +96,7 @@ def _thing(item: Object, rng: random.Random) -> str:
 
 
 def _tags(item: Object, rng: random.Random) -> str:
-    """As one writes for a tag-trained model: "red circle, striped, small"."""
+    """In the style of tags: "red circle, striped, small"."""
     adjectives, after = _words(item, rng)
     return ", ".join([f"{item.colour} {item.shape}", *adjectives[:-1], *filter(None, [after.strip()])])
 
@@ -119,19 +119,19 @@ def _pair(scene: Scene, patterns: Patterns, rng: random.Random) -> str:
 
 
 def object_caption(scene: Scene, rng: random.Random, patterns: Patterns = TRAINED) -> str:
-    """What stands where, silent about the background."""
+    """A caption of the objects and their places, without the background."""
     related = 2 if scene.relation else 0
-    said = [_pair(scene, patterns, rng)] if related else []
-    said += [_one(item, patterns, rng) for item in scene.objects[related:]]
-    return rng.choice(patterns.joint).join(said)
+    parts = [_pair(scene, patterns, rng)] if related else []
+    parts += [_one(item, patterns, rng) for item in scene.objects[related:]]
+    return rng.choice(patterns.joint).join(parts)
 
 
 def background_caption(scene: Scene, rng: random.Random, patterns: Patterns = TRAINED) -> str:
-    """How the whole picture looks, silent about the objects."""
+    """A caption of the background, without the objects."""
     return rng.choice(patterns.look).format(look=rng.choice(BACKGROUNDS[scene.background][1]))
 
 
 def whole_caption(scene: Scene, rng: random.Random, patterns: Patterns = TRAINED) -> str:
-    """Both in one sentence."""
+    """A caption of objects and background."""
     look = rng.choice(BACKGROUNDS[scene.background][1])
     return rng.choice(patterns.whole).format(objects=object_caption(scene, rng, patterns), look=look)

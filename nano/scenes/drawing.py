@@ -1,4 +1,4 @@
-"""Scenes as pixels and as masks. Pure numpy."""
+"""Renders scenes as pixels and as masks. Pure numpy."""
 
 from functools import lru_cache
 
@@ -8,12 +8,12 @@ from .scene import Object, Scene
 from .vocabulary import BACKGROUNDS, COLOURS, FILLS, SHAPES
 
 SIZE = 128  # pixels
-OUTLINE = 0.014  # its width, in parts of the picture
+OUTLINE = 0.014  # width, relative to the picture
 
 
 @lru_cache(maxsize=4)
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel centres in parts of the picture, x and y [H, W]."""
+    """Pixel centres x and y [H, W], relative to the picture."""
     at = (np.arange(size, dtype=np.float32) + 0.5) / size
     return np.meshgrid(at, at)
 
@@ -24,24 +24,24 @@ def _backdrop(background: str, size: int) -> np.ndarray:
 
 
 def backdrop(scene: Scene, size: int = SIZE) -> np.ndarray:
-    """The background alone -> float32 [H, W, 3], 0 to about 1."""
+    """The background alone, float32 [H, W, 3], 0 to about 1."""
     return _backdrop(scene.background, size) * np.float32(scene.light)
 
 
 def _window(item: Object, size: int) -> tuple[slice, slice]:
-    """The rows and columns that an object can reach: a star's tips stand out 1.12 radii."""
+    """The rows and columns that an object can cover: a star's tips are at 1.12 radii."""
     reach = 1.15 * item.radius + 1 / size
     column, row = (slice(max(0, int((at - reach) * size)), int((at + reach) * size) + 1) for at in item.centre)
     return row, column
 
 
 def _inside(distance: np.ndarray, size: int) -> np.ndarray:
-    """How much of each pixel lies inside a signed distance, given in parts of the picture."""
+    """The covered share of each pixel, from signed distances relative to the picture."""
     return np.clip(0.5 - distance * size, 0, 1)
 
 
 def paint(picture: np.ndarray, item: Object) -> tuple[slice, slice]:
-    """Draw an object over a float [H, W, 3] picture, in place, and say which window of it may have changed."""
+    """Draws an object onto a float picture [H, W, 3] in place; returns the window that may have changed."""
     size = picture.shape[0]
     window = _window(item, size)
     x, y = (axis[window] - at for axis, at in zip(_grid(size), item.centre, strict=True))
@@ -55,7 +55,7 @@ def paint(picture: np.ndarray, item: Object) -> tuple[slice, slice]:
 
 
 def render(scene: Scene, size: int = SIZE) -> np.ndarray:
-    """Draw a scene, anti-aliased by the distance to each outline -> uint8 [H, W, 3]."""
+    """Renders a scene, anti-aliased by the distance to each outline -> uint8 [H, W, 3]."""
     picture = backdrop(scene, size).copy()
     for item in reversed(scene.objects):
         paint(picture, item)
@@ -63,7 +63,7 @@ def render(scene: Scene, size: int = SIZE) -> np.ndarray:
 
 
 def masks(scene: Scene, size: int = SIZE) -> np.ndarray:
-    """What is seen of each object, 0 to 1 -> float32 [objects, H, W]."""
+    """float32 [objects, H, W], 0 to 1: the visible part of each object."""
     seen, free = np.zeros((len(scene.objects), size, size), np.float32), np.ones((size, size), np.float32)
     for mask, item in zip(seen, scene.objects, strict=True):
         window = _window(item, size)

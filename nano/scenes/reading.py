@@ -1,8 +1,8 @@
-"""A picture read back as the scene it shows, by drawing. Pure numpy.
+"""Reads the scene that a picture shows, by rendering candidates (analysis by synthesis). Pure numpy.
 
-First the background that explains most of the picture; then, as long as one more object explains some of the rest, the
-object that explains most. What differs by more than a limit counts as simply wrong, so that what is not yet drawn does
-not decide what is. A picture may hold no object at all: the reader is not made to guess.
+First the background with the smallest error is chosen; then, as long as one more object reduces the error enough, the
+object that reduces it most. The error of a pixel is limited, so that objects not found yet do not affect the choice. A
+picture may have no object.
 """
 
 from dataclasses import replace
@@ -15,16 +15,16 @@ from .drawing import backdrop, paint
 from .scene import Object, Scene
 from .vocabulary import BACKGROUNDS, COLOURS, FILLS, PLACES, SHAPES, SIZES
 
-COARSE = 64  # pixels of the first look
-LIMIT = 0.12  # squared distance of two colours, from which on they are simply different
-LEAST = 7.0  # what an object must explain, in squared distance summed over 128 x 128 pixels; the faintest explain 21
+COARSE = 64  # pixels of the first pass
+LIMIT = 0.12  # the largest squared distance of two colours that counts
+LEAST = 7.0  # the error that an object must remove, summed over 128 x 128 pixels; the faintest objects remove 21
 LIGHTS = np.linspace(0.88, 1.12, 9)
-STEPS = np.linspace(-0.03, 0.03, 5)  # how far from its place an object is looked for, and then finer
+STEPS = np.linspace(-0.03, 0.03, 5)  # offsets from its place at which an object is searched, then in FINE steps
 FINE = np.linspace(-0.0075, 0.0075, 3)
 
 
 def _error(picture: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """[..., H, W, 3] -> [..., H, W]"""
+    """[..., H, W, 3] -> [..., H, W]: the limited squared distance of the colours."""
     difference = picture - drawn
     return np.minimum(np.einsum("...c,...c->...", difference, difference), LIMIT)  # three times faster than sum(-1)
 
@@ -35,7 +35,7 @@ def _shrink(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_background(picture: np.ndarray) -> Scene:
-    """The bare scene that a float [H, W, 3] picture is closest to."""
+    """The scene without objects that a float picture [H, W, 3] is closest to."""
     small = _shrink(picture, 32)
     bare = [Scene((), name, light=float(light)) for name in BACKGROUNDS for light in LIGHTS]
     return min(bare, key=lambda scene: _error(small, backdrop(scene, 32)).sum())
@@ -46,8 +46,10 @@ def read_background(picture: np.ndarray) -> Scene:
 
 @lru_cache(maxsize=1)
 def _stamps() -> list[tuple[tuple[slice, slice], list[Object], np.ndarray, np.ndarray]]:
-    """For each place and size: a window, the objects that can stand there, and how they are drawn on any canvas:
-    canvas * let_through + added, both float32 [objects, h, w, 3]."""
+    """For each place and size: (window, possible objects, let_through, added).
+
+    An object drawn on a canvas is canvas * let_through + added, both float32 [objects, h, w, 3].
+    """
     stamps = []
     for place, size in product(PLACES, SIZES):
         items = [Object(colour, shape, place, size, fill) for colour, shape, fill in product(COLOURS, SHAPES, FILLS)]
@@ -55,7 +57,7 @@ def _stamps() -> list[tuple[tuple[slice, slice], list[Object], np.ndarray, np.nd
         on_white += 1
         for item, black, white in zip(items, on_black, on_white, strict=True):
             paint(black, item)
-            window = paint(white, item)  # the same for all of them
+            window = paint(white, item)  # the same for all items
         every = (slice(None), *window)
         added = on_black[every].copy()
         stamps.append((window, items, on_white[every] - added, added))
@@ -63,7 +65,7 @@ def _stamps() -> list[tuple[tuple[slice, slice], list[Object], np.ndarray, np.nd
 
 
 def _likely(picture: np.ndarray, canvas: np.ndarray, count: int) -> list[Object]:
-    """The objects, each exactly at its place, that would explain most of a small picture."""
+    """The `count` objects, each exactly at its place, that reduce a small picture's error most."""
     found = []
     for window, items, let_through, added in _stamps():
         part, before = picture[window], canvas[window]
@@ -84,7 +86,7 @@ def _moved(item: Object, steps: np.ndarray) -> list[Object]:
 
 
 def _next_object(picture: np.ndarray, canvas: np.ndarray, near: int = 4) -> Object | None:
-    """The object that explains most of what the canvas does not show yet."""
+    """The object that reduces the error of the canvas most; None if it reduces it by less than LEAST."""
     likely = _likely(_shrink(picture, COARSE), _shrink(canvas, COARSE), near)
     moved = [other for item in likely for other in _moved(item, STEPS)]
     best = max(moved, key=lambda item: _gain(picture, canvas, item))
@@ -93,9 +95,9 @@ def _next_object(picture: np.ndarray, canvas: np.ndarray, near: int = 4) -> Obje
 
 
 def read(picture: np.ndarray, most: int = 3) -> Scene:
-    """The scene that a uint8 [128, 128, 3] picture shows, with up to `most` objects, the nearest first.
+    """The scene that a uint8 picture [128, 128, 3] shows, with up to `most` objects, the nearest first.
 
-    The relation is "inside" where the second object lies within the first's outline, and otherwise left to the places.
+    The relation is "inside" if two objects have the same place, else "".
     """
     picture = picture.astype(np.float32) / 255
     scene = read_background(picture)

@@ -1,7 +1,7 @@
-"""What a picture shows, and how one is drawn by lot. Pure: the standard library and numpy.
+"""The content of a picture, and random scenes. Pure: the standard library and numpy.
 
-Some scenes are kept out of training: every eighth combination of colour, shape and place, and every eighth pair of
-colours and shapes in a relation. A prompt about one of them is a prompt that training never saw.
+Some scenes are held out from training: one in eight combinations of colour, shape and place, and one in eight pairs of
+colours and shapes in a relation. A prompt for one of them is not in the training data.
 """
 
 import random
@@ -13,17 +13,17 @@ import numpy as np
 
 from .vocabulary import BACKGROUNDS, COLOURS, FILLS, HOLDERS, PLACES, RELATIONS, SHAPES, SIZES
 
-NUDGE = 0.015  # how far an object may stand from its place, in parts of the picture
-HOLD_OUT = 8  # one in so many
+NUDGE = 0.015  # the largest offset of an object from its place, relative to the picture
+HOLD_OUT = 8  # one in HOLD_OUT combinations is held out
 
-# How many scenes have so many objects, and in how many of those with two or more the first two are in a relation.
+# The shares of scenes by number of objects, and of those with two or more whose first two are in a relation.
 COUNTS = {1: 0.55, 2: 0.37, 3: 0.08}
 RELATED = 0.75
 
 
 @dataclass(frozen=True)
 class Object:
-    """One shape. `nudge` moves it off its place, in parts of the picture."""
+    """One shape. `nudge` is its offset (x, y) from its place, relative to the picture."""
 
     colour: str
     shape: str
@@ -43,10 +43,10 @@ class Object:
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects, the nearest first, before a background.
+    """Objects, the nearest first, in front of a background.
 
-    `relation` is what the first object is to the second: a key of RELATIONS, or "" where their places say enough.
-    `light` brightens or darkens the background.
+    `relation` is that of the first object to the second, a key of RELATIONS; "" if there is none. `light` is the
+    background's brightness.
     """
 
     objects: tuple[Object, ...]
@@ -59,7 +59,7 @@ class Scene:
 
 
 def random_object(rng: random.Random, **fixed: str) -> Object:
-    """An object drawn by lot, but for what is fixed."""
+    """A random object; `fixed` sets some of its attributes."""
     tables = {"colour": COLOURS, "shape": SHAPES, "place": PLACES, "size": SIZES, "fill": FILLS}
     chosen = {name: rng.choice(list(table)) for name, table in tables.items()}
     nudge = (rng.uniform(-NUDGE, NUDGE), rng.uniform(-NUDGE, NUDGE))
@@ -77,7 +77,7 @@ def _holds(inner: Object, outer: Object) -> bool:
 
 
 def _objects(rng: random.Random, count: int, relation: str) -> tuple[Object, ...]:
-    """Draw until the objects stand as the relation says and nothing else overlaps."""
+    """Draws random objects until they satisfy the relation and nothing else overlaps."""
     places = RELATIONS[relation][0] if relation else ()
     while True:
         fixed = [{"place": place} for place in places] + [{}] * (count - len(places))
@@ -98,12 +98,12 @@ def _draw(rng: random.Random, counts: dict[int, float]) -> Scene:
 
 
 def unseen(scene: Scene) -> bool:
-    """Whether training never meets this scene, whatever its background."""
-    said = [f"{item.colour} {item.shape} {item.place}" for item in scene.objects]
+    """Whether this scene is held out from training, with any background."""
+    combinations = [f"{item.colour} {item.shape} {item.place}" for item in scene.objects]
     if scene.relation:
         one, other = (f"{item.colour} {item.shape}" for item in scene.objects[:2])
-        said.append(f"{one}, {other}" if one < other else f"{other}, {one}")
-    return any(crc32(words.encode()) % HOLD_OUT == 0 for words in said)
+        combinations.append(f"{one}, {other}" if one < other else f"{other}, {one}")
+    return any(crc32(combination.encode()) % HOLD_OUT == 0 for combination in combinations)
 
 
 def random_scene(rng: random.Random, counts: dict[int, float] = COUNTS) -> Scene:
@@ -112,7 +112,7 @@ def random_scene(rng: random.Random, counts: dict[int, float] = COUNTS) -> Scene
 
 
 def unseen_scene(rng: random.Random, counts: dict[int, float] = COUNTS, related: bool = False) -> Scene:
-    """A scene for judging, that training never meets; with `related`, one whose first two objects are in a relation."""
+    """A held-out scene, for evaluation; with `related`, its first two objects are in a relation."""
     return next(scene for scene in _draws(rng, counts) if unseen(scene) and (scene.relation or not related))
 
 

@@ -1,5 +1,4 @@
-"""Everything a scene can be made of. Each choice is a row in a table: the key is the truth, the values are how it is
-drawn and how it is said. Pure: numpy alone."""
+"""The parts of scenes, as tables: name -> (how it is drawn, the words for it). Pure numpy."""
 
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Five points: fold the plane into a tenth of a turn, then measure to the one edge left."""
     tenth, tip, notch = np.pi / 5, 1.12, 0.48
-    y = y - 0.08  # a star reaches higher than low
+    y = y - 0.08  # a star's tip is farther from the centre than its base
     angle = np.abs((np.arctan2(x, -y) + tenth) % (2 * tenth) - tenth)
     radius = np.hypot(x, y)
     along, across = radius * np.cos(angle), radius * np.sin(angle)
@@ -41,13 +40,13 @@ SHAPES: dict[str, Field] = {
     "ring": lambda x, y: np.abs(np.hypot(x, y) - 0.72) - 0.24,
 }
 
-# What another shape fits into.
+# Shapes that can contain another one.
 HOLDERS = ("circle", "square", "heart")
 
 
 # ---- colours and fills
 
-# The fill and the outline. The outline keeps a white heart visible on snow, and draws stripes and dots.
+# (fill, outline). The outline keeps a white heart visible on snow, and is the colour of stripes and dots.
 COLOURS = {
     "red": ((0.88, 0.11, 0.13), (0.45, 0.03, 0.05)),
     "orange": ((0.98, 0.52, 0.06), (0.55, 0.24, 0.00)),
@@ -72,8 +71,8 @@ def _dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.hypot((shifted - np.round(shifted)) * 0.11, y - row * 0.095) - 0.03
 
 
-# Where a fill takes the outline's colour: signed distance in parts of the picture, x and y from the object's centre;
-# and how one says it, as an adjective and after the noun.
+# Where a fill has the outline's colour, as a signed distance relative to the picture with x and y from the object's
+# centre; and the words for it, as adjectives and after the noun.
 FILLS: dict[str, tuple[Field, tuple[str, ...], tuple[str, ...]]] = {
     "solid": (lambda x, y: np.full_like(x, 1.0), ("solid", "plain"), ("in one colour",)),
     "striped": (_stripes, ("striped", "stripy"), ("with stripes",)),
@@ -83,7 +82,7 @@ FILLS: dict[str, tuple[Field, tuple[str, ...], tuple[str, ...]]] = {
 
 # ---- places and sizes
 
-# The centre, in parts of the picture.
+# The centre, relative to the picture, and the words for it.
 LOW, MIDDLE, HIGH = 0.235, 0.5, 0.765
 PLACES = {
     "top left": ((LOW, LOW), ("in the top left", "in the upper left corner", "at the top left")),
@@ -97,13 +96,13 @@ PLACES = {
     "bottom right": ((HIGH, HIGH), ("in the bottom right", "in the lower right corner", "at the bottom right")),
 }
 
-# The radius, in parts of the picture.
+# The radius, relative to the picture, and the words for it.
 SIZES = {
     "large": (0.215, ("large", "big", "huge")),
     "small": (0.12, ("small", "little", "tiny")),
 }
 
-# The first object to the second: the places of both, and how one says it.
+# The relation of the first object to the second: the places of both, and the words for it.
 RELATIONS = {
     "left of": (("left", "right"), ("left of", "to the left of", "on the left of")),
     "right of": (("right", "left"), ("right of", "to the right of", "on the right of")),
@@ -132,7 +131,7 @@ def _checks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.clip(0.5 + 4 * wave, 0, 1)
 
 
-# How the whole picture looks: x and y [H, W] from 0 to 1 -> [H, W, 3], and how one says it.
+# Functions of x and y [H, W] from 0 to 1 -> colours [H, W, 3], and the words for them.
 BACKGROUNDS = {
     "night": (
         lambda x, y: _blend(y, (0.03, 0.04, 0.15), (0.13, 0.17, 0.38)),
