@@ -61,7 +61,7 @@ class Case:
         return item.colour, item.shape, *self.t5.split(", ")
 
 
-WORDS = ("its colour", "its shape", "all that is said of it")
+WORDS = ("its colour", "its shape", "its whole caption")
 
 
 def cases(count: int, seed: int) -> list[Case]:

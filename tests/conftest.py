@@ -1,4 +1,4 @@
-"""Fixtures, markers and house rules of the test suite. Start it with `python dev.py test`.
+"""Fixtures, markers and rules of the test suite. Start it with `python dev.py test`.
 
     comfy_server    a real ComfyUI server with this pack and the tiny models; `comfy_server.run(prompt) -> RunResult`
     make_server     further servers with other arguments: `with make_server(args=["--cache-lru", "9"]) as server:`
@@ -19,13 +19,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# For the servers that tests start. Tiny models gain nothing from a second thread; where the cores are busy, two that
+# For the servers that tests start. Tiny models gain nothing from a second thread; on a busy machine, two threads that
 # wait for each other took ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _boot():
-    """`flux_duet` and ComfyUI become importable here, before pytest imports any test."""
+    """Makes `flux_duet` and ComfyUI importable, before pytest imports any test."""
     spec = importlib.util.spec_from_file_location("flux_duet_inside", ROOT / "devtools" / "inside.py")
     inside = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = inside
@@ -34,14 +34,14 @@ def _boot():
 
 
 def _one_thread():
-    """The same for this process, where looking for a graphics card has imported torch already."""
+    """The same for this process, in which the search for a GPU has imported torch already."""
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def _same_examples():
-    """Hypothesis tries the same texts in every run: what fails here fails everywhere. `dev.py fuzz` looks for more."""
+    """Hypothesis uses the same examples in every run, so failures are reproducible. `dev.py fuzz` tries others."""
     from hypothesis import settings
 
     settings.register_profile("same", derandomize=True, database=None, deadline=None)
@@ -52,7 +52,7 @@ _boot()
 _one_thread()
 _same_examples()
 
-# What a test costs decides its place in the order. Browser tests come last for another reason too: Playwright
+# Cheap tests run first. Browser tests come last for another reason too: Playwright
 # keeps an event loop in the main thread, where no asyncio.run works any more.
 ORDER = ["unit", "comfy", "server", "browser"]
 FIXTURES = {"comfy_server": "server", "make_server": "server", "browser_path": "browser", "open_page": "browser"}
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """In CI a skipped server or browser test would look like a passed one, so it fails there."""
+    """In CI a skipped server or browser test fails, since it would look like a passed one."""
     report = yield
     marks = [mark for mark in COSTLY if item.get_closest_marker(mark)]
     if report.skipped and marks and not hasattr(report, "wasxfail"):
@@ -107,19 +107,19 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory) -> Path:
-    """Made once for a session; nothing may write into it."""
+    """Made once per session; read-only."""
     from flux_duet.nano import layouts
 
     folder = tmp_path_factory.mktemp("models")
     for path in layouts.save(folder).values():
-        # The trained models in workflows/models have the names they are saved under, and a server lists both.
+        # The trained models in workflows/models have the files' default names, and a server lists both.
         path.rename(path.with_name(path.name.replace("nano_", "tiny_")))
     return folder
 
 
 @pytest.fixture(scope="session")
 def make_server(tiny_models):
-    """A function that makes a server (see devtools.server.Server for its arguments) which knows the tiny models."""
+    """A function that makes a server with the tiny models; its arguments are those of devtools.server.Server."""
     from flux_duet.devtools.server import Server
 
     models = {path.name: path for path in tiny_models.iterdir() if path.is_dir()}

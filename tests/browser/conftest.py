@@ -1,4 +1,4 @@
-"""What the browser tests share: ComfyUI as a user has it, a page of it in each of the front end's two renderers."""
+"""Shared by the browser tests: a server with the default models, and a page in each of the two renderers."""
 
 import functools
 
@@ -42,7 +42,7 @@ def front(_page, comfy_server, request):
     """The page as a user opens it: an empty graph and no panel beside it, no other test's results
     or pointer and no complaint."""
     front = _page(request.param)
-    comfy_server.post("/settings", {"Comfy.VueNodes.Enabled": request.param})  # the other page's, for one that reloads
+    comfy_server.post("/settings", {"Comfy.VueNodes.Enabled": request.param})  # the other page's, after a reload
     front.page.evaluate(EMPTY)
     front.set("Comfy.RightSidePanel.IsOpen", False)
     front.page.mouse.move(0, 0)

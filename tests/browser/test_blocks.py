@@ -1,4 +1,4 @@
-"""Lists of blocks as strips to paint: what is painted becomes the shortest list, and means the same to Python."""
+"""Lists of blocks as paintable strips: painting writes the shortest list, which Python reads the same."""
 
 import json
 import random
@@ -67,7 +67,7 @@ class Picker:
             self.page.mouse.up()
 
     def text(self, name="clip_blocks"):
-        """What reaches the server."""
+        """The prompt that is sent to the server."""
         return self.front.to_api()[self.node]["inputs"][name]
 
 
@@ -77,7 +77,7 @@ def test_a_list_is_shown_and_painted_over(front):
     assert shown.painted("CLIP") == ({*range(19), 25}, True) and shown.painted("T5") == (set(), False)
     shown.stroke(28, 30)
     assert shown.text() == "double, 25, 28-30, final"
-    shown.stroke(30, 25)  # what the first cell becomes, all become: here, cleared
+    shown.stroke(30, 25)  # dragging sets all cells to the first cell's new state: cleared
     assert shown.text() == "double, final"
     shown.stroke(57, 57)
     assert shown.text() == "double"
@@ -94,8 +94,8 @@ def test_escape_takes_a_stroke_back(front):
     shown = Picker(front, clip_blocks="5-")
     shown.stroke(0, 10, end=False)
     assert len(shown.painted()[0]) == 57 and shown.text() == "5-"
-    said = front.page.locator(".tip:popover-open").inner_text()
-    assert "Block 10, double" in said and "57 of 57" in said
+    tip = front.page.locator(".tip:popover-open").inner_text()
+    assert "Block 10, double" in tip and "57 of 57" in tip
     front.page.keyboard.press("Escape")
     front.page.mouse.up()
     assert shown.text() == "5-" and shown.painted()[0] == set(range(5, 57))
@@ -274,7 +274,7 @@ def test_lists_are_read_as_agreed(front):
     """The cases that Python reads in tests/unit/test_block_cases.py."""
     answers = front.page.evaluate(BOTH, [[case["text"] for case in CASES], [FLUX], PRESETS])
     for case, ((wrong, beyond, blocks, final, *_),) in zip(CASES, answers, strict=True):
-        told = case.get("wrong", "")
-        assert (told in wrong if told else not wrong) and bool(beyond) == case.get("beyond", False), case["text"]
+        message = case.get("wrong", "")
+        assert (message in wrong if message else not wrong) and bool(beyond) == case.get("beyond", False), case["text"]
         if "blocks" in case:
             assert set(blocks) == numbers_of(case["blocks"]) and final == case.get("final", False), case["text"]

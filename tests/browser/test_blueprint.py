@@ -1,4 +1,4 @@
-"""The subgraph blueprint: the front end offers it, it opens whole, and its picture is the dual-prompt workflow's."""
+"""The subgraph blueprint: the front end offers it, opens completely, and gives the dual-prompt workflow's picture."""
 
 import io
 import json

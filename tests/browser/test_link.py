@@ -33,7 +33,7 @@ def button(front, node):
     return front.page.evaluate_handle(BUTTON, node).as_element()
 
 
-def told(front, node):
+def message_of(front, node):
     return button(front, node).get_attribute("aria-label")
 
 
@@ -46,7 +46,7 @@ def write(front, index, text):
 
 
 def texts(front):
-    """What the server would get, by the id of the node."""
+    """The node's inputs in the prompt that would be sent, by the node's id."""
     return {node: one["inputs"]["text"] for node, one in front.to_api().items() if "text" in one["inputs"]}
 
 
@@ -79,7 +79,7 @@ def test_linking_is_one_step_of_undo(front):
     write(front, 1, "a house by the sea")
     button(front, 1).click()
     expect_word(front, 2, "same prompt")
-    # Not by `texts`: an API prompt sorts the nodes anew, which the front end takes for a step.
+    # Not by `texts`: an API prompt sorts the nodes again, which the front end records as an undo step.
     assert [area.input_value() for area in front.page.locator("textarea:visible").all()] == ["mood"] * 2
     front.page.mouse.click(900, 800)
     undo_is_heard(front)
@@ -108,7 +108,7 @@ def test_a_workflow_keeps_the_link(front):
 
 
 def test_loading_a_workflow_writes_no_text_into_another(front):
-    """Two texts that differ in the file stay as they are, and a key in one box does not cost the other its text."""
+    """Two texts that differ in the file stay unchanged, and typing in one box does not delete the other's text."""
     add(front, *PAIR)
     button(front, 1).click()
     front.page.evaluate("""async () => {
@@ -137,7 +137,7 @@ REROUTED = [
 def test_a_pair_that_is_not_clear_is_not_offered(front):
     add(front, *BLENDED)
     for node in (1, 2, 4):
-        assert "More than one prompt" in told(front, node)
+        assert "More than one prompt" in message_of(front, node)
     button(front, 1).evaluate("button => button.click()")
     write(front, 2, "a fox")
     assert sorted(texts(front).values()) == ["", "", "a fox"]
@@ -147,9 +147,9 @@ def test_a_pair_that_is_not_clear_is_not_offered(front):
     assert front.errors == []
 
 
-def test_what_is_missing_is_told(front):
+def test_what_is_missing_is_reported(front):
     add(front, ["FluxDuetClipEncode", "FluxDuetDualPrompt"], [])
-    assert "No Dual Prompt" in told(front, 1)
+    assert "No Dual Prompt" in message_of(front, 1)
     front.page.evaluate("() => app.graph.getNodeById(1).connect(0, app.graph.getNodeById(2), 0)")
     front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('Dual Prompt has no encode node')")
     button(front, 1).hover()
@@ -174,7 +174,7 @@ def test_a_pair_is_found_through_a_reroute_and_into_a_subgraph(front):
 
 def test_a_prompt_from_a_link_is_not_written(front):
     add(front, [*PAIR[0], "PrimitiveStringMultiline"], [*PAIR[1], [4, 0, 2, "text"]])
-    assert "comes from another node" in told(front, 1)
+    assert "comes from another node" in message_of(front, 1)
     assert front.errors == []
 
 

@@ -15,23 +15,23 @@ NODE = """type => {
 
 
 def speak(front, language: str) -> None:
-    """As a user does: chosen in the settings, and the page opened anew."""
+    """Sets the language in the settings and reloads the page, as a user does."""
     front.set("Comfy.Locale", language)
     front.page.reload()
     front.page.wait_for_function(READY)
 
 
 def test_a_node_speaks_the_user_s_language(front):
-    told = json.loads((LOCALES / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))["FluxDuetDualPrompt"]
+    definition = json.loads((LOCALES / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))["FluxDuetDualPrompt"]
     try:
         speak(front, "zh")
         front.page.wait_for_function(
             f"([type, title]) => ({NODE})(type)[0] === title",
-            arg=["FluxDuetDualPrompt", told["display_name"]],
+            arg=["FluxDuetDualPrompt", definition["display_name"]],
             timeout=60_000,
         )
         labels = front.page.evaluate(NODE, "FluxDuetDualPrompt")[1:]
-        assert labels[:2] == [told["inputs"][name]["name"] for name in ("vec", "txt")]
+        assert labels[:2] == [definition["inputs"][name]["name"] for name in ("vec", "txt")]
     finally:
         speak(front, "en")
     assert front.page.evaluate(NODE, "FluxDuetDualPrompt")[0] == "Dual Prompt"

@@ -16,7 +16,7 @@ WRITTEN = """() => app.graph.serialize().nodes.find(node => node.type === "FluxD
 
 
 def names(front) -> dict[str, str]:
-    """What the server would get."""
+    """The file name in the prompt that would be sent."""
     return {node["class_type"]: node["inputs"]["filename_prefix"] for node in front.to_api().values()
             if "filename_prefix" in node["inputs"]}  # fmt: skip
 
@@ -28,7 +28,7 @@ def test_names_are_filled_in_as_for_save_image(front):
     date, rest = sent["SaveImage"].split("/")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", date)
     assert re.fullmatch(r"\d\d_\d+_\d+-1234-.+-%Nobody.seed%-%width%-%year%-100%", rest)
-    assert front.page.evaluate(WRITTEN) == [NAME]  # a workflow goes on telling the day on which it runs
+    assert front.page.evaluate(WRITTEN) == [NAME]  # the saved workflow keeps the placeholder
 
 
 def test_a_name_survives_saving_and_loading(front):

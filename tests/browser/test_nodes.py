@@ -1,6 +1,6 @@
-"""The nodes in the real front end, as a user meets them: with their sockets, defaults and help."""
+"""The nodes in the real front end: sockets, defaults and help."""
 
-# Shared workflows hold the ids and the names of the sockets: neither may change.
+# Shared workflows contain the ids and socket names: neither may change.
 SOCKETS = {
     "FluxDuetLoadClip": ("Load CLIP-L", [], ["CLIP"]),
     "FluxDuetLoadT5": ("Load T5", [], ["CLIP"]),

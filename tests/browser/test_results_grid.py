@@ -1,4 +1,4 @@
-"""Prompt Grid's panel: the sheet, a cell large, its prompts into the encoders, and what explains the differences."""
+"""Prompt Grid's panel: the sheet, an enlarged cell, copying its prompts to the encoders, and the variance chart."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def texts(front, ids) -> list[str]:
 
 
 def use(front, cell: int) -> str:
-    """Presses the button of a cell; what it says then."""
+    """Presses a cell's button; returns its text afterwards."""
     front.page.locator(".cell").nth(cell).evaluate("cell => cell.click()")
     front.page.get_by_role("button", name="Use this cell").click()
     front.page.wait_for_function("said => said.textContent", arg=front.page.locator(".one span").element_handle())
@@ -102,8 +102,8 @@ def test_a_cell_s_prompts_go_into_the_one_pair_in_one_step_of_undo(shown):
 def test_with_more_than_a_pair_the_selected_one_is_meant_else_the_prompts_are_copied(shown):
     shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
     grid = shown.page.evaluate(GRID)
-    said = use(shown, 0)
-    assert said.startswith("There is no CLIP-L Encode and no T5 Encode here. Both prompts are copied")
+    message = use(shown, 0)
+    assert message.startswith("There is no CLIP-L Encode and no T5 Encode here. Both prompts are copied")
     assert shown.page.evaluate("navigator.clipboard.readText()") == f"CLIP: {grid['clip'][0]}\nT5: {grid['t5'][0]}"
     ids = shown.page.evaluate(ADD, [*ENCODERS, "FluxDuetT5Encode"])
     in_view(shown)

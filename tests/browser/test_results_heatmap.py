@@ -1,4 +1,4 @@
-"""Show Heatmap's panel: words, places, steps and blocks by hand and without a run, and the word whose mask goes on."""
+"""Show Heatmap's panel: words, places, steps and blocks chosen without a run, and the word whose mask is output."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ DRAWN = """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, ca
 
 @pytest.fixture
 def shown(front):
-    """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects what is asked for."""
+    """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects the requests."""
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     for node in workflow["nodes"]:
         if node["type"] == "FluxDuetSampler":
@@ -71,7 +71,7 @@ def maps_asked(front) -> list[dict]:
 
 
 def words(front) -> list[str]:
-    """As they stand one under another."""
+    """The words in the panel, from top to bottom."""
     listed = front.page.locator(".word").evaluate_all(
         "each => each.map(word => [word.getBoundingClientRect().top, word.getBoundingClientRect().left, word.title])"
     )
@@ -140,7 +140,7 @@ def test_the_node_s_own_widgets_move_the_sliders(shown):
 
 def test_steps_play_and_stop(shown):
     shown.page.get_by_title("Play the steps one by one").click()
-    # On busy cores a step may pass unseen, and comes again.
+    # On a busy machine a step may be skipped; the animation repeats it.
     becomes(
         shown,
         lambda: {(body["first"], body["last"]) for body in maps_asked(shown)},
@@ -152,7 +152,7 @@ def test_steps_play_and_stop(shown):
     with followed(shown) as ended:
         shown.page.get_by_title("Play the steps one by one").click()
         shown.page.evaluate(f"() => app.graph.remove({NODE})")
-        ended()  # no timer is left that would ask for more
+        ended()  # no timer is left that would send more requests
 
 
 def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
@@ -174,7 +174,7 @@ def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
 
 
 def test_the_picture_is_not_shown_twice(shown):
-    # The native node after it in the workflow has got its picture, in the same way as it would.
+    # The native node after it in the workflow has its picture, as usual.
     shown.page.wait_for_function(
         "() => app.graph.nodes.find(node => node.comfyClass === 'SaveImage').imgs?.[0]?.naturalWidth"
     )
@@ -183,7 +183,7 @@ def test_the_picture_is_not_shown_twice(shown):
     assert shown.page.evaluate(native) == [0, 0]
     if not shown.page.evaluate("() => LiteGraph.vueNodesMode"):
         return
-    # A Vue node has a picture of its own beside the panel, unless the panel says that it shows it.
+    # A Vue node shows its picture next to the panel, unless the panel declares that it shows it.
     picture = shown.page.locator(f"[data-node-id='{shown.page.evaluate(f'() => {NODE}.id')}'] img")
     assert picture.count() == 0
     shown.page.evaluate(f"() => {{ {NODE}.hideOutputImages = false; }}")
@@ -247,6 +247,6 @@ def test_a_batch_s_first_picture_is_said_to_be_that(shown):
     shown.page.get_by_text("Picture 1 of 2; the node's outputs hold all of them.").wait_for()
 
 
-def test_maps_that_had_no_room_are_told(shown):
+def test_maps_that_had_no_room_are_reported(shown):
     shown.page.evaluate(f"() => {NODE}.fluxDuetResult({{ text: ['These maps take 9 GB.'], images: [] }})")
     shown.page.locator(".told.wrong").get_by_text("These maps take 9 GB.").wait_for()

@@ -1,4 +1,4 @@
-"""Show Influence's panel: the finding, the curves, and every value at the step that is pointed at."""
+"""Show Influence's panel: the sentence, the curves, and all values at the step under the pointer."""
 
 import json
 from pathlib import Path
@@ -49,8 +49,8 @@ def test_every_value_at_a_step(shown):
     assert lines(shown) == 6
     box = shown.page.locator(".chart svg").first.bounding_box()
     shown.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    told = values(shown)
-    assert told[0].startswith(f"Step 2, \u03c3 {reading['sigma'][2]:.3f}, {reading['percent'][2]:.0f} %")
+    shown_values = values(shown)
+    assert shown_values[0].startswith(f"Step 2, \u03c3 {reading['sigma'][2]:.3f}, {reading['percent'][2]:.0f} %")
     numbers = reading["nulls"]["empty prompt"]
     for name, column in (
         ("T5 beside CLIP", "D_t5"),
@@ -59,7 +59,8 @@ def test_every_value_at_a_step(shown):
         ("the same, again", "floor"),
     ):
         share = 100 * numbers[column][2]
-        assert float(told[told.index(name) + 1].removesuffix(" %")) == pytest.approx(share, rel=0.06, abs=0.006)
+        value = float(shown_values[shown_values.index(name) + 1].removesuffix(" %"))
+        assert value == pytest.approx(share, rel=0.06, abs=0.006)
     shown.page.mouse.move(box["x"], box["y"] - 60)
     assert not shown.page.locator(".values").is_visible()
 
@@ -73,7 +74,7 @@ def test_keys_walk_through_the_steps(shown):
     assert spoken.startswith("Step 1,") and "T5 alone" in spoken
     plot.press("End")
     assert values(shown)[0].startswith("Step 4,")
-    assert shown.page.evaluate(f"() => Boolean({NODE})")  # End and arrows are not the canvas' here
+    assert shown.page.evaluate(f"() => Boolean({NODE})")  # the canvas does not handle End and the arrow keys here
 
 
 def test_lines_come_and_go(shown):

@@ -1,4 +1,4 @@
-"""Switch Sweep's panel: one cursor through film strip, large frame and curve; the decision marked in both."""
+"""Switch Sweep's panel: one cursor for film strip, large frame and curve; the decided step is marked in both."""
 
 import json
 from pathlib import Path

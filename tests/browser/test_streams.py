@@ -22,7 +22,7 @@ def test_links_keep_their_stream_s_colour_whatever_the_palette(front, palette):
         front.page.wait_for_function(
             f"([type, hue]) => ({COLOURS})(type).every(found => found === hue)", arg=[kind, hue]
         )
-    # The front end's own types are as the palette says.
+    # The front end's own types have the palette's colours.
     assert front.page.evaluate(COLOURS, "CLIP")[0] not in (CLIP, T5)
     front.set("Comfy.ColorPalette", "dark")
     assert front.errors == []
@@ -31,7 +31,7 @@ def test_links_keep_their_stream_s_colour_whatever_the_palette(front, palette):
 def test_a_new_node_has_its_stream_s_colour(front):
     clip, t5 = (front.page.evaluate(ADD, f"Flux{name}") for name in ("DuetClipEncode", "DuetT5Encode"))
     assert None not in (*clip, *t5) and clip != t5
-    assert front.page.evaluate(ADD, "FluxDuetDualPrompt") == [None, None]  # where the streams meet
+    assert front.page.evaluate(ADD, "FluxDuetDualPrompt") == [None, None]  # the node that joins both streams
 
 
 def test_a_colour_that_was_chosen_stays(front):

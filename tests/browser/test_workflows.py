@@ -17,7 +17,7 @@ from flux_duet.devtools.layout import untidy
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SHIPPED = sorted(WORKFLOWS.glob("*.json"))
-# The pictures that hang on a node: LiteGraph's canvas and the Vue nodes both load them.
+# The pictures of a node: LiteGraph's canvas and the Vue nodes both load them.
 PICTURES = """id => app.graph.getNodeById(id).imgs?.filter(image => image.complete && image.naturalWidth)
     .map(image => [image.naturalWidth, image.naturalHeight])"""
 
@@ -65,7 +65,7 @@ def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path
     nodes = pictured(front.to_api())
     kind, detail = front.queue()
     assert kind == "execution_success", detail
-    front.fit()  # the picture of a node that is out of sight is not loaded
+    front.fit()  # the picture of a node outside of the view is not loaded
     outputs = front.server.get(f"/history/{detail['prompt_id']}")[detail["prompt_id"]]["outputs"]
     assert any(output.get("images") for output in outputs.values())
     for node in nodes:
@@ -73,5 +73,5 @@ def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path
         (file,) = outputs[node]["images"]
         assert front.page.evaluate(PICTURES, node) == [size(front.server, file)]
     front.screenshot(tmp_path / f"{path.stem}.png")  # to look at: pytest keeps the last three runs' folders
-    assert untidy(front) == []  # nodes that tell what they did have grown
+    assert untidy(front) == []  # nodes that show a message have grown
     assert front.errors == []

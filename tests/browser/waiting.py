@@ -1,4 +1,4 @@
-"""Waiting in a page for what is to come, or until nothing more can come, however busy the machine is.
+"""Waits in a page for a condition, or until all pending work has ended, however busy the machine is.
 
 The only file of the tests that may let time pass: tests/unit/test_waits.py forbids it elsewhere.
 """
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Found = TypeVar("Found")
-WITHIN = 60  # seconds; what comes at all comes sooner
+WITHIN = 60  # seconds; far more than anything takes
 
-# Follows what the pack's scripts have begun and not ended: timers that they set, requests to its routes.
+# Follows pending timers and requests of the pack's scripts.
 FOLLOW = """() => {
     const own = {}, open = new Map(), ends = { setTimeout: "clearTimeout", setInterval: "clearInterval" };
     const isOurs = () => new Error().stack.split("\\n")[3]?.includes("/extensions/flux-duet/");
@@ -40,7 +40,7 @@ FOLLOW = """() => {
     };
     window.fluxDuetFollowed = { open, stop: () => Object.assign(window, own) };
 }"""
-# For some frames on end, because an answer that has come is yet to be read.
+# For several frames in a row, because an answer that has arrived may not have been read yet.
 ENDED = """async until => {
     const { open } = window.fluxDuetFollowed;
     for (let idle = 0; idle < 8; idle = open.size ? 0 : idle + 1) {
@@ -49,7 +49,7 @@ ENDED = """async until => {
     }
     return [];
 }"""
-# Whether a key of undo is heard: not by a box of text, and not before the undo or redo before it is done.
+# Whether an undo key takes effect: not in a text box, and not before the previous undo or redo has ended.
 UNDO_IS_HEARD = """() => {
     const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
     return !tracker._restoringState && !tracker.changeCount
@@ -58,7 +58,7 @@ UNDO_IS_HEARD = """() => {
 
 
 def eventually(front, check: Callable[[], Found]) -> Found:
-    """What `check` gives, asked again until it holds: until no assertion in it fails any more."""
+    """Calls `check` repeatedly until it raises no AssertionError; returns its result."""
     end = time.monotonic() + WITHIN
     while True:
         try:
@@ -70,7 +70,7 @@ def eventually(front, check: Callable[[], Found]) -> Found:
 
 
 def becomes(front, read: Callable[[], Found], expected: Found) -> None:
-    """Until `read` gives this."""
+    """Waits until `read()` equals `expected`."""
 
     def check():
         found = read()
@@ -99,6 +99,6 @@ def followed(front) -> Iterator[Callable[[], None]]:
 
 
 def undo_is_heard(front) -> None:
-    """Until Control+Z and Control+Y, pressed now, undo and redo."""
+    """Waits until Control+Z and Control+Y take effect."""
     front.page.wait_for_function(UNDO_IS_HEARD)
     front.still()

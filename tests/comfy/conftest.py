@@ -1,4 +1,4 @@
-"""What the in-process tests share: small models, made once for every shape and type, and ComfyUI's execution mode."""
+"""Shared by the in-process tests: small models, made once for every shape and type, and ComfyUI's execution mode."""
 
 import functools
 
@@ -40,7 +40,7 @@ def tiny(save_models):
 
 @pytest.fixture(scope="module")
 def model(tiny):
-    """The smallest FLUX.1 as Load Diffusion Model gives it, loaded anew for each file of tests."""
+    """The smallest FLUX.1 as loaded by Load Diffusion Model, once for each test file."""
     return comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
 
@@ -51,19 +51,19 @@ def vae(tiny):
 
 @pytest.fixture(scope="session")
 def dual(tiny):
-    """The tiny encoders as DualCLIPLoader gives them."""
+    """The tiny encoders as loaded by DualCLIPLoader."""
     return native.dual(tiny)
 
 
 @pytest.fixture(scope="session")
 def singles(tiny):
-    """The tiny encoders as our two loaders give them: (CLIP-L, T5)."""
+    """The tiny encoders as loaded by our two loaders: (CLIP-L, T5)."""
     return load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"]))
 
 
 @pytest.fixture(autouse=True)
 def own_embedding_store(tmp_path, monkeypatch):
-    """Each test encodes anew: an embedding kept by another test or an earlier version would hide what it checks."""
+    """Each test has an empty store: an embedding of another test or version would hide what the test checks."""
     import folder_paths
 
     monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path / "user"))

@@ -1,6 +1,6 @@
-"""What the attention of a run really is: every softmax as a whole matrix, and ComfyUI's mix of entries as it acts.
+"""The attention of a run as reference: every softmax as a whole matrix, and ComfyUI's mix of entries as measured.
 
-A probe's maps are held against these; nothing here knows how a probe finds what it reads.
+A probe's maps are compared with these; nothing here uses a probe's code.
 """
 
 from dataclasses import dataclass

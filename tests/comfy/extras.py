@@ -1,4 +1,4 @@
-"""What native nodes put beside a prompt, small: a ControlNet, Redux, reference pictures, masks, times and hooks."""
+"""Small versions of what native nodes add to a CONDITIONING: ControlNet, Redux, references, masks, times, hooks."""
 
 import comfy.controlnet
 import comfy.hooks
@@ -15,7 +15,7 @@ from flux_duet.tests.comfy.inputs import randn
 
 
 def control_net(model) -> comfy.controlnet.ControlNet:
-    """A Flux ControlNet of the model's own sizes."""
+    """A Flux ControlNet with the model's sizes."""
     network = ControlNetFlux(**vars(model.model.diffusion_model.params), dtype=torch.float32,
                              operations=comfy.ops.manual_cast)  # fmt: skip
     for index, value in enumerate(network.parameters()):
@@ -66,7 +66,7 @@ def combined(one: list, other: list) -> list:
 
 
 def hooked(conditioning: list, seed: int = 1, strength: float = 1.0) -> list:
-    """A LoRA by hooks, as Cond Set Props gives it."""
+    """A LoRA as hooks, attached by Cond Set Props."""
     lora = {f"diffusion_model.single_blocks.0.linear2.lora_{side}.weight": randn(seed + number, *shape)
             for number, (side, shape) in enumerate((("up", (128, 2)), ("down", (2, 640))))}  # fmt: skip
     return comfy.hooks.set_hooks_for_conditioning(conditioning, comfy.hooks.create_hook_lora(lora, strength, 0.0))

@@ -1,4 +1,4 @@
-"""Random prompts of the tiny models' sizes, and how far one result is from another."""
+"""Random prompts of the tiny models' sizes, and the relative distance of two results."""
 
 import torch
 
@@ -20,5 +20,5 @@ def txt(seed: int, length: int = 9, batch: int = 1, bias: torch.Tensor | None = 
 
 
 def relative(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The length of their difference over the other's length."""
+    """|one - other| / |other|."""
     return ((one - other).norm() / other.norm()).item()

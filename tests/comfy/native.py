@@ -1,4 +1,4 @@
-"""ComfyUI's own way through a stage, on models of any size: what the pack's way is held against, bit for bit."""
+"""ComfyUI's native stages on models of any size, with which the pack's stages are compared bit for bit."""
 
 from pathlib import Path
 
@@ -18,17 +18,17 @@ Paths = dict[str, Path]
 
 
 def config(name: str, path: Path) -> dict:
-    """ComfyUI takes small encoders too, if told their sizes."""
+    """ComfyUI's options for small encoders: their sizes."""
     return layout.check({key: tuple(value.shape) for key, value in load_file(path).items()}, LAYOUTS[name], path.name)
 
 
 def dual(paths: Paths, embeddings: str | None = None, **options) -> comfy.sd.CLIP:
-    """What DualCLIPLoader gives for type flux; `options` are `load_device` and the like."""
+    """The CLIP of DualCLIPLoader with type flux; `options` are `load_device` and the like."""
     return comfy.sd.load_clip(
         [str(paths[name]) for name in ("clip_l", "t5xxl")],
         embedding_directory=embeddings,
         clip_type=comfy.sd.CLIPType.FLUX,
-        # For CLIP-L it looks under "model_config", and writes the positions into it.
+        # For CLIP-L it reads the key "model_config", and writes the positions into it.
         model_options={
             "model_config": config("clip_l", paths["clip_l"]),
             "t5xxl_model_config": config("t5xxl", paths["t5xxl"]),
@@ -53,9 +53,9 @@ def with_t5_options(clip: comfy.sd.CLIP, min_length: int, min_padding: int = 0) 
 
 
 def masks_in_use(model, positive: list, latent: dict, sigmas: torch.Tensor) -> list[torch.Tensor]:
-    """[B, C, h, w] at each of a run's sigmas: how much of a model's answer the sampler takes.
+    """[B, C, h, w] at each of a run's sigmas: the weight with which the sampler uses the model's output.
 
-    Told by the sampler itself: what it makes of a model that answers 1 everywhere, less that of one that answers 0.
+    Measured on the sampler itself: its result for a model that returns 1 everywhere, minus that for one that returns 0.
     """
     model, answer, found = model.clone(), [0.0], []
     model.set_model_unet_function_wrapper(lambda _, given: torch.full_like(given["input"], answer[0]))
@@ -83,7 +83,7 @@ def masks_in_use(model, positive: list, latent: dict, sigmas: torch.Tensor) -> l
 
 
 def assert_same(ours: list, theirs: list) -> None:
-    """Two CONDITIONINGs are one: as many entries, the same keys, every tensor equal to the last bit."""
+    """Asserts that two CONDITIONINGs are equal: the number of entries, their keys, and every tensor bit for bit."""
     assert len(ours) == len(theirs)
     for (txt, extras), (their_txt, their_extras) in zip(ours, theirs, strict=True):
         assert extras.keys() == their_extras.keys()

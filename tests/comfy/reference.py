@@ -1,6 +1,6 @@
 """Small FLUX.1s in Hugging Face's code: transformers' encoders, diffusers' transformer, autoencoder and pipeline.
 
-From this side come the weights under their official names, and from ComfyUI the vocabularies that it ships; every
+The weights with their official names are made here, the vocabularies are those that ComfyUI ships; every
 computation on them is Hugging Face's.
 """
 
@@ -79,7 +79,7 @@ def transformer(shape: Shape, weights: dict[str, Tensor]) -> FluxTransformer2DMo
 
 
 def _converter(hidden: int) -> FunctionType:
-    """diffusers' own converter from BFL's names; FLUX.1's hidden size, a constant in it, replaced by ours."""
+    """diffusers' own converter from BFL's names, with its constant for FLUX.1's hidden size replaced by ours."""
     official = convert_flux_transformer_checkpoint_to_diffusers
     constants = official.__code__.co_consts
     assert OFFICIAL_WIDTH in constants
@@ -88,7 +88,7 @@ def _converter(hidden: int) -> FunctionType:
 
 
 def autoencoder(weights: dict[str, Tensor]) -> AutoencoderTiny:
-    """With the settings of madebyollin/taef1: the pipeline's latents go in as they are."""
+    """With the settings of madebyollin/taef1: it takes the pipeline's latents unchanged."""
     model = AutoencoderTiny(latent_channels=16, scaling_factor=1.0, shift_factor=0.0)
     # The decoder's layer 0 is a clamp without weights, which diffusers does not count.
     for part, name, offset in ((model.encoder, "taesd_encoder.", 0), (model.decoder, "taesd_decoder.", -1)):

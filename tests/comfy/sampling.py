@@ -1,4 +1,4 @@
-"""One run of a sampler: ours and ComfyUI's own, from the same noise. Each topic names its own latent and steps."""
+"""One run of a sampler, ours and ComfyUI's, from the same noise. The tests choose latent and steps."""
 
 import nodes
 from flux_duet.nodes.sample.nodes import MMDiTSampler
@@ -7,7 +7,7 @@ SEED = 5
 
 
 def sampled(model, positive, negative=None, cfg=1.0, *, latent, steps, **options) -> dict:
-    """MMDiT Sampler's LATENT, Euler's on the simple schedule unless `options` say otherwise."""
+    """MMDiT Sampler's LATENT, with euler and simple unless `options` override them."""
     plan = {"seed": SEED, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, **options}
     return MMDiTSampler.execute(model, positive, latent, negative, cfg=cfg, steps=steps, **plan)[0]
 
@@ -19,7 +19,7 @@ def natively(model, positive, negative=None, cfg=1.0, *, latent, steps) -> dict:
 
 
 def chained(model, *parts: tuple[int, list, list], cfg=1.0, latent, steps) -> dict:
-    """KSampler (Advanced) again and again, each up to its step with its (positive, negative), the noise left over."""
+    """Chained KSampler (Advanced), each up to its step with its (positive, negative) and with leftover noise."""
     start = 0
     for end, positive, negative in parts:
         ends = "enable" if start == 0 else "disable", "enable" if end < steps else "disable"

@@ -1,4 +1,4 @@
-"""The transformer, and the whole way from two prompts to a picture, against diffusers with the same weights."""
+"""The transformer, and the complete pipeline from two prompts to a picture, compared with diffusers."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from flux_duet.tests.comfy import reference
 HEIGHT, WIDTH = 16, 20  # of the latent; 8 pixels each
 STEPS, SEED, GUIDANCE = 8, 5, 3.5
 
-# Everything is float32, and what remains is the order of summation in matrix products and attention.
+# All in float32: the remaining difference is the order of summation in matrix products and attention.
 # Measured: velocity 3e-7, latent after 8 steps 4e-6 (half of it T5's, see test_against_transformers), pixels 1e-5.
 VELOCITY_ROUNDING, LATENT_ROUNDING = 2e-6, 2e-5  # relative
 PIXEL_ROUNDING = 5e-5  # absolute, on a scale of 0 to 1: an eightieth of an 8-bit step
@@ -68,7 +68,7 @@ def unpacked(tokens: Tensor) -> Tensor:
     return FluxPipeline._unpack_latents(tokens, 8 * HEIGHT, 8 * WIDTH, 8)
 
 
-Prompts = tuple[str, str]  # what CLIP reads and what T5 reads
+Prompts = tuple[str, str]  # CLIP's prompt and T5's
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Ours:
 
 
 class Theirs:
-    """FluxPipeline, which is given the seed and makes noise, schedule and everything else itself."""
+    """FluxPipeline, which makes noise, schedule and everything else itself from the seed."""
 
     def __init__(self, pipe: FluxPipeline, length: int):
         self.pipe, self.length = pipe, length
@@ -150,7 +150,7 @@ def assert_same(ours: Picture, theirs: Picture) -> None:
     assert reference.distance(ours.latent, theirs.latent) < LATENT_ROUNDING
     assert ours.pixels.shape == theirs.pixels.shape
     assert (ours.pixels - theirs.pixels).abs().max() < PIXEL_ROUNDING
-    assert theirs.pixels.std() > 0.05  # not saturated: the comparison sees something
+    assert theirs.pixels.std() > 0.05  # not saturated, so that the comparison means something
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`vec` and `txt` against transformers' CLIPTextModel and T5EncoderModel with the same weights."""
+"""`vec` and `txt` compared with transformers' CLIPTextModel and T5EncoderModel with the same weights."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ TEXTS = {
     "too long": "a lighthouse on a cliff above the sea, gulls, storm clouds; " * 30,  # for any encoder
 }
 
-# Each of our length rules in the words of a Hugging Face tokenizer.
+# Each of our length rules as arguments of a Hugging Face tokenizer.
 LENGTHS = {
     "ComfyUI": {"padding": "max_length", "max_length": 256},
     "official 512": {"padding": "max_length", "max_length": 512, "truncation": True},
@@ -41,7 +41,7 @@ FLOAT16_WEIGHTS = 2e-2
 
 @dataclass(frozen=True)
 class Encoders:
-    """The same weights here and there."""
+    """The same weights in ComfyUI and transformers."""
 
     shape: layouts.Shape
     clip: comfy.sd.CLIP

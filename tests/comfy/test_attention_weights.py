@@ -1,4 +1,4 @@
-"""T5 weights in the attention: weight 0 is the row deleted, weight 2 the row twice, weight 1 nothing at all."""
+"""T5 weights in the attention: weight 0 equals deleting the row, weight 2 repeating it, weight 1 no change."""
 
 import comfy.ldm.modules.attention as attention
 import pytest
@@ -71,7 +71,7 @@ def test_columns_beyond_the_weights_weigh_one(model):
     assert relative(sampled(model, short), sampled(model, prompt(repeated))) < 5e-6
 
 
-# ---- whose weights act where
+# ---- which prompt's weights act
 
 
 def test_native_samplers_behind_apply_duet(model):

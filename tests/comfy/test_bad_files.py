@@ -1,4 +1,4 @@
-"""Whatever is wrong with an encoder's file, the loaders name it and say what to do; what is not its fault passes."""
+"""Whatever is wrong with an encoder's file, the loaders' error names the file and a remedy; other errors pass."""
 
 import json
 import os
@@ -47,12 +47,12 @@ def layer(loader, weights) -> str:
 
 
 def refused(load, path) -> str:
-    """What a loader says of a file, by name and without its folder."""
+    """A loader's error message for a file; asserts that it has the file's name and not its folder."""
     with pytest.raises(BadFile) as error:
         load(str(path))
-    said = str(error.value)
-    assert said.startswith(path.name) and str(path.parent) not in said
-    return said
+    message = str(error.value)
+    assert message.startswith(path.name) and str(path.parent) not in message
+    return message
 
 
 def saved(tmp_path, weights, metadata=None):
@@ -72,9 +72,9 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_shapes_that_do_not_fit(load, weights, layer, tmp_path, change):
     key = f"{layer}.weight"
-    said = refused(load, saved(tmp_path, {**weights, key: change(weights[key])}))
-    assert f"fit each other: {key} has the shape {list(change(weights[key]).shape)}, expected " in said
-    assert f"{list(weights[key].shape)}. It is damaged" in said
+    message = refused(load, saved(tmp_path, {**weights, key: change(weights[key])}))
+    assert f"fit each other: {key} has the shape {list(change(weights[key]).shape)}, expected " in message
+    assert f"{list(weights[key].shape)}. It is damaged" in message
 
 
 TABLES = ["", "null", "[]", "{}", "3", '{"layers": null}', '{"layers": []}', '{"layers": 3}', "[" * 100_000]
@@ -83,8 +83,8 @@ FORMATS = [None, [], "x", {}, {"format": 3}, {"format": []}, {"format": "bf4"}]
 
 @pytest.mark.parametrize("text", TABLES + [json.dumps({"layers": {"q": each}}) for each in FORMATS[:3]])
 def test_a_table_of_formats_that_is_none(load, weights, tmp_path, text):
-    said = refused(load, saved(tmp_path, weights, {"_quantization_metadata": text}))
-    assert "`_quantization_metadata` is no JSON object with a format for each" in said and "take one that" in said
+    message = refused(load, saved(tmp_path, weights, {"_quantization_metadata": text}))
+    assert "`_quantization_metadata` is no JSON object with a format for each" in message and "take one that" in message
 
 
 @pytest.mark.parametrize("form", FORMATS[3:])
@@ -95,8 +95,8 @@ def test_a_format_that_is_not_known(load, weights, layer, tmp_path, form, place)
     else:
         weights[f"{layer}.comfy_quant"] = torch.tensor(list(json.dumps(form).encode()), dtype=torch.uint8)
         path = saved(tmp_path, weights)
-    said = refused(load, path)
-    assert f"its layer {layer} has the format" in said and "expected one of float8_e4m3fn, " in said
+    message = refused(load, path)
+    assert f"its layer {layer} has the format" in message and "expected one of float8_e4m3fn, " in message
 
 
 SCALES = {
@@ -189,7 +189,7 @@ ENCODE = {
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 @pytest.mark.parametrize("kind", LOADERS)
 def test_weights_that_are_not_finite(tiny, tmp_path, kind, number):
-    """They are found in the first encoding, with the file's name, and nothing of it is kept."""
+    """NaN is detected in the first encoding and reported with the file's name; the encoding is not stored."""
     load, name, part = LOADERS[kind]
     weights = load_file(tiny[name])
     weights[next(key for key in weights if key.endswith(f"{part}.weight"))][0, 0] = number

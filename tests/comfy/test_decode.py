@@ -1,4 +1,4 @@
-"""VAE Decode against the native node, and its word when memory ran short."""
+"""VAE Decode compared with the native node, and its message when memory is short."""
 
 import copy
 
@@ -20,7 +20,7 @@ LATENTS = {
 
 @pytest.fixture
 def short_of_memory(vae):
-    """The same VAE on a card that is too small: `made()` gives one that runs out at its first whole picture."""
+    """The same VAE with too little GPU memory: `made()` returns one that runs out at its first whole picture."""
 
     def made(error=torch.cuda.OutOfMemoryError):
         small = copy.copy(vae)

@@ -1,4 +1,4 @@
-"""Where tensors are: nothing mixes devices, and CLIP-L Encode leaves T5's weights where they are.
+"""Devices of tensors: nothing mixes devices, and CLIP-L Encode does not move T5's weights.
 
 No graphics card is needed. Fake tensors know their device and shape and compute nothing. "cpu:0" is to ComfyUI another
 device than "cpu": moving a weight there copies it, and the copy still computes.
@@ -41,15 +41,15 @@ CLIP_TEXT, T5_TEXT = "at (night:1.2)", "a (red:1.3) circle " * 80
 
 
 def keep_on(monkeypatch, device) -> None:
-    """What --gpu-only does: results stay where they were computed."""
+    """As with --gpu-only: results stay on the device on which they were computed."""
     monkeypatch.setattr(comfy.model_management, "intermediate_device", lambda: device)
-    # These tensors have no numbers that could be looked at for NaN; test_bad_files.py does that.
+    # These tensors have no values to check for NaN; test_bad_files.py does that.
     monkeypatch.setattr(cached, "_finite", lambda clip, spans: spans)
 
 
 @pytest.fixture
 def fake_cuda(monkeypatch, tiny):
-    """A graphics card of fake tensors, and DualCLIPLoader's CLIP on it."""
+    """A fake GPU of fake tensors, with DualCLIPLoader's CLIP on it."""
     clip = native.dual(tiny)
     keep_on(monkeypatch, CUDA)
     monkeypatch.setattr(comfy.model_management, "cuda_device_context", lambda device: contextlib.nullcontext())
@@ -80,7 +80,7 @@ def test_encoding_stays_on_the_device(fake_cuda, length):
 
 
 class FluxOn:
-    """As much of a MODEL as the official schedule asks for."""
+    """The parts of a MODEL that the official schedule uses."""
 
     load_device = CUDA
 
@@ -100,7 +100,7 @@ def test_schedule_goes_to_the_models_device(fake_cuda, denoise):
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bias):
-    """Masks, weights and vectors stay in main memory, whatever the tensors are on that they act on."""
+    """Masks, weights and vectors stay in main memory, whatever the device of the tensors they act on."""
     with unset_fake_temporarily():  # which tokens go together is found in main memory, by numbers
         mask = torch.linspace(0, 1, 64).reshape(1, 8, 8)
         texts, layout = [PlacedText(torch.zeros(1, 5, 8), mask=mask), Nag(torch.zeros(1, 4, 8))], TokenLayout(15, 8, 8)
@@ -158,7 +158,7 @@ def with_lora(clip, seed: int):
 
 
 def weights(clip) -> list[torch.Tensor]:
-    """T5's, as they are in memory now; while they are held, nothing else can get their addresses."""
+    """T5's current weights; while they are referenced, nothing else can get their addresses."""
     return [value.detach() for value in clip.cond_stage_model.t5xxl.transformer.parameters()]
 
 
@@ -245,7 +245,7 @@ def test_any_order_gives_the_same(two_devices, expected, seed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_clip_encode_computes_on_the_device(monkeypatch, tiny, as_executed, kind):
-    """The device "meta" keeps no numbers, but tells where a weight or a result is."""
+    """The device "meta" has no values, but shows where a weight or a result is."""
     keep_on(monkeypatch, META)
     clip = kinds(native.dual(tiny, load_device=META, offload_device=CPU))[kind]
     assert encode_clip(clip, CLIP_TEXT).spans[0].tensor.device == META

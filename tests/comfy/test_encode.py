@@ -1,4 +1,4 @@
-"""CLIP-L Encode and T5 Encode against CLIPTextEncodeFlux: the native CONDITIONING, bit for bit."""
+"""CLIP-L Encode and T5 Encode equal CLIPTextEncodeFlux's CONDITIONING bit for bit."""
 
 import os
 from collections import Counter
@@ -78,7 +78,7 @@ def test_the_two_prompts_go_their_own_ways(clips):
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize(("length", "minimum"), [("exact", 0), ("official 512", 512), ("official 256", 256)])
 def test_lengths_that_cut_nothing_are_native(dual, singles, text, length, minimum):
-    """Against the native T5 Tokenizer Options."""
+    """Compared with the native T5 Tokenizer Options."""
     _, t5 = singles
     txt, cut = encode_t5(t5, text, length)
     if cut is None:
@@ -123,10 +123,10 @@ def test_what_is_cut_is_reported(singles, hugging_face, caplog):
     out = T5Encode.execute(singles[1], text, "official 256")
     kept = hugging_face.decode(hugging_face(text)["input_ids"][:255])
     lost = text.removeprefix(kept).strip()
-    said, rows = out.ui["text"][0].split("\n")
+    message, rows = out.ui["text"][0].split("\n")
     total = len(hugging_face(text)["input_ids"])
-    assert said == f"T5 reads 256 of {total} tokens. Not read: {lost}"
-    assert said in caplog.text and rows == "T5: 256 tokens with the end token, 0 pads" and rows not in caplog.text
+    assert message == f"T5 reads 256 of {total} tokens. Not read: {lost}"
+    assert message in caplog.text and rows == "T5: 256 tokens with the end token, 0 pads" and rows not in caplog.text
     caplog.clear()
     assert T5Encode.execute(singles[1], text).ui["text"] == (f"T5: {total} tokens with the end token, 0 pads",)
     assert caplog.text == ""
@@ -151,7 +151,7 @@ def test_comfyui_length_obeys_t5_tokenizer_options(dual, singles, options):
 
 @pytest.fixture
 def calls(dual):
-    """How often each encoder of the dual CLIP was run."""
+    """Counts the runs of each encoder of the dual CLIP."""
     counted = Counter()
     handles = [
         getattr(dual.cond_stage_model, name).transformer.register_forward_hook(
@@ -175,7 +175,7 @@ def test_each_encode_runs_its_own_encoder_alone(dual, calls, text):
 
 
 def test_encoding_leaves_the_clip_as_it_was(dual):
-    """Options set for one run must not stay: the next native encode gives what it gave before."""
+    """Options set for one run must not stay: the next native encoding is unchanged."""
     before = native.encode(dual, "a", "b")
     model, options = dual.cond_stage_model, dict(dual.tokenizer_options)
     encode_clip(dual, "c")
@@ -196,8 +196,8 @@ def test_a_missing_half_is_named(singles):
 
 def test_t5_encode_tells_pads_and_what_it_has_no_token_for(singles):
     _, t5 = singles
-    told = T5Encode.execute(t5, "a red circle").ui["text"][0]
+    message = T5Encode.execute(t5, "a red circle").ui["text"][0]
     words = len(t5.tokenizer.t5xxl.tokenizer("a red circle")["input_ids"])
-    assert told == f"T5: {words} tokens with the end token, {256 - words} pads"
-    told = T5Encode.execute(t5, "a \u6771 circle", "exact").ui["text"][0]
-    assert told.startswith("T5 has no token for: \u6771\nT5: ") and told.endswith(" 0 pads")
+    assert message == f"T5: {words} tokens with the end token, {256 - words} pads"
+    message = T5Encode.execute(t5, "a \u6771 circle", "exact").ui["text"][0]
+    assert message.startswith("T5 has no token for: \u6771\nT5: ") and message.endswith(" 0 pads")

@@ -1,4 +1,4 @@
-"""What users do to a CLIP before it is encoded with acts as it does natively: LoRAs, layers, hooks, other families."""
+"""Changes of a CLIP act as natively: LoRAs, skipped layers, hooks, other families."""
 
 import comfy.hooks
 import comfy.sd
@@ -23,7 +23,7 @@ LAYERS = {"clip_l": "text_model.encoder.layers.{}.mlp.fc1", "t5xxl": "encoder.bl
 
 @pytest.fixture(params=["dual", "singles"])
 def clips(request, dual, singles):
-    """The CLIPs that CLIP-L Encode and T5 Encode get."""
+    """The CLIPs for CLIP-L Encode and T5 Encode."""
     return (dual, dual) if request.param == "dual" else singles
 
 
@@ -130,7 +130,7 @@ def test_hooks_of_both_clips_are_combined(singles):
 
 
 def test_two_schedules_meet(singles):
-    """Each stream changes at its own times; every part of the run has the encodings that were made for it."""
+    """Each stream changes at its own times; every part of the run has its own encodings."""
     clip, t5 = (
         hooked(single, hooks(*strengths, seed=3), schedule=True, apply=False)
         for single, strengths in zip(singles, ([(0.0, 1.0), (0.5, 0.1)], [(0.0, 0.3), (0.7, 0.9)]), strict=True)

@@ -1,4 +1,4 @@
-"""What is FLUX.1 and what is not, on small models of each family, made by ComfyUI's own detection and classes."""
+"""Which models are FLUX.1, on small models of each family, made by ComfyUI's own detection and classes."""
 
 import comfy.ldm.chroma.model
 import comfy.ldm.hunyuan_video.model
@@ -64,7 +64,7 @@ CONFIGS = {
 
 
 def made(kind: type, config: dict):
-    """A MODEL with random weights, as ComfyUI's loaders put it together once they know the family and the sizes."""
+    """A MODEL with random weights, built as ComfyUI's loaders do after detecting family and sizes."""
     settings = kind(dict(config))
     settings.set_inference_dtype(torch.float32, None)
     with torch.inference_mode():
@@ -97,7 +97,7 @@ def prompt(region: bool = False) -> list:
 
 
 def calls(dual) -> dict:
-    """Every node that is for FLUX.1 alone, with inputs that it takes."""
+    """Every node that is for FLUX.1 alone, with valid inputs."""
     plan = 0, 2, "euler", "simple"
     return {
         "Apply Duet": lambda model: ApplyDuet.execute(model),
@@ -118,7 +118,7 @@ NAMES = ("Apply Duet", "Token Heatmap", "Encoder Influence", "Word Ablation", "S
 
 @pytest.mark.parametrize("node", NAMES)
 def test_another_family_is_told_before_anything_is_done(other, node, dual):
-    """By the node's own name, with what came and what is expected; and never at run time."""
+    """With the node's name, what it got and what is expected; and not only at run time."""
     name, model = other
     with pytest.raises(ValueError, match=f"{node}: got .*{name}.*expected FLUX.1 ") as error:
         calls(dual)[node](model)
@@ -166,7 +166,7 @@ def test_what_other_packs_make_of_flux1_is_judged_by_its_blocks(model):
 
 
 def wrapped(tiny):
-    """As nunchaku's: ComfyUI's FLUX.1 around a transformer that shows nothing."""
+    """As in nunchaku: ComfyUI's FLUX.1 around an opaque transformer."""
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
     class ComfyFluxWrapper(torch.nn.Module):
@@ -191,7 +191,7 @@ def test_a_wrapped_model_serves_where_no_block_is_looked_at(tiny, node, dual):
 
 
 def test_without_controls_the_sampler_samples_anything_as_ksampler_does(other):
-    """Whatever this family makes of the prompt, it makes of it in both."""
+    """This family treats the prompt the same in both."""
     import nodes
 
     _, model = other

@@ -1,4 +1,4 @@
-"""What may be kept on disk of a MODEL and a CLIP: both by one list, and nothing of a patcher that carries more."""
+"""Keys of cached results: MODEL and CLIP use the same list of fields, and a patcher with other changes has no key."""
 
 import comfy.sd
 import pytest
@@ -19,7 +19,7 @@ def loaded(tiny):
 
 @pytest.fixture(params=["a MODEL", "a CLIP"])
 def kept(request, loaded, singles):
-    """(a clone's patcher, `key()` under which what it gives is kept)."""
+    """(a clone's patcher, `key()` of its cached results)."""
     if request.param == "a MODEL":
         model = loaded.clone()
         return model, lambda: of_model(model)
@@ -50,7 +50,7 @@ def test_functions_around_a_model_are_a_miss(kept, kind):
     assert key() is None
 
 
-def test_options_and_patches_are_told(kept):
+def test_options_and_patches_are_reported(kept):
     patcher, key = kept
     keys = [key()]
     patcher.model_options["transformer_options"]["a number"] = 1.5
@@ -75,6 +75,6 @@ def test_patches_on_another_encoder_change_nothing(singles):
 
 
 def test_a_shared_files_digest_of_patches_stays_what_it_was():
-    """It stands in files that people have shared."""
+    """It is in files that people have shared."""
     patches = [("t5xxl.weight", [(1.0, ("diff", (torch.ones(2),)), 1.0, None, None)])]
     assert digest(patches) == ("e314729096d08119d794ddfc47dcd0139f631facd5ed2792c6bfb612bc7a4be7")

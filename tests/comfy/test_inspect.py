@@ -1,4 +1,4 @@
-"""Prompt Inspector: the counts are those of the encoders, and nothing is run."""
+"""Prompt Inspector: the counts equal the encoders', and no encoder runs."""
 
 import json
 
@@ -34,8 +34,8 @@ def test_counts_are_the_encoders(dual, singles, text, length):
         assert for_t5.unread.split() == cut.text.split()
     assert for_clip.pads == native_pads(dual, text)
     assert for_clip.read <= 75 and for_clip.limit == 75
-    said = ClipEncode.execute(singles[0], text).ui
-    assert (for_clip.unread != "") == (said is not None and "CLIP-L reads" in said["text"][0])
+    shown = ClipEncode.execute(singles[0], text).ui
+    assert (for_clip.unread != "") == (shown is not None and "CLIP-L reads" in shown["text"][0])
 
 
 def test_each_loader_s_clip_shows_its_stream(dual, singles):
@@ -45,9 +45,9 @@ def test_each_loader_s_clip_shows_its_stream(dual, singles):
 
 def test_json_places_every_token(dual):
     text = "a (red:1.3) circle \U0001f98a"
-    picture, summary, told = Inspect.execute(dual, text).result
+    picture, summary, data = Inspect.execute(dual, text).result
     assert picture.ndim == 4 and picture.shape[3] == 3 and 0 <= picture.min() and picture.max() <= 1
-    clip, t5 = json.loads(told)
+    clip, t5 = json.loads(data)
     for stream in (clip, t5):
         words = [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)]
         assert {"a", "red", "circle", "\U0001f98a"} == set(words)
@@ -57,7 +57,7 @@ def test_json_places_every_token(dual):
     assert "CLIP: 5 / 75 tokens, 70 pads" in summary and "T5 has no token for: \U0001f98a" in summary
 
 
-def test_cut_and_accidental_weights_are_told(dual):
+def test_cut_and_accidental_weights_are_reported(dual):
     _, summary, _ = Inspect.execute(dual, LONG * 9 + "(in brackets)", "official 256").result
     assert "CLIP does not read:" in summary and "(in brackets)" in summary and "1.1" in summary
 
@@ -75,7 +75,7 @@ def test_picture_grows_with_the_prompt(dual):
 
 
 def test_long_words_without_spaces_are_shown_where_a_note_is_cut(dual):
-    """As those of Chinese and Japanese are."""
+    """Like the tokens of Chinese and Japanese."""
     text, latin = "\u6771\u4eac\u5854" * 200, "xyzzy" * 400
     notes = {
         str(encode_t5(dual, latin, "official 256")[1]): "xyzzyxyzzy",

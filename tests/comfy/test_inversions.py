@@ -1,4 +1,4 @@
-"""`embedding:name` without an effect is told: there is none such, or it was made for another encoder."""
+"""`embedding:name` without an effect is reported: the file does not exist, or is for another encoder."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ FILES = ["style.safetensors", "people/nan.pt", "people/of old/an.elder.bin", "od
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Both encoders' rows in one file, and CLIP's alone in another, whose rows T5 cannot read."""
+    """Both encoders' rows in one file, and only CLIP's in another, which T5 cannot read."""
     folder = tmp_path_factory.mktemp("embeddings")
     save_file({"clip_l": torch.randn(2, 768), "t5xxl": torch.randn(3, 4096)}, folder / "style.safetensors")
     save_file({"emb_params": torch.randn(4, 768)}, folder / "sd15.safetensors")
@@ -36,19 +36,19 @@ def clips(save_models, folder):
     return clips
 
 
-def told(out) -> str:
+def message_of(out) -> str:
     return (out.ui or {"text": ("",)})["text"][0]
 
 
 def encoded(node, clip, text, **options):
     out = node.execute(clip, text, **options)
-    return out[0].spans[0].tensor, told(out)
+    return out[0].spans[0].tensor, message_of(out)
 
 
 @pytest.mark.parametrize("node, which", [(ClipEncode, 0), (T5Encode, 1)])
 def test_a_name_that_is_not_there_is_told_on_the_node(clips, node, which):
-    tensor, said = encoded(node, clips[which], "a fox, embedding:typo, at night")
-    assert f"There is no embedding:typo: {('CLIP', 'T5')[which]} reads nothing there." in said
+    tensor, text = encoded(node, clips[which], "a fox, embedding:typo, at night")
+    assert f"There is no embedding:typo: {('CLIP', 'T5')[which]} reads nothing there." in text
     assert torch.equal(tensor, encoded(node, clips[which], "a fox, , at night")[0]), "as in ComfyUI"
     assert "There is no" not in encoded(node, clips[which], "a fox, embedding:style, at night")[1]
     off = {"weights": "off" if which else False}
@@ -57,8 +57,8 @@ def test_a_name_that_is_not_there_is_told_on_the_node(clips, node, which):
 
 def test_rows_for_another_encoder_are_told_on_the_node(clips):
     assert "rows are" not in encoded(ClipEncode, clips[0], "embedding:sd15 fox")[1]
-    tensor, said = encoded(T5Encode, clips[1], "embedding:sd15 fox", length="exact")
-    assert "T5 cannot read embedding:sd15: its rows are 768 wide, expected 4096." in said
+    tensor, text = encoded(T5Encode, clips[1], "embedding:sd15 fox", length="exact")
+    assert "T5 cannot read embedding:sd15: its rows are 768 wide, expected 4096." in text
     assert tensor.shape[1] == len(
         clips[1].tokenize("embedding:sd15 fox", tokenizer_options={"t5xxl_min_length": 0})["t5xxl"][0]
     ), "ComfyUI puts pads in their place"

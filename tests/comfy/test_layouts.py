@@ -1,4 +1,4 @@
-"""ComfyUI itself is the judge of the layouts: it loads every file without a word and samples from them."""
+"""ComfyUI verifies the layouts: it loads every file without a warning and samples from them."""
 
 import time
 

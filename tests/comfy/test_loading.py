@@ -1,4 +1,4 @@
-"""Load CLIP-L and Load T5 take what DualCLIPLoader takes and give the same numbers, and name what they cannot take."""
+"""Load CLIP-L and Load T5 accept the files of DualCLIPLoader with the same results, and name what they refuse."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def dtypes(encoder: torch.nn.Module) -> dict:
 
 
 def assert_loaded_natively(paths) -> None:
-    """Our two CLIPs keep their weights in the types of the native pair, and give its numbers."""
+    """Our two CLIPs have the native pair's dtypes and results."""
     pair, clip, t5 = native.dual(paths), load_clip_l(str(paths["clip_l"])), load_t5(str(paths["t5xxl"]))
     for single, name in ((clip, "clip_l"), (t5, "t5xxl")):
         single.load_model()
@@ -60,7 +60,7 @@ SCALED = ("SelfAttention.q.weight", "SelfAttention.o.weight", "DenseReluDense.wi
 
 
 def quantised(weights: dict[str, torch.Tensor], scale_name: str) -> tuple[dict, dict]:
-    """Float8 weights with a scale each, and the float16 weights that they stand for.
+    """Float8 weights with a scale each, and the equal float16 weights.
 
     The scales are powers of two, so that both are the same numbers to the last bit.
     """
@@ -137,7 +137,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_layout_of_the_models_that_comfyui_knows(kind):
-    """Its own classes at their real sizes, without weights: their shapes give back the config that they came from."""
+    """transformers' classes at their real sizes, without weights: the config is recovered from their shapes."""
     file, model, wanted = CONFIGS[kind]
     config = json.loads((ROOT / file).read_text())
     built = model(dict(config), torch.float16, "meta", ops.disable_weight_init)
@@ -212,7 +212,7 @@ def test_pickled_files_load(loader, tmp_path):
 
 
 def test_comfyui_can_make_the_model_anew(loader):
-    """As it does for hooks under DynamicVRAM, and for a second GPU."""
+    """As ComfyUI does for hooks under DynamicVRAM, and for a second GPU."""
     load, kind, good = loader
     clip, encode = load(str(good)), vec if kind == "CLIP-L" else txt
     again = clip.clone()

@@ -17,7 +17,7 @@ def test_every_text_is_translated(language):
 
 @pytest.mark.parametrize("language", locales.LANGUAGES)
 def test_shorthand_and_numbers_survive(language):
-    """A translation that turns @8..12 into something else teaches what does not work."""
+    """A translation that changes @8..12 would show a syntax that does not work."""
     for english, translated in locales.table(language).items():
         assert re.findall(r"@\S*\d", english) == re.findall(r"@\S*\d", translated), english
         numbers = [sorted(re.findall(r"\d+(?:\.\d+)?", text)) for text in (english, translated)]
@@ -25,7 +25,7 @@ def test_shorthand_and_numbers_survive(language):
 
 
 def test_the_files_are_those_that_the_tool_writes():
-    """`python dev.py run devtools.locales` writes them anew."""
+    """`python dev.py run devtools.locales` writes them."""
     wanted = dict(locales.files())
     found = {path: path.read_text(encoding="utf-8") for path in locales.LOCALES.rglob("*.json")}
     assert found.keys() == wanted.keys()
@@ -34,5 +34,5 @@ def test_the_files_are_those_that_the_tool_writes():
 
 
 def test_signs_that_the_front_end_would_read_are_quoted():
-    said = json.dumps(locales.node_defs(lambda text: text))
-    assert "{'@'}8" in said and not re.search(r"[^']@", said)
+    definitions = json.dumps(locales.node_defs(lambda text: text))
+    assert "{'@'}8" in definitions and not re.search(r"[^']@", definitions)

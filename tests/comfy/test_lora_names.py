@@ -1,4 +1,4 @@
-"""LoRAs act on Load CLIP-L's and Load T5's CLIPs as on DualCLIPLoader's, under every name that trainers give them."""
+"""LoRAs act on Load CLIP-L's and Load T5's CLIPs as on DualCLIPLoader's, with the key names of all trainers."""
 
 import comfy.hooks
 import comfy.lora
@@ -79,7 +79,7 @@ def test_every_layout_of_a_lora_acts_as_on_the_pair(dual, singles, sides):
 
 
 def test_the_two_name_what_the_pair_names(dual, singles):
-    """All names that ComfyUI knows, and what each stands for."""
+    """All key names that ComfyUI knows, and their weights."""
     pair, clip_l, t5 = (comfy.lora.model_lora_keys_clip(clip.cond_stage_model, {}) for clip in (dual, *singles))
     held = {clip: clip.cond_stage_model.state_dict() for clip in singles}
     clip_l, t5 = ({name: key for name, key in names.items() if key in held[clip]}
@@ -102,7 +102,7 @@ def test_a_lora_hook_finds_them_too(dual, singles):
 
 @pytest.mark.parametrize("name", ["lora_te1_{flat}", "lora_te3_{flat}", "text_encoders.{encoder}.transformer.{dotted}"])
 def test_a_bypass_lora_finds_them_too(dual, singles, tiny, name):
-    """Load LoRA (Bypass) adds to what the layers give, and leaves the weights as they are."""
+    """Load LoRA (Bypass) adds to the layers' outputs, and does not change the weights."""
     given = lora(dual, name)
 
     def bypassed(clip):
@@ -124,7 +124,7 @@ def test_a_lora_reads_no_file(dual, tiny, monkeypatch):
 
 
 def test_t5_is_not_given_what_it_does_not_hold(singles, tmp_path, monkeypatch):
-    """CLIP-L's place among the names is no weight: it is not counted, listed, patched or saved."""
+    """CLIP-L's placeholder among the names is no weight: it is not counted, listed, patched or saved."""
     weights = singles[1].cond_stage_model.state_dict()
     assert len(weights.keys()) == len(list(weights.keys())) == len(weights)
     assert {name.split(".")[0] for name in weights.keys()} == {"t5xxl"}

@@ -1,4 +1,4 @@
-"""What is kept under one set of ComfyUI's options is not given to a run under another: encodings and pictures alike."""
+"""Cached encodings and pictures are not reused under other options of ComfyUI."""
 
 import comfy.cli_args
 import comfy.model_management
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 @pytest.fixture
 def keys(tiny, singles):
-    """`keys()`: those of an encoding and of a MODEL, as they are now."""
+    """`keys()`: the current keys of an encoding and of a MODEL."""
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
     def now() -> tuple[str, str]:
@@ -51,7 +51,7 @@ def test_each_option(keys, monkeypatch, flag):
 
 
 def flipped(owner, name):
-    """Sets a switch of torch's to its other state; gives a function that sets it back."""
+    """Toggles a switch of torch; returns a function that restores it."""
     value = getattr(owner, name)
     setattr(owner, name, not value)
     return lambda: setattr(owner, name, value)
@@ -109,9 +109,9 @@ def test_attention_variables_and_memory(keys, monkeypatch):
 
 
 def test_every_name_is_one_that_this_torch_knows(singles):
-    """A name that torch does not have would tell nothing."""
-    told = kept_by.machine(singles[1].patcher)
-    assert [each for each in told if each.endswith("AttributeError")] == []
+    """A name that torch does not have would have no effect."""
+    entries = kept_by.machine(singles[1].patcher)
+    assert [each for each in entries if each.endswith("AttributeError")] == []
 
 
 def test_an_encoding_of_a_fast_run_is_not_served_to_a_plain_one(tiny, monkeypatch):
@@ -126,5 +126,5 @@ def test_an_encoding_of_a_fast_run_is_not_served_to_a_plain_one(tiny, monkeypatc
 def test_the_options_are_told_alike_in_every_process(singles, monkeypatch):
     """A set of names has another order in each process."""
     monkeypatch.setattr(comfy.cli_args.args, "fast", set(PerformanceFeature))
-    (told,) = (each for each in kept_by.machine(singles[1].patcher) if each.startswith("--fast "))
-    assert told == "--fast " + ", ".join(sorted(map(str, PerformanceFeature)))
+    (entry,) = (each for each in kept_by.machine(singles[1].patcher) if each.startswith("--fast "))
+    assert entry == "--fast " + ", ".join(sorted(map(str, PerformanceFeature)))

@@ -1,4 +1,4 @@
-"""The shipped nano models do what the model card says; `dev.py bench nano` measures it on many more pictures."""
+"""The shipped nano models follow prompts as the model card says; `dev.py bench nano` uses many more pictures."""
 
 import random
 from statistics import mean
@@ -18,11 +18,11 @@ def pipeline() -> Pipeline:
 
 
 def drawn(pipeline: Pipeline, say, count: int = 24) -> list[dict[str, bool]]:
-    """Verdicts on pictures of scenes that training never met."""
+    """Verdicts on pictures of scenes that are not in the training data."""
     rng = random.Random(0)
-    told = [scenes.unseen_scene(rng, {1: 1.0}) for _ in range(count)]
-    pictures = pipeline.draw([say(scene, rng) for scene in told], seed=0)
-    return [scenes.judge(scene, scenes.read(picture)) for scene, picture in zip(told, pictures, strict=True)]
+    expected = [scenes.unseen_scene(rng, {1: 1.0}) for _ in range(count)]
+    pictures = pipeline.draw([say(scene, rng) for scene in expected], seed=0)
+    return [scenes.judge(scene, scenes.read(picture)) for scene, picture in zip(expected, pictures, strict=True)]
 
 
 def test_four_files_of_at_most_20_mb_in_all():

@@ -1,5 +1,5 @@
-"""No probe harms a run: what it could not read becomes its reading. What fits into memory is told before a run, and
-what had to go, after it."""
+"""No probe fails a run: the error becomes its reading. What does not fit into memory is reported before a run, and
+what had to be removed, after it."""
 
 import contextlib
 from functools import partial
@@ -96,7 +96,7 @@ def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monk
     assert "could not be read (IndexError: index 9 is out of bounds)" in str(caught.value)
     logged = [record.getMessage() for record in caplog.records if "could not be read" in record.getMessage()]
     assert logged == [str(caught.value)], "a failure is logged once"
-    latent = sampled(ready, positive, seed=6)  # and the next run is as any
+    latent = sampled(ready, positive, seed=6)  # and the next run works
     assert not isinstance(probe.reading(latent), Unread)
 
 
@@ -141,7 +141,7 @@ def test_the_model_s_own_errors_pass(model, txt, positive, monkeypatch, probe_of
 
 
 def test_combined_areas_leave_the_picture_whole(model, txt, positive):
-    """They raised after the last step once, and the picture was gone."""
+    """They once raised after the last step, and the picture was lost."""
     big = {"samples": torch.zeros(1, 16, 24, 24)}
     area = nodes.ConditioningSetArea().append(positive, 64, 96, 40, 24, 1.0)[0]
     both = nodes.ConditioningCombine().combine(area, positive)[0]
@@ -154,7 +154,7 @@ def test_combined_areas_leave_the_picture_whole(model, txt, positive):
     ShowHeatmap.execute(probe, made[1])
 
 
-# ---- a latent that is no picture
+# ---- a latent with NaN
 
 
 def test_a_latent_with_nan_is_named_as_that(model, txt, positive, monkeypatch):
@@ -175,7 +175,7 @@ def a_reading(size: int) -> dict:
     return {"maps": [torch.zeros(size, dtype=torch.uint8)]}
 
 
-def test_readings_are_let_go_by_bytes_and_told(monkeypatch):
+def test_readings_are_let_go_by_bytes_and_reported(monkeypatch):
     monkeypatch.setattr(reading_store, "free_memory", lambda: 0)
     monkeypatch.setattr(reading_store, "LEAST", 1000)
     monkeypatch.setattr(reading_store, "allowed", lambda free, kept: 1000)
@@ -205,7 +205,7 @@ def test_room_is_a_part_of_what_is_free():
 
 
 def test_maps_that_do_not_fit_are_told_before_the_run(model, txt, positive, monkeypatch):
-    """And those that just fit are as large as was said."""
+    """And maps that just fit have the predicted size."""
     ready, probe = Heatmap.execute(model, txt, "red, circle", heads=True).result
     monkeypatch.setattr(reading_store.ReadingStore, "room", lambda self: 10**9)
     heads = model.model.diffusion_model.params.num_heads

@@ -1,4 +1,4 @@
-"""Which prompt a probe reads: the watched one, by its rows and its role, wherever and whenever it acts; no other."""
+"""The prompt that a probe reads: the watched one, by its rows and its role, in all places and steps; no other."""
 
 import json
 from functools import partial
@@ -82,12 +82,12 @@ def test_a_prompt_that_is_changed_is_not_it(model, txts, prompts, change):
         probe.reading(sampled(ready, change(*prompts[:2])))
 
 
-# ---- who is who
+# ---- roles
 
 
 @pytest.mark.parametrize("watched, role", [(0, "positive"), (1, "middle"), (2, "negative")])
 def test_dual_cfg_guider(model, txts, prompts, watched, role):
-    """It hands over negative, middle and positive, in this order."""
+    """The guider passes negative, middle and positive, in this order."""
     ready, probe = Heatmap.execute(model, txts[watched], ["red", "red", "fog"][watched]).result
     latent = guided(custom.DualCFGGuider.execute(ready, *prompts, 2.0, 1.5, "regular")[0])
     clone, calls = dense.watching(model)
@@ -129,7 +129,7 @@ def test_of_two_that_say_the_same_the_positive_is_read(model, txts, prompts):
 
 
 def test_influence_asks_for_the_positive_whoever_guides(model, prompts):
-    """Its first step is from the same noise, so it measures the same there."""
+    """Its first step has the same noise, so the measurement is the same there."""
     ready, probe = Influence.execute(model, "zeros", STEPS).result
     expected = probe.reading(guided(custom.BasicGuider.execute(ready, prompts[0])[0])).moments[0]
     guiders = (
@@ -145,7 +145,7 @@ def test_influence_asks_for_the_positive_whoever_guides(model, prompts):
 
 @pytest.mark.parametrize("has_area", [False, True])
 def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
-    """A node that has taken its place, but hands on ComfyUI's options."""
+    """A node that replaces ComfyUI's evaluation but passes on its options."""
 
     def own(given):
         return comfy.samplers._calc_cond_batch(
@@ -165,11 +165,11 @@ def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
         assert torch.equal(runs[0].maps, runs[1].maps) and runs[0].role == "positive"
 
 
-# ---- where its rows stand
+# ---- where its rows are
 
 
 def test_beside_another_prompt(model, txts, prompts):
-    """Behind the rows of another, as Conditioning Concat puts them."""
+    """After the rows of another prompt, as with Conditioning Concat."""
     both = nodes.ConditioningConcat().concat(prompts[1], prompts[0])[0]
     clone, calls = dense.watching(model)
     plain = sampled(clone, both)
@@ -208,7 +208,7 @@ def test_a_blend_has_the_words_of_both(model, singles, vec, mode, weight):
 
 
 def test_the_prompts_of_a_blend_are_found_in_it(model, txts, vec):
-    """Their tokens, where they stand; the pads of the heavier are its own."""
+    """Both prompts' tokens at their rows; the pads are those of the prompt with the larger weight."""
     txt = BlendTxt.execute(txts[0], "join", 0.3, txts[1])[0]
     positive = DualPrompt.execute(vec, txt, 3.5)[0]
     clone, calls = dense.watching(model)
@@ -236,7 +236,7 @@ def test_a_negative_in_the_attention_is_not_seen(model, txts, vec):
     nag = DualPrompt.execute(vec, NegativeTxt.execute(txts[1], txts[0])[0], 3.5)[0]
     ready, probe = Heatmap.execute(model, txts[0], "circle").result
     found = probe.reading(sampled(ready, nag))
-    assert not found.maps.any(), "the picture does not look at it"
+    assert not found.maps.any(), "the image does not attend to it"
 
 
 def test_a_routed_text_acts_in_its_blocks(model, txts, prompts):
@@ -276,7 +276,7 @@ def test_a_schedule_s_prompts_are_read_where_they_act(model, txts, vec, when, fi
 
 
 def test_what_a_node_asks_beside_the_picture_does_not_count(model, txts, prompts):
-    """Skip Layer Guidance asks for the positive once more on the same x, with blocks left out, to be steered away."""
+    """Skip Layer Guidance evaluates the positive again on the same x, with blocks skipped, to steer away from it."""
     ready, probe = Heatmap.execute(model, txts[0], "red").result
     plain = probe.reading(sampled(ready, prompts[0], prompts[1], cfg=2.0))
     steered, probe = Heatmap.execute(

@@ -1,6 +1,6 @@
-"""Several cards: ComfyUI evaluates the prompts in threads, one for each card, and what probes read must not mix.
+"""Several GPUs: ComfyUI evaluates the prompts in threads, one per GPU, and the probes' readings must not mix.
 
-The cards are two of this machine's CPU; that the forwards really overlap is seen to by a barrier inside the models.
+Both GPUs are the CPU; a barrier inside the models makes the forwards overlap.
 """
 
 import threading
@@ -30,7 +30,7 @@ def models(tiny):
 
 @pytest.fixture(scope="module")
 def prompts(singles):
-    """The negative is longer, so that the two never go through a model in one batch."""
+    """The negative is longer, so that the two are never in one batch."""
     with torch.inference_mode():
         vec = ClipEncode.execute(singles[0], "on paper")[0]
         txts = [T5Encode.execute(singles[1], text)[0] for text in ("a red circle", "a blue star " * 90)]
@@ -39,7 +39,7 @@ def prompts(singles):
 
 @pytest.fixture
 def cards(models, monkeypatch):
-    """ComfyUI finds a second card that holds the second model; the list says how many forwards met there."""
+    """ComfyUI finds a second GPU with the second model; the list counts the forwards that overlapped."""
     met, barrier = [], threading.Barrier(2, timeout=60)
 
     def clones(model_patcher, loaded_models, model_options):
@@ -69,7 +69,7 @@ def test_heatmaps_of_two_cards(models, prompts, cards, monkeypatch, measure):
     txt, (positive, negative) = prompts
     ready, probe = Heatmap.execute(models[0], txt, "red, circle", measure).result
     latent = sampled(ready, positive, negative)
-    assert len(cards) == 2 * STEPS, "both forwards of each step met"
+    assert len(cards) == 2 * STEPS, "both forwards of each step overlapped"
     found = probe.reading(latent)
     monkeypatch.undo()
     alone, single = Heatmap.execute(models[0], txt, "red, circle", measure).result
@@ -84,7 +84,7 @@ def test_influence_of_two_cards(models, prompts, cards, monkeypatch):
     _, (positive, negative) = prompts
     ready, probe = Influence.execute(models[0], "zeros", 1).result
     found = probe.reading(sampled(ready, positive, negative))
-    assert len(cards) == 4 * STEPS, "the plain forwards met, and so did those asked anew"
+    assert len(cards) == 4 * STEPS, "the plain forwards overlapped, and so did the extra ones"
     monkeypatch.undo()
     alone, single = Influence.execute(models[0], "zeros", 1).result
     expected = single.reading(sampled(alone, positive, negative))

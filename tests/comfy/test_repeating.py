@@ -1,4 +1,4 @@
-"""Every reading's JSON says what it is repeated by: guidance, sampler, size, the model, versions."""
+"""Every reading's JSON has the settings to repeat it: guidance, sampler, size, the model, versions."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""MMDiT Sampler against KSampler, KSampler (Advanced) and SamplerCustomAdvanced on a small FLUX.1, bit for bit."""
+"""MMDiT Sampler equals KSampler, KSampler (Advanced) and SamplerCustomAdvanced on a small FLUX.1, bit for bit."""
 
 import comfy.model_management
 import comfy.model_sampling
@@ -61,7 +61,7 @@ def test_samplers_and_schedulers(model, sampler, scheduler):
 
 
 def test_stochastic_sampler(model):
-    """It draws noise of its own at every step, from the same seed."""
+    """It adds noise at every step, from the same seed."""
     assert_same(ours(model, EMPTY, sampler="euler_ancestral"), theirs(model, EMPTY, sampler="euler_ancestral"))
 
 
@@ -91,7 +91,7 @@ def test_true_cfg_with_a_longer_negative(model):
     guided = ours(model, EMPTY, negative=NEGATIVE, cfg=2.0)
     assert_same(guided, theirs(model, EMPTY, cfg=2.0))
     assert not torch.equal(guided["samples"], ours(model, EMPTY)["samples"])
-    assert_same(ours(model, EMPTY, negative=NEGATIVE), ours(model, EMPTY))  # at 1 it is not asked
+    assert_same(ours(model, EMPTY, negative=NEGATIVE), ours(model, EMPTY))  # at cfg 1 the negative is not evaluated
 
 
 def test_chain_with_leftover_noise(model):
@@ -147,7 +147,7 @@ def schnell(save_models):
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])
 @pytest.mark.parametrize(("latent", "denoise"), [(EMPTY, 1.0), (PICTURE, 0.6), (ODD, 1.0)])
 def test_official_schedule_is_that_of_flux_sigmas(request, kind, sampler, latent, denoise):
-    """Our node, and SamplerCustomAdvanced with our sigmas. What the model is decides between dev and schnell."""
+    """Our node, and SamplerCustomAdvanced with our sigmas; the model decides between dev and schnell."""
     model = request.getfixturevalue("model" if kind == "dev" else "schnell")
     sigmas = FluxSigmas.execute(STEPS, latent, kind, denoise)[0]
     noise, guider = custom.RandomNoise.execute(SEED)[0], custom.BasicGuider.execute(model, POSITIVE)[0]
@@ -165,7 +165,7 @@ def test_flux_sigmas_modes():
 @pytest.mark.parametrize("sampler", ["euler", "uni_pc", "dpm_2"])
 @pytest.mark.parametrize("denoise", [1.0, 0.99995, 0.61, 0.3, 0.07, 0.0])
 def test_denoise_counts_steps_as_ksampler_does(monkeypatch, model, sampler, denoise):
-    """KSampler.set_steps, once with its own schedule and once with the official one put in its place."""
+    """KSampler.set_steps, once with its own schedule and once with the official one instead."""
 
     def native(steps, denoise=None):
         return comfy.samplers.KSampler(model, steps, model.load_device, sampler, "simple", denoise).sigmas

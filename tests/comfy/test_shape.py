@@ -1,4 +1,4 @@
-"""Show Shape says what is on the wire, in the real classes, and lets the very object through."""
+"""Show Shape describes values of the real classes, and returns the same object."""
 
 import comfy.samplers
 import comfy.sd

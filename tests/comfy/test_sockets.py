@@ -1,4 +1,4 @@
-"""What shared workflows depend on for ever: the nodes' ids, and the order, names and types of their sockets."""
+"""What shared workflows depend on: the nodes' ids, and the order, names and types of their sockets."""
 
 import asyncio
 
@@ -96,7 +96,7 @@ SOCKETS = {
 
 
 def extension_nodes() -> dict:
-    """Every node of the pack, as ComfyUI gets them."""
+    """Every node of the pack, as returned to ComfyUI."""
 
     async def listed():
         return await (await comfy_entrypoint()).get_node_list()
@@ -145,7 +145,7 @@ def test_choices_have_a_default_among_them(schema):
 
 
 def test_what_execute_takes_are_the_inputs(schema):
-    """ComfyUI hands the inputs over by name."""
+    """ComfyUI passes the inputs by name."""
     code = NODES[schema.node_id].execute.__func__.__code__
     names = set(code.co_varnames[1 : code.co_argcount])
     takes_more = bool(code.co_flags & 0x08)  # **plan

@@ -1,4 +1,4 @@
-"""Each token's place in the text: the tokens are ComfyUI's, and their places tile the words."""
+"""Each token's place in the text: the tokens are ComfyUI's, and their places cover the words."""
 
 import copy
 import gc
@@ -47,7 +47,7 @@ def tokenizer(tmp_path_factory):
 
 
 def native(tokenizer, text: str) -> list[tuple]:
-    """(id or None, weight, chunk) of all tokens that stand for text."""
+    """(id or None, weight, chunk) of all tokens that have text."""
     batches = tokenizer.tokenize_with_weights(text, return_word_ids=True)
     return [
         (token if isinstance(token, int) else None, weight, chunk)
@@ -70,7 +70,7 @@ def test_tokens_are_comfyuis(tokenizer, stream, text):
 
 @given(text=PROMPTS)
 def test_chunks_are_comfyuis(tokenizer, text):
-    """Of ten tokens, so that short texts have many."""
+    """With chunks of ten tokens, so that short texts have many."""
     small = copy.copy(tokenizer.clip_l)
     small.max_length = 12
     assert [(piece.id, piece.weight, piece.chunk) for piece in pieces(small, text)] == native(small, text)
@@ -128,15 +128,15 @@ def test_a_tokenizer_written_in_python_tells_words(tokenizer):
 @pytest.mark.parametrize("stream", STREAMS)
 @given(text=PROMPTS)
 def test_places_tile_the_words(tokenizer, stream, text):
-    """In order, never crossing, and what no token stands for is white space or belongs to weights."""
+    """Ordered, without overlaps; text without a token is white space or weight syntax."""
     found = pieces(getattr(tokenizer, stream), text)
     places = [(piece.start, piece.end) for piece in found]
     assert all(0 <= start < end <= len(text) for start, end in places)
     assert [start for start, _ in places] == sorted(start for start, _ in places)
     covered = {at for start, end in places for at in range(start, end)}
     segments = parse(text).segments
-    said = {at for segment in segments for at in range(segment.start, segment.end) if not text[at].isspace()}
-    missing = {text[at] for at in said - covered}
+    visible = {at for segment in segments for at in range(segment.start, segment.end) if not text[at].isspace()}
+    missing = {text[at] for at in visible - covered}
     ignored = {character for character in missing if unicodedata.combining(character) or character in TOGETHER}
     named = "embedding:" in text
     assert missing <= ignored or named
@@ -180,8 +180,8 @@ def test_textual_inversions(tokenizer, stream, rows):
     assert [(text[piece.start : piece.end], piece.weight) for piece in inversions] == (
         [("embedding:style", 1.0)] * rows + [("embedding:style", 1.2)] * rows
     )
-    said = [text[piece.start : piece.end] for piece in found if piece.id is not None]
-    assert [word for word in said if re.match(r"\w", word)] == ["in", "at", "night", "here"]
+    texts = [text[piece.start : piece.end] for piece in found if piece.id is not None]
+    assert [word for word in texts if re.match(r"\w", word)] == ["in", "at", "night", "here"]
 
 
 def test_chunks_of_75(tokenizer):

@@ -128,7 +128,7 @@ def test_the_longest_unused_goes_first(store):
         store.put(str(index), torch.zeros(75_000))  # 0.3 MB: three fit
         os.utime(store.folder / f"{index}.safetensors", ns=(index, index))
         if index == 2:
-            assert store.get("0") is not None  # used just now
+            assert store.get("0") is not None  # used last
     assert [store.get(str(index)) is not None for index in range(4)] == [True, False, True, True]
     assert store.size()[1] <= 10**6
     store.empty()

@@ -1,4 +1,4 @@
-"""The embedding store on a disk that is full, or holds what it never put there, and with a clock that lied."""
+"""The embedding store on a full disk, with foreign files in its folder, and with a wrong clock."""
 
 import errno
 import os
@@ -134,7 +134,7 @@ def test_settings_and_entries_that_are_pipes_are_not_waited_for(store):
     assert store.get("a") is not None
 
 
-# ---- what was never put there
+# ---- foreign files
 
 
 def test_an_entry_whose_metadata_is_null_is_encoded_anew(store, caplog):
@@ -185,7 +185,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(store, tmp_path):
     assert (beyond / "file").read_bytes() == b"mine" and not list(store.folder.glob("*.safetensors"))
 
 
-# ---- a disk that takes nothing
+# ---- a full disk
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_the_node_on_a_full_disk(store, request):
     assert EmbeddingStore.execute(True, Settings.limit_mb, "report").args[0].startswith("1 encodings, 0.3 of 2048 MB")
     with pytest.raises(ValueError, match=words):
         EmbeddingStore.execute(True, 7, "empty")
-    assert store.size() == (0, 0), "emptied all the same, which is what a full disk needs"
+    assert store.size() == (0, 0), "it is emptied nevertheless, which frees a full disk"
 
 
 def test_the_node_where_no_folder_can_be_made(store):

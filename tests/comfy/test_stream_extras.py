@@ -1,4 +1,4 @@
-"""What Save Embedding takes along beside an encoding, Load Embedding gives back; the rest it refuses, by name."""
+"""Load Embedding returns the extras that Save Embedding has saved; others are refused by name."""
 
 import math
 
@@ -42,7 +42,7 @@ def prompt() -> list:
 
 
 def through_a_file(tmp_path, conditioning: list) -> list:
-    """Taken apart, saved, loaded and put together again."""
+    """Split, saved, loaded and joined again."""
     vec, txt, guidance = split(conditioning)
     SaveStream.execute("it", vec=vec, txt=txt)
     loaded = LoadStream.execute("it_00001_.safetensors [output]").args

@@ -1,4 +1,4 @@
-"""What nano/train.py teaches is what ComfyUI will ask for: the same tokens, the same two streams, the same weights."""
+"""nano/train.py trains with what ComfyUI uses: the same tokens, the same two streams, the same weights."""
 
 import random
 from dataclasses import replace
@@ -23,8 +23,8 @@ def tokens():
 
 def captions(count: int) -> list[str]:
     rng = random.Random(0)
-    told = [say(scenes.random_scene(rng), rng) for _ in range(count) for say in text.CAPTIONS.values()]
-    return ["", *told]
+    texts = [say(scenes.random_scene(rng), rng) for _ in range(count) for say in text.CAPTIONS.values()]
+    return ["", *texts]
 
 
 # ---- text
@@ -86,8 +86,8 @@ def test_lessons_ask_for_what_the_caption_says():
     assert sum(answers != [8, 6, 3, 2] for answers in objects) == 2
     assert look == list(scenes.BACKGROUNDS).index("sea")
     assert encoders.truth(scene, "objects") == (objects, 8)
-    silent, said = encoders.truth(scene, "background")
-    assert all(answers == [8, 6, 3, 2] for answers in silent) and said == look
+    silent, background = encoders.truth(scene, "background")
+    assert all(answers == [8, 6, 3, 2] for answers in silent) and background == look
     both = (replace(circle, place="center"), scenes.Object("blue", "square"))
     inner = replace(scene, objects=both, relation="inside")
     objects, _ = encoders.truth(inner, "objects")
@@ -166,14 +166,14 @@ def test_guidance_adds_what_the_words_change():
         torch.nn.init.normal_(value, std=0.05)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 16, 16, 16, generator=generator)
-    told, untold = (
+    prompts, empty = (
         flow.Prompts(torch.randn(3, 64, generator=generator), torch.randn(3, 5, 64, generator=generator))
         for _ in range(2)
     )
     sigma, guidance = torch.full((3,), 0.7), torch.tensor([1.0, 2.0, 5.0])
-    added = flow.guided(model, x, sigma, told, untold, guidance)
+    added = flow.guided(model, x, sigma, prompts, empty, guidance)
     ones = torch.ones(3)
-    changed = flow.velocity(model, x, sigma, told, ones) - flow.velocity(model, x, sigma, untold, ones)
+    changed = flow.velocity(model, x, sigma, prompts, ones) - flow.velocity(model, x, sigma, empty, ones)
     assert changed.abs().min(0).values.max() > 1e-3
     for row, strength in enumerate((0.0, 0.4, 1.6)):
         assert torch.allclose(added[row], strength * changed[row], atol=1e-6)

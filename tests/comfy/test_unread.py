@@ -1,4 +1,4 @@
-"""Load T5 reads its file when a weight is needed, not before; whoever got its CLIP meanwhile is served all the same."""
+"""Load T5 reads its file when a weight is first needed; nodes that got its CLIP before work the same."""
 
 import shutil
 
@@ -88,7 +88,7 @@ def test_loras_on_either_side_of_the_reading(path):
     weak = with_lora(patched_early, random_lora(1), 0.5)
     late = read_at_once(path)
     patched_late = with_lora(late, lora)
-    for text in (TEXT, "two", "three"):  # there and back: no weights of one stay in the other
+    for text in (TEXT, "two", "three"):  # there and back: no weights of one remain in the other
         for one, other in ((weak, with_lora(patched_late, random_lora(1), 0.5)), (early, late)):
             assert torch.equal(txt(one, text), txt(other, text))
         assert torch.equal(txt(patched_early, text), txt(patched_late, text))
@@ -106,7 +106,7 @@ def test_comfyui_nodes_take_an_unread_t5(path, tmp_path, monkeypatch):
     unread, real = load_t5(path), read_at_once(path)
     ((native, _),), ((other, _),) = (CLIPTextEncode().encode(clip, TEXT)[0] for clip in (unread, real))
     assert torch.equal(native, other)
-    patches = load_t5(path).get_key_patches()  # what the CLIP merging nodes ask for
+    patches = load_t5(path).get_key_patches()  # what the CLIP merging nodes use
     assert patches.keys() == real.get_key_patches().keys()
     for key, ((weight, _), *_) in real.get_key_patches().items():
         assert torch.equal(patches[key][0][0], weight)

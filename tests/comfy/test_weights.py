@@ -1,4 +1,4 @@
-"""CLIP weights: the same words as ComfyUI, an effect that ComfyUI's have not, and native where neutral."""
+"""CLIP weights: parsed as by ComfyUI, with an effect that ComfyUI's do not have, and native if neutral."""
 
 import pytest
 import torch
@@ -39,17 +39,17 @@ TEXTS = st.lists(
 
 
 def comfyuis(text: str) -> list[tuple[str, float]]:
-    return [(unescape_important(said), weight) for said, weight in token_weights(escape_important(text), 1.0)]
+    return [(unescape_important(piece), weight) for piece, weight in token_weights(escape_important(text), 1.0)]
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["T5", "CLIP"])
 @given(TEXTS)
 @example("((a:9):nan)")
 def test_words_and_weights_are_comfyuis(strict, text):
-    """Of the text that it gets, which is the user's unless a number in it is no weight; and that is said."""
+    """For the text passed to ComfyUI: the user's, unless it has a number that is no weight, which is reported."""
     prompt = weights.parse(text, strict)
     ours, theirs = [(each.text, each.weight) for each in prompt.segments], comfyuis(prompt.native)
-    assert [said for said, _ in ours] == [said for said, _ in theirs]
+    assert [piece for piece, _ in ours] == [piece for piece, _ in theirs]
     assert [weight for _, weight in ours] == pytest.approx([weight for _, weight in theirs])
     assert (prompt.native == text) == (weights.doubts(prompt, "CLIP") == [] or not prompt.refused)
     if not strict:  # what became text had a number that is no weight, whether or not any words are left to have it
@@ -107,21 +107,21 @@ def test_a_weight_that_cannot_act_says_so(clip, caplog):
 
 
 def test_parentheses_without_a_number_are_named(clip):
-    (said,) = ClipEncode.execute(clip, "a circle (in brackets)").ui["text"]
-    assert "(in brackets)" in said and "1.1" in said
+    (message,) = ClipEncode.execute(clip, "a circle (in brackets)").ui["text"]
+    assert "(in brackets)" in message and "1.1" in message
 
 
 # ---- numbers that are no weights
 
 
-@pytest.mark.parametrize("said", ["(12:30)", "(16:9)", "(grandmother: Nan)", "(x:infinity)", "(Paris: 1920)"])
-def test_a_number_that_is_no_weight_is_text_for_clip(clip, said):
-    out = ClipEncode.execute(clip, f"a clock {said} at night")
-    written = said.replace("(", r"\(").replace(")", r"\)")
+@pytest.mark.parametrize("phrase", ["(12:30)", "(16:9)", "(grandmother: Nan)", "(x:infinity)", "(Paris: 1920)"])
+def test_a_number_that_is_no_weight_is_text_for_clip(clip, phrase):
+    out = ClipEncode.execute(clip, f"a clock {phrase} at night")
+    written = phrase.replace("(", r"\(").replace(")", r"\)")
     assert torch.equal(out[0].spans[0].tensor, native(clip, f"a clock {written} at night"))
-    assert f"CLIP reads as text, not as a weight: {said}" in out.ui["text"][0]
-    beside = vec(clip, f"a {said} (red:1.5) circle")
-    assert torch.equal(beside, vec(clip, f"a {written} (red:1.5) circle")), "and others act beside it"
+    assert f"CLIP reads as text, not as a weight: {phrase}" in out.ui["text"][0]
+    expected = vec(clip, f"a {phrase} (red:1.5) circle")
+    assert torch.equal(expected, vec(clip, f"a {written} (red:1.5) circle")), "and other weights still act"
 
 
 @pytest.mark.parametrize("mode", ["embedding", "attention"])
@@ -137,9 +137,9 @@ def test_a_number_that_is_no_weight_is_text_for_t5(singles, mode, number):
 @pytest.mark.parametrize(
     "text", ["a (12:30) b", "(16:9)", "(x:25)", "a (red:1.3) circle", "(a (b:0.5):999)", r"\(a\) ((b))"]
 )
-def test_t5_in_mode_embedding_is_native_and_doubts_are_told(dual, singles, text):
+def test_t5_in_mode_embedding_is_native_and_doubts_are_reported(dual, singles, text):
     out = T5Encode.execute(singles[1], text)
     theirs = dual.encode_from_tokens_scheduled(dual.tokenize(text))[0][0]
     assert torch.equal(out[0].spans[0].tensor, theirs)
-    doubtful = any(said in text for said in ("(12:30)", "(16:9)", "(x:25)", ":999)"))
+    doubtful = any(phrase in text for phrase in ("(12:30)", "(16:9)", "(x:25)", ":999)"))
     assert ("T5 reads as a weight, as in ComfyUI, what may be meant as text" in out.ui["text"][0]) == doubtful

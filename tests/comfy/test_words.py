@@ -1,4 +1,4 @@
-"""Word Ablation in the real model: a word's numbers against prompts made by hand."""
+"""Word Ablation in the real model: a word's numbers compared with reference prompts."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_every_word_of_both_streams_and_no_sign(ablate):
 
 
 def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
-    """Measured by Encoder Influence, which asks with the prompt without the word instead of an empty one."""
+    """Measured by Encoder Influence with the prompt without the word in place of the empty prompt."""
     clip, t5 = singles
     data = json.loads(ablate(words="circle, night", at="1")[2])
     circle, night = data["words"]
@@ -83,7 +83,7 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
 
 def test_levels_are_those_of_the_nearest_steps(ablate):
     data = json.loads(ablate(at="0.95, 0.94, 0.1", words="circle")[2])
-    assert len(data["sigmas"]) == len(data["steps"]) == 2, "two levels that fall on one step are one"
+    assert len(data["sigmas"]) == len(data["steps"]) == 2, "two levels at the same step are measured once"
     assert data["steps"][-1] == STEPS - 1
     with pytest.raises(ValueError, match="numbers from 0 to 1"):
         ablate(at="0.9, high")
@@ -104,17 +104,17 @@ def test_words_that_clip_does_not_read_are_none(ablate):
     assert len(data["words"]) == 75
 
 
-def test_a_clip_without_the_encoder_is_told(model, singles):
+def test_a_clip_without_the_encoder_is_reported(model, singles):
     clip, t5 = singles
     with pytest.raises(ValueError, match="holds no T5"):
         WordAblation.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
 
 
-# ---- what stands beside the prompts
+# ---- extras
 
 
 def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
-    """Kontext: numbers are those of Encoder Influence on the CONDITIONING with its reference."""
+    """Kontext: the numbers equal those of Encoder Influence on the CONDITIONING with its reference."""
     clip, t5 = singles
     reference = {"samples": torch.randn(1, 16, 6, 10, generator=torch.Generator().manual_seed(3))}
     vec, txt = encode_clip_prompt(clip, CLIP_TEXT, FIRST, False)[0], encode_t5(t5, T5_TEXT, COMFYUI, OFF)[0]
@@ -136,7 +136,7 @@ def test_the_run_has_the_picture_that_the_prompt_came_with(model, singles):
     )[0]
     found = words(like=like)
     assert found == pytest.approx(probe.reading(latent).numbers("whole run", EMPTY)["D_clip"], rel=1e-3)
-    assert found != pytest.approx(words(), rel=1e-2), "the picture counts"
+    assert found != pytest.approx(words(), rel=1e-2), "the picture has an effect"
 
 
 def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):

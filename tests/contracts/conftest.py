@@ -1,4 +1,4 @@
-"""What the contract tests share: tiny real models, and failures that say what in nodes/compat is no longer true."""
+"""Shared by the contract tests: tiny real models, and reports that name the functions of nodes/compat that broke."""
 
 import ast
 import sys
@@ -18,7 +18,7 @@ BROKEN = "broken contract"
 
 
 def public_names(stem: str) -> set[str]:
-    """What a file of nodes/compat offers: functions and constants of its own, and classes in its `__all__`."""
+    """The public names of a file of nodes/compat: its own functions and constants, and classes in its `__all__`."""
     names: set[str] = set()
     for node in ast.parse((COMPAT / f"{stem}.py").read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef):
@@ -31,7 +31,7 @@ def public_names(stem: str) -> set[str]:
 
 @pytest.fixture
 def model(tiny):  # noqa: F811
-    """A tiny FLUX.1, as UNETLoader gives it."""
+    """A tiny FLUX.1, as loaded by UNETLoader."""
     return comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
 

@@ -1,4 +1,4 @@
-"""Everything that nodes/compat offers has a contract test, in the test file of its own name."""
+"""Every public name of nodes/compat has a contract test, in the test file of the same name."""
 
 import ast
 from pathlib import Path

@@ -6,7 +6,7 @@ from flux_duet.nodes.compat import execution
 
 
 def test_shown_node(monkeypatch):
-    """No node runs outside of a prompt; a node of an expanded graph is shown as the one that it stands for."""
+    """No node runs outside of a prompt; a node of an expanded graph is shown as the node that it replaces."""
     assert execution.shown_node_id() is None
     prompt = DynamicPrompt({"5": {}})
     prompt.add_ephemeral_node("5.0.0.1", {}, "5", "5")
@@ -34,5 +34,5 @@ def test_graph():
 
 
 def test_blocker():
-    """A blocked output carries the message that its users get."""
+    """A blocked output carries the error message of the nodes that use it."""
     assert execution.ExecutionBlocker("why").message == "why"

@@ -26,7 +26,7 @@ def test_flux_and_its_sizes(model):
 
 
 def test_relatives():
-    """Relatives are classes of their own; of two that are parent and child, the child is ChromaRadiance."""
+    """Related models have their own classes; ChromaRadiance is the only subclass of another one."""
     assert issubclass(flux_model.Flux2, flux_model.FluxBase)
     assert issubclass(flux_model.LongCatImage, flux_model.FluxBase)
     assert issubclass(flux_model.Chroma, flux_model.FluxBase)
@@ -35,7 +35,7 @@ def test_relatives():
 
 
 def test_transformer(model):
-    """`get_model_object` gives an exchanged transformer, and torch.compile keeps the given one as `_orig_mod`."""
+    """`get_model_object` returns a replaced transformer, and torch.compile keeps the original as `_orig_mod`."""
     flux = model.model.diffusion_model
     assert flux_model.transformer_of(model) is flux
     compiled = model.clone()
@@ -72,7 +72,7 @@ def test_layers_under_their_names(model):
 
 
 def test_patched_shape(model):
-    """Patches are in `patches` by the weight's full name; a padded one tells the shape that the weight will have."""
+    """Patches are in `patches` by the weight's full name; a padded one has the shape that the weight will have."""
     key, weight = "diffusion_model.img_in.weight", model.model.diffusion_model.img_in.weight
     wide = torch.zeros(weight.shape[0], 2 * weight.shape[1])
     assert flux_model.patched_shape(model, key, weight) == weight.shape
@@ -91,7 +91,7 @@ def test_timestep_embedding():
 
 
 def test_attention_mask_of_another_size():
-    """[B, q, k] with texts first: texts' part stays, the image's parts are scaled; the same size is left alone."""
+    """[B, q, k], text first: the text's part stays, the image's is scaled; equal sizes are unchanged."""
     mask = torch.full((1, 6, 6), 4.0)
     mask[:, :2, :2], mask[:, :2, 2:], mask[:, 2:, :2] = 1.0, 2.0, 3.0
     assert flux_model.scale_attention_mask(mask, (2, 2), (2, 2)) is mask

@@ -15,7 +15,7 @@ def test_version():
 
 
 def test_device_name():
-    """Of the CPU it is just its name."""
+    """The CPU's name."""
     assert machine.device_name(CPU) == "cpu"
 
 
@@ -29,7 +29,7 @@ def test_attention_names(monkeypatch):
 
 
 def test_vram_state():
-    """A member of an enumeration, told by its name."""
+    """A member of an enumeration, by its name."""
     assert re.fullmatch("[A-Z]+(_VRAM)?", machine.vram_state())
 
 

@@ -9,18 +9,18 @@ CPU = torch.device("cpu")
 
 
 def test_free_main_memory():
-    """Bytes, of the CPU's memory."""
+    """Bytes of main memory."""
     assert 0 < memory.free_main_memory() <= psutil.virtual_memory().total
 
 
 def test_out_of_memory():
-    """torch's error is told from others, whatever their text."""
+    """torch's error is distinguished from others, whatever their text."""
     assert memory.is_out_of_memory(torch.OutOfMemoryError("no room"))
     assert not memory.is_out_of_memory(RuntimeError("out of memory"))
 
 
 def test_interruption():
-    """Raises once, something that `except Exception` lets pass."""
+    """Raises once, with an exception that `except Exception` does not catch."""
     memory.check_interrupted()
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException) as caught:
@@ -30,7 +30,7 @@ def test_interruption():
 
 
 def test_devices_and_types():
-    """Where results go, and what a text encoder on the CPU is loaded as: floating point, built where it stays."""
+    """The device of results, and dtype and device of a text encoder on the CPU: floating point, built in place."""
     assert memory.result_device() == CPU
     assert memory.text_encoder_dtype(CPU).is_floating_point
     assert memory.text_encoder_initial_device(CPU, CPU, 2**34) == CPU
@@ -40,17 +40,17 @@ def test_devices_and_types():
     ("file", "kept"), [(None, torch.float16), (torch.float32, torch.float16), (torch.bfloat16, torch.bfloat16)]
 )
 def test_weight_dtype(file, kept):
-    """The file's type, unless there is none or it is wider than what was asked for."""
+    """The file's dtype, unless there is none or it is wider than the given one."""
     assert memory.weight_dtype(file, torch.float16, CPU) == kept
 
 
 def test_dtype_size():
-    """Bytes of a number, of fp8 too."""
+    """Bytes per number, also for fp8."""
     assert [memory.dtype_size(each) for each in (torch.float32, torch.bfloat16, torch.float8_e4m3fn)] == [4, 2, 1]
 
 
 def test_archived_dtypes():
-    """Notes types on modules and leaves weights alone."""
+    """Sets dtypes on modules and does not change weights."""
     linear = torch.nn.Linear(2, 2, dtype=torch.float16)
     weights = {name: value.clone() for name, value in linear.state_dict().items()}
     memory.archive_dtypes(torch.nn.Sequential(linear))

@@ -1,6 +1,6 @@
-"""Everything that nodes/ names of ComfyUI is there: its modules, and what is imported from them or reached by dots.
+"""Every name of ComfyUI that nodes/ uses exists: its modules, and imported or dotted names in them.
 
-A name that has gone breaks a node at the latest when it runs. Here it is told by itself, with the files that use it.
+A missing name breaks a node when it runs at the latest. Here it is reported by itself, with the files that use it.
 """
 
 import ast
@@ -30,7 +30,7 @@ def is_comfyui(module: str | None) -> bool:
 
 
 def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """(the name that it has in the file, the dotted name in ComfyUI)."""
+    """(local name in the file, dotted name in ComfyUI)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -56,7 +56,7 @@ def reached(tree: ast.Module, roots: dict[str, str]) -> Iterator[str]:
 
 
 def names_of(text: str) -> set[str]:
-    """All that a source names of ComfyUI: what it imports, and what it reaches by dots in a module of it."""
+    """All names of ComfyUI in a source: imports, and dotted names in ComfyUI's modules."""
     tree = ast.parse(text)
     found = list(imported(tree))
     modules = {local: local if full.startswith(f"{local}.") else full for local, full in found if is_module(full)}
@@ -72,7 +72,7 @@ def is_module(name: str) -> bool:
 
 
 def missing(name: str) -> str | None:
-    """The part of a dotted name that is not there, or None."""
+    """The part of a dotted name that does not exist; None if all exists."""
     parts = name.split(".")
     there = importlib.import_module(parts[0])
     for at, part in enumerate(parts[1:], 2):

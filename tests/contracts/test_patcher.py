@@ -1,4 +1,4 @@
-"""Every attribute of ComfyUI's ModelPatcher is one that fingerprints knows what to do about."""
+"""fingerprints.py handles every attribute of ComfyUI's ModelPatcher."""
 
 import ast
 import inspect
@@ -16,7 +16,7 @@ LISTED_FOR = "0.30.0"
 
 
 def assigned(kind: type) -> Iterator[str]:
-    """The attributes that the class's methods give to `self`."""
+    """The attributes that the class's methods set on `self`."""
     for node in ast.walk(ast.parse(inspect.getsource(kind))):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             if isinstance(node.value, ast.Name) and node.value.id == "self":
@@ -28,7 +28,7 @@ def patcher() -> comfy.model_patcher.ModelPatcher:
 
 
 def test_no_attribute_is_unknown():
-    """One that is makes every cache miss: say in fingerprints.py what it does to a model's numbers."""
+    """An unknown one makes every cache miss: state in fingerprints.py what it does to a model's results."""
     found = {name for kind in CLASSES for name in assigned(kind)} | set(vars(patcher()))
     assert sorted(found - KNOWN) == []
 

@@ -6,14 +6,14 @@ from comfy.weight_adapter.lora import LoRAAdapter
 from flux_duet.nodes.compat import patches
 from flux_duet.nodes.encode.load.loading import load_clip_l
 
-# What caches of the pack read on a patcher: each says that something acts, or holds it.
+# The fields of a patcher that the pack's caches read: each holds changes, or a flag for one.
 FIELDS = ("patches", "object_patches", "wrappers", "callbacks", "model_options", "weight_wrapper_patches",
           "hook_patches", "forced_hooks", "injections", "additional_models", "backup", "load_device",
           "offload_device", "patches_uuid")  # fmt: skip
 
 
 def test_patcher(model):
-    """A MODEL is a ModelPatcher that holds what acts on it in these fields, all of them empty at first."""
+    """A MODEL is a ModelPatcher with its changes in these fields, all of them empty at first."""
     assert isinstance(model, patches.ModelPatcher)
     assert [name for name in FIELDS if not hasattr(model, name)] == []
     assert not any((model.patches, model.wrappers.get("x"), model.hook_patches, model.injections))
@@ -44,7 +44,7 @@ def test_cloned_options():
 
 
 def test_combined_hooks():
-    """Both groups' hooks in their order, in a new group; None stands for no hooks."""
+    """Both groups' hooks in order, in a new group; None means no hooks."""
     groups = comfy.hooks.HookGroup(), comfy.hooks.HookGroup()
     hooks = [comfy.hooks.WeightHook(strength_model=strength) for strength in (0.25, 0.5)]
     for group, hook in zip(groups, hooks, strict=True):
@@ -57,7 +57,7 @@ def test_combined_hooks():
 
 
 def test_partial_load():
-    """Casting is as before the partial load, and no patch is added to weights on the way."""
+    """Casting is unchanged by the partial load, and no patch is added to weights when they are cast."""
     module = torch.nn.Linear(1, 1)
     module.prev_comfy_cast_weights, module.comfy_cast_weights = False, True
     module.weight_function, module.bias_function = [1], [2]

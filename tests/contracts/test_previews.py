@@ -8,13 +8,13 @@ from flux_duet.nodes.compat import previews
 
 
 def test_bar(monkeypatch):
-    """`update_absolute(value, total, preview)` moves `current` and tells ComfyUI's hook."""
-    told = []
-    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *args, **_: told.append(args))
+    """`update_absolute(value, total, preview)` sets `current` and calls ComfyUI's hook."""
+    calls = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *args, **_: calls.append(args))
     bar = previews.progress_bar(4)
     assert (bar.current, bar.total) == (0, 4)
     bar.update_absolute(3, 4, "shown")
-    assert (bar.current, told) == (3, [(3, 4, "shown")])
+    assert (bar.current, calls) == (3, [(3, 4, "shown")])
 
 
 def test_console_bar(monkeypatch):
@@ -24,15 +24,15 @@ def test_console_bar(monkeypatch):
 
 
 def test_callback(model, monkeypatch):
-    """callback(step, x0, x, total) tells the node's bar the number of steps that are done."""
-    told = []
-    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *args, **_: told.append(args[:2]))
+    """callback(step, x0, x, total) sets the node's progress bar to the number of finished steps."""
+    calls = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *args, **_: calls.append(args[:2]))
     previews.step_callback(model, 3)(1, torch.zeros(1, 16, 4, 4), torch.zeros(1, 16, 4, 4), 3)
-    assert told == [(2, 3)]
+    assert calls == [(2, 3)]
 
 
 def test_previewer(model, monkeypatch):
-    """None if previews are off; else it gives (format, picture, largest side)."""
+    """None if previews are off; otherwise it returns (format, picture, largest side)."""
     monkeypatch.setattr(comfy.cli_args.args, "preview_method", LatentPreviewMethod.NoPreviews)
     assert previews.previewer(model) is None
     monkeypatch.setattr(comfy.cli_args.args, "preview_method", LatentPreviewMethod.Latent2RGB)

@@ -10,7 +10,7 @@ LATENT = torch.zeros(1, 16, 8, 6)
 
 
 def test_names():
-    """Names of samplers and schedules are lists of texts; samplers that end on a step of their own are known."""
+    """Names of samplers and schedules are lists of strings; samplers that drop the second-to-last sigma are known."""
     assert {"euler", "heun", "dpm_2"} <= set(sampling.sampler_names())
     assert {"simple", "beta"} <= set(sampling.scheduler_names())
     assert [sampling.drops_second_last_sigma(name) for name in ("dpm_2", "euler")] == [True, False]
@@ -91,7 +91,7 @@ def test_percent_and_sigma(model):
 
 
 def test_sigmas_of_a_run(model):
-    """[steps + 1], from the first sigma to 0; denoise takes the end of a longer schedule."""
+    """[steps + 1], from the first sigma to 0; with denoise, the end of a longer schedule."""
     schedule = sampling.schedule_sigmas(model.get_model_object("model_sampling"), "simple", 4)
     assert torch.equal(sampling.run_sigmas(model, 4, "euler", "simple", 1.0), schedule)
     assert (schedule.shape, schedule[-1]) == ((5,), 0)
@@ -100,7 +100,7 @@ def test_sigmas_of_a_run(model):
 
 @pytest.mark.parametrize("made", ["flow", "flux"])
 def test_sigma_of_a_percent(made):
-    """From 1 at the run's begin to 0 at its end, falling; dev's is BFL's shift of time, schnell's is time itself."""
+    """From 1 at the run's start to 0 at its end, decreasing; dev's is BFL's time shift, schnell's is time itself."""
     found = sampling.flow_sampling() if made == "flow" else sampling.flux_sampling(1.15)
     percents = [each / 50 for each in range(51)]
     sigmas = [float(found.percent_to_sigma(each)) for each in percents]
@@ -117,7 +117,7 @@ def entry(uuid: str, **placing) -> dict:
 
 
 def test_areas():
-    """`area` is (height, width, top, left), `mult` its weight; an entry out of its time has neither."""
+    """`area` is (height, width, top, left), `mult` its weight; an entry outside of its time range has neither."""
     x, sigma = torch.zeros(1, 1, 8, 8), torch.tensor([0.5])
     given = [
         entry("all", strength=2.0),
@@ -136,7 +136,7 @@ def test_areas():
 
 
 def test_default_entries():
-    """They count where the others leave room, by 1 less what those count."""
+    """Default entries have weight 1 minus the weights of the others."""
     x, sigma, mask = torch.zeros(1, 1, 4, 4), torch.tensor([0.5]), torch.zeros(1, 4, 4)
     mask[..., :2] = 0.75
     plain, rest = sampling.areas_of([entry("plain", mask=mask)], [entry("rest")], x, sigma)
@@ -145,7 +145,7 @@ def test_default_entries():
 
 
 def test_mask_of_a_latent():
-    """Bilinear to the latent's size, for each of its channels and rows."""
+    """Bilinear to the latent's size, repeated for its channels and batch."""
     samples, mask = torch.zeros(2, 3, 4, 6), torch.zeros(8, 12)
     mask[:, :6] = 1
     made = sampling.noise_mask(mask, samples)

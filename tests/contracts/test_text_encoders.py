@@ -12,7 +12,7 @@ CLIP_START, CLIP_END, T5_PAD, T5_END = 49406, 49407, 0, 1
 
 
 def test_clip_l_tokens():
-    """Chunks of (token, weight) between a start and an end, filled up with the end token to 77."""
+    """Chunks of (token, weight) between start and end token, padded with the end token to 77."""
     [chunk] = text_encoders.clip_l_tokenizer().tokenize_with_weights("a (cat:1.5)")
     ids, given = [token for token, _ in chunk], [weight for _, weight in chunk]
     assert (len(ids), ids[0], ids[3:]) == (77, CLIP_START, [CLIP_END] * 74)
@@ -23,7 +23,7 @@ def test_clip_l_tokens():
 
 
 def test_t5_tokens():
-    """One chunk however long the text, an end token, filled up with pads to 256."""
+    """One chunk for any length of text, with an end token, padded to at least 256."""
     tokenizer = text_encoders.t5_tokenizer()
     assert type(tokenizer) is text_encoders.t5_tokenizer_class()
     [chunk] = tokenizer.tokenize_with_weights("a cat")
@@ -45,7 +45,7 @@ def test_parameters():
 
 
 def test_kind_of_a_t5():
-    """The type of its last norm; nothing for what is no T5."""
+    """The dtype of its last norm; nothing for anything but a T5."""
     norm = {"encoder.final_layer_norm.weight": torch.ones(2, dtype=torch.bfloat16)}
     assert text_encoders.t5_kind(norm) == {"dtype_t5": torch.bfloat16}
     assert text_encoders.t5_kind({}) == {}
@@ -157,7 +157,7 @@ def test_unmasked(tiny):
 
 
 def test_one_encoder(tiny):
-    """SD1ClipModel and SD1Tokenizer hold one encoder under the name they are told; a CLIP of them encodes as the pair.
+    """SD1ClipModel and SD1Tokenizer hold one encoder under the given name; a CLIP of them encodes as the pair.
 
     `options` sizes the encoder by the key clip_l_model_config, and the weights that are given are all taken.
     """
@@ -176,7 +176,7 @@ def test_one_encoder(tiny):
 
 
 def test_both_streams(tiny):
-    """What is built of these classes gives the pair's embeddings bit for bit."""
+    """CLIPs built from these classes give the pair's embeddings bit for bit."""
     assert issubclass(text_encoders.SD1ClipModel, torch.nn.Module)
     clip, t5, dual = load_clip_l(str(tiny["clip_l"])), load_t5(str(tiny["t5xxl"])), native.dual(tiny)
     with torch.inference_mode():

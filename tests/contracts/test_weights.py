@@ -7,18 +7,18 @@ from flux_duet.nodes.compat import weights
 
 
 def test_files(tmp_path):
-    """(tensors, metadata) of a safetensors file, and tensors of a pickled one that holds nothing else."""
+    """(tensors, metadata) of a safetensors file, and the tensors of a pickle with tensors only."""
     tensors, metadata = {"a": torch.arange(3.0)}, {"made": "here"}
     save_file(tensors, tmp_path / "x.safetensors", metadata)
-    found, told = weights.load_file(str(tmp_path / "x.safetensors"))
+    found, metadata = weights.load_file(str(tmp_path / "x.safetensors"))
     assert torch.equal(found["a"], tensors["a"])
-    assert told["made"] == "here"
+    assert metadata["made"] == "here"
     torch.save(tensors, tmp_path / "x.pt")
     assert torch.equal(weights.load_file(str(tmp_path / "x.pt"))[0]["a"], tensors["a"])
 
 
 def test_old_quantisation():
-    """`scaled_fp8` goes, a layer's `scale_weight` becomes `weight_scale`, and its format stands beside it as JSON."""
+    """`scaled_fp8` is removed, a layer's `scale_weight` becomes `weight_scale`, and its format is added as JSON."""
     given = {
         "scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn),
         "layer.weight": torch.ones(2, 2).to(torch.float8_e4m3fn),
@@ -34,7 +34,7 @@ def test_old_quantisation():
 
 
 def test_names_of_transformers():
-    """OpenAI's names of a CLIP become those of transformers, its joined q, k and v apart."""
+    """OpenAI's key names of a CLIP become those of transformers, with q, k and v split."""
     joined = torch.arange(12.0).view(6, 2)
     found = weights.with_transformers_names({
         "transformer.resblocks.0.ln_1.weight": torch.ones(2),
@@ -47,7 +47,7 @@ def test_names_of_transformers():
 
 
 def test_formats():
-    """A table of formats; `parameters` names the tensors beside a weight."""
+    """A table of formats; `parameters` names the tensors besides the weight."""
     formats = weights.quantised_formats()
     assert "weight_scale" in formats["float8_e4m3fn"]["parameters"]
     assert "weight_scale_2" not in formats["float8_e4m3fn"]["parameters"]

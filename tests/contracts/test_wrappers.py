@@ -17,7 +17,7 @@ def run(model, prompt, sigmas=(0.5, 0.0)):
 
 
 def spy(model, kind, *keys):
-    """A clone whose wrappers note (key, class_obj, args, kwargs) and go on."""
+    """A clone whose wrappers record (key, class_obj, args, kwargs) and continue."""
     calls, model = [], model.clone()
     for key in keys:
 
@@ -30,7 +30,7 @@ def spy(model, kind, *keys):
 
 
 def test_names():
-    """Plain texts, under which `transformer_options["wrappers"]` has them."""
+    """Strings, the keys of `transformer_options["wrappers"]`."""
     names = wrappers.OUTER_SAMPLE, wrappers.CALC_COND_BATCH, wrappers.APPLY_MODEL, wrappers.DIFFUSION_MODEL
     assert names == ("outer_sample", "calc_cond_batch", "apply_model", "diffusion_model")
 
@@ -119,7 +119,7 @@ def test_around_the_transformer(model, prompt):
 
 
 def test_order(model, prompt):
-    """Wrappers are called in the order of their dict, which during a run holds the MODEL's own already."""
+    """Wrappers are called in the order of their dict, which already has the MODEL's own during a run."""
     wrapped, calls = spy(model, wrappers.CALC_COND_BATCH, "first", "second")
 
     def noting(key):
@@ -143,7 +143,7 @@ def test_order(model, prompt):
 
 
 def test_the_same_key_again(model, prompt):
-    """Under a key stands one wrapper of ours, the last; the given MODEL has none."""
+    """A key has one wrapper of ours, the last one set; the given MODEL is unchanged."""
     wrapped, calls = spy(model, wrappers.APPLY_MODEL, "a", "a")
     run(wrapped, prompt[:1])
     assert len(calls) == 1

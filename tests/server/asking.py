@@ -1,4 +1,4 @@
-"""A request to one of the pack's routes, as the front end makes it."""
+"""Sends a request to one of the pack's routes, as the front end does."""
 
 import json
 import urllib.error

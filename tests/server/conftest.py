@@ -1,4 +1,4 @@
-"""What the server tests share: one server that shows previews and knows a LoRA, and the shipped workflow to vary."""
+"""Shared by the server tests: one server with previews and a LoRA, and the shipped workflow to modify."""
 
 import copy
 import json
@@ -29,13 +29,13 @@ class Workflow(dict):
         return [self.node(kind), slot]
 
     def add(self, kind: str, **inputs) -> Link:
-        """A new node; gives its first output."""
+        """Adds a node; returns its first output."""
         node = str(1 + max(map(int, self), default=0))
         self[node] = {"class_type": kind, "inputs": inputs}
         return [node, 0]
 
     def save(self, image: Link) -> str:
-        """A Save Image on this output; gives its id."""
+        """Adds a Save Image on this output; returns its id."""
         return self.add("SaveImage", images=image, filename_prefix="test")[0]
 
     def add_native_twin(self, **changes) -> str:
@@ -56,13 +56,13 @@ class Workflow(dict):
 
 @pytest.fixture(scope="session")
 def shipped() -> Workflow:
-    """The dual-prompt workflow just as it is shipped. Copy it before changing it."""
+    """The dual-prompt workflow as shipped. Copy it before changing it."""
     return Workflow(json.loads(SHIPPED.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
 def workflow(shipped) -> Workflow:
-    """The shipped workflow on the tiny models in four steps, to be changed at will."""
+    """The shipped workflow on the tiny models in four steps; tests may change it."""
     own = Workflow(json.loads(json.dumps(shipped).replace("nano_", "tiny_")))
     own.inputs("FluxDuetSampler")["steps"] = 4
     return own
@@ -94,13 +94,13 @@ def comfy_server(make_server, models):
     folders = {folder.name: folder for folder in models.iterdir()}
     with make_server(model_folders=folders, args=["--preview-method", "latent2rgb"]) as server:
         noise = torch.randint(0, 256, (128, 128, 4), generator=torch.Generator().manual_seed(SEED), dtype=torch.uint8)
-        noise[:, :, 3], noise[:, :64, 3] = 255, 0  # its left half is transparent: Load Image makes a mask of that
+        noise[:, :, 3], noise[:, :64, 3] = 255, 0  # its left half is transparent, from which Load Image makes a mask
         Image.fromarray(noise.numpy(), "RGBA").save(server.base / "input" / "half.png")
         yield server
 
 
 @pytest.fixture(scope="session")
 def nano_server(make_server):
-    """A server as a user has it: no model but those that come with the pack."""
+    """A server as a user has it, with only the models that come with the pack."""
     with make_server(model_folders={}) as server:
         yield server

@@ -1,8 +1,8 @@
-"""What runs again after an edit: only what the edit can change, by ComfyUI's own cache."""
+"""After an edit only the nodes that it affects run again, by ComfyUI's own cache."""
 
 import pytest
 
-# What a new prompt changes, whichever stream it is on.
+# The nodes that a new prompt affects, CLIP's or T5's.
 AFTER = {"FluxDuetDualPrompt", "FluxDuetSampler", "FluxDuetDecode", "SaveImage"}
 
 

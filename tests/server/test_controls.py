@@ -1,4 +1,4 @@
-"""The controls on the real server: MMDiT Sampler and a native sampler behind Apply Duet give one picture."""
+"""The controls on the real server: MMDiT Sampler and a native sampler with Apply Duet give the same picture."""
 
 import numpy
 import pytest
@@ -155,7 +155,7 @@ def test_each_text_is_encoded_once_and_an_edit_encodes_its_own(comfy_server, wor
     schedule = workflow.node("FluxDuetScheduleText")
 
     def ran() -> int:
-        """How many nodes of the graph that the text stands for; their ids begin with its own."""
+        """The number of executed nodes of the graph that the text expands to; their ids begin with its own."""
         return sum(node.startswith(f"{schedule}.") for node in comfy_server.run(workflow).executed)
 
     assert ran() == 2 + 2 + 1, "two CLIP texts, two T5 texts, and Prompt Schedule"

@@ -1,4 +1,4 @@
-"""Wrong wiring and wrong files end in an error that names what came and what to do, and leave the server usable."""
+"""Wrong wiring and wrong files end in an error that names the cause and a remedy, and leave the server usable."""
 
 import pytest
 

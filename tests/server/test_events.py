@@ -1,4 +1,4 @@
-"""What a client sees while a prompt runs: progress, previews, interruption, what a node has to say."""
+"""What a client sees while a prompt runs: progress, previews, interruption, nodes' messages."""
 
 import io
 import json
@@ -64,18 +64,18 @@ def test_a_cut_text_is_told_on_the_node_and_in_the_history(comfy_server, workflo
     node = workflow.node("FluxDuetT5Encode")
     workflow[node]["inputs"].update(text="a red circle " * 70 + "and a last word", length="official 256")
     result = comfy_server.run(workflow)
-    (told,) = result.outputs[node]["text"]
-    cut, rows = told.split("\n")
+    (message,) = result.outputs[node]["text"]
+    cut, rows = message.split("\n")
     assert cut.startswith("T5 reads 256 of ") and cut.endswith("and a last word")
     assert rows == "T5: 256 tokens with the end token, 0 pads"
     texts = [(head, body) for kind, head, body in map(parts, result.previews) if kind == TEXT]
-    assert texts == [(node.encode(), told.encode())]
+    assert texts == [(node.encode(), message.encode())]
 
 
 def test_a_text_that_fits_tells_its_pads_on_the_node_and_nothing_in_the_log(comfy_server, workflow):
     node, before = workflow.node("FluxDuetT5Encode"), comfy_server.log()
     workflow[node]["inputs"].update(text="a red circle, whole", length="official 256")
     result = comfy_server.run(workflow)
-    (told,) = result.outputs[node]["text"]
-    assert told.endswith(" pads") and "\n" not in told
-    assert told not in comfy_server.log()[len(before) :]
+    (message,) = result.outputs[node]["text"]
+    assert message.endswith(" pads") and "\n" not in message
+    assert message not in comfy_server.log()[len(before) :]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 ROUTES = {"/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap"}
 FILES = {"damaged encoders", "damaged embeddings", "embeddings signed anew", "entries of the store",
          "settings of the store", "files of prompts"}  # fmt: skip
-# There is no such reading, no such file is whole, and nothing is wrong for the others but parentheses too deep.
+# There is no such reading, no such file is valid, and the other routes refuse only parentheses that are too deep.
 NEVER_RIGHT = {"/flux_duet/heatmap", "names of tensors"}
 NEVER_WRONG = {kind for kind in PARSERS if "prompts" in kind} | {"settings of the store"}
 
@@ -32,7 +32,7 @@ def test_odd_input_gives_a_result_or_a_message_of_ours(nano_server, comfy_server
 
 @pytest.mark.parametrize("kind", PARSERS)
 def test_a_raw_error_is_a_fault(monkeypatch, kind):
-    """The fuzzer tells our messages from Python's."""
+    """The fuzzer distinguishes our messages from Python's."""
     for wrong in (lambda _: int("x"), lambda _: {}["x"]):
         figures = Figures()
         monkeypatch.setitem(PARSERS, kind, (PARSERS[kind][0], wrong))

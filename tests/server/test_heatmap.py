@@ -1,4 +1,4 @@
-"""POST /flux_duet/heatmap: other steps and blocks of a run's maps, and nothing else that a request may ask."""
+"""POST /flux_duet/heatmap returns other steps and blocks of a run's maps, and refuses all other requests."""
 
 import base64
 import json
@@ -35,16 +35,16 @@ def shown(workflow, **inputs) -> str:
 
 def test_it_gives_any_steps_and_blocks_of_a_run(comfy_server, workflow):
     result = comfy_server.run(workflow := _with_all_maps(workflow))
-    (told,) = result.outputs[workflow.node("FluxDuetHeatmapShow")]["flux_duet_heatmap"]
-    assert told["words"] == ["ring", "green"] and told["steps"] == [0, 1, 2, 3]
-    assert len(json.dumps(told)) < 1000
+    (shown,) = result.outputs[workflow.node("FluxDuetHeatmapShow")]["flux_duet_heatmap"]
+    assert shown["words"] == ["ring", "green"] and shown["steps"] == [0, 1, 2, 3]
+    assert len(json.dumps(shown)) < 1000
     raw = load_file(comfy_server.base / "output" / "raw.safetensors")["maps"].astype(numpy.float32)
-    status, seen = ask(comfy_server, {"name": told["name"], "first": 1, "last": 2, "blocks": "single"})
-    assert status == 200 and seen["words"] == told["words"] and seen["size"] == told["size"]
-    expected = raw[1:3, told["double"] :, 0].mean((0, 1))
+    status, seen = ask(comfy_server, {"name": shown["name"], "first": 1, "last": 2, "blocks": "single"})
+    assert status == 200 and seen["words"] == shown["words"] and seen["size"] == shown["size"]
+    expected = raw[1:3, shown["double"] :, 0].mean((0, 1))
     numpy.testing.assert_allclose(decoded(seen), expected, atol=(expected.max() - expected.min()) / 250)
     assert 0 < seen["shares"]["ring"] < 1 and seen["shares"]["all text"] + seen["image"] == pytest.approx(1)
-    assert comfy_server.get(f"/view?filename={told['picture']['filename']}&type=temp")[:4] == b"\x89PNG"
+    assert comfy_server.get(f"/view?filename={shown['picture']['filename']}&type=temp")[:4] == b"\x89PNG"
 
 
 def _with_all_maps(workflow):
@@ -53,7 +53,7 @@ def _with_all_maps(workflow):
 
 
 def decoded(seen: dict) -> numpy.ndarray:
-    """[words, h * w], as the front end reads it."""
+    """[words, h * w], decoded as by the front end."""
     levels = numpy.frombuffer(base64.b64decode(seen["maps"]), numpy.uint8).reshape(len(seen["words"]), -1)
     least, most = (numpy.array(seen[name])[:, None] for name in ("least", "most"))
     return least + levels / 255 * (most - least)
@@ -108,7 +108,7 @@ def test_a_wrong_request_is_told_what_to_change(comfy_server, case):
     assert words in answer["error"] and len(answer["error"]) < 400
 
 
-def test_nothing_chosen_is_told(comfy_server, workflow):
+def test_nothing_chosen_is_reported(comfy_server, workflow):
     show = shown(workflow)
     name = comfy_server.run(workflow).outputs[show]["flux_duet_heatmap"][0]["name"]
     status, answer = ask(comfy_server, {"name": name, "first": 9})

@@ -1,4 +1,4 @@
-"""Native nodes on either side of ours do to MMDiT Sampler's picture what they do to KSampler's, pixel for pixel."""
+"""Native nodes before and after ours change MMDiT Sampler's picture exactly as KSampler's, pixel for pixel."""
 
 import numpy
 import pytest
@@ -105,7 +105,7 @@ def pixels(result, node: str) -> numpy.ndarray:
 
 @pytest.fixture(scope="module")
 def plain(comfy_server):
-    """The picture without any neighbour, for each number of steps."""
+    """The picture without any other native node, for each number of steps."""
     made = {}
 
     def of(workflow, steps):

@@ -1,10 +1,10 @@
-"""What a user finds after installing the pack: the nodes, their help, models to run on, a workflow to start with."""
+"""What a user has after installing the pack: the nodes, their help, models, and a workflow to start with."""
 
 import pytest
 
 from flux_duet.nano.layouts import FILES
 
-# Shared workflows name them: none may ever go.
+# Shared workflows use these ids: none may be removed.
 NODES = [
     "FluxDuetLoadClip",
     "FluxDuetLoadT5",
@@ -56,13 +56,13 @@ def described(nano_server) -> dict:
 
 
 def folder_of(described: dict) -> str:
-    """The folder that the front end asks for help: it knows it from the nodes' module."""
+    """The folder from which the front end loads help pages, by the nodes' module."""
     (module,) = {described[node]["python_module"] for node in NODES}
     return module.removeprefix("custom_nodes.")
 
 
 def options(described: dict, node: str, name: str) -> list[str]:
-    """What stands in a dropdown: first in its spec for older nodes, behind "options" for newer ones."""
+    """The options of a dropdown: first in its spec for older nodes, under "options" for newer ones."""
     kind, *spec = described[node]["input"]["required"][name]
     return kind if isinstance(kind, list) else spec[0]["options"]
 

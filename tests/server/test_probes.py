@@ -1,4 +1,4 @@
-"""The instruments on the real server: what they give, that the picture stays, and that no reading is another run's."""
+"""The probes on the real server: outputs, an unchanged picture, and no reading of another run."""
 
 import json
 
@@ -64,23 +64,23 @@ def test_the_picture_stays_the_same(comfy_server, workflow, probe):
 
 def test_another_look_samples_nothing(comfy_server, workflow):
     show, _ = heatmap(workflow)
-    told = text(workflow, [show[0], 3])
-    first = json.loads(comfy_server.run(workflow).outputs[told]["text"][0])
+    preview = text(workflow, [show[0], 3])
+    first = json.loads(comfy_server.run(workflow).outputs[preview]["text"][0])
     assert first["words"] == ["ring"] and 0 < first["shares"]["ring"] < 1
     workflow[show[0]]["inputs"]["blocks"] = "single"
     again = comfy_server.run(workflow)
-    assert set(again.executed) == {show[0], told}
-    assert json.loads(again.outputs[told]["text"][0])["shares"] != first["shares"]
+    assert set(again.executed) == {show[0], preview}
+    assert json.loads(again.outputs[preview]["text"][0])["shares"] != first["shares"]
     workflow[show[0]]["inputs"]["blocks"] = "double"
-    assert json.loads(comfy_server.run(workflow).outputs[told]["text"][0]) == first
+    assert json.loads(comfy_server.run(workflow).outputs[preview]["text"][0]) == first
 
 
 def test_a_new_seed_is_a_new_reading(comfy_server, workflow):
     show, _ = heatmap(workflow)
-    told, seen = text(workflow, [show[0], 3]), []
+    preview, seen = text(workflow, [show[0], 3]), []
     for seed in (1, 2, 1):
         workflow.inputs("FluxDuetSampler")["seed"] = seed
-        seen.append(comfy_server.run(workflow).outputs[told]["text"][0])
+        seen.append(comfy_server.run(workflow).outputs[preview]["text"][0])
     assert seen[0] == seen[2] != seen[1]
 
 
@@ -165,11 +165,11 @@ def words(workflow):
     )
 
 
-@pytest.mark.parametrize("instrument, told, latents", [(sweep, 4, 5), (grid, 4, 8), (words, 2, 0)])
-def test_instruments_that_sample_by_themselves(comfy_server, workflow, instrument, told, latents):
+@pytest.mark.parametrize("instrument, output, latents", [(sweep, 4, 5), (grid, 4, 8), (words, 2, 0)])
+def test_instruments_that_sample_by_themselves(comfy_server, workflow, instrument, output, latents):
     node, _ = instrument(workflow)
     save = workflow.save([node, 0])
-    sentence = text(workflow, [node, told])
+    sentence = text(workflow, [node, output])
     count = workflow.add("VAEDecode", samples=[node, 1], vae=workflow.out("VAELoader")) if latents else None
     decoded = workflow.save(count) if latents else None
     result = comfy_server.run(workflow)

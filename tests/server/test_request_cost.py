@@ -1,4 +1,4 @@
-"""What a request costs the rest of the server: the interpreter is let go every few milliseconds."""
+"""A request does not block the server: the interpreter lock is released every few milliseconds."""
 
 import gc
 import json
@@ -70,15 +70,15 @@ TEXTS = {"pairs": "(a)" * 13_333, "signs": "".join(random.Random(1).choices("abc
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_the_longest_texts_leave_nothing_to_collect(text):
-    """What a request leaves behind counts towards the next collection of all that there is."""
-    asked = tokens.checked({"text": text})
-    http.encoded(tokens._answer(asked))  # builds tokenizers, which stay
+    """Objects that a request leaves behind count towards the next full garbage collection."""
+    request = tokens.checked({"text": text})
+    http.encoded(tokens._answer(request))  # builds tokenizers, which are kept
     gc.collect()
     collected = []
     gc.callbacks.append(lambda phase, info: collected.append(info["generation"]))
     try:
         with http.no_collections:
-            http.encoded(tokens._answer(asked))
+            http.encoded(tokens._answer(request))
             assert collected == []
         assert gc.collect() < 100
     finally:

@@ -1,4 +1,4 @@
-"""What all of the pack's routes have in common: no request holds up the rest of the server, none is a raw error."""
+"""All routes of the pack: no request blocks the server, and no answer is a raw error."""
 
 import gzip
 import http.client
@@ -17,7 +17,7 @@ from flux_duet.tests.server import asking
 
 ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap")
 BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32}}
-AT_ONCE = 10  # requests that are answered or wait; more are told to come again
+AT_ONCE = 10  # requests that are answered or wait; others are refused as busy
 OTHERS = ("/system_stats", "/object_info/KSampler", "/queue", "/")  # the last is a file, read in a thread
 
 
@@ -28,7 +28,7 @@ def test_every_route_of_the_pack_is_tested_here():
 
 
 def slow(number: int) -> dict:
-    """A text that takes as long as one may, and no two the same."""
+    """A text that takes as long as possible, each one different."""
     return {"text": f"(a{number})" * 4000}
 
 
@@ -42,23 +42,23 @@ def test_other_routes_answer_while_requests_wait(nano_server):
             full.set()
 
     with ThreadPoolExecutor(3 * AT_ONCE) as pool:
-        asked = [pool.submit(ask, number) for number in range(3 * AT_ONCE)]
-        assert full.wait(60), "more came than can wait, and none was told so"
+        futures = [pool.submit(ask, number) for number in range(3 * AT_ONCE)]
+        assert full.wait(60), "more requests came than can wait, and none was refused"
         for other in OTHERS:
             with urllib.request.urlopen(nano_server.url + other, timeout=60) as answer:
                 assert answer.status == 200 and answer.read()
         at_last = [status for status, _ in answers].count(200)
-        for future in asked:
+        for future in futures:
             future.result()
-    told = [error for status, error in answers if status == 503]
+    refusals = [error for status, error in answers if status == 503]
     assert at_last < AT_ONCE // 2, "the others were answered only when most of the slow ones were"
-    assert {status for status, _ in answers} == {200, 503} and len(answers) - len(told) >= AT_ONCE
-    assert set(told) == {"busy: 10 requests came before this one; ask again in a second"}
-    assert asking.ask(nano_server, "/flux_duet/tokens", {"text": "a"})[0] == 200, "and later there is room again"
+    assert {status for status, _ in answers} == {200, 503} and len(answers) - len(refusals) >= AT_ONCE
+    assert set(refusals) == {"busy: 10 requests came before this one; ask again in a second"}
+    assert asking.ask(nano_server, "/flux_duet/tokens", {"text": "a"})[0] == 200, "later requests are accepted again"
 
 
 def test_refused_requests_take_no_place_for_ever(nano_server):
-    """More than can wait, one after the other, and each ends in an error of its thread."""
+    """More requests than can wait, one after the other, each of which ends in an error of its thread."""
     deep = {"text": "(" * 600 + "a" + ")" * 600}
     for _ in range(2 * AT_ONCE):
         assert asking.ask(nano_server, "/flux_duet/tokens", deep)[0] == 400
@@ -84,7 +84,7 @@ def test_encoded_bodies_are_refused_in_our_words(nano_server, route, case):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=60)
     if refused.value.code == 400 and encoding in ("deflate", "br", "zstd"):
-        return  # aiohttp has refused it, before any route was asked
+        return  # aiohttp has refused it before any route was called
     assert refused.value.code == 415
     assert f"got the content encoding '{encoding}', expected none" in json.load(refused.value)["error"]
 

@@ -1,4 +1,4 @@
-"""A prompt that was saved makes the same picture where there is no text encoder."""
+"""A saved prompt gives the same picture without a text encoder."""
 
 import shutil
 

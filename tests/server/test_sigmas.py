@@ -1,4 +1,4 @@
-"""POST /flux_duet/sigmas: a run's noise levels, as the samplers make them, and nothing else that a request may ask."""
+"""POST /flux_duet/sigmas returns a run's noise levels, as in the samplers, and refuses all other requests."""
 
 import pytest
 

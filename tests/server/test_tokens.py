@@ -1,4 +1,4 @@
-"""POST /flux_duet/tokens: Inspector's answer while a prompt is typed, and nothing else that a request may ask."""
+"""POST /flux_duet/tokens returns Prompt Inspector's result while a prompt is typed, and refuses other requests."""
 
 import json
 
@@ -49,8 +49,8 @@ def test_weights_may_be_text_on_either_stream(nano_server):
     clip, t5 = ask(nano_server, {"text": text, "clip_weights": False, "t5_weights": "off"})[1]["readings"]
     for stream in (clip, t5):
         assert set(stream["weights"]) == {1.0}
-        said = [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)]
-        assert "1" in "".join(said) and "(" in said[1] + said[2] and "\\" in "".join(said)
+        pieces = [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)]
+        assert "1" in "".join(pieces) and "(" in pieces[1] + pieces[2] and "\\" in "".join(pieces)
     clip, t5 = ask(nano_server, {"text": text, "t5_weights": "off"})[1]["readings"]
     assert 1.5 in clip["weights"] and 1.5 not in t5["weights"]
 
@@ -97,15 +97,15 @@ def test_a_wrong_request_is_told_what_to_change(nano_server, case):
     assert words in answer["error"] and len(answer["error"]) < 300
 
 
-def test_numbers_that_are_no_weights_are_text_and_told(nano_server):
+def test_numbers_that_are_no_weights_are_text_and_reported(nano_server):
     text = "(a:nan) (b:inf) (16:9) (c:1.5)"
     answer = ask(nano_server, {"text": text})[1]
     clip, t5 = answer["readings"]
-    said = [
+    notes = [
         [text[start:end] for start, end in zip(stream["starts"], stream["ends"], strict=True)] for stream in (clip, t5)
     ]
     assert set(clip["weights"]) == {1.0, 1.5} and set(t5["weights"]) == {1.0, 9.0, 1.5}
-    assert "nan" in said[0] and "9" in said[0] and "9" not in "".join(said[1])
+    assert "nan" in notes[0] and "9" in notes[0] and "9" not in "".join(notes[1])
     assert [note.split(".")[0] for note in answer["notes"]] == [
         "CLIP reads as text, not as a weight: (a:nan), (b:inf), (16:9)",
         "T5 reads as text, not as a weight: (a:nan), (b:inf)",

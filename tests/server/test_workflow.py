@@ -1,4 +1,4 @@
-"""The shipped workflow on the real server, against ComfyUI's own nodes on the same files."""
+"""The shipped workflow on the real server, compared with ComfyUI's own nodes on the same files."""
 
 import numpy
 import pytest

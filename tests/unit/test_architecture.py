@@ -1,6 +1,6 @@
-"""The house rules of nodes/, read from the sources: who may import whom, and where ComfyUI may be touched.
+"""The rules of nodes/, checked in the sources: allowed imports, and where ComfyUI may be used.
 
-A picture walks one way, and so do the imports: streams <- pure modules <- ComfyUI adapters <- nodes <- extension.
+Imports go one way: streams <- pure modules <- ComfyUI adapters <- nodes <- extension.
 An adapter is a file that imports ComfyUI's public API, or compat/, which alone imports the private one.
 """
 
@@ -16,7 +16,7 @@ import pytest
 NODES = Path(__file__).parents[2] / "nodes"
 SOURCES = {path.relative_to(NODES).as_posix(): path.read_text("utf-8") for path in sorted(NODES.rglob("*.py"))}
 
-# Each floor stands only on those before it; a name is a folder or a file at the top of nodes/.
+# Each floor imports only from those before it; a name is a folder or a file at the top of nodes/.
 FLOORS = [
     {"keys", "flux1_sizes"},
     {"compat"},
@@ -36,7 +36,7 @@ COMFYUI = {
     "execution",
     "aiohttp",
 }  # its web server; and all of comfy*
-PUBLIC = {"comfy_api", "folder_paths", "server", "aiohttp"}  # what ComfyUI promises to packs; the rest is for compat/
+PUBLIC = {"comfy_api", "folder_paths", "server", "aiohttp"}  # ComfyUI's public API; everything else is for compat/
 # Attributes of ComfyUI's objects that are read in compat/ alone; FLUX.1's layers go by BFL's names everywhere.
 PRIVATE = {
     *("cond_stage_model", "tokenizer_options", "apply_hooks_to_conds", "layer_idx"),  # of a CLIP
@@ -80,7 +80,7 @@ class Source:
         return MARK in (ast.get_docstring(self.tree) or "").split("\n\n")[0]
 
     def outside(self) -> list[str]:
-        """Dotted names of absolute imports, those inside functions too."""
+        """Dotted names of absolute imports, including those inside functions."""
         names = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -90,7 +90,7 @@ class Source:
         return names
 
     def names_of_comfyui(self) -> set[str]:
-        """Local names of ComfyUI's modules and classes, those that come by way of compat/ included."""
+        """Local names of ComfyUI's modules and classes, including those imported from compat/."""
         names = {name.split(".")[0] for name in self.outside() if is_comfyui(name)}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom):
@@ -116,7 +116,7 @@ def floor(place: str) -> int:
 
 
 def directions(source: Source) -> Iterator[str]:
-    """Floors, `nodes.py` and pure modules: what a file may take from the rest of the pack."""
+    """Breaches of floors, `nodes.py` and pure modules: the allowed imports from the rest of the pack."""
     for path in source.inside():
         other = Source(path, SOURCES.get(path, ""))
         if path not in SOURCES:
@@ -130,7 +130,7 @@ def directions(source: Source) -> Iterator[str]:
 
 
 def outsiders(source: Source) -> Iterator[str]:
-    """ComfyUI and other packages: only where the file says so at its top, and only relative imports of the pack."""
+    """Breaches by imports of ComfyUI without the mark, of other packages, and of the pack by absolute name."""
     for name in source.outside():
         if is_comfyui(name) and not source.says_comfyui:
             yield f"imports {name} without saying '{MARK}' at its top"
@@ -144,7 +144,7 @@ def outsiders(source: Source) -> Iterator[str]:
 
 
 def habits(source: Source) -> Iterator[str]:
-    """No device by name, nothing of ComfyUI's inside or changed, `NODES` last in a nodes.py, and ASCII alone."""
+    """Breaches by device names, private attributes, assignments into ComfyUI, a wrong end of nodes.py, non-ASCII text."""
     roots = source.names_of_comfyui()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")[0] == "cuda":

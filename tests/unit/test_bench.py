@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic and their writer of weights; the figures themselves come from running them."""
+"""The benchmarks' arithmetic and their writer of weights, without running the benchmarks."""
 
 import os
 import random
@@ -30,7 +30,7 @@ def test_rounds_give_each_side_the_first_place_in_turn():
 
 
 def test_ratio_is_taken_round_by_round():
-    # The machine is ten times slower in the middle round; that is not ours to pay for.
+    # The machine is ten times slower in the middle round, which must not change the ratio.
     compared = measure.Comparison("a step", native=[1.0, 10.0, 2.0], ours=[1.0, 10.0, 3.0])
     assert compared.ratios == [1.0, 1.0, 1.5]
     assert compared.ratio == 1.0
@@ -122,13 +122,13 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
     monkeypatch.setattr(footprint, "resident", counted)
     file = tmp_path / "file"
     file.write_bytes(b"x" * (5 * MB))
-    before = b"x" * (300 * MB)  # a peak that is not the work's
+    before = b"x" * (300 * MB)  # a peak before the measured work
     del before
     with footprint.footprint(os.getpid()) as cost:
         held = b"x" * (100 * MB)
         while looked.acquire(blocking=False):
             pass
-        for _ in range(0 if recorded else 2):  # the one that samples has looked once in full
+        for _ in range(0 if recorded else 2):  # the sampler has taken one complete sample
             assert looked.acquire(timeout=60)
         del held
         file.read_bytes()
@@ -138,7 +138,7 @@ def test_footprint_is_the_peak_of_the_work_alone(monkeypatch, tmp_path, recorded
 
 
 def firsts(**changes) -> dict[str, list[cold.First]]:
-    """What `bench cold` measured in one round; `changes` are made to the run with the warm store."""
+    """The results of one round of `bench cold`; `changes` are made to the run with the warm store."""
     cost = footprint.Footprint(memory=19 * 10**9, cpu=30.0, read=8 * MB)
     one = {"run": graphs.Run(20.0, (), "same"), "cost": cost, "t5": ("open", "read"), "kept": ()}
     warm = {"run": graphs.Run(1.0, (), "same"), "t5": (), "kept": (4 * MB, 3000), **changes}
@@ -150,25 +150,25 @@ def firsts(**changes) -> dict[str, list[cold.First]]:
 
 
 def test_first_prompts_are_compared_for_both_stores():
-    told = cold.report(firsts())
-    assert "| time, empty store | 20 s | 20 s | 1.000 |" in told
-    assert "| time, warm store | 20 s | 1 s | 0.05 (1/20) |" in told
-    assert "| peak memory, warm store | 19 GB | 19 GB | 1.000 |" in told
-    assert "| native | 30 s | 8 MB | not told | opened | none |" in told
-    assert "| ours, warm store | 30 s | 8 MB | not told | never opened | 2, 4 MB |" in told
+    report = cold.report(firsts())
+    assert "| time, empty store | 20 s | 20 s | 1.000 |" in report
+    assert "| time, warm store | 20 s | 1 s | 0.05 (1/20) |" in report
+    assert "| peak memory, warm store | 19 GB | 19 GB | 1.000 |" in report
+    assert "| native | 30 s | 8 MB | unknown | opened | none |" in report
+    assert "| ours, warm store | 30 s | 8 MB | unknown | never opened | 2, 4 MB |" in report
     assert "not traced on this system" in cold.report(firsts(t5=None))
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, message",
     [
         ({"run": graphs.Run(1.0, (), "other")}, "CONDITIONINGs of native, empty and warm store differ"),
         ({"t5": ("open",)}, "warm store: T5's file was opened, expected it not to be"),
         ({"kept": (4 * MB,)}, "warm store: got 1 encodings in the store, expected 2"),
     ],
 )
-def test_first_prompts_with_another_store_than_they_say_are_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_first_prompts_with_another_store_than_they_say_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         cold.report(firsts(**changes))
 
 
@@ -204,8 +204,10 @@ def test_a_conflict_is_won_by_whose_word_is_drawn():
 
 
 def test_shares_count_pictures():
-    told = [scenes.Scene((scenes.Object("red", "circle", place),), "sea") for place in ("left", "right", "top", "left")]
-    right = nano.shares(told, [*told[:3], told[1]])
+    expected = [
+        scenes.Scene((scenes.Object("red", "circle", place),), "sea") for place in ("left", "right", "top", "left")
+    ]
+    right = nano.shares(expected, [*expected[:3], expected[1]])
     assert right["place"] == right["everything"] == 0.75
     assert right["colour"] == right["background"] == 1.0
 
@@ -242,8 +244,8 @@ def test_things_are_unseen_and_tell_apart():
     one = lots.thing(rng, "left")
     other = lots.thing(rng, "top", [one])
     assert one.colour != other.colour and one.shape != other.shape
-    said = [lots.words(one, rng, lots.PLACELESS) for _ in range(20)]
-    assert not any("left" in each or "middle" in each for each in said)
+    captions = [lots.words(one, rng, lots.PLACELESS) for _ in range(20)]
+    assert not any("left" in each or "middle" in each for each in captions)
 
 
 def test_masks_cover_the_picture_once():
@@ -253,9 +255,9 @@ def test_masks_cover_the_picture_once():
 
 def test_an_object_counts_in_its_own_half_alone():
     red, blue = scenes.Object("red", "circle", "left"), scenes.Object("blue", "square", "right")
-    told = scenes.Scene((red, blue), "sea")
+    expected = scenes.Scene((red, blue), "sea")
     seen = scenes.Scene((scenes.Object("red", "star", "left"), scenes.Object("blue", "square", "left")), "sea")
-    assert regions.placed_right(told, seen, (LEFT, RIGHT)) == [
+    assert regions.placed_right(expected, seen, (LEFT, RIGHT)) == [
         {"colour": True, "shape": False, "both": False},
         {"colour": False, "shape": False, "both": False},
     ]

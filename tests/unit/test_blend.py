@@ -1,4 +1,4 @@
-"""Blends: their ends are the prompts, and a prompt beside itself is that prompt."""
+"""Blends: their ends are the prompts, and a prompt blended with itself is that prompt."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_the_other_ends():
     assert torch.allclose(vec("strength", 1.5), tensor(EMPTY) + 1.5 * (tensor(A) - tensor(EMPTY)), atol=1e-6)
 
 
-# What `vec` becomes at weight 0.5, for vec a, other b and the empty prompt e.
+# The blended `vec` at weight 0.5, for vec a, other b and the empty prompt e.
 HALF = {
     "lerp": lambda a, b, e: (a + b) / 2,
     "slerp": lambda a, b, e: slerp(a, b, 0.5),  # see test_slerp_turns_evenly

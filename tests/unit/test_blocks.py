@@ -1,4 +1,4 @@
-"""Lists of blocks: what they say, what they do not, and their presets on FLUX.1's 57 blocks."""
+"""Lists of blocks: valid and invalid texts, and the presets on FLUX.1's 57 blocks."""
 
 import tracemalloc
 
@@ -59,17 +59,17 @@ def test_a_range_that_ends_before_it_begins_says_so(word, meant):
 
 
 @pytest.mark.parametrize("text, named", [("57", 57), ("60-", 60), ("3, 50-60", 60)])
-def test_a_block_that_is_not_there_is_told(text, named):
+def test_a_block_that_is_not_there_is_reported(text, named):
     with pytest.raises(ValueError, match=f"names block {named}, but this model has blocks 0 to 56"):
         Blocks.parse(text).within(*FLUX)
 
 
 @pytest.mark.parametrize("word", ["0-999999999", "999999999", "999999999-", "0-" + "9" * 5000, "9" * 5000, "99999-1"])
 def test_a_number_that_no_model_has_is_told_before_anything_is_made_of_it(word):
-    """Every block up to it would fill the memory."""
-    with pytest.raises(ValueError, match="in the list of blocks .* a number that no model has; expected") as told:
+    """Enumerating all blocks up to it would fill the memory."""
+    with pytest.raises(ValueError, match="in the list of blocks .* a number that no model has; expected") as caught:
         Blocks.parse(f"double, {word}")
-    assert len(str(told.value)) < 500
+    assert len(str(caught.value)) < 500
 
 
 def test_a_range_costs_no_memory_until_it_is_known_to_fit():

@@ -1,4 +1,4 @@
-"""Joining and splitting a CONDITIONING loses nothing, pairs what belongs together, and guesses nothing."""
+"""Joining and splitting a CONDITIONING loses nothing, and pairs entries that belong together."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
 
 class Opaque:
-    """Stands for a ControlNet or a hook group: what it holds may be compared, but never the objects themselves."""
+    """A stand-in for a ControlNet or a hook group: its content may be compared, but not the object itself."""
 
     def __init__(self, **held):
         self.__dict__.update(held)
@@ -184,7 +184,7 @@ def test_equal_extras_are_one(pair):
 def test_comparing_never_raises_nor_goes_on_for_ever():
     one, other = Opaque(name="a"), Opaque(name="a")
     one.itself, other.itself = one, other
-    assert not same(one, other), "what is too deep to tell counts as different"
+    assert not same(one, other), "values nested too deep to compare count as different"
     meta = torch.ones(2, device="meta"), torch.ones(2, device="meta")
     assert not same(*meta) and not same(torch.eye(2).to_sparse(), torch.eye(2).to_sparse())
 

@@ -1,4 +1,4 @@
-"""Every kind of control has a name for people, and a place where it is carried out."""
+"""Every kind of control has a display name, and a function that applies it."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import pytest
 from flux_duet.nodes.condition import controls
 
 NODES = Path(__file__).parents[2] / "nodes"
-# sample/apply.py is where controls are carried out; these are the functions that it calls.
+# sample/apply.py applies controls; these are the functions that it calls.
 PLACES = ("sample/apply.py", "sample/attention.py", "sample/attention_groups.py", "condition/time/at_moment.py")
 SOURCE = "\n".join((NODES / path).read_text("utf-8") for path in PLACES)
 
 
 def kinds(base: type = controls.Control) -> list[type]:
-    """All kinds, and those that others are a special case of."""
+    """All kinds, base classes included."""
     return [each for kind in base.__subclasses__() for each in (kind, *kinds(kind))]
 
 

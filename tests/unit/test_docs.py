@@ -1,4 +1,4 @@
-"""Every path in the pages for readers and developers is there, and so is every name that ARCHITECTURE.md points to."""
+"""Every path in the documentation exists, and so does every name that ARCHITECTURE.md refers to."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def is_there(text: str, page: Path) -> bool:
 
 
 def missing(page: Path, text: str) -> list[str]:
-    """Paths in backticks and targets of links that lead nowhere."""
+    """Paths in backticks and link targets that do not exist."""
     plain = FENCE.sub("", text)
     paths = [path for path in CODE.findall(plain) if looks_like_a_path(path)]
     links = [target for target in LINK.findall(plain) if "://" not in target]

@@ -1,4 +1,4 @@
-"""Who is who among the prompts of a run, by role and by rows."""
+"""Identifies the prompts of a run by role and by rows."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ ROWS = torch.randn(9, 4, generator=GENERATOR)
 def test_rows_are_found_at_the_beginning_first_and_then_anywhere():
     own = ROWS[:3]
     assert located(ROWS, own) == 0 and located(ROWS, ROWS[2:6]) == 2 and located(ROWS, ROWS[8:]) == 8
-    assert located(torch.cat([own[:2], own, own]), own) == 2, "past a beginning that is alike"
+    assert located(torch.cat([own[:2], own, own]), own) == 2, "after a beginning that is equal"
     assert located(torch.cat([own, ROWS, own]), own) == 0
 
 
@@ -38,7 +38,7 @@ def test_roles_by_list_by_ids_and_by_part_of_the_ids():
         "another",
         "another",
     ]
-    # ComfyUI gives an entry with an area to the others too, under its id.
+    # ComfyUI copies an entry with an area into the other prompts, with the same id.
     assert roles([entries(1)], known) == ["positive"]
     assert roles([entries(1)], {}) == ["another"] and roles([entries(1)], {"positive": None}) == ["another"]
 

@@ -1,4 +1,4 @@
-"""The nodes' help pages: each has its node's picture, and none a picture that is not there."""
+"""The nodes' help pages: each has its node's picture, and all its pictures exist."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_page_says_when_not_to_use_the_node(page):
 
 
 def test_what_a_heatmap_costs_is_what_was_measured():
-    """It said "about 1 % of a step", which no machine had shown."""
+    """It once said "about 1 % of a step", which was not measured."""
     cost = next(
         part
         for part in (DOCS / "FluxDuetHeatmap.md").read_text(encoding="utf-8").split("\n\n")

@@ -1,4 +1,4 @@
-"""The numbers of Encoder Influence and Word Ablation, on made-up velocities, modulations and texts."""
+"""The numbers of Encoder Influence and Word Ablation, with synthetic velocities, modulations and texts."""
 
 import math
 from dataclasses import replace
@@ -75,7 +75,7 @@ def test_additive_streams_have_no_interaction_and_equal_streams_share():
     v00, clip, t5 = V[0], V[1], V[2]
     found = pooled([effects(v00 + clip + t5, v00 + t5, v00 + clip, v00)])
     assert found["interaction"] < 1e-6 and found["D_clip"] == pytest.approx(found["solo_clip"], rel=1e-5)
-    # both say the same: each alone does all of it
+    # equal prompts: each alone has the whole effect
     found = pooled([effects(v00 + clip, v00 + clip, v00 + clip, v00)])
     assert found["D_clip"] == 0 and found["solo_clip"] == pytest.approx(found["whole"])
     assert found["share_clip"] == pytest.approx(0.5)
@@ -127,7 +127,7 @@ def test_kinds_are_summed_over_their_blocks():
 
 
 def reading(*rows, null="empty prompt", every=1) -> InfluenceReading:
-    """A reading of made-up velocities, of a step each."""
+    """A reading of synthetic velocities, one step each."""
     moments = [StepReading(at * every, 1 - at / 10, 10.0 * at, {null: effects(*row)}) for at, row in enumerate(rows)]
     return InfluenceReading(moments, len(rows) * every, every, (len(rows), 3 * len(rows)))
 
@@ -147,7 +147,7 @@ def test_the_sentence_says_who_decides():
 
 
 def test_what_drowns_in_asking_again_is_too_small_to_tell():
-    """CLIP decided 70 % where both prompts together change 0.45 %."""
+    """It once said that CLIP decides 70 % where both prompts together change 0.45 %."""
 
     def noisy(effect: float, floor: float):
         read = reading(*[of(0.83 * effect, 0.55 * effect)] * 3)
@@ -212,7 +212,7 @@ def test_the_maps_share_one_scale():
 
 
 def by_place(text: str, *cuts: int) -> Pieces:
-    """Tokens that end at these places."""
+    """Tokens that end at these positions."""
     starts, ends = zip(*pairwise([0, *cuts]), strict=True)
     count = len(starts)
     return Pieces(list(range(count)), list(starts), list(ends), [1.0] * count, [0] * count, [False] * count)
@@ -249,7 +249,7 @@ def test_rows_deleted_and_rows_trimmed():
     assert trimmed(txt, 10, 4).shape[1] == 10 and trimmed(txt, 10, 1).shape[1] == 11 and trimmed(txt, 14, 4) is not None
 
 
-def test_the_words_reading_is_told():
+def test_the_words_reading_is_reported():
     found = [
         words_reading.WordEffect("T5", "circle", 0, 2, (0.3, 0.1), (0.1, 0.1), (0.2, 0.1)),
         words_reading.WordEffect("T5", "a", 8, 1, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),

@@ -1,4 +1,4 @@
-"""What a text encoder's file is, told from its tensors' shapes; shapes here are those of the published files."""
+"""The kind of a text encoder's file, detected from its tensors' shapes; the shapes are those of published files."""
 
 import tracemalloc
 
@@ -142,7 +142,7 @@ def test_describe_own_kinds(shapes, words):
 
 @pytest.mark.parametrize("shapes, wanted", [(clip(2), layout.CLIP_L), (t5(2), layout.T5)], ids=["CLIP-L", "T5"])
 def test_every_missing_tensor_is_named(shapes, wanted):
-    """All but the one by which the kind is known: without that, it is another kind."""
+    """All but the one that identifies the kind: without it, the file is another kind."""
     kind = {"CLIP-L": "encoder.layers.0.mlp.fc1.weight", "T5": "encoder.block.0.layer.0.SelfAttention.q.weight"}
     for absent in shapes:
         with pytest.raises(ValueError) as error:
@@ -160,13 +160,14 @@ ODD = {
     "nothing": lambda shape: (0, *shape[1:]),
     "a number": lambda _: (),
 }
-ALONE = ("position_embedding", "shared", "relative_attention_bias")  # whose rows or columns no other tensor tells
+# Tensors whose rows or columns do not follow from other tensors.
+ALONE = ("position_embedding", "shared", "relative_attention_bias")
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("shapes, wanted", [(clip(2), layout.CLIP_L), (t5(2), layout.T5)], ids=["CLIP-L", "T5"])
 def test_a_tensor_that_does_not_fit_is_named(shapes, wanted, odd):
-    """Whichever it is, with the shape that it ought to have."""
+    """Any tensor, with the expected shape in the message."""
     for key, shape in shapes.items():
         if any(word in key for word in ALONE) and odd(shape)[1:] == shape[1:] and odd(shape)[0]:
             continue
@@ -213,23 +214,24 @@ def test_a_gap_between_blocks_is_found():
     ],
 )
 def test_a_block_s_number_is_looked_at_before_anything_is_made_of_it(shapes, name, known, number):
-    """The names of all blocks up to it would fill the memory."""
+    """Listing the names of all blocks up to it would fill the memory."""
     tracemalloc.start()
-    with pytest.raises(ValueError, match=r"^odd.safetensors has a tensor named .*expected .* numbered from 0") as told:
+    words = r"^odd.safetensors has a tensor named .*expected .* numbered from 0"
+    with pytest.raises(ValueError, match=words) as caught:
         layout.check(shapes | {name.format(number): (4, 4)}, known, "odd.safetensors")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 10**6 and len(str(told.value)) < 400
+    assert peak < 10**6 and len(str(caught.value)) < 400
     assert "blocks" in layout.describe(shapes | {name.format(number): (4, 4)}) or known is layout.CLIP_L
 
 
 @pytest.mark.parametrize("error", [BadFile("no"), TooDeep()], ids=["a file", "a prompt"])
 def test_a_user_sees_no_path_in_an_errors_type(error):
-    """As ComfyUI puts it together, execution.py's full_type_name."""
+    """In the format of execution.py's full_type_name."""
     kind = type(error)
     assert (kind.__module__, kind.__qualname__) == ("builtins", "ValueError") and isinstance(error, ValueError)
 
 
 def test_names_of_any_length_are_told_in_a_few_words():
-    told = layout.describe({f"odd {number}" + "9" * 5000: (4, 4) for number in range(3)})
-    assert told.startswith("3 tensors of an unknown kind (odd 099") and len(told) < 300
+    text = layout.describe({f"odd {number}" + "9" * 5000: (4, 4) for number in range(3)})
+    assert text.startswith("3 tensors of an unknown kind (odd 099") and len(text) < 300

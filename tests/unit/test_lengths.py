@@ -1,4 +1,4 @@
-"""How T5's token lists are cut; tests/comfy/test_encode.py holds the cut against Hugging Face's own."""
+"""How T5's token lists are cut; tests/comfy/test_encode.py compares the cut with Hugging Face's."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The project is clean by each tool of `dev.py lint`, and each tool is set up so that it would say if not."""
+"""The project passes each tool of `dev.py lint`, and each tool reports a planted fault."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ from flux_duet.devtools import ROOT, SetupError, environment, lint, npm
 CONFIGS = ("pyproject.toml", "jsconfig.json", "eslint.config.cjs", "devtools/js/comfyui.d.ts")
 HEAD = 'import { app } from "../../scripts/app.js";\n\n'
 
-# What a tool must see, and the words by which it tells.
+# Faults that a tool must find, and the words in its report.
 FAULTS = {
     "ruff": ("nodes/x.py", "import os\n", "F401"),
     "format": ("nodes/x.py", "x = {  'a':1 }\n", "reformat"),
@@ -26,8 +26,8 @@ def tools() -> lint.Tools:
     return lint.Tools(Path(sys.executable), environment.cache_folder())
 
 
-def said(tools: lint.Tools, name: str, root: Path = ROOT) -> str:
-    """What the check has to say; that its tool is missing fails the test in that one line."""
+def output_of(tools: lint.Tools, name: str, root: Path = ROOT) -> str:
+    """The check's report; a missing tool fails the test with one line."""
     try:
         tools.require([lint.CHECKS[name].module])
         return tools.run(lint.CHECKS[name], root)
@@ -37,7 +37,7 @@ def said(tools: lint.Tools, name: str, root: Path = ROOT) -> str:
 
 @pytest.mark.parametrize("name", lint.CHECKS)
 def test_the_project_is_clean(tools, name):
-    if words := said(tools, name):
+    if words := output_of(tools, name):
         pytest.fail(f"python dev.py lint {name}\n{words}", pytrace=False)
 
 
@@ -50,16 +50,16 @@ def test_each_tool_bites(tools, tmp_path, name):
     source = tmp_path / place
     source.parent.mkdir(exist_ok=True)
     source.write_text(fault, encoding="utf-8")
-    assert words in said(tools, name, tmp_path)
+    assert words in output_of(tools, name, tmp_path)
 
 
-def test_a_missing_tool_is_told_in_one_line(tools):
+def test_a_missing_tool_is_reported_in_one_line(tools):
     words = r"has no no_such_tool; give it what checks need: .* -r .*requirements-dev\.txt$"
     with pytest.raises(SetupError, match=words):
         tools.require(["pytest", "no_such_tool"])
 
 
-def test_an_unknown_check_is_told(tools):
+def test_an_unknown_check_is_reported(tools):
     with pytest.raises(SetupError, match="no check pylint; choose from ruff, format, mypy, tsc, eslint"):
         lint.lint(tools, ["pylint"])
 
@@ -103,8 +103,10 @@ def test_ready_packages_need_no_network_and_no_node(packages):
 OFFLINE = "npm warn x\nnpm error code EAI_AGAIN\nnpm error syscall getaddrinfo\nnpm error A complete log of this run\n"
 
 
-@pytest.mark.parametrize("output, told", [(OFFLINE, "npm says EAI_AGAIN"), ("broken.\n", "broken"), ("", "no output")])
-def test_a_failing_npm_is_told_in_one_line_and_tried_again(packages, monkeypatch, output, told):
+@pytest.mark.parametrize(
+    "output, reason", [(OFFLINE, "npm says EAI_AGAIN"), ("broken.\n", "broken"), ("", "no output")]
+)
+def test_a_failing_npm_is_reported_in_one_line_and_tried_again(packages, monkeypatch, output, reason):
     ran = []
 
     def run(command, **_):
@@ -114,7 +116,7 @@ def test_a_failing_npm_is_told_in_one_line_and_tried_again(packages, monkeypatch
     monkeypatch.setattr(npm.subprocess, "run", run)
     with pytest.raises(SetupError) as error:
         npm.provide(Path("python"), packages)
-    assert f"could not be installed: {told}. Check the network" in str(error.value) and "\n" not in str(error.value)
+    assert f"could not be installed: {reason}. Check the network" in str(error.value) and "\n" not in str(error.value)
     npm.provide(Path("python"), packages)
     assert len(ran) == 2
 

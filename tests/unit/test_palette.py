@@ -1,4 +1,4 @@
-"""The colours stand once in nodes/palette.py, and the front end's mirrors, groups and tests' sheets have the same."""
+"""The colours are defined once in nodes/palette.py; the front end's copies, groups and sheets have the same."""
 
 import ast
 import json
@@ -41,7 +41,7 @@ def test_the_heat_colours_are_the_same_in_both_languages():
 
 
 def test_no_other_file_has_a_hue_of_its_own():
-    """Prompt Inspector drew CLIP and T5 in others, and two files claimed to be the one."""
+    """Prompt Inspector once had other colours for CLIP and T5, and two files defined them."""
     for path in sorted((ROOT / "nodes").rglob("*.py")):
         if path != ROOT / "nodes" / "palette.py":
             lines = list(coloured_lines(ast.parse(path.read_text("utf-8"))))

@@ -1,4 +1,4 @@
-"""Words are found in a prompt as it reads, whatever stands between their letters in what the user wrote."""
+"""Words are found in a prompt without its weight syntax, escapes and kinds of white space."""
 
 import unicodedata
 
@@ -9,7 +9,7 @@ from flux_duet.nodes.probe.phrases import find, folded, words
 E, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
-def said(text, phrase, weighted=True):
+def matches(text, phrase, weighted=True):
     return [text[start:end] for start, end in find(text, phrase, weighted)]
 
 
@@ -45,12 +45,12 @@ def said(text, phrase, weighted=True):
     ],
 )
 def test_a_phrase_is_found_as_it_reads(text, phrase, expected):
-    assert said(text, phrase) == expected
+    assert matches(text, phrase) == expected
 
 
 def test_where_weights_are_off_parentheses_are_text():
-    assert said("a (red:1.3) circle", "red circle", weighted=False) == []
-    assert said("a (red:1.3) circle", "(red:1.3) circle", weighted=False) == ["(red:1.3) circle"]
+    assert matches("a (red:1.3) circle", "red circle", weighted=False) == []
+    assert matches("a (red:1.3) circle", "(red:1.3) circle", weighted=False) == ["(red:1.3) circle"]
 
 
 def test_every_word_with_its_place():

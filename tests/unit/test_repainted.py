@@ -1,4 +1,4 @@
-"""What counts under a noise_mask, against sums written out by hand."""
+"""Measures with a noise_mask, compared with explicit sums."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ def test_a_grids_weights_are_of_its_own_and_repainted_pixels():
     assert torch.allclose(tokens[:, 0, 0], mask[:, :2, :2].mean((1, 2)))
     assert torch.allclose(tokens[:, 2, 3], mask[:, 4, 6])
     plain, kept = replace(grid, repainted=None), replace(grid, repainted=mask * 0)
-    assert torch.equal(kept.weights(2), plain.weights(2)), "of all that it has, where nothing of that is repainted"
+    assert torch.equal(kept.weights(2), plain.weights(2)), "over all of it, if nothing of it is repainted"
     assert not kept.counts(2).any() and plain.repainted_tokens(2) is None
 
 

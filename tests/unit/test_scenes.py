@@ -1,4 +1,4 @@
-"""The renderer draws what the captions say, and the two captions of a scene tell different halves of it."""
+"""The renderer draws what the captions say, and the two captions of a scene describe different parts of it."""
 
 import random
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_fills_use_both_colours_of_the_object_and_leave_its_mask(fill):
 
 
 def test_no_two_choices_look_alike():
-    """Two scenes that differ in one choice differ in more than a breath of colour."""
+    """Two scenes that differ in one attribute are clearly different pictures."""
     choices = {
         "colour": scenes.COLOURS,
         "shape": scenes.SHAPES,
@@ -123,10 +123,10 @@ def test_training_never_meets_what_is_kept_for_judging():
         {getattr(scenes.unseen_scene(rng, {1: 1.0}).objects[0], name) for _ in range(300)}
         for name in ("colour", "shape", "place")
     )
-    assert (len(colours), len(shapes), len(places)) == (8, 6, 9)  # nothing is kept out as such
+    assert (len(colours), len(shapes), len(places)) == (8, 6, 9)  # no attribute is held out by itself
 
 
-# ---- saying
+# ---- captions
 
 
 def test_captions_tell_their_half_and_nothing_else():
@@ -150,19 +150,19 @@ def test_what_a_caption_leaves_out_is_plain():
     sizes, places = words(scenes.SIZES), words(scenes.PLACES) | set(scenes.PLACES)
     fills = {"striped", "stripy", "stripes", "dotted", "spotted", "dots", "spots"}
     for scene in several(500, seed=3, counts={1: 1.0}):
-        said, (item,) = scenes.object_caption(scene, rng), scene.objects
-        if not any(word in said for word in sizes):
+        caption, (item,) = scenes.object_caption(scene, rng), scene.objects
+        if not any(word in caption for word in sizes):
             assert item.size == "large"
-        assert any(word in said for word in fills) == (item.fill != "solid")
-        if not any(word in said for word in places):
+        assert any(word in caption for word in fills) == (item.fill != "solid")
+        if not any(word in caption for word in places):
             assert item.place == "center"
 
 
 def test_captions_vary_and_follow_the_seed():
     scene = alone(scenes.Object("green", "star", "left", "small", "dotted"))
-    said = [scenes.whole_caption(scene, random.Random(seed)) for seed in range(200)]
-    assert len(set(said)) > 100
-    assert said[7] == scenes.whole_caption(scene, random.Random(7))
+    captions = [scenes.whole_caption(scene, random.Random(seed)) for seed in range(200)]
+    assert len(set(captions)) > 100
+    assert captions[7] == scenes.whole_caption(scene, random.Random(7))
 
 
 def test_sentences_for_judging_are_none_of_training():
@@ -188,17 +188,19 @@ def test_read_finds_nothing_where_there_is_nothing():
 
 def test_judge_names_what_is_wrong():
     objects = (scenes.Object("red", "circle", "left"), scenes.Object("blue", "star", "right"))
-    told = scenes.Scene(objects, "sea", "left of")
-    turned = replace(told, objects=(replace(told.objects[0], place="right"), replace(told.objects[1], place="left")))
-    assert all(scenes.judge(told, told).values())
+    expected = scenes.Scene(objects, "sea", "left of")
+    turned = replace(
+        expected, objects=(replace(expected.objects[0], place="right"), replace(expected.objects[1], place="left"))
+    )
+    assert all(scenes.judge(expected, expected).values())
     wrong = {
-        "colour": replace(told, objects=(replace(told.objects[0], colour="green"), told.objects[1])),
-        "background": replace(told, background="snow"),
+        "colour": replace(expected, objects=(replace(expected.objects[0], colour="green"), expected.objects[1])),
+        "background": replace(expected, background="snow"),
         "relation": turned,
-        "count": replace(told, objects=(*told.objects, scenes.Object("black", "ring", "top", "small"))),
-        "shape": replace(told, objects=told.objects[:1]),
+        "count": replace(expected, objects=(*expected.objects, scenes.Object("black", "ring", "top", "small"))),
+        "shape": replace(expected, objects=expected.objects[:1]),
     }
     for name, seen in wrong.items():
-        verdict = scenes.judge(told, seen)
+        verdict = scenes.judge(expected, seen)
         assert not verdict[name] and not verdict["everything"], name
-    assert scenes.judge(told, wrong["colour"])["relation"]
+    assert scenes.judge(expected, wrong["colour"])["relation"]

@@ -1,4 +1,4 @@
-"""Which changes of a node break shared workflows, on made-up nodes: each breach is told, and each growth is let be."""
+"""Which changes of a node break shared workflows, on test nodes: breaches are reported, additions are allowed."""
 
 from copy import deepcopy
 
@@ -97,6 +97,6 @@ def test_what_only_grows_breaks_nothing(name):
 @pytest.mark.parametrize("name", BREACHES)
 def test_a_breach_is_told_in_words(name):
     change, words = BREACHES[name]
-    told = changed(change)
-    assert any(words in each for each in told), told
-    assert all(each.startswith("N") for each in told), "the other node is as it was"
+    complaints = changed(change)
+    assert any(words in each for each in complaints), complaints
+    assert all(each.startswith("N") for each in complaints), "the other node is as it was"

@@ -1,4 +1,4 @@
-"""Film strips and contact sheets: every picture and label has its place, whatever its size."""
+"""Film strips and contact sheets: every picture and label fits, whatever its size."""
 
 import numpy
 import pytest
@@ -13,7 +13,7 @@ RED, BLUE = (200, 10, 10), (10, 10, 200)
 
 
 def has(page: Image.Image, colour: tuple[int, int, int]) -> int:
-    """How many pixels have exactly this colour."""
+    """The number of pixels with exactly this colour."""
     return int((numpy.asarray(page) == colour).all(-1).sum())
 
 

@@ -1,4 +1,4 @@
-"""A reading in a file gives what the reading itself gives, for the steps and blocks that are asked for."""
+"""A stored reading gives the same maps and shares as the reading itself, for any steps and blocks."""
 
 import os
 import time
@@ -64,7 +64,7 @@ def test_the_oldest_goes_first(reading, tmp_path):
 
 
 def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch):
-    """The oldest go for a new one; one that is too large is not written, and says so."""
+    """The oldest files are removed for a new one; one that is too large is not written, with an error."""
     free = 10**9
     size = sum(tensor[:, :, :1].numel() * 4 for tensor in (reading.maps, reading.groups))
     monkeypatch.setattr(stored, "free_disk", lambda at: free - sum(each.stat().st_size for each in at.iterdir()))
@@ -73,7 +73,7 @@ def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch
         os.utime(tmp_path / f"{name}{SUFFIX}", (1000 + number, 1000 + number))
         one = (tmp_path / f"{name}{SUFFIX}").stat().st_size
     assert len(list(tmp_path.iterdir())) == 4 and one >= size
-    free = PART * (2 * one + size)  # two stay beside a new one
+    free = PART * (2 * one + size)  # two remain with the new one
     store(replace(reading, name="f" * 32), tmp_path)
     assert {path.stem for path in tmp_path.iterdir()} == {f"{2:032x}", f"{3:032x}", "f" * 32}
     free = PART * size - PART

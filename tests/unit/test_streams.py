@@ -1,4 +1,4 @@
-"""A stream takes the tensors of its own stream and says so when it is given the other's."""
+"""A stream accepts tensors of its own shape, and its error names the other stream if it gets those."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def test_a_stream_without_spans_is_refused(stream):
 
 
 def test_streams_are_frozen_and_compare_by_identity():
-    """ComfyUI hands one output to many nodes; comparing tensors with == would raise."""
+    """ComfyUI passes one output to many nodes; comparing tensors with == would raise."""
     one, other = ClipVec((Span(VEC),)), ClipVec((Span(VEC),))
     assert one != other and one == one and len({one, other}) == 2
     for value, name in ((one, "spans"), (one.spans[0], "tensor")):

@@ -30,7 +30,7 @@ def randn(seed: int, *shape: int) -> torch.Tensor:
 
 
 def sdpa(q, k, v, heads, mask=None, **_):
-    """As ComfyUI's attention takes and gives it."""
+    """In the layout of ComfyUI's attention."""
     out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return out.transpose(1, 2).flatten(2)
 
@@ -47,7 +47,7 @@ def against(length: int, **fields) -> Nag:
 
 
 def starts_of(texts: list[PlacedText], base: int = BASE) -> list[int]:
-    """Where each text stands, one behind another, behind the first; and where the last ends."""
+    """The first row of each text, in order after the first text; and the end of the last."""
     return [base + sum(each.length for each in texts[:at]) for at in range(len(texts) + 1)]
 
 
@@ -135,7 +135,7 @@ def test_groups_are_one_dense_attention(scene, weighted, references):
     assert torch.allclose(out, dense.transpose(1, 2).flatten(2), atol=2e-6)
     found = Texts(texts, layout, batch).groups(active, bias)
     rows = torch.cat([group.rows for group in found])
-    assert rows.sort().values.tolist() == list(range(layout.total)), "every token asks exactly once"
+    assert rows.sort().values.tolist() == list(range(layout.total)), "every token is a query exactly once"
     assert all(group.bias() is None or group.bias().shape[2] <= CHUNK for group in found)
     held = sum(each.numel() for group in found for each in (group.row, group.texts) if each is not None)
     assert held < layout.total**2 / 2, "no L x L bias is held"
@@ -207,7 +207,7 @@ def test_texts_lie_over_each_other_like_paint():
 
 
 def test_rows_that_others_add_are_the_first_text_s():
-    """ConditioningConcat puts them behind the prompt's; texts of their own stand behind all of these, unweighted."""
+    """ConditioningConcat appends rows to the prompt's; placed texts follow after all of these, unweighted."""
     texts = [text(5, mask=left), text(3, bias=torch.ones(1, 3))]
     assert owners(8, texts).tolist() == [0] * 8 + [1] * 5 + [2] * 3
     assert columns_of(8, texts, 1).tolist() == [13, 14, 15]

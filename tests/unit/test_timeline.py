@@ -1,4 +1,4 @@
-"""When: points of a run, the text of timelines, and what plays at a moment."""
+"""Points in time of a run, the text of timelines, and the prompts that act at a moment."""
 
 import math
 from dataclasses import replace
@@ -191,7 +191,7 @@ def test_the_text_of_a_timeline():
         ("@0..4 a", "@0..4"),
     ],
 )
-def test_what_no_timeline_means_is_told(text, words):
+def test_what_no_timeline_means_is_reported(text, words):
     with pytest.raises(ValueError, match=words):
         parse(text)
 
@@ -231,7 +231,7 @@ def test_the_report_says_what_the_prompts_are():
         ("1", []),
     ],
 )
-def test_prompts_that_never_act_in_a_run_are_told(text, idle):
+def test_prompts_that_never_act_in_a_run_are_reported(text, idle):
     entries = parse(text)
     texts = [entry.text for entry in entries]
     lines = never_acting("T5", entries, RUN, texts)
@@ -255,7 +255,7 @@ def test_a_run_that_starts_late_skips_prompts():
     )
 
 
-# ---- what plays
+# ---- the prompts at a moment
 
 
 def keyframes(kind, *times, shape=(1, 4)):

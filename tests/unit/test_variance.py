@@ -1,4 +1,4 @@
-"""The analysis of variance behind Prompt Grid, against least squares, scipy and simulated grids of known truth."""
+"""Prompt Grid's analysis of variance, compared with least squares, scipy and simulated grids of known variances."""
 
 from itertools import product
 
@@ -39,7 +39,7 @@ def squares_of(cells: numpy.ndarray) -> dict[str, float]:
 
 
 def textbook(cells: numpy.ndarray) -> dict[str, float]:
-    """The components written out, for prompts that are fixed and seeds that are random."""
+    """The components by explicit formulas, for fixed prompts and random seeds."""
     k, n, m = cells.shape[:3]
     size = {"s": k - 1, "c": n - 1, "t": m - 1}
     ms = {name: value / numpy.prod([size[axis] for axis in name]) for name, value in squares_of(cells).items()}
@@ -69,14 +69,14 @@ def test_float32_and_many_elements_in_chunks(monkeypatch):
 
 
 def test_one_factor_is_scipys():
-    """Of one stream alone, the t of two prompts over the same seeds is scipy's paired test."""
+    """For one stream alone, the t statistic of two prompts over the same seeds equals scipy's paired test."""
     cells = randn(0, 6, 1, 2, 1) + randn(1, 1, 1, 2, 1)
     found = analyse(cells).components
     squared = stats.ttest_rel(cells[:, 0, 0, 0], cells[:, 0, 1, 0]).statistic ** 2
     assert (found["t5"] * 6 + found["rest"]) / found["rest"] == pytest.approx(squared)
 
 
-# ---- simulated grids whose truth is known
+# ---- simulated grids with known variances
 
 SIMULATED = 1000
 # Variances of CLIP, T5, both, the seed, CLIP x seed, T5 x seed, and all three.
@@ -117,7 +117,7 @@ def test_estimates_have_no_bias_and_intervals_hold_the_truth(name, design):
 
 
 def test_what_chance_gives_reads_as_nothing():
-    """Sums of squares read 14 % for each of CLIP, T5 and both in noise, and 34 % for CLIP in CLIP x seed."""
+    """Plain sums of squares gave 14 % each for CLIP, T5 and both in noise, and 34 % for CLIP in CLIP x seed."""
     for name in ("noise", "CLIP x seed"):
         found, _ = simulated(name)
         for part in ("clip", "t5", "both"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# Where time may pass, and why.
+# Files that may wait a fixed time, and why.
 MAY = {
     "browser/waiting.py": "asks again until it holds",
     "comfy/test_store.py": "the moment of a kill, which no assertion waits for",
@@ -20,7 +20,7 @@ WAITS = {
 
 
 def waits(text: str) -> list[str]:
-    """What is wrong with a test's source, one line a fault."""
+    """The faults in a test's source, one line each."""
     return [
         f"line {at}: {line.strip()[:60]}: {advice}"
         for at, line in enumerate(text.splitlines(), 1)

@@ -1,4 +1,4 @@
-"""Prompt weights as text and as arithmetic; tests/comfy/test_weights.py holds both against ComfyUI and CLIP-L."""
+"""Prompt weights: parsing and arithmetic; tests/comfy/test_weights.py compares both with ComfyUI and CLIP-L."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flux_duet.nodes.encode.tokens import weights
 from flux_duet.nodes.quoting import belongs, shorten
 
-# What makes a parser stumble, and words around it.
+# Characters that are difficult for a parser, and words around them.
 TEXTS = st.lists(
     st.one_of(
         st.sampled_from("ab (((()))):::.-15\\,e\0\U0001f98a"),
@@ -19,7 +19,7 @@ TEXTS = st.lists(
 BOTH = pytest.mark.parametrize("strict", [False, True], ids=["T5", "CLIP"])
 
 
-def told(text: str, strict: bool = False) -> list[tuple[str, float]]:
+def weighted(text: str, strict: bool = False) -> list[tuple[str, float]]:
     return [(each.text, each.weight) for each in weights.parse(text, strict).segments]
 
 
@@ -40,20 +40,20 @@ def told(text: str, strict: bool = False) -> list[tuple[str, float]]:
     ],
 )
 def test_parse(text, expected):
-    assert told(text) == expected
+    assert weighted(text) == expected
 
 
 @pytest.mark.parametrize("number", ["nan", " Nan", "-nan", "inf", "infinity", "-Infinity", "1e999", "1001", " 1920"])
 def test_what_is_no_weight_is_text_on_both_streams(number):
     text = f"a (grandmother:{number}) asleep"
     for strict in (False, True):
-        assert told(text, strict) == [(text, 1.0)]
+        assert weighted(text, strict) == [(text, 1.0)]
         (note,) = weights.doubts(weights.parse(text, strict), "T5")
         assert "reads as text" in note and f"(grandmother:{number.strip()})" in note.replace(": ", ":")
     nested = f"(a (red:1.5) dog:{number}) asleep"
     inside = [("(a ", 1.0), ("red", 1.5), (f" dog:{number}) asleep", 1.0)]
-    assert told(nested) == inside, "what is in it keeps its weight"
-    assert told(f"(a (dog:{number}):0.5)") == [(f"a (dog:{number})", 0.5)]
+    assert weighted(nested) == inside, "what is in it keeps its weight"
+    assert weighted(f"(a (dog:{number}):0.5)") == [(f"a (dog:{number})", 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_what_is_no_weight_is_text_on_both_streams(number):
     ],
 )
 def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
-    assert told(f"a {text} b", strict=True) == [(f"a {text} b", 1.0)]
+    assert weighted(f"a {text} b", strict=True) == [(f"a {text} b", 1.0)]
     (for_clip,) = weights.clip_notes(weights.parse(text, True), [])
     assert f"CLIP reads as text, not as a weight: {text}" in for_clip
-    assert len(told(f"a {text} b")) == 3, "T5 keeps ComfyUI's"
+    assert len(weighted(f"a {text} b")) == 3, "T5 keeps ComfyUI's"
     (for_t5,) = weights.t5_notes(weights.parse(text), weights.EMBEDDING)
     assert f"T5 reads as a weight, as in ComfyUI, what may be meant as text: {text}" in for_t5
 
@@ -97,21 +97,21 @@ def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
 )
 def test_what_is_a_weight_is_told_by_nobody(text, words, weight):
     for strict in (False, True):
-        assert told(text, strict) == [(words, weight)]
+        assert weighted(text, strict) == [(words, weight)]
         assert weights.doubts(weights.parse(text, strict), "CLIP") == []
 
 
 def test_weights_by_parentheses_alone_end_somewhere():
-    """1.1 to the power of the depth: as numbers, they are none beyond 1000, so that every weight is finite."""
+    """1.1 to the power of the depth, at most 1000, as for numbers, so that every weight is finite."""
     deep = "(" * 200 + "red" + ")" * 200
-    ((said, weight),) = told(deep)
-    assert said == "(" * 128 + "red" + ")" * 128 and weight == pytest.approx(1.1**72) and 1.1**73 > 1000
+    ((phrase, weight),) = weighted(deep)
+    assert phrase == "(" * 128 + "red" + ")" * 128 and weight == pytest.approx(1.1**72) and 1.1**73 > 1000
 
 
 @BOTH
 @given(TEXTS)
 def test_every_weight_is_finite(strict, text):
-    assert all(abs(weight) <= 1000 for _, weight in told(text, strict))
+    assert all(abs(weight) <= 1000 for _, weight in weighted(text, strict))
 
 
 @BOTH
@@ -120,7 +120,7 @@ def test_the_text_for_comfyui_says_the_same(strict, text):
     """Nothing but backslashes is added, and only where a weight was refused; then nothing is refused any more."""
     prompt = weights.parse(text, strict)
     again = weights.parse(prompt.native, strict)
-    assert [(each.text, each.weight) for each in again.segments] == told(text, strict)
+    assert [(each.text, each.weight) for each in again.segments] == weighted(text, strict)
     assert (prompt.native == text) == (again.source == text) == (not prompt.refused)
     assert again.refused == () and len(prompt.native) == len(text) + 2 * len(prompt.refused)
 
@@ -207,23 +207,23 @@ def test_notes_name_what_does_nothing_and_what_may_be_no_weight():
 
 
 def test_parentheses_in_parentheses_are_told_once():
-    (said,) = weights.implied(weights.parse("((red)) and ((red)), (a (dark) night), ((blue) sky:1.2)"))
-    assert said.startswith("Weighted by 1.1, as in ComfyUI: ((red)), (a (dark) night), (blue). For plain")
+    (message,) = weights.implied(weights.parse("((red)) and ((red)), (a (dark) night), ((blue) sky:1.2)"))
+    assert message.startswith("Weighted by 1.1, as in ComfyUI: ((red)), (a (dark) night), (blue). For plain")
 
 
 def test_long_words_without_spaces_are_cut_at_characters():
     text = "(" + "\u6771\u4eac" * 300 + ")"
-    (said,) = weights.implied(weights.parse(text))
-    assert "\u6771\u4eac" * 15 in said and "[...]" not in said and len(said) < 150
+    (message,) = weights.implied(weights.parse(text))
+    assert "\u6771\u4eac" * 15 in message and "[...]" not in message and len(message) < 150
     assert shorten("\u6771" * 100, 20) == "\u6771" * 16 + " ..."
     assert shorten("a red  circle\n", 20) == "a red circle" and shorten("\u6771" * 20, 20) == "\u6771" * 20
 
 
 @given(st.text(st.sampled_from("ab \n\u6771e\u0301\U0001f468\u200d\U0001f9b0\ufe0f"), max_size=60), st.integers(8, 40))
 def test_no_sign_is_cut_in_two(text, most):
-    said, line = shorten(text, most), " ".join(text.split())
-    assert len(said) <= most and (said == line or said.endswith(" ..."))
-    if said != line:
-        kept = said.removesuffix(" ...")
+    message, line = shorten(text, most), " ".join(text.split())
+    assert len(message) <= most and (message == line or message.endswith(" ..."))
+    if message != line:
+        kept = message.removesuffix(" ...")
         after = line[len(kept) :]
         assert line.startswith(kept) and (kept == "" or not belongs(after[0]))

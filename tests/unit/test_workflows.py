@@ -1,4 +1,4 @@
-"""The CI's workflows and the commit hooks call only what there is: commands of dev.py, checks, files of the project."""
+"""The CI's workflows and commit hooks call only existing commands of dev.py, checks and files."""
 
 import re
 import shlex

@@ -26,9 +26,9 @@ OURS = (KEY, *PROBES)
 
 def of_model(model) -> str | None:
     """A digest of a MODEL with its patches; None if unknown."""
-    told = of_patcher(model, ours=OURS)
+    patches = of_patcher(model, ours=OURS)
     try:
-        return told and digest([VERSION, told, _file(model), *_kind(model), _small_weights(model)])
+        return patches and digest([VERSION, patches, _file(model), *_kind(model), _small_weights(model)])
     except Untold:
         return None
 

@@ -150,9 +150,9 @@ def test_nothing_is_left_of_a_deleted_node(front):
     front.page.wait_for_function("() => window.listening === 0")
     front.page.evaluate("() => { delete app.api.addEventListener; delete app.api.removeEventListener; }")
     assert front.page.locator(TRACKS.format("CLIP")).count() == 0
-    asked = []
-    front.page.on("request", lambda request: asked.append(request.url))
+    urls = []
+    front.page.on("request", lambda request: urls.append(request.url))
     with followed(front) as ended:
         front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")
         ended()
-    assert not [url for url in asked if "sigmas" in url]
+    assert not [url for url in urls if "sigmas" in url]

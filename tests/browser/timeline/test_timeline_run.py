@@ -1,4 +1,4 @@
-"""Which run a timeline is drawn for: found in the graph, through native nodes, reroutes and subgraphs."""
+"""The run that a timeline is drawn for is found in the graph, through native nodes, reroutes and subgraphs."""
 
 import pytest
 
@@ -122,7 +122,7 @@ IDLE = """([steps, timeline]) => {
 
 
 @pytest.mark.parametrize(
-    "timeline, said",
+    "timeline, message",
     [
         ("1\n@90 2", "T5: the prompt from 90 acts in none of the run's 10 steps."),
         ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 acts in none of the run's 10 steps."),
@@ -130,11 +130,11 @@ IDLE = """([steps, timeline]) => {
         ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps."),
     ],
 )
-def test_a_prompt_that_never_acts_is_told(front, timeline, said):
+def test_a_prompt_that_never_acts_is_reported(front, timeline, message):
     front.page.evaluate(IDLE, [0, timeline])
-    front.page.locator(".foot", has_text="assumed").wait_for()  # no run is known that it could miss
+    front.page.locator(".foot", has_text="assumed").wait_for()  # without a known run no prompt is reported
     front.page.evaluate(IDLE, [10, timeline])
-    front.page.locator(".foot[data-wrong]", has_text=said).wait_for()
+    front.page.locator(".foot[data-wrong]", has_text=message).wait_for()
     front.page.evaluate(IDLE, [10, "1\n@9 2"])
     front.page.locator(".foot:not([data-wrong])", has_text="10 steps").wait_for()
     front.page.evaluate(IDLE, [200, timeline if "90 " in timeline else "1\n@90 2"])
@@ -151,7 +151,7 @@ def test_without_the_server_it_goes_on_and_says_so(front):
     front.page.locator(".foot", has_text="The server gives no schedule").wait_for()
     front.page.unroute("**/flux_duet/sigmas")
     assert front.page.locator(".ruler span").all_inner_texts()[:2] == ["0", "2"]
-    front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")  # the next change asks again
+    front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")  # which sends the request again
     front.page.locator(".foot", has_text="could not").wait_for(state="hidden")
 
 

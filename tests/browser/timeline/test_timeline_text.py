@@ -1,4 +1,4 @@
-"""The text of a timeline, read and edited by the front end: it is what Python reads."""
+"""The front end reads and edits a timeline's text the same way as Python."""
 
 import json
 import math
@@ -42,7 +42,7 @@ EDIT = """async texts => {
 
 
 def written(entries) -> list:
-    """As READ gives it."""
+    """A timeline in READ's format."""
     return [[entry.text, *([point.value, point.unit] for point in (entry.start, entry.fade))] for entry in entries]
 
 
@@ -78,7 +78,7 @@ PIECES = [
 
 
 def random_texts(count: int) -> list[str]:
-    """Most of them nearly right."""
+    """Random timelines, most of them almost valid."""
     pick = random.Random(0)
     texts = []
     for _ in range(count):

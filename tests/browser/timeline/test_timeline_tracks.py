@@ -1,4 +1,4 @@
-"""Prompt Schedule's tracks: what is dragged and clicked there becomes the text that is run."""
+"""Prompt Schedule's tracks: dragging and clicking edits the timeline's text."""
 
 import pytest
 
@@ -40,9 +40,9 @@ def test_alt_is_between_the_steps_and_escape_takes_it_back(front):
     shown.page.mouse.down()
     shown.page.mouse.move(x + 60, y)
     shown.page.locator(".tip:popover-open").wait_for()
-    said = shown.page.locator(".tip:popover-open").inner_text()
-    assert "step 11" in said and "sigma" in said
-    assert shown.texts == before  # until it is let go
+    tip = shown.page.locator(".tip:popover-open").inner_text()
+    assert "step 11" in tip and "sigma" in tip
+    assert shown.texts == before  # until the pointer is released
     shown.page.keyboard.press("Escape")
     shown.page.mouse.up()
     assert shown.texts == before and shown.widths("CLIP") == pytest.approx([0.4, 0.6], abs=0.01)

@@ -56,12 +56,12 @@ class Timeline:
         return self.track(stream).locator(".segment")
 
     def at(self, stream, step, of=20, height=0.5):
-        """The page's point at a step of a track."""
+        """The page coordinates of a step on a track."""
         box = self.track(stream).bounding_box()
         return box["x"] + box["width"] * step / of, box["y"] + box["height"] * height
 
     def drag(self, stream, step, to, part=None, keys=()):
-        """From a border at `step`, or what else is `part` there, to another step."""
+        """Drags the border at `step`, or another `part` there, to another step."""
         x, y = self.at(stream, step)
         if part is not None:
             box = part.bounding_box()
@@ -78,7 +78,7 @@ class Timeline:
 
     @property
     def texts(self):
-        """What reaches the server."""
+        """The prompt that is sent to the server."""
         inputs = self.front.to_api()[self.node]["inputs"]
         return inputs["clip_timeline"], inputs["t5_timeline"]
 

@@ -1,7 +1,7 @@
 """Prompt boxes in the front end, and the chips under them."""
 
 CLIP, T5 = "FluxDuetClipEncode", "FluxDuetT5Encode"
-# A graph with an id of its own: the front end remembers values by it.
+# A graph with a unique id, since the front end stores values by it.
 ADD = """async types => {
     await app.loadGraphData({ version: 0.4, nodes: [], links: [], id: crypto.randomUUID() });
     for (const [index, type] of types.entries()) {

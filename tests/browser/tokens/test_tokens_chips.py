@@ -16,7 +16,7 @@ from flux_duet.tests.browser.tokens.boxes import (
 
 
 def chips(front, kinds="token", index=0):
-    """The texts of the chips of these kinds, struck ones in brackets."""
+    """The texts of the chips of these kinds; struck-through ones are in brackets."""
     script = f"""([kinds, index]) => [...({PANELS})[index].querySelectorAll('.chip')]
         .filter(chip => kinds.split(' ').includes(chip.dataset.kind))
         .map(chip => 'cut' in chip.dataset ? `[${{chip.innerText}}]` : chip.innerText)"""
@@ -92,17 +92,17 @@ def test_ctrl_up_changes_a_weight_as_in_native_boxes(front):
 
 
 @pytest.mark.parametrize(
-    "kind, said, note",
+    "kind, shown_chips, note",
     [
         (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads as text, not as a weight: (12:30)"),
         (T5, ["12"], "T5 reads as a weight, as in ComfyUI, what may be meant as text: (12:30)"),
     ],
 )
-def test_a_doubtful_number_is_marked_and_told(front, kind, said, note):
+def test_a_doubtful_number_is_marked_and_reported(front, kind, shown_chips, note):
     add(front, kind)
     box(front).fill("(12:30)")
     front.page.locator(".warned").wait_for()
-    assert "".join(chips(front)).replace(" ", "") == "".join(said)
+    assert "".join(chips(front)).replace(" ", "") == "".join(shown_chips)
     assert chips(front, "weight") == ([] if kind == CLIP else ["30"])
     count(front).hover()
     assert note in tip(front)

@@ -1,4 +1,4 @@
-"""The tokens under a prompt box: requests to a slow server, folding, what is left behind."""
+"""The tokens under a prompt box: requests to a slow server, folding, and cleanup."""
 
 import re
 
@@ -39,8 +39,8 @@ def test_one_request_at_a_time_and_none_that_is_stale(front):
         front.page.keyboard.type("one two three four five six seven", delay=20)
         expect_count(front, "7 / 75 68 pads")
         ended()
-        asked, most = front.page.evaluate("() => app.api.fetchApi.stop()")
-    assert asked[-1] == "one two three four five six seven"
+        texts, most = front.page.evaluate("() => app.api.fetchApi.stop()")
+    assert texts[-1] == "one two three four five six seven"
     assert most == 1
     assert front.page.locator(".chips[data-old]").count() == 0
     assert front.errors == []
@@ -65,7 +65,7 @@ def test_the_answer_shown_is_for_the_text_on_screen(front):
         window.seenCounts = () => (watch.disconnect(), [...seen]);
     }}""")
     held[0].continue_()
-    becomes(front, lambda: len(held), 2)  # asked for once the older answer is there
+    becomes(front, lambda: len(held), 2)  # requested when the older answer has arrived
     held[1].continue_()
     expect_count(front, "2 / 75 73 pads")
     front.page.unroute("**/flux_duet/tokens")
@@ -74,7 +74,7 @@ def test_the_answer_shown_is_for_the_text_on_screen(front):
     assert front.errors == []
 
 
-def test_a_server_that_does_not_answer_is_told(front):
+def test_a_server_that_does_not_answer_is_reported(front):
     add(front, CLIP)
     expect_count(front, "0 / 75 75 pads")
     front.page.route("**/flux_duet/tokens", lambda route: route.abort())
@@ -125,13 +125,13 @@ ADD_AND_REMOVE = """() => {
 def test_nothing_is_left_of_a_deleted_node(front):
     add(front, CLIP)
     expect_count(front, "0 / 75 75 pads")
-    asked = []
-    front.page.on("request", lambda request: asked.append(request.url) if "flux_duet" in request.url else None)
+    urls = []
+    front.page.on("request", lambda request: urls.append(request.url) if "flux_duet" in request.url else None)
     with followed(front) as ended:
         left = front.page.evaluate(ADD_AND_REMOVE)
         ended()
     assert left[0] > 0 and left[1] == 0
-    assert asked == []
+    assert urls == []
     assert front.errors == []
 
 
@@ -175,8 +175,8 @@ def test_a_busy_server_is_asked_again_quietly(front):
     front.page.unroute("**/flux_duet/tokens")
     assert answers == ["a fox", "a fox"]
     assert not any(
-        "busy" in told or "does not answer" in told
-        for told in front.page.evaluate("() => (watch.disconnect(), window.told)")
+        "busy" in message or "does not answer" in message
+        for message in front.page.evaluate("() => (watch.disconnect(), window.told)")
     )
     assert all("503" in error for error in front.errors), "the browser's own line about the answer"
     front.errors.clear()

@@ -1,4 +1,4 @@
-"""Prompts with controls, what native nodes do to them, and runs of both."""
+"""Prompts with controls, native nodes that change them, and runs of both."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Controls in mixed and multiplied prompts, and beside neighbours that read the prompt."""
+"""Controls in mixed and multiplied prompts, and with native nodes that read the prompt."""
 
 import comfy.controlnet
 import comfy.sd
@@ -67,7 +67,7 @@ def test_what_lies_over_a_mixture_acts_on_it(model):
     assert torch.equal(sampled(model, routed), sampled(model, expected))
 
 
-def test_weights_on_rows_that_were_cut_are_told(model):
+def test_weights_on_rows_that_were_cut_are_reported(model):
     cut = [[each[:, :5], entry] for each, entry in prompt(t5=weighted(A[1]))]
     with pytest.raises(ValueError, match="weights in the attention for 9 rows.*left 5"):
         sampled(model, cut)
@@ -85,11 +85,11 @@ def test_multiplied_all_of_its_texts_are(model, name):
     assert relative(out, sampled(model, controlled(name, *halves))) < 5e-6
 
 
-# ---- neighbours that read the prompt
+# ---- native nodes that read the prompt
 
 
 class Watching(comfy.controlnet.ControlBase):
-    """A ControlNet that keeps what it is given and adds nothing."""
+    """A ControlNet that stores its inputs and adds nothing."""
 
     def __init__(self):
         super().__init__()
@@ -122,7 +122,7 @@ def test_a_controlnet_reads_the_prompt_that_plays_and_no_other(model, name):
 
 @pytest.mark.parametrize("name", ["region", "NAG", "route", "weights"])
 def test_under_flux_kv_cache(model, name):
-    """The keys of references are kept from the first step on: as if they were computed with the prompt of then."""
+    """The references' keys are kept from the first step on, and so computed with the prompt of that step."""
     reference = {"reference_latents": [randn(9, 1, 16, 6, 6)], "reference_latents_method": "index"}
     plain = {
         "region": lambda: prompt(t5=Region.execute(A[1], A[1], LEFT, base_ratio=0.0, blocks="0-4")[0]),
@@ -138,18 +138,18 @@ def test_under_flux_kv_cache(model, name):
     native = natively(FluxKVCache.execute(model)[0], nodes.node_helpers.conditioning_set_values(prompt(), reference))
     expected = native if name != "region" else None
     if expected is not None:
-        assert relative(cached(plain()), expected) < 1e-5, "what says the same changes nothing"
+        assert relative(cached(plain()), expected) < 1e-5, "an equal prompt changes nothing"
     assert relative(cached(controlled(name)), native) > 1e-5
 
 
 def test_a_regions_mask_is_over_the_whole_picture_under_set_area(model):
-    """An area that is the left half, and a region of the left half of the picture: all of the area is the region's."""
+    """An area on the left half, and a region of the picture's left half: the region covers the whole area."""
     area = nodes.ConditioningSetArea()
 
     def in_left(conditioning):
         return area.append(conditioning, 8 * SIDE // 2, 8 * SIDE, 0, 0, 1.0)[0]
 
-    def over(part):  # the base of the rest of the picture
+    def over(part):  # the base prompt for the rest of the picture
         return sampled(model, [*prompt(*C), *in_left(part)])
 
     left = prompt(t5=Region.execute(A[1], B[1], LEFT, base_ratio=0.0, blocks="0-4")[0])

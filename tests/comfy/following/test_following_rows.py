@@ -1,4 +1,4 @@
-"""Controls where native nodes zero a prompt or append rows to it: each acts on what the CONDITIONING says."""
+"""Controls where native nodes zero a prompt or append rows to it: each acts on the changed CONDITIONING."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ APPENDING = {"concat": concat, "redux": redux(), "redux, attn_bias": redux("attn
 
 @over_each
 def test_zeroed_out_it_is_its_prompt_zeroed_out(model, name):
-    """As a negative, which is what ConditioningZeroOut is for."""
+    """As a negative, the usual purpose of ConditioningZeroOut."""
     positive = controlled(name)
     expected = natively(model, prompt(), zero_out(prompt()), cfg=3.0)
     assert torch.equal(sampled(model, prompt(), zero_out(positive), cfg=3.0), expected)
@@ -76,7 +76,7 @@ def test_zeroed_out_it_is_its_prompt_zeroed_out(model, name):
 
 
 def test_a_scheduled_prompt_against_its_own_zero(model):
-    """The issue's own case: true CFG of a timeline is not CFG 1."""
+    """True CFG of a timeline is not CFG 1."""
     out = sampled(model, scheduled(), zero_out(scheduled()), cfg=3.0)
     expected = chained(model, (2, prompt(), zero_out(prompt())), (STEPS, prompt(*B), zero_out(prompt())), cfg=3.0)
     assert relative(out, expected) < 5e-6
@@ -90,7 +90,7 @@ def test_one_stream_zeroed_takes_that_streams_controls_alone(model):
     assert torch.equal(sampled(model, no_vec), sampled(model, expected))
 
 
-# ---- rows behind it
+# ---- appended rows
 
 
 @pytest.mark.parametrize("neighbour", APPENDING)
@@ -98,10 +98,10 @@ def test_a_timeline_leaves_rows_behind_it_where_they_are(model, neighbour):
     behind = APPENDING[neighbour]
     each = [behind(one) for one in (prompt(), prompt(*B))]
     expected = chained(model, (2, each[0], each[0]), (STEPS, each[1], each[1]))
-    # Concat and Redux keep the first prompt's vec and the like, so that the CLIP stream is the timeline's.
+    # Concat and Redux keep the first prompt's vec and extras, so the CLIP stream is the timeline's.
     out = sampled(model, behind(scheduled()))
     assert relative(out, expected) < 5e-6
-    assert relative(out, sampled(model, scheduled())) > 1e-4, "and they count"
+    assert relative(out, sampled(model, scheduled())) > 1e-4, "and the appended rows have an effect"
 
 
 @pytest.mark.parametrize("neighbour", APPENDING)
@@ -119,7 +119,7 @@ def test_split_joined_and_taken_at_a_step_they_are_still_there(model, neighbour,
 
 @pytest.mark.parametrize("neighbour", APPENDING)
 def test_a_fade_with_rows_behind_it(model, neighbour):
-    """By hand: at each step the two prompts side by side, weighted, and the rows behind them."""
+    """Reference: at each step both prompts' rows, weighted, and the appended rows."""
     behind, latent, levels = APPENDING[neighbour], LATENT, [0, 1 / 3, 2 / 3, 1]
     faded = behind(scheduled("1", "1\n@1..3 2"))
     for step, share in enumerate(levels):
@@ -142,7 +142,7 @@ def test_a_fade_with_rows_behind_it(model, neighbour):
 
 @pytest.mark.parametrize("neighbour", APPENDING)
 def test_what_lies_over_a_prompt_lies_over_the_rows_behind_it(model, neighbour):
-    """A region that is everywhere, a route of all blocks and a text beside itself are native prompts with the rows."""
+    """A region everywhere, a route of all blocks and a blend of equal texts equal native prompts with the rows."""
     behind = APPENDING[neighbour]
     base, other = behind(prompt()), behind(prompt(t5=B[1]))
     text, _ = (SplitConditioning.execute(each)[1] for each in (other, base))
@@ -188,13 +188,13 @@ def test_a_blend_keeps_each_prompts_own_attention_mask(model):
 
 
 def test_another_text_takes_no_attention_mask_of_the_one_before(model):
-    """Split, and another T5 prompt in the place of Redux' rows: the mask was theirs."""
+    """Split, with another T5 prompt in place of Redux' rows: the mask belonged to those rows."""
     made = redux("attn_bias", 0.4)(prompt())
     clip = SplitConditioning.execute(made)[0]
     assert torch.equal(natively(model, prompt(clip, B[1])), natively(model, prompt(A[0], B[1])))
 
 
-def test_a_timeline_of_prompts_with_attention_masks_is_told():
+def test_a_timeline_of_prompts_with_attention_masks_is_reported():
     text = SplitConditioning.execute(redux("attn_bias", 0.4)(prompt()))[1]
     with pytest.raises(ValueError, match="carries an attention mask.*apply Redux to what comes out"):
         Schedule.execute({"vec1": A[0]}, {"txt1": text, "txt2": B[1]}, "1", "1\n@2 2")
@@ -202,7 +202,7 @@ def test_a_timeline_of_prompts_with_attention_masks_is_told():
     assert [("attention_mask" in entry) for _, entry in percent] == [True, False]
 
 
-def test_a_timeline_of_prompts_with_other_extras_is_told():
+def test_a_timeline_of_prompts_with_other_extras_is_reported():
     other = T5Text((Span(B[1].spans[0].tensor, {"reference_latents": [torch.zeros(1, 16, 4, 4)]}),))
     with pytest.raises(ValueError, match="differ in reference pictures .ReferenceLatent.*set it after Prompt Schedule"):
         Schedule.execute({"vec1": A[0]}, {"txt1": A[1], "txt2": other}, "1", "1\n@2 2")

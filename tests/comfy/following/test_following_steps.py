@@ -1,4 +1,4 @@
-"""Controls in batches, and at steps that count anew or never come."""
+"""Controls in batches, and at steps that are counted from another start or never come."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 # ---- batches
 
 
-def test_batches_of_two_sizes_are_told():
+def test_batches_of_two_sizes_are_reported():
     pair, three = txt(1, batch=2), txt(2, batch=3)
     for make in (
         lambda: BlendTxt.execute(pair, "both", 0.5, three),
@@ -55,14 +55,14 @@ def test_one_prompt_goes_with_all_of_a_batch(model):
         assert relative(together[number], alone[number]) < 5e-6
 
 
-# ---- steps that count anew, or never come
+# ---- steps that are counted from another start, or never come
 
 
 def test_a_run_that_starts_in_the_middle_tells_that_its_steps_are_its_own(model, caplog):
     ready = ApplyDuet.execute(model)[0]
     chained(ready, (2, scheduled(), scheduled()), (STEPS, scheduled(), scheduled()))
-    told = [record.message for record in caplog.records if "counted from its own first step" in record.message]
-    assert len(told) == 1 and "start_step" in told[0]
+    messages = [record.message for record in caplog.records if "counted from its own first step" in record.message]
+    assert len(messages) == 1 and "start_step" in messages[0]
     caplog.clear()
     chained(ready, (2, prompt(), prompt()), (STEPS, prompt(), prompt()))
     sampled(model, scheduled(), start_step=2, add_noise=False)
@@ -78,19 +78,19 @@ def test_a_run_that_starts_in_the_middle_tells_that_its_steps_are_its_own(model,
         lambda step: PartOfRun.execute(prompt(), f"{step}", "100%")[0],
     ],
 )
-def test_a_step_that_never_comes_is_told(model, make, caplog):
+def test_a_step_that_never_comes_is_reported(model, make, caplog):
     def run(step):
         caplog.clear()
         sampled(model, prompt(), make(step), cfg=2.0)
         return [record.message for record in caplog.records if "never acts" in record.message]
 
     assert run(3) == []
-    (told,) = run(4)
-    assert "step 4 never acts: this run ends before step 4" in told
+    (message,) = run(4)
+    assert "step 4 never acts: this run ends before step 4" in message
 
 
 def test_a_prompt_that_begins_later_is_no_swapped_model(model):
-    """Nothing is evaluated at first, as natively; the controls act from then on."""
+    """Nothing is evaluated at first, as natively; the controls act afterwards."""
     late = nodes.ConditioningSetTimestepRange().set_range(controlled("weights"), 0.3, 1.0)[0]
     native = nodes.ConditioningSetTimestepRange().set_range(prompt(), 0.3, 1.0)[0]
     assert relative(sampled(model, late), natively(model, native)) > 1e-5

@@ -1,4 +1,4 @@
-"""What the tests of Prompt Grid share: a model for each test, and its pictures."""
+"""Shared by the tests of Prompt Grid: a model for each test, and a count of sampled pictures."""
 
 import comfy.model_management
 import comfy.sd
@@ -44,7 +44,7 @@ def draw(singles, vae):
 
 @pytest.fixture
 def pictures(monkeypatch):
-    """How many pictures are sampled; a number in `stop` interrupts while that one is."""
+    """Counts sampled pictures; `stop` is the number of the picture at which the run is interrupted."""
     seen = type("Seen", (), {"count": 0, "stop": None})()
     sample = cells.sample
 

@@ -1,4 +1,4 @@
-"""Prompt Grid in the real model: N + M encodes, and MMDiT Sampler's pictures."""
+"""Prompt Grid in the real model: N + M encodings, and MMDiT Sampler's pictures."""
 
 import json
 
@@ -17,7 +17,7 @@ from flux_duet.tests.comfy.grid.models import CLIPS, LATENT, T5S
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-def test_cells_are_the_samplers_in_the_order_that_is_told(model, singles, draw):
+def test_cells_are_the_samplers_in_the_order_that_is_reported(model, singles, draw):
     sheet, latents, variance, data, _ = draw(model)
     data = json.loads(data)
     places = [(seed, clip, t5) for seed in data["seeds"] for clip in data["clip"] for t5 in data["t5"]]
@@ -56,7 +56,7 @@ def test_one_sheet_for_all_seeds_and_weights_in_the_attention(model, draw):
     assert sheet.shape[0] == 1 and not torch.equal(latents["samples"], draw(model, steps=1)[1]["samples"])
 
 
-# ---- what comes in
+# ---- inputs
 
 
 def test_prompts_from_files(model, draw, tmp_path, monkeypatch):
@@ -82,6 +82,6 @@ def test_one_prompt_and_one_seed_tell_what_is_unknown(model, draw):
     assert data["latents"]["shares"]["seed"] is None and data["latents"]["shares"]["clip"] is None
 
 
-def test_several_pictures_in_the_latent_are_told(model, draw):
+def test_several_pictures_in_the_latent_are_reported(model, draw):
     with pytest.raises(ValueError, match="with 2 pictures, expected one"):
         draw(model, latent={"samples": torch.zeros(2, 16, 8, 8)})

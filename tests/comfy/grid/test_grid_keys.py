@@ -1,4 +1,4 @@
-"""Prompt Grid takes its cells up again: whatever changes a picture changes its key."""
+"""Prompt Grid reuses its cells: whatever changes a picture changes its key."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def test_whatever_changes_a_picture_changes_its_key(singles):
     keys = {name: key(**change) for name, change in {"nothing": {}, **CHANGES}.items()}
     assert None not in keys.values() and len(set(keys.values())) == len(keys)
     assert keys["nothing"] == key()
-    assert key(latent={**LATENT, "something": object()}) is None, "what cannot be told is never kept"
+    assert key(latent={**LATENT, "something": object()}) is None, "without a known key nothing is cached"
     assert key(beside={"control": object()}) is None, "a ControlNet has no content to compare"
 
 
@@ -82,7 +82,7 @@ def test_a_lora_is_another_model(model, draw, pictures):
     assert pictures.count == 4 and not torch.equal(plain[1]["samples"], patched[1]["samples"])
     others = [identity.of_model(each) for each in (model, lora(model, 1.0), lora(model, 0.5), lora(model, 1.0, seed=1))]
     assert len(set(others)) == 4 and None not in others
-    # The first two again, whichever of them has its weights in the model just now.
+    # The first two again, whichever of them is patched into the weights now.
     assert torch.equal(draw(lora(model, 1.0), **small)[1]["samples"], patched[1]["samples"])
     assert torch.equal(draw(model, **small)[1]["samples"], plain[1]["samples"]) and pictures.count == 4
 
@@ -109,7 +109,7 @@ def test_a_file_exchanged_under_a_loaded_model_does_not_lend_it_its_name(tiny, t
     assert identity.of_model(loaded) != identity.of_model(comfy.sd.load_diffusion_model(str(path)))
 
 
-def test_settings_of_the_model_are_told(model):
+def test_settings_of_the_model_are_reported(model):
     def shifted(shift):
         return nodes_model_advanced.ModelSamplingFlux().patch(model, shift, 0.5, 64, 64)[0]
 

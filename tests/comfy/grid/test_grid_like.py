@@ -1,4 +1,4 @@
-"""Prompt Grid's `like`: what stands beside the prompts."""
+"""Prompt Grid's `like`: the extras of a CONDITIONING."""
 
 import comfy.model_management
 import comfy.sd
@@ -41,7 +41,7 @@ LIKES = {
 
 @pytest.mark.parametrize("layout", LIKES)
 def test_a_cell_is_the_users_run_with_its_picture(tiny, singles, vae, draw, layout):
-    """Bit for bit what MMDiT Sampler gives for the same CONDITIONING; it was drawn without the picture."""
+    """Equal bit for bit to MMDiT Sampler with the same CONDITIONING; the picture once was ignored."""
     channels, like = LIKES[layout]
     model = layouts_of(tiny, channels)
     vec, txt = encode_clip_prompt(singles[0], "at night", "first")[0], encode_t5(singles[1], "a star")[0]
@@ -54,7 +54,7 @@ def test_a_cell_is_the_users_run_with_its_picture(tiny, singles, vae, draw, layo
         )[0]["samples"]
 
     assert torch.equal(found, run(like(join(vec, txt, 3.5), vae, model)))
-    assert ((found - run(join(vec, txt, 3.5))).norm() / found.norm()) > 1e-3, "the picture counts"
+    assert ((found - run(join(vec, txt, 3.5))).norm() / found.norm()) > 1e-3, "the picture has an effect"
 
 
 @pytest.mark.parametrize("channels", [96, 32])
@@ -76,7 +76,7 @@ def test_a_control_lora_makes_a_model_that_needs_one(model):
     assert needs_picture(widened) and not needs_picture(model)
 
 
-def test_several_prompts_in_like_are_told(model, draw):
+def test_several_prompts_in_like_are_reported(model, draw):
     one = [torch.zeros(1, 9, 64), {"pooled_output": torch.zeros(1, 64)}]
     with pytest.raises(ValueError, match="Prompt Grid: `like` holds 2 prompts"):
         draw(model, like=[one, one])
@@ -99,7 +99,7 @@ def test_extras_are_part_of_a_cells_key(model, draw, pictures, caplog):
 
 
 def layouts_of(tiny, channels: int):
-    """The tiny FLUX.1 with as many input channels: 16 as dev, 32 as Canny and Depth, 96 as Fill."""
+    """The tiny FLUX.1 with `channels` input channels: 16 as dev, 32 as Canny and Depth, 96 as Fill."""
     weights = comfy.utils.load_torch_file(str(tiny["flux"]))
     more = torch.randn(128, 4 * (channels - 16), generator=torch.Generator().manual_seed(4)) / (4 * channels) ** 0.5
     weights["img_in.weight"] = torch.cat([weights["img_in.weight"], more], 1)

@@ -1,4 +1,4 @@
-"""What the tests of Token Heatmap share: prompts, and the attention of each device."""
+"""Shared by the tests of Token Heatmap: prompts, and the attention of each device."""
 
 import comfy.ldm.modules.attention as attention
 import pytest
@@ -24,7 +24,7 @@ def streams(singles):
 
 @pytest.fixture(params=["attention_pytorch", "attention_sub_quad"])
 def backend(request, monkeypatch):
-    """What ComfyUI computes attention with: on a graphics card PyTorch's, here by default its own."""
+    """ComfyUI's attention function: PyTorch's, as on a GPU, and ComfyUI's own, the default on a CPU."""
     chosen = getattr(attention, request.param)
     import comfy.ldm.flux.math
 

@@ -1,4 +1,4 @@
-"""Token Heatmap: runs that it watches, and the dense softmax of the same runs."""
+"""Token Heatmap: watched runs, and the dense softmax of the same runs."""
 
 from functools import partial
 
@@ -28,7 +28,7 @@ def watched(model, txt, positive, words="", measure="mass", **options):
 
 
 def dense(model, positive, rows: dict[str, list[int]], **options):
-    """[steps, blocks, words, image]: the softmax of all logits, as an attention of ComfyUI's that makes them all."""
+    """[steps, blocks, words, image]: the softmax of all logits, computed in an override of ComfyUI's attention."""
     found = []
 
     def attend(func, q, k, v, heads, *args, mask=None, **kwargs):

@@ -1,4 +1,4 @@
-"""Token Heatmap with the heads kept apart: each head's maps are its dense softmax's, and together they are the mean."""
+"""Token Heatmap with separate heads: each head's maps equal its dense softmax, and their mean the averaged maps."""
 
 from functools import partial
 
@@ -51,7 +51,7 @@ def heads_of(model) -> int:
 
 
 def dense(model, prompts) -> torch.Tensor:
-    """[steps, blocks * heads, B, words, image] by the whole softmax."""
+    """[steps, blocks * heads, B, words, image] from the whole softmax."""
     txt, positive = prompts
     found, words, clone = [], wanted(txt, WORDS), model.clone()
     rows = [words.rows(number) for number in range(2)]
@@ -82,7 +82,7 @@ def test_apart_they_change_no_picture_and_together_they_are_the_mean(model, prom
     assert torch.equal(apart[1]["samples"], mean[1]["samples"])
     assert torch.equal(apart[1]["samples"], sampled(model, prompts[1])["samples"])
     apart, mean = apart[0].reading(apart[1]), mean[0].reading(mean[1])
-    if measure == "mass":  # what a flow or an output adds up to is more than its heads' mean
+    if measure == "mass":  # flow and output of all heads together are not the mean of the heads'
         assert torch.allclose(maps(apart, Choice()), maps(mean, Choice()), atol=3e-4)
     assert masses(apart, Choice()) == pytest.approx(masses(mean, Choice()), abs=1e-6)
     one = [maps(apart, Choice(blocks=Blocks.parse("2"), head=head)) for head in range(apart.heads)]
@@ -91,7 +91,7 @@ def test_apart_they_change_no_picture_and_together_they_are_the_mean(model, prom
 
 
 def test_flows_of_the_heads_bound_that_of_all(model, prompts):
-    """A triangle: what all heads add is at most as long as the heads' lengths together, and not their mean."""
+    """Triangle inequality: the length of all heads' sum is at most the sum of their lengths, not the mean."""
     apart, mean = (read(model, prompts, "flow", heads) for heads in (True, False))
     apart = apart[0].reading(apart[1]).maps.float().unflatten(1, (BLOCKS, -1))
     mean = mean[0].reading(mean[1]).maps.float()

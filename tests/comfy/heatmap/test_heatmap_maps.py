@@ -1,4 +1,4 @@
-"""Token Heatmap in the real model: every map is the dense softmax's."""
+"""Token Heatmap in the real model: every map equals the dense softmax."""
 
 import comfy.ldm.modules.attention as attention
 import pytest
@@ -33,7 +33,7 @@ def test_every_map_is_the_dense_softmaxs(model, streams, backend, txt):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 40), (40, 40), (2, 40, 40), (2, 3, 40, 40), None])
 def test_shares_are_exact(shape):
-    """On every attention of ComfyUI's: each is as dense to 1e-6, all of a row's add up to 1."""
+    """With each attention of ComfyUI: the maps equal the dense softmax to 1e-6, and a row's shares add up to 1."""
     generator = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(2, 3, 40, 16, generator=generator) for _ in range(3))
     mask = None if shape is None else torch.randn(shape, generator=generator)

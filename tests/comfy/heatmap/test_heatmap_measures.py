@@ -1,4 +1,4 @@
-"""Token Heatmap beside other controls and probes, and its other measures."""
+"""Token Heatmap together with controls and other probes, and its other measures."""
 
 import pytest
 import torch
@@ -13,12 +13,12 @@ from flux_duet.tests.comfy.heatmap.runs import BLOCKS, HEIGHT, LATENT, STEPS, WI
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- with what else there is
+# ---- with controls and probes
 
 
 def test_the_negative_and_nag_are_not_the_picture(model, streams):
     alone, _ = watched(model, streams["txt"], prompt(streams), "red")
-    for negative in ("long", "txt"):  # apart, and in one batch with the positive
+    for negative in ("long", "txt"):  # separately, and in one batch with the positive
         other = prompt(streams, negative)
         beside, _ = watched(model, streams["txt"], prompt(streams), "red", negative=other, cfg=1.0001)
         assert (beside.maps[0].float() - alone.maps[0].float()).abs().max() < 1e-3
@@ -28,7 +28,7 @@ def test_the_negative_and_nag_are_not_the_picture(model, streams):
 
 
 def test_regions_are_seen_as_they_are(model, streams):
-    """Where the base is not looked at, its words have nothing; elsewhere what they have with the base alone."""
+    """Where the base prompt is not attended to, its words have 0; elsewhere the same shares as with the base alone."""
     mask = torch.zeros(1, 5, 3)
     mask[:, :2] = 1
     placed = prompt(streams, Region.execute(streams["txt"], streams["long"], mask, base_ratio=0.0)[0])
@@ -57,7 +57,7 @@ def test_every_nth_step_and_solvers_that_ask_inside_a_step(model, streams):
 
 
 def test_beside_encoder_influence(model, streams):
-    """What another probe asks for itself is not the picture's."""
+    """Another probe's extra evaluations do not count."""
     from flux_duet.nodes.probe.influence.nodes import Influence
 
     alone, latent = watched(model, streams["txt"], prompt(streams), "red")
@@ -92,7 +92,7 @@ def test_under_apply_duet_and_with_a_lora(model, streams):
 
 
 def test_flow_is_the_length_of_what_a_word_adds(model, streams):
-    """By hand, from the block's own parts: gate * W_o(sum of shares * values), for each image token."""
+    """Reference from the block's own parts: gate * W_o(sum of shares * values), for each image token."""
     flux = model.model.diffusion_model
     seen = {}
 
@@ -130,7 +130,7 @@ def test_flow_is_the_length_of_what_a_word_adds(model, streams):
 
 
 def test_output_is_a_share_among_the_words_and_the_rest(model, streams):
-    """By hand, from what the attention gives; with one word too, which has the rest to be held against."""
+    """Reference from the attention's output; also with one word, which is compared with the rest of the prompt."""
     rows, seen = rows_of(streams["txt"], ["red", "circle"]), []
     ids = [token for chunk in streams["txt"].source.tokens for token, _ in chunk]
     from flux_duet.nodes.probe.heat.tokens import wanted
@@ -146,7 +146,7 @@ def test_output_is_a_share_among_the_words_and_the_rest(model, streams):
     for words in ("red", "red, circle"):
         found = wanted(streams["txt"], words)
         named = [rows[word] for word in found.words]
-        rest = sorted(set(range(ids.index(1))) - {row for each in named for row in each})  # other words, signs too
+        rest = sorted(set(range(ids.index(1))) - {row for each in named for row in each})  # punctuation included
         concepts = [torch.stack([out[each].mean(0) for each in (*named, rest)]) for out in seen]
         scores = [each @ out[256:].mT / out.shape[1] ** 0.5 for each, out in zip(concepts, seen, strict=True)]
         expected = torch.stack([each.softmax(0)[:-1] for each in scores]).unflatten(0, (STEPS, BLOCKS))

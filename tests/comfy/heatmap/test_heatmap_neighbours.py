@@ -1,4 +1,4 @@
-"""Token Heatmap beside nodes that change what the attention sees: references, kept keys, caches, sharp attention."""
+"""Token Heatmap with nodes that change the attention: references, cached keys, step caches, sharp attention."""
 
 import json
 from functools import partial
@@ -73,7 +73,7 @@ def test_reference_images(model, txt, positive, keeps_keys, measure):
 
 
 def test_easy_cache(model, txt, positive):
-    """A step that it leaves out was not looked at, and is not in the reading."""
+    """A step that the cache skips is not in the reading."""
     ready, probe = Heatmap.execute(model, txt, "red").result
     cached = easycache.EasyCacheNode.execute(ready, 10.0, 0.1, 0.95, False)[0]
     plain = sampled(easycache.EasyCacheNode.execute(model, 10.0, 0.1, 0.95, False)[0], positive, steps=8)
@@ -83,7 +83,7 @@ def test_easy_cache(model, txt, positive):
 
 
 def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
-    """Of attention made sixteen times sharper many shares are far below half precision's least; none of them is 0."""
+    """With attention sixteen times sharper, many shares are below the smallest half-precision number; none is 0."""
 
     def sharper(q, k, v, **_):
         return {"q": q * 16, "k": k, "v": v}
@@ -106,7 +106,7 @@ def test_sharp_attention_loses_nothing(model, txt, positive, tmp_path):
     torch.testing.assert_close(seen.maps.flatten(1), expected.mean((0, 1)), rtol=1e-3, atol=0)
 
 
-# ---- a ControlNet, whose numbers stand before the options among the forward's arguments
+# ---- a ControlNet, whose output is an argument of the forward
 
 
 def test_a_control_net_is_no_set_of_options(model, txt, positive):
@@ -122,7 +122,7 @@ def test_a_control_net_is_no_set_of_options(model, txt, positive):
     latent = sampled(ready, applied)
     assert torch.equal(latent["samples"], sampled(model, applied)["samples"])
     reading = probe.reading(latent)
-    assert reading.modulation() == alone.modulation() is not None, "it knows neither picture nor ControlNet"
+    assert reading.modulation() == alone.modulation() is not None, "without picture and ControlNet"
     assert reading.rows == alone.rows == (STEPS, 4 * STEPS)
     ready, probe = Heatmap.execute(model, txt, "red, circle").result
     clone, calls = dense.watching(model)
@@ -163,7 +163,7 @@ def test_a_batch_is_shown_picture_by_picture(model, txt, positive, tmp_path, mon
         ).result
         torch.testing.assert_close(found[2 * number : 2 * number + 2], its)
         assert page.shape[1:] == sheets.shape[1:]
-        assert (page[0, 100:] - sheets[number, 100:]).abs().max() < 0.01, "all but the title is as of it alone"
+        assert (page[0, 100:] - sheets[number, 100:]).abs().max() < 0.01, "all but the title is equal"
         assert shares["pictures"][number]["shares"] == pytest.approx(masses(single, Choice()))
     assert not torch.equal(sheets[0], sheets[1])
     assert out.ui["flux_duet_heatmap"][0]["pictures"] == 3

@@ -1,4 +1,4 @@
-"""Token Heatmap leaves the picture as it is to the last bit, and nothing behind."""
+"""Token Heatmap leaves the picture unchanged bit for bit, and leaves nothing behind."""
 
 import comfy.model_management
 import comfy.sd
@@ -69,7 +69,7 @@ def test_nothing_stays_patched_and_a_stopped_run_leaves_no_reading(model, stream
     assert torch.equal(sampled(model, prompt(streams))["samples"], sampled(ready, prompt(streams))["samples"])
 
 
-def test_a_latent_of_another_run_is_told(model, streams):
+def test_a_latent_of_another_run_is_reported(model, streams):
     ready, probe = Heatmap.execute(model, streams["txt"], "red").result
     latent = sampled(ready, prompt(streams))
     other = sampled(model, prompt(streams, "long"))
@@ -78,10 +78,10 @@ def test_a_latent_of_another_run_is_told(model, streams):
         ShowHeatmap.execute(probe, other)
 
 
-def test_a_model_that_shows_no_attention_is_told(model, streams, monkeypatch):
+def test_a_model_that_shows_no_attention_is_reported(model, streams, monkeypatch):
     ready, probe = Heatmap.execute(model, streams["txt"], "red").result
     monkeypatch.setattr(model.model.diffusion_model, "forward_orig", lambda img, *args, **kwargs: torch.zeros_like(img))
     latent = sampled(ready, prompt(streams))
-    assert torch.equal(latent["samples"], sampled(model, prompt(streams))["samples"]), "the picture is whole"
+    assert torch.equal(latent["samples"], sampled(model, prompt(streams))["samples"]), "the picture is complete"
     with pytest.raises(ValueError, match="attention was never seen.*wrapped models"):
         ShowHeatmap.execute(probe, latent)

@@ -1,4 +1,4 @@
-"""Show Heatmap: the words that are found, and what is made of their maps."""
+"""Show Heatmap: finding words, and the pictures, masks and numbers from their maps."""
 
 import pytest
 import torch
@@ -57,14 +57,14 @@ def test_words_may_overlap(model, streams):
         ({"blocks": "18"}, "names block 18, but this model has blocks 0 to 4"),
     ],
 )
-def test_a_choice_of_nothing_is_told(model, streams, options, words):
+def test_a_choice_of_nothing_is_reported(model, streams, options, words):
     ready, probe = Heatmap.execute(model, streams["txt"], "red").result
     latent = sampled(ready, prompt(streams))
     with pytest.raises(ValueError, match=words):
         ShowHeatmap.execute(probe, latent, **options)
 
 
-def test_words_that_are_not_there_are_told(model, streams):
+def test_words_that_are_not_there_are_reported(model, streams):
     with pytest.raises(ValueError, match="no word 'blue'. The prompt is: a red circle"):
         Heatmap.execute(model, streams["txt"], "red, blue")
     with pytest.raises(ValueError, match="no word 'edde'"):
@@ -75,7 +75,7 @@ def test_words_that_are_not_there_are_told(model, streams):
     "text", ["a red circle", "a (red:1.3) circle", "a ((red) circle:0.7)", "a  red\n circle", "A Red CIRCLE"]
 )
 def test_words_are_found_as_they_read(singles, text):
-    """However they are written, they are the rows of these tokens."""
+    """However the words are written, the same tokens' rows are found."""
     from flux_duet.nodes.probe.heat.tokens import wanted
 
     txt = T5Encode.execute(singles[1], text)[0]

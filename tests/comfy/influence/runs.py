@@ -1,4 +1,4 @@
-"""Encoder Influence: its prompts, runs with and without it, and the four velocities by hand."""
+"""Encoder Influence: its prompts, runs with and without it, and the four velocities as references."""
 
 from functools import partial
 
@@ -38,11 +38,11 @@ def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blo
 
 
 def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, torch.Tensor]:
-    """(x - x0) / sigma of each prompt by itself: a native sampler's single step from x at sigma down to 0."""
+    """(x - x0) / sigma of each prompt alone, from a native sampler's single step from x at sigma to 0."""
     out = {}
     for name, positive in ways.items():
         guider = custom.BasicGuider.execute(model, positive)[0]
-        # Noise at sigma over an empty picture is sigma * noise; a step of Euler's down to 0 gives x0.
+        # The noised empty latent is sigma * noise; an Euler step to 0 returns x0.
         samples = guider.sample(
             x / sigma,
             torch.zeros_like(x),
@@ -56,7 +56,7 @@ def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, to
 
 
 def by_hand(model, latent: dict, ways: dict, each: dict | None = None) -> list[dict[str, torch.Tensor]]:
-    """The same at each step of the run of v11, whose x_t a callback catches; with `each`, of these prompts instead."""
+    """The same at each step of the run of v11, whose x_t a callback records; with `each`, for these prompts instead."""
     seen = []
     guider = custom.BasicGuider.execute(model, ways["v11"])[0]
     sigmas = custom.BasicScheduler.execute(model, "simple", STEPS, 1.0)[0]
@@ -84,7 +84,7 @@ def ways(no_vec=NO_VEC, no_txt=NO_TXT, clip=VEC, t5=TXT) -> dict:
 
 
 def check(reading, expected: list[dict], null=EMPTY, rel=2e-4) -> None:
-    """Every number of every step."""
+    """Compares every number of every step."""
     assert len(reading.moments) == STEPS
     for moment, by in zip(reading.moments, expected, strict=True):
         assert pooled([moment.effects[null]]) == pytest.approx(pooled([effects(*by.values())]), rel=rel, abs=2e-5)

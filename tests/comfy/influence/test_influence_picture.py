@@ -1,4 +1,4 @@
-"""Encoder Influence leaves the picture as it is, with controls too."""
+"""Encoder Influence leaves the picture unchanged, with controls too."""
 
 import json
 
@@ -120,7 +120,7 @@ def controlled() -> dict[str, list]:
 @pytest.mark.parametrize("name", controlled())
 @pytest.mark.parametrize("sampler", [sampled, natively], ids=["sampled", "natively"])
 def test_controls_go_with_their_stream(model, name, sampler):
-    """Each stream's null takes that stream's controls with it, and leaves the other's."""
+    """Each stream's null also removes that stream's controls, and keeps the other's."""
     positive = controlled()[name]
     base = model if sampler is sampled else ApplyDuet.execute(model)[0]
     out, probe = measured(base)
@@ -135,20 +135,20 @@ def test_controls_go_with_their_stream(model, name, sampler):
 
 
 def test_the_floor_is_what_the_model_answers_differently_when_asked_again(model):
-    """Noise of a tenth of the prompts' effect reads as such; noise larger than it makes the shares meaningless."""
+    """Noise of a tenth of the prompts' effect is reported; with more noise than effect, the shares are meaningless."""
     out, probe = measured(model)
     clean = probe.reading(sampled(out, prompt()))
     effect = clean.numbers("whole run", EMPTY)["whole"]
     for noise, small in ((0.1 * effect, False), (2 * effect, True)):
         out, probe = measured(noisy(model, noise))
         text, *_, data = ShowInfluence.execute(probe, sampled(out, prompt())).result[4:]
-        # Each of the two answers has noise of its own, which lengthens the velocity too.
+        # Both evaluations have independent noise, which also increases the velocity's length.
         assert json.loads(data)["floor"]["whole run"] == pytest.approx(noise * (2 / (1 + noise**2)) ** 0.5, rel=0.1)
         assert text.startswith("The effects are too small") is small and "evaluating the same prompt again" in text
 
 
 def noisy(model, share: float):
-    """A model whose answers differ from one asking to the next by so much of their velocity's length."""
+    """A model whose evaluations have random noise of this share of the velocity's length."""
     changed, draw = model.clone(), torch.Generator().manual_seed(0)
 
     def around(executor, x, t, *args, **kwargs):
@@ -165,7 +165,7 @@ def noisy(model, share: float):
 def test_a_schedule_is_measured_as_it_is_at_each_step(model):
     out, probe = measured(model)
     reading = probe.reading(sampled(out, controlled()["schedule"]))
-    # x_t of the scheduled run at its last step, where both streams have come to their second prompts.
+    # x_t of the scheduled run at its last step, where both streams have switched to their second prompts.
     later = ways(clip=vec(6), t5=txt(7, 13))
     run = by_hand(ApplyDuet.execute(model)[0], LATENT, {**later, "v11": controlled()["schedule"]}, each=later)
     seen = pooled([reading.moments[-1].effects[EMPTY]])
@@ -173,7 +173,7 @@ def test_a_schedule_is_measured_as_it_is_at_each_step(model):
 
 
 def test_a_prompt_that_rests_has_no_part(model):
-    """Limited to a part of the run; outside of it nothing is asked."""
+    """Limited to a part of the run; outside of it nothing is evaluated again."""
     positive = PartOfRun.execute(prompt(), "0%", "2")[0]
     out, probe = measured(model)
     on, off = (sampled(each, positive, prompt(vec(7), txt(8, 13)), cfg=2.0) for each in (out, model))

@@ -1,4 +1,4 @@
-"""What Encoder Influence leaves behind, what it refuses, and what it shows."""
+"""Encoder Influence: cleanup, errors, and outputs."""
 
 import json
 
@@ -27,7 +27,7 @@ from flux_duet.tests.comfy.inputs import txt
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- what it leaves behind, and what it refuses
+# ---- cleanup and errors
 
 
 def test_after_an_interrupted_run_all_is_as_before(model):
@@ -64,7 +64,7 @@ def test_a_prompt_without_a_clip_vector_is_refused(model):
     out, probe = measured(model)
     positive = [[TXT.spans[0].tensor, {"guidance": 3.5}]]
     latent = natively(out, positive)
-    assert torch.equal(latent["samples"], natively(model, positive)["samples"]), "the picture is whole"
+    assert torch.equal(latent["samples"], natively(model, positive)["samples"]), "the picture is complete"
     with pytest.raises(ValueError, match="has no CLIP prompt.*Dual Prompt"):
         probe.reading(latent)
 
@@ -78,8 +78,8 @@ def test_empty_prompts_of_other_encoders_are_refused(model):
         measured(model, empty_txt=txt(4, 9, bias=torch.zeros(1, 9)))
 
 
-def test_a_run_that_passes_it_by_is_told(model):
-    """As a guider of another pack, which asks the model in a way of its own."""
+def test_a_run_that_passes_it_by_is_reported(model):
+    """A guider of another pack that evaluates the model in its own way."""
     out, probe = measured(model)
 
     class Own(comfy.samplers.CFGGuider):
@@ -100,7 +100,7 @@ def test_a_run_that_passes_it_by_is_told(model):
 
 
 def test_a_wrapped_model_is_measured_without_its_modulation(tiny):
-    """As other packs do it: what stands for Flux shows no blocks and knows no wrappers."""
+    """As in other packs: the replacement of Flux has no blocks attribute and calls no wrappers."""
     model = comfy.sd.load_diffusion_model(str(tiny["flux"]))
 
     class Opaque(torch.nn.Module):
@@ -125,7 +125,7 @@ def test_a_model_that_is_none_of_flux(tmp_path):
         measured(Other())
 
 
-# ---- what is shown
+# ---- outputs
 
 
 def test_outputs_fit_the_picture(model):

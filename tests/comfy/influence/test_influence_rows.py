@@ -1,4 +1,4 @@
-"""Encoder Influence beside rows that are not the prompt's, and in some blocks alone."""
+"""Encoder Influence with rows that are not the prompt's, and in some blocks alone."""
 
 import json
 
@@ -42,7 +42,7 @@ KINDS = {"multiply": ("multiply", 1.0), "stronger": ("multiply", 1.5), "attn_bia
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
-    """It blamed T5's prompt for the picture: "T5 decides everything"."""
+    """It once attributed Redux' effect to the T5 prompt: "T5 decides everything"."""
     out, probe = measured(model)
     latent = sampled(out, redux(prompt(NO_VEC, NO_TXT), *KINDS[kind]))
     text = ShowInfluence.execute(probe, latent)[4]
@@ -53,7 +53,7 @@ def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [9, 7, 21], ids=["equal lengths", "shorter", "longer"])
 def test_reduxs_rows_stay_and_their_weights_with_them(model, kind, length):
-    """Each velocity is that of StyleModelApply on the prompt's, or the empty prompt's, CONDITIONING."""
+    """Each velocity equals that of StyleModelApply on the prompt's, or the empty prompt's, CONDITIONING."""
     nothing = txt(4, length)
     prompts = {way: redux(each, *KINDS[kind]) for way, each in ways(no_txt=nothing).items()}
     out, probe = measured(model, empty_txt=nothing, txt=TXT)
@@ -91,7 +91,7 @@ def test_conditioning_concats_other_prompt_stays_wherever_it_stands(model, first
 
 
 def test_without_txt_nothing_is_guessed_and_that_is_said(model):
-    """All rows count as the prompt's: they stand against the empty prompt alone."""
+    """All rows count as the prompt's, compared with the empty prompt alone."""
     out, probe = measured(model)
     positive = redux(prompt())
     latent = sampled(out, positive)
@@ -107,15 +107,15 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
     assert "count as" not in text and json.loads(data)["t5_rows"] is None
 
 
-def test_a_txt_that_is_not_sampled_is_told():
+def test_a_txt_that_is_not_sampled_is_reported():
     null = Null(EMPTY, {VEC_STREAM: None, TXT_STREAM: None}, [TXT.spans[0].tensor])
     with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows are not among"):
         null.check([randn(8, 1, 15, 64)])
-    null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is swapped whole
+    null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is replaced entirely
     assert null.rows(randn(8, 1, 15, 64)) == slice(0, 15)
 
 
-def test_a_mask_that_tells_tokens_apart_is_told():
+def test_a_mask_that_tells_tokens_apart_is_reported():
     mask = torch.zeros(1, 20, 20)
     mask[:, :, 3] = -1
     assert torch.equal(replaced(mask, slice(0, 9), 9), mask)
@@ -126,7 +126,7 @@ def test_a_mask_that_tells_tokens_apart_is_told():
 @pytest.mark.parametrize("how", [("multiply",), ("attn_bias", 0.4)], ids=["multiply", "attn_bias"])
 @pytest.mark.parametrize("length", [9, 13])
 def test_redux_in_chosen_blocks(model, how, length):
-    """As Block Routing to the empty prompt with the same Redux."""
+    """Equal to Block Routing to the empty prompt with the same Redux."""
     nothing = txt(4, length)
     out, probe = measured(model, blocks="1-3", txt=TXT, empty_txt=nothing)
     reading = probe.reading(sampled(out, redux(prompt(), *how)))

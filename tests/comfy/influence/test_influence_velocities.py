@@ -1,4 +1,4 @@
-"""Encoder Influence's velocities against runs by hand, in the real model."""
+"""Encoder Influence's velocities compared with reference runs, in the real model."""
 
 import json
 
@@ -34,7 +34,7 @@ from flux_duet.tests.comfy.inputs import randn, txt, vec
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- the velocities are those of runs by hand
+# ---- the velocities equal those of reference runs
 
 
 @pytest.mark.parametrize("latent", [LATENT, PAIR], ids=["one", "batch of 2"])
@@ -48,13 +48,14 @@ def test_four_velocities_as_of_four_runs(model, latent, length):
     assert reading.lengths == (None if length == 9 else (9, 21))
 
 
-def test_an_empty_prompt_of_another_length_is_said(model):
-    """Its length alone moved CLIP's share from 1.2 % to 0.31 %, in silence."""
+def test_an_empty_prompt_of_another_length_is_reported(model):
+    """Its length alone changed CLIP's share from 1.2 % to 0.31 %, without a message."""
     for null, positive, lengths in ((txt(4, 21), prompt(), (9, 21)), (txt(4, 7), redux(prompt()), (9, 7)),
                                     (NO_TXT, prompt(), None), (NO_TXT, redux(prompt()), None)):  # fmt: skip
         out, probe = measured(model, BOTH, empty_txt=null, txt=TXT)
         text, *_, data = ShowInfluence.execute(probe, sampled(out, positive)).result[4:]
-        expected = "The T5 prompt has {} rows and the empty one {}: ".format(*lengths) if lengths else "and the empty one"
+        numbers = "The T5 prompt has {} rows and the empty one {}: "
+        expected = numbers.format(*lengths) if lengths else "and the empty one"
         assert (expected in text) is (lengths is not None)
         assert json.loads(data)["t5_lengths"] == (lengths and {"prompt": lengths[0], "empty": lengths[1]})
     out, probe = measured(model, ZEROS, empty_txt=txt(4, 21))
@@ -104,10 +105,10 @@ def test_with_a_lora(model):
         check(probe.reading(latent), expected)
 
 
-# ---- what is nothing is exactly nothing
+# ---- no effect is exactly 0
 
 
-def test_the_null_itself_is_not_asked(model):
+def test_a_prompt_equal_to_the_null_is_not_evaluated(model):
     for clip, t5, evaluated, zero in ((NO_VEC, TXT, 1, "clip"), (VEC, NO_TXT, 1, "t5"), (NO_VEC, NO_TXT, 0, "clip")):
         out, probe = measured(model)
         reading = probe.reading(sampled(out, prompt(clip, t5)))

@@ -1,4 +1,4 @@
-"""Prompts, and latents whose masks keep a part of the picture."""
+"""Prompts, and latents with a noise_mask."""
 
 from functools import partial
 
@@ -75,7 +75,7 @@ WORDS = ["red", "circle"]
 
 
 def heat(model, singles, latent: dict, **options):
-    """(the picture, the reading, masks [B, words, H, W] and what else Show Heatmap gives)."""
+    """(the picture, the reading, masks [B, words, H, W], Show Heatmap's other outputs)."""
     clip, t5 = singles
     txt = T5Encode.execute(t5, "a red circle at night")[0]
     positive = join(ClipEncode.execute(clip, "on paper")[0], txt, 3.5)

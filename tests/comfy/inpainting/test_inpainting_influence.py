@@ -1,4 +1,4 @@
-"""Encoder Influence of a run that keeps a part of the picture: numbers are of what is repainted."""
+"""Encoder Influence with a noise_mask: numbers are over the repainted part."""
 
 import json
 
@@ -67,7 +67,7 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
 
 
 def numbers(velocities: list[dict[str, torch.Tensor]]) -> dict[str, float]:
-    """The formulas of the help page, on velocities of any number of steps."""
+    """The formulas of the help page, for velocities of any number of steps."""
     v11, v10, v01, v00 = (torch.cat([each[way].flatten() for each in velocities]).double() for way in WAYS)
     whole = v11 - v00
     parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}
@@ -83,7 +83,7 @@ def taken(found, masks) -> list[dict[str, torch.Tensor]]:
 
 
 def influence(model, latent: dict):
-    """(the run's LATENT, the reading, what Show Influence gives)."""
+    """(the run's LATENT, the reading, Show Influence's outputs)."""
     ready, probe = Influence.execute(model, EMPTY, 1, NO_VEC, NO_TXT, txt=TXT).result
     out = sampled(ready, join(VEC, TXT, 3.5), latent=latent)
     return out, probe.reading(out), ShowInfluence.execute(probe, out).result
@@ -91,7 +91,7 @@ def influence(model, latent: dict):
 
 @pytest.mark.parametrize("kind", LATENTS)
 def test_influence_is_of_what_reaches_the_picture(model, kind):
-    """In a model whose T5 prompt does much on the left, where most is kept."""
+    """In a model whose T5 prompt has most of its effect on the left, where most is kept."""
 
     def planted(apply_model, args):
         out = apply_model(args["input"], args["timestep"], **args["c"])
@@ -122,22 +122,22 @@ def test_influence_maps_are_against_the_mean_of_what_is_repainted(model, kind):
     found, masks = by_hand(model, LATENTS[kind])
     for step, (moment, mask) in enumerate(zip(reading.moments, masks, strict=True)):
         v11, v10, v01, v00 = (mask * found[step][way] for way in WAYS)
-        # The mean by enumeration: over places, each as often as it is repainted.
+        # The mean over places, weighted by the mask.
         mean = (v11.square().sum((1, 2, 3)) / mask[:, 0].square().sum((1, 2))).sqrt()[:, None, None]
         parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}
         expected = torch.stack([parts[stream].norm(dim=1) / mean for stream in STREAMS])
         assert (moment.effects[EMPTY].maps - expected).abs().max() < 1e-4
     assert max(clip_mask.max(), t5_mask.max()) > 0.5
-    if kind == "half":  # but for what the interpolation to pixels smears
+    if kind == "half":  # except for the interpolation to pixels
         assert not clip_mask[..., : 8 * (SIDE // 2 - 1)].any() and not t5_mask[..., : 8 * (SIDE // 2 - 1)].any()
 
 
 def test_the_floor_is_of_what_is_repainted_too(model):
-    """Noise that is planted in the kept half alone is none."""
+    """Noise in the kept half alone does not count."""
 
     def noisy(apply_model, args):
         out = apply_model(args["input"], args["timestep"], **args["c"])
-        if len(args["cond_or_uncond"]) > 1:  # asked again, in a batch
+        if len(args["cond_or_uncond"]) > 1:  # an extra evaluation, in a batch
             out[..., : SIDE // 2] += 0.1 * randn(len(out), *out[..., : SIDE // 2].shape)
         return out
 
@@ -148,7 +148,7 @@ def test_the_floor_is_of_what_is_repainted_too(model):
 
 
 def test_differential_diffusion_as_each_step_repaints(model):
-    """The mask in use is another at each step; its function is called as often as without a probe."""
+    """The mask changes at each step; its function is called as often as without a probe."""
     latent = {"samples": ONE, "noise_mask": SOFT.clamp_min(0.05)}
     calls = []
 
@@ -173,7 +173,7 @@ def test_differential_diffusion_as_each_step_repaints(model):
 
 
 def test_a_mask_of_ones_changes_no_number(model):
-    """And without one nothing is said."""
+    """And without a mask the sentence does not mention it."""
     *_, (*_, sentence, csv, data) = influence(model, {"samples": ONE})
     *_, (*_, full_sentence, _, full) = influence(model, {"samples": ONE, "noise_mask": torch.ones(1, SIDE, SIDE)})
     data, full = json.loads(data), json.loads(full)

@@ -1,4 +1,4 @@
-"""Switch Sweep and Prompt Grid where a part of the picture is kept."""
+"""Switch Sweep and Prompt Grid with a noise_mask."""
 
 import json
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
-    """Two prompts that differ in a single place: against all of a picture that may be rounding, there it is not."""
+    """Two prompts that differ at a single place: relative to the whole picture it may be rounding, there it is not."""
     mask = torch.zeros(1, SIDE, SIDE)
     mask[:, 3, 4] = 1
     latent = {"samples": 30_000 * ONE, "noise_mask": mask}
@@ -27,7 +27,7 @@ def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
     data, samples = json.loads(data), out["samples"].double()
     here = samples[:, :, 3, 4]
     b, a = here[0], here[-1]
-    assert (b - a).norm() < 1e-5 * samples[0].norm(), "as it was counted, the two were the same"
+    assert (b - a).norm() < 1e-5 * samples[0].norm(), "over the whole picture, the two are equal"
     expected = ((here - a) @ (b - a) / (b - a).norm() ** 2).tolist()
     assert [run["latents"]["way"] for run in data["runs"]] == pytest.approx(expected, abs=1e-4)
     assert data["repainted"] == pytest.approx(1 / SIDE**2) and repainted_sentence([1 / SIDE**2]) in sentence
@@ -35,7 +35,7 @@ def test_a_sweep_of_a_small_part_is_not_called_the_same_picture(model):
 
 
 def test_a_sweeps_pixels_are_those_repainted(model, vae):
-    """The VAE carries a change over the mask's edge; there it does not count."""
+    """The VAE spreads a change over the mask's edge; outside of the mask it does not count."""
     _, out, _, data, _ = swept(model, LATENTS["half"], vae=vae)
     pixels = vae.decode(out["samples"]).double()[:, :, pixels_from(vae) :]
     flat = pixels.flatten(1)
@@ -49,7 +49,7 @@ def pixels_from(vae) -> int:
 
 
 def test_a_grids_variance_is_of_what_is_repainted(model, singles, vae):
-    """As of the right half of the cells by themselves, in latents and in pixels."""
+    """Equal to the analysis of the cells' right halves alone, in latents and in pixels."""
     _, latents, _, data, sentence = drawn(model, singles, vae, LATENTS["half"])
     data, samples = json.loads(data), latents["samples"]
     pixels = vae.decode(samples)[:, :, pixels_from(vae) :]

@@ -1,4 +1,4 @@
-"""Word Ablation and Token Heatmap of a run that keeps a part of the picture."""
+"""Word Ablation and Token Heatmap with a noise_mask."""
 
 import json
 
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 def test_word_ablation_is_of_what_is_repainted(model, singles):
-    """A word's number against Encoder Influence's own velocities, on the repainted half."""
+    """A word's number compared with Encoder Influence's velocities, on the repainted half."""
     clip, t5 = singles
     latent = LATENTS["half"]
     _, sentence, data = WordAblation.execute(
@@ -70,7 +70,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
 
 @pytest.mark.parametrize("kind", LATENTS)
 def test_a_words_share_is_of_the_repainted_places(model, singles, kind):
-    """Of the very maps, which are kept whole."""
+    """From the same maps, which the mask does not change."""
     _, reading, _, _, data, _ = heat(model, singles, LATENTS[kind])
     mask = native.masks_in_use(model, join(VEC, TXT, 3.5), LATENTS[kind], torch.tensor([1.0, 0.0]))[0][:, 0]
     tokens = torch.nn.functional.avg_pool2d(mask[:, None], 2).flatten(1)  # [B, image]
@@ -90,7 +90,7 @@ def test_a_words_mask_is_of_the_repainted_places(model, singles, how):
     _, reading, masks, *_ = heat(model, singles, LATENTS["half"], masks=how)
     height, width = reading.size
     right = reading.maps.mean((0, 1))[0].unflatten(-1, reading.size)[..., width // 2 :].flatten(1)
-    # What a token has of the mask, at its middle: 16 x 16 pixels each.
+    # The mask at the centre of each token of 16 x 16 pixels.
     given = masks[0, ..., masks.shape[-1] // 2 :].unflatten(1, (height, 16)).unflatten(3, (-1, 16))
     given = given.mean((2, 4)).flatten(1)
     assert not masks[..., : masks.shape[-1] // 2].any()

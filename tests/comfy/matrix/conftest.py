@@ -78,7 +78,7 @@ def _xlabs():
 
 
 def _instantx():
-    """Under diffusers' names, which is how InstantX's are told from XLabs'."""
+    """With diffusers' key names, by which InstantX's are distinguished from XLabs'."""
     weights = dict(_controlnet(latent_input=True).state_dict())
     names = comfy.utils.flux_to_diffusers({"depth": 1, "depth_single_blocks": 0, "hidden_size": 128}, output_prefix="")
     out = {}

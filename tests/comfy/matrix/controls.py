@@ -1,4 +1,4 @@
-"""The controls of the matrix: each with what it should be at every step, and with native prompts where those do."""
+"""The controls of the matrix, each with its reference at every step, and with native prompts where they are equal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def until(end: int, truth: Truth):
 
 
 def weights() -> Control:
-    """Weight 2 is the token twice, weight 0 is none."""
+    """Weight 2 equals the token twice, weight 0 no token."""
     bias = torch.zeros(1, 9)
     bias[0, 3], bias[0, 6] = math.log(2), -math.inf
     text = T5Text((replace(A.spans[0], bias=bias),))
@@ -97,7 +97,7 @@ def region_with_an_end(text=A) -> Control:
 
 
 def region_everywhere() -> Control:
-    """By the mechanism itself, block by block: the region's prompt under the same neighbour."""
+    """Reference by the same mechanism, block by block: the region's prompt under the same neighbour."""
     made = Region.execute(A, B, torch.ones(1, 8, 8), base_ratio=0.0, blocks="0-2")[0]
     return Control(prompt(made), prompt(), whole(Truth(overs=(Over(rows(B)),))), [prompt(B)] * STEPS)
 
@@ -172,7 +172,7 @@ def fade() -> Control:
 
 
 def part() -> Control:
-    """A prompt that joins in at step 1, beside one that lasts."""
+    """A prompt that is added at step 1 to one that lasts."""
     guest = prompt(B, CLIP_B)
     return Control([*prompt(), *PartOfRun.execute(guest, "1", "2")[0]], [*prompt(), *guest], guest=(1,))
 

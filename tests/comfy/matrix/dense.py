@@ -1,7 +1,7 @@
-"""What a control should do, by brute force: one native run whose attention weighs every pair of tokens by hand.
+"""The reference of a control by brute force: one native run with an explicit weight for every pair of tokens.
 
 The graph holds the base prompt alone, so every native node, ControlNet too, does to it what it does without controls.
-Right around FLUX.1's forward the rows of a batch that say this prompt are told otherwise, by a `Truth` for each step:
+At FLUX.1's forward, this prompt's rows of a batch are replaced, by a `Truth` for each step:
 other rows, whole L x L masks, a vec for each block. Nothing of the pack's own arithmetic is used.
 """
 
@@ -40,7 +40,7 @@ class Over:
 
 @dataclass(frozen=True)
 class Truth:
-    """A prompt at one step. `txt` and `vec` take the place of the base's own; `bias` [L] is on its rows' columns.
+    """A prompt at one step. `txt` and `vec` replace the base's own; `bias` [L] is added to the logits of its columns.
 
     `vecs` are (weight, vector) that move vec after the MLP in `blocks`, `own` is the weight of the prompt's own.
     """
@@ -54,7 +54,7 @@ class Truth:
     blocks: Any = ()
 
     def scaled(self, scale: float) -> Truth:
-        """All of its texts times `scale`."""
+        """The same with all texts multiplied by `scale`."""
         times = lambda tensor: None if tensor is None else tensor * scale  # noqa: E731
         return replace(
             self,
@@ -68,11 +68,11 @@ class Truth:
 Seen = Callable[[int, Tensor], None]  # (step, shares [B, image tokens, own rows] of all logits' softmax, mean of heads)
 
 
-def told(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: Seen | None = None):
-    """The graph's model, to which its positive's first prompt, of `length` rows, is told as `truth` has it by step.
+def overridden(graph: Graph, length: int, truth: Callable[[int], Truth | None], seen: Seen | None = None):
+    """The graph's model with its positive's first prompt, of `length` rows, replaced by `truth(step)`.
 
-    Rows beyond `length` are those that native nodes appended; None is the base prompt as it is. `seen` is given what
-    the picture has of that prompt's rows in each block.
+    Rows after `length` are those that native nodes appended; None keeps the base prompt. `seen` collects the image's
+    attention shares of that prompt's rows in each block.
     """
     (rows, entry), *_ = graph.positive
     whole = tuple(graph.latent["samples"].shape[2:])
@@ -113,7 +113,7 @@ def _is(context: Tensor, rows: Tensor) -> bool:
 
 
 def _rows(value, part: Tensor):
-    """The rows of a batch of whatever a forward is given."""
+    """Selects rows of a batch from an argument of the forward."""
     if isinstance(value, Tensor):
         return value[part] if value.ndim and value.shape[0] == len(part) else value
     if isinstance(value, dict):
@@ -147,7 +147,7 @@ class _Forward:
         if truth.vec is not None:
             given["y"] = truth.vec.to(given["y"]).expand_as(given["y"])
         self.y = given["y"]
-        # Of an attention_mask of ComfyUI's every row of text is as the first, but those that were appended.
+        # In ComfyUI's attention_mask all text rows equal the first, except appended ones.
         old = given.pop("attention_mask", None)
         places = [*[0] * self.own, *range(length, base.shape[1]), *[0] * sum(each.shape[1] for each in overs)]
         self.native = None if old is None else self._moved(old.float(), places, base.shape[1])
@@ -200,11 +200,11 @@ class _Forward:
         return out
 
     def _mask(self, block: int, total: int) -> Tensor:
-        """[1, total, total]: what is added to each logit. Text first, then the picture, then references."""
+        """[1, total, total]: the bias of each logit. Text first, then the picture, then references."""
         txt = self.first + sum(over.rows.shape[1] for over in self.truth.overs)
         image = slice(txt, txt + self.height * self.width)
         weights = torch.ones(total, total)
-        weights[txt:, self.first : txt] = 0.0  # nothing but text itself sees a text that lies over, unless told below
+        weights[txt:, self.first : txt] = 0.0  # only a placed text itself sees its rows, unless set below
         start = self.first
         for over in self.truth.overs:
             here = slice(start, start + over.rows.shape[1])
@@ -237,7 +237,7 @@ def _steered(z: Tensor, away: Tensor, scale: float, tau: float, alpha: float) ->
 
 
 def withheld(graph: Graph, steps: Container[int]):
-    """The graph's model, which sees the positive's second prompt at these steps alone; a negative's likewise."""
+    """The graph's model, in which the second prompt of positive and negative acts at these steps alone."""
     length = graph.positive[1][0].shape[1]
 
     def around(executor, model, conds, x, timestep, options):

@@ -1,4 +1,4 @@
-"""A graph as it is when it samples, by MMDiT Sampler or by ComfyUI's own, and the prompts that all cells share."""
+"""A graph at the point of sampling, by MMDiT Sampler or a native sampler, and the prompts shared by all cells."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flux_duet.nodes.sample.nodes import ApplyDuet, MMDiTSampler
 from flux_duet.tests.comfy.inputs import txt, vec
 
 STEPS, SEED, SIDE = 3, 5, 12
-SHAPE = Shape(double=1, single=2)  # what one evaluation costs is its number of blocks
+SHAPE = Shape(double=1, single=2)  # the cost of one evaluation is its number of blocks
 LATENT = {"samples": torch.zeros(1, 16, SIDE, SIDE)}
 MOST = 10_000  # KSamplerAdvanced's number for "to the end"
 
@@ -51,7 +51,7 @@ class Graph:
 
 
 def ours(graph: Graph) -> Tensor:
-    """The picture as this pack draws it: MMDiT Sampler, or Apply Duet before what the graph brings."""
+    """The picture sampled by this pack: MMDiT Sampler, or Apply Duet before the graph's own sampler."""
     if graph.sampler is not None:
         return graph.sampler(graph)
     if graph.guider is not None:
@@ -100,7 +100,7 @@ def by_guider(graph: Graph, model, latent: dict | None = None, start: int = 0, e
 
 
 def natively(graph: Graph, model=None) -> Tensor:
-    """The picture as ComfyUI alone draws it, of a graph without controls."""
+    """The picture sampled by ComfyUI alone, of a graph without controls."""
     model = model or graph.model
     if graph.native is not None:
         return graph.native(graph, model)
@@ -110,7 +110,7 @@ def natively(graph: Graph, model=None) -> Tensor:
 
 
 def chained(graphs: list[Graph]) -> Tensor:
-    """A graph for each step, one native sampler behind another. What holds a blend needs Apply Duet even so."""
+    """A graph for each step, sampled by chained native samplers. A graph with a blend still needs Apply Duet."""
     latent, start = graphs[0].latent, 0
     while start < STEPS:
         graph = graphs[start]

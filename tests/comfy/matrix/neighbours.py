@@ -1,4 +1,4 @@
-"""Native nodes beside a control: those that take a CONDITIONING, and LoRAs, each wired as users wire it."""
+"""Native nodes to combine with controls: those that take a CONDITIONING, and LoRAs, each wired as users do."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def multiply(world, positive):
 
 
 def _elsewhere(world, positive):
-    """What ComfyUI wants for the rest of the picture, where a prompt has a part of it."""
+    """Adds a prompt for the rest of the picture, which ComfyUI needs if a prompt has a part of it."""
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
 
 
@@ -117,7 +117,7 @@ def redux_bias(world, positive):
 
 
 class Seen:
-    """What a style model reads of CLIP vision's output."""
+    """The part of CLIP vision's output that a style model reads."""
 
     last_hidden_state = randn(21, 1, 5, 32)
 

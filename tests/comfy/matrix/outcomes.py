@@ -1,17 +1,17 @@
-"""What becomes of every control and probe beside every native neighbour, as the tests in this folder prove it.
+"""The outcome of every control and probe with every native neighbour, verified by the tests in this folder.
 
 `python tests/comfy/matrix/outcomes.py` prints the table in markdown. Nothing but Python is needed.
 """
 
 from __future__ import annotations
 
-EQUAL, ACTS, TOLD, REFUSES, APART = "=", "~", "?", "!", "-"
+EQUAL, ACTS, UNREAD, REFUSES, APART = "=", "~", "?", "!", "-"
 MEANINGS = {
     EQUAL: "equal",  # to a native graph: chained native samplers, another native prompt, or the run without the probe
-    ACTS: "acts",  # as the same native graph does whose attention weighs every pair of tokens by hand
-    TOLD: "told",  # the picture is the same; what could not be read is told by the node that shows the reading
-    REFUSES: "refuses",  # before the first evaluation, in one sentence
-    APART: "",  # the two never meet
+    ACTS: "acts",  # to the same native graph with an explicit weight for every pair of tokens
+    UNREAD: "unread",  # the picture is the same; the node that shows the reading reports why there is none
+    REFUSES: "refuses",  # with one sentence, before the first evaluation
+    APART: "",  # the two never act together
 }
 
 CONTROLS = """
@@ -188,7 +188,7 @@ KSamplerAdvanced twice      -  -
 
 
 def table(text: str) -> dict[str, dict[str, str]]:
-    """{row: {column: outcome}} of such a drawing."""
+    """Parses a table: {row: {column: outcome}}."""
     lines = text.strip("\n").split("\n")
     columns = [line.replace("|", " ").strip() for line in lines if not _cells(line, [])]
     out = {}

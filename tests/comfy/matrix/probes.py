@@ -1,4 +1,4 @@
-"""What the probes should read, by hand: shares of a dense softmax, and velocities of native runs on the same x_t."""
+"""References for the probes: shares of a dense softmax, and velocities of native runs on the same x_t."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from flux_duet.tests.comfy import native
-from flux_duet.tests.comfy.matrix.dense import BLOCKS, Truth, told
+from flux_duet.tests.comfy.matrix.dense import BLOCKS, Truth, overridden
 from flux_duet.tests.comfy.matrix.graph import Graph, natively
 
 
 def drawn(graph: Graph) -> Tensor:
-    """The picture of a graph without controls, by the sampler that it brings."""
+    """The picture of a graph without controls, by the graph's own sampler."""
     return graph.sampler(graph) if graph.sampler is not None else natively(graph)
 
 
 def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda: None) -> Graph:
-    """The graph, to whose model `wrapper` is added; `begin` is called when a run starts."""
+    """The graph with `wrapper` added to its model; `begin` is called when a run starts."""
     model = graph.model.clone()
 
     def around(executor, *args, **kwargs):
@@ -38,11 +38,11 @@ def watched(graph: Graph, kind: str, wrapper: Callable, begin: Callable = lambda
 
 
 class Shares:
-    """What the picture has of each word of the positive's first prompt, in the last run.
+    """The attention shares of each word of the positive's first prompt, in the last run.
 
     `words` are the words' rows, among the first `length`. `masses` [words] are the means over all steps, blocks and
     pictures; `maps` [words, h, w] over steps and blocks, of the first picture, by its tokens, as much as its pixels are
-    this prompt's. With `truth` it is told as a control tells it, and read where it is not another one. Where a sampler
+    this prompt's. With `truth` it is replaced as by a control, and read where it is not another one. Where a sampler
     takes only a part of the picture, masses are over that, and `counted` [h, w] are the tokens it is in; else None.
     """
 
@@ -56,7 +56,7 @@ class Shares:
         self.masks = masks_of(graph)
         tokens = [pooled(each[None])[0] for each in self.masks.values()]
         self.counted = torch.stack(tokens).amax(0) > 0 if tokens else None
-        model = told(graph, length, lambda step: truth(step) or Truth(), see)
+        model = overridden(graph, length, lambda step: truth(step) or Truth(), see)
         self._begin()
         drawn(watched(replace(graph, model=model), WrappersMP.CALC_COND_BATCH, self._evaluate, self._begin))
         self.masses, self.maps = (torch.stack(each).mean(0) for each in (self.found, self.placed))
@@ -67,7 +67,7 @@ class Shares:
     def _evaluate(self, executor, model, conds, x, timestep, options):
         out = executor(model, conds, x, timestep, options)
         forwards, rest = divmod(len(self.now), len(BLOCKS))
-        if forwards and not rest:  # a node that asks once more without some blocks is not the picture
+        if forwards and not rest:  # a node's extra evaluation without some blocks does not count
             shares = torch.stack(self.now).unflatten(0, (forwards, -1)).mean(1).flatten(0, 1)  # of all blocks
             words = torch.stack([shares[..., list(rows)].sum(-1) for rows in self.words], 1)  # [B, words, tokens]
             weight, area = self._part(conds, x, timestep)
@@ -76,12 +76,12 @@ class Shares:
         return out
 
     def _part(self, conds, x: Tensor, timestep: Tensor) -> tuple[Tensor, tuple]:
-        """([H, W]: how much of each latent pixel is this prompt's, its area), by ComfyUI's own account."""
+        """([H, W]: this prompt's weight at each latent pixel, its area), computed by ComfyUI."""
         for cond in filter(None, conds):
             places = [comfy.samplers.get_area_and_mult(entry, x, timestep) for entry in cond]
             weights = [self._spread(each, x) for each in places]
             for number, entry in enumerate(cond):
-                if "default" in entry:  # what others leave
+                if "default" in entry:  # the weight that other entries leave
                     others = sum(weight for at, weight in enumerate(weights) if at != number)
                     weights[number] = (1 - others).clamp_min(0)
             own = [place is not None and self._says(place.conditioning["c_crossattn"].cond) for place in places]
@@ -144,7 +144,7 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
 
 
 def taken(run: Graph, seen: Sequence[tuple[Tensor, Tensor]], velocities: Sequence[Tensor]) -> list[Tensor]:
-    """What the run's sampler takes of the velocity at each of the steps that were seen."""
+    """The part of the velocity that the run's sampler uses at each of the steps seen."""
     masks = masks_of(run)
     return [each * masks.get(float(at[0]), 1.0) for each, (_, at) in zip(velocities, seen, strict=True)]
 
@@ -154,7 +154,7 @@ def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
     seen: list[tuple[Tensor, Tensor]] = []
 
     def keep(executor, model, conds, x, timestep, options):
-        if not any(torch.equal(timestep, at) for _, at in seen):  # not what a node asks once more
+        if not any(torch.equal(timestep, at) for _, at in seen):  # not a node's extra evaluation
             seen.append((x.clone(), timestep.clone()))
         return executor(model, conds, x, timestep, options)
 
@@ -163,9 +163,9 @@ def seen_by(run: Graph) -> list[tuple[Tensor, Tensor]]:
 
 
 def velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph | None) -> list[Tensor]:
-    """Of the positive alone, asked in a run whose x_t are exchanged for those seen."""
+    """Velocities of the positive alone, in a run whose x_t are replaced by those seen."""
     found: list[Tensor] = []
-    if first is not None:  # the run's own prompt is asked before, as a positive, and the way is the negative
+    if first is not None:  # the run's own prompt is evaluated first, as the positive, and the variant as the negative
         graph = replace(graph, positive=first.positive, negative=graph.positive, cfg=3.0)
     else:
         graph = replace(graph, negative=None, cfg=1.0)
@@ -184,7 +184,7 @@ def velocities(graph: Graph, seen: Sequence[tuple[Tensor, Tensor]], first: Graph
 
 
 def _numbers(v11: Tensor, v10: Tensor, v01: Tensor, v00: Tensor) -> dict[str, float]:
-    """facts: E1. All relative to |v11|."""
+    """The effects as defined in nodes/probe/influence/effects.py, relative to |v11|."""
     parts = {
         "D_clip": v11 - v10,
         "D_t5": v11 - v01,

@@ -1,4 +1,4 @@
-"""What a neighbour is, and the table of them."""
+"""The class of neighbours (native nodes combined with controls), and the table of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor
 from flux_duet.tests.comfy.inputs import randn
 from flux_duet.tests.comfy.matrix.graph import SIDE, Graph
 
-SPLIT = 1  # the step at which a second sampler goes on
+SPLIT = 1  # the step at which a second sampler continues
 HALF = torch.zeros(1, 8 * SIDE, 8 * SIDE)
 HALF[..., : 4 * SIDE] = 1.0
 
 
 @dataclass(frozen=True)
 class World:
-    """What neighbours need beside the graph: models, pictures, and `other`, the prompt that they bring along."""
+    """What neighbours need besides the graph: models, pictures, and `other`, a second prompt."""
 
     fill: Any
     vae: Any
@@ -35,7 +35,7 @@ class World:
 
     @cached_property
     def keyframed(self) -> comfy.hooks.HookGroup:
-        """The LoRA at a fifth, and whole from the middle of time on."""
+        """The LoRA at strength 0.2, and 1 from 50 % of time on."""
         frames = None
         for strength, start in ((0.2, 0.0), (1.0, 0.5)):
             frames = nodes_hooks.CreateHookKeyframe().create_hook_keyframe(strength, start, frames)[0]
@@ -76,7 +76,7 @@ def neighbour(name: str, **what):
 
 
 def on_positive(name: str, **what):
-    """A neighbour that takes a CONDITIONING and gives one."""
+    """A neighbour that takes a CONDITIONING and returns one."""
 
     def keep(act: Callable[[World, list], list]):
         NEIGHBOURS[name] = Neighbour(lambda world, graph: replace(graph, positive=act(world, graph.positive)), **what)

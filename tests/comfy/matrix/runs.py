@@ -1,4 +1,4 @@
-"""The rest of the neighbours: guiders, and what stands at the model, the latent and the sampler."""
+"""The rest of the neighbours: guiders, and nodes for the model, the latent and the sampler."""
 
 from __future__ import annotations
 

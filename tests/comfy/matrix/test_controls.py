@@ -1,4 +1,4 @@
-"""Every control beside every native neighbour: the native graph's picture, or one made by hand, and nothing else."""
+"""Every control with every native neighbour: the picture equals the native graph's, or a reference run's."""
 
 from dataclasses import replace
 
@@ -6,15 +6,15 @@ import pytest
 
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
-from flux_duet.tests.comfy.matrix.dense import told, withheld
+from flux_duet.tests.comfy.matrix.dense import overridden, withheld
 from flux_duet.tests.comfy.matrix.graph import STEPS, Graph, chained, natively, ours, prompt, relative
 from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 TABLE = outcomes.table(outcomes.CONTROLS)
-NEAR = 5e-6  # float32 in another order
-# What a sentence that refuses must name, beside the control.
+NEAR = 5e-6  # float32 sums in another order
+# What an error message must name, besides the control.
 REFUSALS = {"Average (to)": "Conditioning Average"}
 
 
@@ -25,7 +25,7 @@ def test_every_pair_is_declared():
 
 @pytest.fixture(scope="module")
 def plain(flux, world):
-    """The picture of a neighbour with the plain prompt, made once."""
+    """The picture of a neighbour with the plain prompt, sampled once."""
     made = {}
 
     def of(row):
@@ -42,14 +42,14 @@ SAME = {"alone", "BasicGuider", "MMDiT Sampler twice", "KSamplerAdvanced twice"}
 
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_every_neighbour_acts(plain, row):
-    """A neighbour that changes nothing would prove nothing."""
+    """A neighbour without an effect would prove nothing."""
     picture, without = plain(row), plain("alone")
     changed = picture.shape != without.shape or relative(picture, without) > 1e-3
     assert changed == (row not in SAME)
 
 
 def native_graphs(world, flux, neighbour, control) -> list[Graph]:
-    """What native nodes alone would be given, step by step; one graph where that is one prompt."""
+    """The native graphs, step by step; a single graph if it is one prompt."""
     played = [control.base] * STEPS if neighbour.rows_alone else control.played
     if control.in_ranges and neighbour.tells_apart:
         played = [control.made] * STEPS
@@ -61,7 +61,7 @@ def native_graphs(world, flux, neighbour, control) -> list[Graph]:
 
 
 def by_hand(world, flux, neighbour, control) -> Graph:
-    """One native graph of the base prompt, to whose model the control is told by brute force."""
+    """One native graph of the base prompt, with the control applied to its model by brute force."""
     graph = neighbour.place(world, Graph(flux, control.base, control.base))
     if control.guest is not None:
         return replace(graph, model=withheld(graph, control.guest))
@@ -70,7 +70,7 @@ def by_hand(world, flux, neighbour, control) -> Graph:
         now = control.truth(step)
         return None if now is None else now.scaled(neighbour.scale)
 
-    return replace(graph, model=told(graph, control.base[0][0].shape[1], truth))
+    return replace(graph, model=overridden(graph, control.base[0][0].shape[1], truth))
 
 
 @pytest.mark.parametrize("column", CONTROLS)
@@ -88,19 +88,19 @@ def test_cell(flux, world, plain, row, column):
         expected = natively(by_hand(world, flux, neighbour, control))
     assert relative(ours(graph), expected) < NEAR
     if not neighbour.rows_alone:
-        assert relative(expected, plain(row)) > 1e-4, "the control acts"
+        assert relative(expected, plain(row)) > 1e-4, "the control has an effect"
 
 
 def assert_refused(graph: Graph, words: str) -> None:
     """Before the model is evaluated for the first time."""
-    asked = []
+    calls = []
 
     def count(apply_model, args):
-        asked.append(1)
+        calls.append(1)
         return apply_model(args["input"], args["timestep"], **args["c"])
 
     model = graph.model.clone()
     model.set_model_unet_function_wrapper(count)
     with pytest.raises(ValueError, match=words) as caught:
         ours(replace(graph, model=model))
-    assert not asked and len(str(caught.value)) < 500
+    assert not calls and len(str(caught.value)) < 500

@@ -1,4 +1,4 @@
-"""Prompt Grid and Word Ablation, which make their prompts themselves, beside what `like` brings, models and latents."""
+"""Prompt Grid and Word Ablation, which encode their own prompts, with the extras of `like`, models and latents."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def streams(singles):
 
 
 def placed(flux, world, row: str, clip, text) -> Graph:
-    """A user's graph of one prompt, as MMDiT Sampler draws it without a negative."""
+    """A user's graph of one prompt, sampled by MMDiT Sampler without a negative."""
     positive = DualPrompt.execute(clip, text, 3.5)[0]
     graph = NEIGHBOURS[row].place(world, Graph(flux, positive, positive))
     return replace(graph, negative=None, cfg=1.0, guider=None, native=None, sampler=None)
@@ -59,7 +59,7 @@ def test_a_cell_of_a_grid_is_the_users_run(flux, world, singles, streams, row, t
 
 @pytest.mark.parametrize("row", [row for row, cells in TABLE.items() if cells["words"] != outcomes.APART])
 def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, monkeypatch):
-    """Its rows deleted: the change of the velocity on the run's own x_t, by native runs."""
+    """With the word's rows deleted: the change of the velocity on the run's own x_t, by native runs."""
     import folder_paths
 
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
@@ -82,7 +82,7 @@ def test_a_word_of_the_users_run(flux, world, singles, streams, row, tmp_path, m
     (span,) = text.spans
     kept = [place for place in range(span.tensor.shape[1]) if place not in ROW]
     without = placed(flux, world, row, clip, T5Text((Span(span.tensor[:, kept], span.extras),)))
-    if NEIGHBOURS[row].caches:  # a cache would leave out what is asked by hand
+    if NEIGHBOURS[row].caches:  # a cache would skip the reference's evaluations
         without, plain = replace(without, model=flux), replace(graph, model=flux)
     else:
         plain = graph

@@ -1,8 +1,8 @@
 """Controls on every kind of FLUX.1, under every sampler and behind nodes that patch the MODEL.
 
-One identity engages rows, attention and modulation at once: a prompt whose blocks are all routed to another prompt, by
-name, is that prompt natively. It is asked of each model, each of ComfyUI's samplers and each patched MODEL, with a
-negative and true CFG, where most of these patches act.
+One identity uses rows, attention and modulation at once: a prompt whose blocks are all routed to another prompt, by
+number, equals that prompt natively. It is tested for each model, each of ComfyUI's samplers and each patched MODEL,
+with a negative and true CFG, where most of these patches act.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every probe beside every native neighbour: the picture is the same to the last bit, the reading that made by hand."""
+"""Every probe with every native neighbour: the picture is unchanged bit for bit, the reading equals the reference."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.tests.comfy.inputs import txt, vec
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
-from flux_duet.tests.comfy.matrix.dense import Truth, told
+from flux_duet.tests.comfy.matrix.dense import Truth, overridden
 from flux_duet.tests.comfy.matrix.graph import (
     CLIP_A,
     CLIP_B,
@@ -57,14 +57,14 @@ def text(singles):
 
 @pytest.fixture(scope="module")
 def plain(flux, world, text):
-    """A neighbour's graph of the plain prompt, its picture, and each word's shares by hand."""
+    """A neighbour's graph of the plain prompt, its picture, and the reference of each word's shares."""
     made = {}
 
     def of(row):
         if row not in made:
             graph = NEIGHBOURS[row].place(world, Graph(flux, prompt(text), prompt(text)))
             before = graph.positive[0][0].shape[1] - ROWS if row == "Concat (from)" else 0
-            at = None if TABLE[row]["mass"] == outcomes.TOLD else before + ROWS
+            at = None if TABLE[row]["mass"] == outcomes.UNREAD else before + ROWS
             words = [[before + place for place in rows] for rows in WORDS.values()]
             made[row] = graph, drawn(graph), at and Shares(graph, at, words)
         return made[row]
@@ -82,7 +82,7 @@ def test_heatmap(plain, text, row, measure):
     ready, probe = Heatmap.execute(graph.model, text, ",".join(WORDS), measure).result
     out = drawn(replace(graph, model=ready))
     assert torch.equal(out, picture), "a probe never changes the picture"
-    if TABLE[row][measure] == outcomes.TOLD:
+    if TABLE[row][measure] == outcomes.UNREAD:
         with pytest.raises(ValueError, match="not among what the model was given"):
             ShowHeatmap.execute(probe, {"samples": out})
         return
@@ -104,7 +104,7 @@ READ = ["region", "region, end", "nag", "nag, end", "route clip", "route t5", "c
 
 @pytest.mark.parametrize("column", READ)
 def test_heatmap_of_a_controlled_prompt(flux, text, column):
-    """Among texts of its own, and where its timeline plays it."""
+    """With further texts, and only in the steps in which its timeline uses it."""
     control = CONTROLS[column](text)
     graph = Graph(flux, control.made, control.base)
     model, probe = Heatmap.execute(flux, text, ",".join(WORDS)).result
@@ -122,11 +122,11 @@ def test_heatmap_of_a_controlled_prompt(flux, text, column):
 def test_influence(flux, world, row):
     neighbour = NEIGHBOURS[row]
     placed = neighbour.place(world, graph_of(flux))
-    # Of several prompts beside each other, each is all T5's.
+    # Each of several combined prompts counts as the T5 prompt entirely.
     model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
     out = drawn(replace(placed, model=model))
     assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
-    if TABLE[row]["influence"] == outcomes.TOLD:
+    if TABLE[row]["influence"] == outcomes.UNREAD:
         with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled"):
             ShowInfluence.execute(probe, {"samples": out})
         return
@@ -143,7 +143,7 @@ def graph_of(flux, text=A, clip=CLIP_A) -> Graph:
 
 
 def influence_by_hand(flux, world, neighbour):
-    """Each way is the neighbour's graph of that prompt; a prompt beside it says as little.
+    """Each variant is the neighbour's graph of that prompt; a prompt combined with it is also replaced.
 
     Rows that a neighbour appended stay.
     """
@@ -152,12 +152,12 @@ def influence_by_hand(flux, world, neighbour):
         says = C if text is A or not neighbour.beside else NO_TXT
         beside = replace(world, other=prompt(says, CLIP_C if clip is CLIP_A else NO_VEC))
         graph = neighbour.place(beside, graph_of(flux, text, clip))
-        # A cache would leave out what is asked by hand.
+        # A cache would skip the reference's evaluations.
         return replace(graph, model=flux) if neighbour.caches else graph
 
     ways = {"v11": (CLIP_A, A), "v10": (NO_VEC, A), "v01": (CLIP_A, NO_TXT), "v00": (NO_VEC, NO_TXT)}
     run = neighbour.place(world, graph_of(flux))
-    return effects(run, {way: placed(*told) for way, told in ways.items()}, neighbour.keeps)
+    return effects(run, {way: placed(*prompts) for way, prompts in ways.items()}, neighbour.keeps)
 
 
 # ---- Switch Sweep
@@ -166,7 +166,7 @@ def influence_by_hand(flux, world, neighbour):
 @pytest.mark.parametrize("switch", ["both", "T5", "CLIP"])
 @pytest.mark.parametrize("row", NEIGHBOURS)
 def test_sweep(flux, world, row, switch):
-    """Each prompt passed the neighbour by itself; the picture is that of two chained native samplers, or by hand."""
+    """Each prompt alone went through the neighbour; the picture equals that of two chained native samplers."""
     outcome, place = TABLE[row]["sweep"], NEIGHBOURS[row].place
     if outcome == outcomes.APART:
         return
@@ -183,7 +183,7 @@ def test_sweep(flux, world, row, switch):
         if outcome == outcomes.EQUAL:
             expected = chained([a] * step + [after] * (STEPS - step))
         else:
-            expected = natively(a, told(a, A.spans[0].tensor.shape[1], switching(step, *later)))
+            expected = natively(a, overridden(a, A.spans[0].tensor.shape[1], switching(step, *later)))
         assert relative(samples[step : step + 1], expected) < 5e-6, f"switched at {step}"
 
 

@@ -1,4 +1,4 @@
-"""Regions, routes and negatives behind native samplers, with LoRAs and caches, in batches."""
+"""Regions, routes and negatives with native samplers, LoRAs, caches and batches."""
 
 import comfy.sd
 import pytest
@@ -58,7 +58,7 @@ def test_with_a_lora_on_either_side(model, name):
 
 @pytest.mark.parametrize("name", controlled())
 def test_with_easycache(model, name):
-    """A forward that EasyCache leaves out is no control that had no effect."""
+    """A forward that EasyCache skips is not reported as a control without effect."""
     positive = controlled()[name]
     for ready in (
         ApplyDuet.execute(easycache.execute(model, 100.0, 0.0, 1.0, False)[0])[0],
@@ -69,8 +69,8 @@ def test_with_easycache(model, name):
 
 
 @pytest.mark.parametrize("name", controlled())
-def test_a_model_that_shows_no_hooks_is_told(model, name, monkeypatch):
-    """As other packs do it: blocks whose forwards are exchanged."""
+def test_a_model_that_shows_no_hooks_is_reported(model, name, monkeypatch):
+    """As in other packs: blocks whose forwards are replaced."""
     flux = model.model.diffusion_model
     for block in (*flux.double_blocks, *flux.single_blocks):
         monkeypatch.setattr(block, "forward", lambda *args, img=None, txt=None, **_: args[0] if args else (img, txt))
@@ -88,7 +88,7 @@ def test_split_and_joined_again_they_are_the_same(model, name):
 
 @pytest.mark.parametrize("name", controlled())
 def test_a_prompts_controls_act_on_it_alone(model, name):
-    """With a plain negative, and as a negative, in a batch of two; each picture of a batch is as it is alone."""
+    """With a plain negative, and as a negative, in a batch of two; each picture equals the one sampled alone."""
     positive, other = controlled()[name], prompt(txt(7, 11), vec(8))
     latent = {"samples": torch.zeros(2, 16, SIDE, SIDE)}
     alone = [sampled(model, each, steps=1) for each in (positive, other)]
@@ -103,7 +103,7 @@ def test_a_prompts_controls_act_on_it_alone(model, name):
 
 
 class ModifiedFlux(Flux):
-    """As Fluxtapoz has it: a forward of its own, in the place of the shared model's class."""
+    """As in Fluxtapoz: the class of the shared model is replaced by one with its own forward."""
 
     def forward(self, x, timestep, context, y=None, guidance=None, control=None, transformer_options=None, **kwargs):
         return self._forward(
@@ -126,4 +126,4 @@ def test_a_class_swapped_in_place_is_told_at_the_first_evaluation(model, name, m
         with pytest.raises(ValueError, match="were not carried out.*of ModifiedFlux.*Fluxtapoz.*restart ComfyUI"):
             run(model, controlled()[name], steps=4)
         assert len(calls) == 1
-    assert torch.equal(sampled(model, prompt()), natively(model, prompt())), "what has no controls is as ever"
+    assert torch.equal(sampled(model, prompt()), natively(model, prompt())), "prompts without controls are unchanged"

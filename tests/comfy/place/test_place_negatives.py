@@ -1,4 +1,4 @@
-"""CLIP Negative and T5 Negative in the real model: each identity of theirs, in numbers."""
+"""CLIP Negative and T5 Negative in the real model: each of their identities."""
 
 import comfy_extras.nodes_nag as core_nag
 import pytest
@@ -55,7 +55,7 @@ def test_guidance_against_itself_or_of_no_weight_is_none(model):
 
 
 def test_nag_is_cores_where_core_acts(model):
-    """Equal lengths and one CLIP prompt: ComfyUI's node, which asks the model twice, gives the same picture."""
+    """Equal lengths and one CLIP prompt: ComfyUI's node, which evaluates the model twice, gives the same picture."""
     other = txt(6, 9)
     core = core_nag.NAGuidance.execute(model, 5.0, 0.5, 1.5)[0]
     expected = natively(core, prompt(A), prompt(other))
@@ -74,6 +74,6 @@ def test_nag_acts_where_core_does_nothing(model):
 def test_nag_is_neutral_where_it_says_so(model):
     assert NegativeTxt.execute(A, B, scale=1.0)[0] is A and NegativeTxt.execute(A, B, alpha=0.0)[0] is A
     itself = NegativeTxt.execute(A, A, 4.0, 10.0, 1.0)[0]
-    assert relative(sampled(model, prompt(itself)), sampled(model, prompt(A))) < 1e-5, "away from itself is nowhere"
+    assert relative(sampled(model, prompt(itself)), sampled(model, prompt(A))) < 1e-5, "away from itself: no change"
     off = NegativeTxt.execute(A, B, start="2")[0]
     assert torch.equal(sampled(model, prompt(off)), sampled(model, prompt(A)))

@@ -1,4 +1,4 @@
-"""T5 Region in the real model: each identity of it, in numbers."""
+"""T5 Region in the real model: each of its identities."""
 
 import re
 
@@ -37,14 +37,14 @@ def test_a_region_that_is_everywhere_is_its_prompt(model):
 
 
 def test_two_halves_of_one_prompt_are_that_prompt(model):
-    """Each half's rows read their half alone, so that only the picture's first look is the same: one block."""
+    """Each half's rows attend to their half alone, so the picture is only equal after one block."""
     both = Region.execute(Region.execute(A, B, half("left"), base_ratio=0.0)[0], B, half("right"), base_ratio=0.0)[0]
     assert relative(sampled(model, prompt(both), steps=1), sampled(model, prompt(B), steps=1)) < 0.2
     assert relative(sampled(model, prompt(both)), sampled(model, prompt(A))) > 1e-3
 
 
 def test_a_half_sees_its_prompt(model):
-    """What stands on the right changes with the base, not with the region's prompt, as far as one block goes."""
+    """The right half changes with the base, not with the region's prompt, within one block."""
     left = Region.execute(A, B, half("left"), base_ratio=0.0)[0]
     base = sampled(model, prompt(A), steps=1)
     out = sampled(model, prompt(left), steps=1)
@@ -79,7 +79,7 @@ def test_kontext_references_see_the_base(model):
     plain, placed = with_reference(prompt(A)), with_reference(prompt(carried))
     assert sampled(model, placed).isfinite().all()
     assert relative(sampled(model, placed), sampled(model, prompt(carried))) > 1e-4, "the reference counts"
-    # where base and region say the same, the references' view of the base changes nothing
+    # if base and region are equal, the references' attention to the base changes nothing
     same = with_reference(prompt(Region.execute(A, A, FULL, base_ratio=0.0, blocks="0-4")[0]))
     assert relative(sampled(model, same), sampled(model, plain)) < 5e-6
 
@@ -115,7 +115,7 @@ def test_a_latent_that_is_no_picture_is_refused_before_sampling(model, shape, mo
             sampled(model, positive, latent=latent)
 
 
-def test_a_mask_that_is_none_is_told():
+def test_a_mask_that_is_none_is_reported():
     for mask, words in ((torch.zeros(4), "expected .B, H, W."), (torch.full((1, 4, 4), torch.nan), "no numbers")):
         with pytest.raises(ValueError, match=words):
             Region.execute(A, B, mask)

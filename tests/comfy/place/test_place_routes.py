@@ -1,4 +1,4 @@
-"""Block Routing in the real model: each identity of it, in numbers."""
+"""Block Routing in the real model: each of its identities."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_every_block_by_name_is_b(model, clip, t5):
 
 @pytest.mark.parametrize("name", ["reference", "ControlNet", "mask", "area"])
 def test_each_prompt_may_come_through_its_own_node(model, name):
-    """They hold the same, though not as the same objects; it is as if the node stood behind the route."""
+    """Equal values, but different objects: the same as with the node after the route."""
     net = extras.control_net(model)
     put = {
         "reference": extras.referred,
@@ -80,7 +80,7 @@ def test_prompts_that_cannot_be_routed_are_told_in_the_nodes_words(model):
 
 
 def test_a_route_of_the_clip_stream_is_what_the_blocks_are_given(model):
-    """vec of a block is that of A or of B, bit by bit as near as a difference can be."""
+    """A block's vec is that of A or of B, as exactly as a difference allows."""
     a, b = prompt(A, CLIP_A), prompt(A, CLIP_B)
     seen: dict[str, list] = {"a": [], "b": [], "routed": []}
 
@@ -112,7 +112,7 @@ def test_the_final_layer_belongs_to_who_is_named(model):
     assert relative(final, but) < 1e-6 and relative(final, sampled(model, a, steps=1)) > 1e-4
 
 
-def test_a_block_that_the_model_lacks_is_told(model):
+def test_a_block_that_the_model_lacks_is_reported(model):
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
     for clip, t5 in (("vital blocks (Stable Flow)", "none"), ("none", "40-")):
         with pytest.raises(ValueError, match="this model has blocks 0 to 4"):
@@ -120,7 +120,7 @@ def test_a_block_that_the_model_lacks_is_told(model):
 
 
 def test_native_nodes_may_add_rows(model):
-    """ConditioningConcat's rows are seen as the base's are, and a region stays where it is."""
+    """ConditioningConcat's rows are attended to like the base's, and a region keeps its place."""
     more = prompt(C)
     placed = nodes.ConditioningConcat().concat(prompt(Region.execute(A, B, half("left"))[0]), more)[0]
     longer = T5Text((Span(torch.cat([A.spans[0].tensor, C.spans[0].tensor], 1)),))

@@ -1,4 +1,4 @@
-"""What the tests of embedding files share: folders of the test's own, and a prompt."""
+"""Shared by the tests of embedding files: temporary folders, and a prompt."""
 
 import folder_paths
 import pytest

@@ -1,4 +1,4 @@
-"""Load Embedding: what a stranger wrote is refused with the reason."""
+"""Load Embedding: invalid and hostile files are refused with the reason."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from flux_duet.nodes.encode.nodes import T5Encode
 from flux_duet.nodes.probe.grid.prompts import gathered
 from flux_duet.tests.comfy.stream_file.files import saved
 
-# ---- what a stranger may have written
+# ---- hostile files
 
 
 def write(path, tensors, **changes):
-    """A file with a checksum that fits, so that it is refused for something else; a value of None leaves it out."""
-    told = {"vec": json.dumps({"source": None, "extras": [{}]}), **changes}
+    """A file with a valid checksum, so that it is refused for another reason; a value of None omits the entry."""
+    entries = {"vec": json.dumps({"source": None, "extras": [{}]}), **changes}
     head = {"format": stream_file.FORMAT, "version": "1", "family": "flux.1"}
-    streams = {name: told[name] for name in ("vec", "txt") if told.get(name) is not None}
-    metadata = {**head, "sha256": stream_file._digest(tensors, streams), **told}
+    streams = {name: entries[name] for name in ("vec", "txt") if entries.get(name) is not None}
+    metadata = {**head, "sha256": stream_file._digest(tensors, streams), **entries}
     path.write_bytes(safetensors.torch.save(tensors, {key: value for key, value in metadata.items() if value}))
     return path
 
@@ -34,8 +34,8 @@ NAN = torch.full((1, 768), NAN_)
 METHOD = {"reference_latents_method": "eval"}
 
 
-def of_one(**said):
-    return json.dumps({"source": None, "extras": [{}], **said})
+def of_one(**fields):
+    return json.dumps({"source": None, "extras": [{}], **fields})
 
 
 def text_source(**changes):
@@ -119,16 +119,17 @@ def test_files_that_are_none(start, tmp_path):
 
 
 def test_every_byte_counts(streams, tmp_path):
-    """Damage anywhere is found, or is of no consequence."""
+    """Damage anywhere is detected or has no effect."""
     path = saved(tmp_path, vec=streams[0])
-    whole, told = path.read_bytes(), stream_file.load(path).about()
+    whole, about = path.read_bytes(), stream_file.load(path).about()
     for place in range(0, len(whole), 7):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         try:
             loaded = stream_file.load(path)
         except ValueError:
             continue
-        assert loaded.about() == told and torch.equal(loaded.streams["vec"].spans[0].tensor, streams[0].spans[0].tensor)
+        assert loaded.about() == about
+        assert torch.equal(loaded.streams["vec"].spans[0].tensor, streams[0].spans[0].tensor)
 
 
 def test_a_pickle_is_not_even_opened(tmp_path):
@@ -160,7 +161,7 @@ def test_the_store_s_node_shows_sets_and_empties(singles):
 
 
 def test_a_header_whose_metadata_is_null(tmp_path):
-    """As safetensors reads it, like a file without any."""
+    """Treated like a file without metadata, as safetensors does."""
     head = b'{"__metadata__":null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     path = tmp_path / "null.safetensors"
     path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
@@ -198,9 +199,9 @@ def test_what_is_no_file_is_told_without_its_folder(tmp_path, kind):
 
 @pytest.mark.parametrize("given", [0, 1.5, True, {"a": 1}, ["x", 0], "none.safetensors", "\0"])
 def test_a_file_that_is_no_name_of_one_is_refused_before_the_run(given):
-    """ComfyUI tells an error in this check by its raw text."""
-    told = LoadStream.validate_inputs(file=given)
-    assert told.startswith("there is no ") and "in ComfyUI's input or output folder" in told
+    """ComfyUI shows the raw text of an exception in this check."""
+    message = LoadStream.validate_inputs(file=given)
+    assert message.startswith("there is no ") and "in ComfyUI's input or output folder" in message
 
 
 def test_a_name_that_the_disk_does_not_take_is_told_without_its_folder(streams, tmp_path):

@@ -1,4 +1,4 @@
-"""Save and Load Embedding: what was saved comes back whole."""
+"""Save and Load Embedding: loading returns exactly what was saved."""
 
 import re
 
@@ -78,7 +78,7 @@ def test_times_are_kept_and_objects_refused(tmp_path):
         SaveStream.execute("x", vec=ClipVec((Span(tensor / 0),)))
     with pytest.raises(ValueError, match="neither `vec` nor `txt`"):
         SaveStream.execute("x")
-    assert len(list((tmp_path / "output").rglob("*"))) == 2  # the folder and the one file: nothing half written
+    assert len(list((tmp_path / "output").rglob("*"))) == 2  # the folder and the one file: no partial file
 
 
 def test_places_outside_are_refused(streams, tmp_path):

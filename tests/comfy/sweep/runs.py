@@ -1,4 +1,4 @@
-"""Sweeps, and the runs that their pictures should equal."""
+"""Sweeps, and the reference runs of their pictures."""
 
 import torch
 

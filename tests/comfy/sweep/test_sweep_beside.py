@@ -1,4 +1,4 @@
-"""Switch Sweep of prompts with something of native nodes beside them."""
+"""Switch Sweep of prompts with extras by native nodes."""
 
 import comfy.hooks
 import comfy.model_management
@@ -16,7 +16,7 @@ from flux_duet.tests.comfy.sweep.runs import LATENT, SEED, STEPS, STREAMS, VECS,
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- what native nodes put beside the prompts
+# ---- extras by native nodes
 
 
 def native(v: int, t: int) -> list:
@@ -24,7 +24,7 @@ def native(v: int, t: int) -> list:
 
 
 def chained(model, first: list, then: list, step: int) -> torch.Tensor:
-    """Two samplers share the run: the one's prompt until this step, the other's from it on."""
+    """Two chained samplers: the first prompt until this step, the second from it on."""
     if step in (0, STEPS):
         return sampled(model, then if step == 0 else first)
     plan = {"seed": SEED, "steps": STEPS, "sampler": "euler", "scheduler": "simple", "denoise": 1.0}
@@ -33,7 +33,7 @@ def chained(model, first: list, then: list, step: int) -> torch.Tensor:
 
 
 def check_sweep(model, a: list, b: list, switch: str, after: list) -> str:
-    """Every picture is that of two samplers in a row, the second with `after`; the sentence."""
+    """Asserts that every picture equals that of two chained samplers, the second with `after`; returns the sentence."""
     _, latents, *_, sentence = swept(model, a, b, switch)
     for step in (0, 2, STEPS):
         assert relative(latents["samples"][step : step + 1], chained(model, a, after, step)) < 5e-6, f"at {step}"
@@ -54,7 +54,7 @@ def beside(model) -> dict:
 @pytest.mark.parametrize("switch", ["T5", "CLIP", "both"])
 @pytest.mark.parametrize("name", ["reference", "ControlNet", "Redux", "attn_bias", "mask", "area", "times"])
 def test_each_prompt_may_come_through_its_own_node(model, name, switch):
-    """They hold the same, though not as the same objects: that was refused, with words about `vec` and `txt`."""
+    """Equal values, but different objects: this was once refused, with a message about `vec` and `txt`."""
     put = beside(model)[name]
     after = put(native(switch != "T5", switch != "CLIP"))
     sentence = check_sweep(model, put(native(0, 0)), put(native(1, 1)), switch, after)
@@ -63,7 +63,7 @@ def test_each_prompt_may_come_through_its_own_node(model, name, switch):
 
 
 def test_where_they_differ_as_extras_stay(model):
-    """And the sentence says which of B's did not count."""
+    """And the sentence names which of B's extras did not count."""
     for one, other, words in (
         (extras.referred, lambda each: extras.referred(each, 4), "reference pictures"),
         (lambda each: each, lambda each: extras.masked(each, "left"), "masks"),
@@ -110,7 +110,7 @@ def test_hooks_stay_as_as_all_that_is_as(model):
 
 
 def test_where_both_have_hooks_a_sweep_keeps_as():
-    """Two prompts, each with a LoRA of its own by a hook: after the switch B's T5 prompt plays under A's LoRA."""
+    """Two prompts, each with its own LoRA as a hook: after the switch B's T5 prompt is used with A's LoRA."""
     plain = [join(VECS[number], STREAMS["plain"][number], 3.5) for number in range(2)]
     a, b = (extras.hooked(each, seed) for each, seed in zip(plain, (1, 2), strict=True))
     for stream in ("T5", "CLIP"):

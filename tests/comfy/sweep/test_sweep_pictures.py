@@ -1,4 +1,4 @@
-"""Switch Sweep in the real model: each of its pictures is the schedule's that switches there."""
+"""Switch Sweep in the real model: each picture equals that of a schedule with this switch."""
 
 import json
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
 def scheduled(txts, switch: str, step: int) -> list:
-    """What Prompt Schedule gives for a switch before this step."""
+    """Prompt Schedule's CONDITIONING for a switch before this step."""
     if step == STEPS:
         return join(VECS[0], txts[0], 3.5)
     turns = {stream: switch in (stream, "both") for stream in ("CLIP", "T5")}
@@ -41,7 +41,7 @@ def test_every_picture_is_the_schedules(model, switch, kind):
 
 
 def test_timelines_and_ranges_inside_the_prompts_see_the_whole_run(model):
-    """B has a timeline of its own: its step 4 is the run's, not that of what is left after the switch."""
+    """B has its own timeline: its step 4 is the run's step 4, not counted from the switch."""
     fading = Schedule.execute({"vec1": VECS[1]}, {"txt1": txt(5, 13), "txt2": txt(6, 9)}, "1", "1\n@2..4 2")[0]
     a = join(VECS[0], txt(4, 9), 3.5)
     samples = swept(model, a, fading, "both")[1]["samples"]

@@ -1,4 +1,4 @@
-"""Switch Sweep: what it refuses, an interruption, and the decision."""
+"""Switch Sweep: errors, an interruption, and the decided step."""
 
 import comfy.hooks
 import comfy.model_management
@@ -18,7 +18,7 @@ from flux_duet.tests.comfy.sweep.runs import STEPS, STREAMS, VECS, swept
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- what is refused
+# ---- errors
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_samplers_that_cannot_be_swept_are_told_before_the_run(model, sampler, w
     assert SwitchSweep.validate_inputs(sampler="euler") is True and SwitchSweep.validate_inputs(sampler=None) is True
 
 
-def test_batches_are_told(model):
+def test_batches_are_reported(model):
     a = join(VECS[0], STREAMS["plain"][0], 3.5)
     with pytest.raises(ValueError, match="with 2 pictures, expected one"):
         swept(model, a, a, latent={"samples": torch.zeros(2, 16, 8, 8)})
@@ -48,7 +48,7 @@ def test_batches_are_told(model):
         swept(model, a, two, "both")
 
 
-# ---- interruption, and what is left behind
+# ---- interruption and cleanup
 
 
 @pytest.mark.parametrize("at", [2, STEPS + 3])

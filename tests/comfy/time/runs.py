@@ -1,4 +1,4 @@
-"""Schedules of random prompts, and runs chained by hand."""
+"""Schedules of random prompts, and chained reference runs."""
 
 import torch
 from comfy_extras import nodes_custom_sampler as custom

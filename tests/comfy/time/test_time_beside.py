@@ -1,4 +1,4 @@
-"""Schedules under other samplers and caches, and what they do not take."""
+"""Schedules with other samplers and caches, and refused inputs."""
 
 import comfy.model_management
 import comfy.samplers
@@ -17,7 +17,7 @@ from flux_duet.tests.comfy.time.runs import LATENT, STEPS, TXTS, natively, promp
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-# ---- with what else there is
+# ---- other samplers and caches
 
 
 def test_two_samplers_that_share_a_run_count_steps_together(model):
@@ -47,7 +47,7 @@ def test_under_sampler_custom_advanced(model):
 
 @pytest.mark.parametrize("order", ["easycache first", "apply first"])
 def test_with_easycache(model, order):
-    """A forward that EasyCache leaves out is no control that had no effect."""
+    """A forward that EasyCache skips is not reported as a control without effect."""
     out = schedule("1\n@3 2", "1\n@2..5 2")
 
     def cached(model):
@@ -90,7 +90,7 @@ def test_the_models_options_are_as_before(model, monkeypatch):
     assert state() == before and torch.equal(natively(model, prompt(1, 1)), sampled(model, prompt(1, 1)))
 
 
-# ---- what a schedule does not take
+# ---- refused inputs
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_the_models_options_are_as_before(model, monkeypatch):
         ("1", "prompt 2 is connected, but its timeline never names it"),
     ],
 )
-def test_numbers_that_name_nothing_are_told(clip, words):
+def test_numbers_that_name_nothing_are_reported(clip, words):
     with pytest.raises(ValueError, match=words):
         Schedule.execute({"vec1": vec(1), "vec2": vec(2)}, {"txt1": TXTS["txt1"]}, clip, "1")
 
 
-def test_what_is_scheduled_already_is_told():
+def test_what_is_scheduled_already_is_reported():
     vecs = SplitConditioning.execute(schedule("1\n@40% 2", "1"))[0]
     with pytest.raises(ValueError, match="holds 2 encodings, each for a part of the run"):
         Schedule.execute({"vec1": vecs, "vec2": vec(2)}, {"txt1": TXTS["txt1"]}, "1\n@3 2", "1")

@@ -27,8 +27,8 @@ def test_the_prompt_at_a_step(model):
         PromptAt.execute(percents, "3")
 
 
-def test_times_that_cannot_be_compared_are_told(model):
-    """A sigma range and a step, without the schedule that ties them: not a guess, but what to connect."""
+def test_times_that_cannot_be_compared_are_reported(model):
+    """A sigma range and a step without a schedule to relate them: an error that names what to connect."""
     levels = sigmas(model)
     by_sigma = schedule("1\n@s0.7 2", "1")
     for when in ("3", "40%"):
@@ -50,18 +50,18 @@ def test_a_run_s_start_and_end_are_the_same_in_every_unit(marks):
 
 
 def test_true_cfg_for_a_part_of_the_run(model):
-    """Outside of it the model is asked once, and the picture is that of no guidance."""
+    """Outside of it the model is evaluated once, and the picture equals one without guidance."""
     negative = PartOfRun.execute(prompt(3, 2), "1", "3")[0]
-    asked = []
+    rows = []
 
     def count(apply_model, args):
-        asked.append(len(args["cond_or_uncond"]) * args["input"].shape[0])
+        rows.append(len(args["cond_or_uncond"]) * args["input"].shape[0])
         return apply_model(args["input"], args["timestep"], **args["c"])
 
     counting = model.clone()
     counting.set_model_unet_function_wrapper(count)
     out = sampled(counting, prompt(1, 1), negative, cfg=3.0)
-    assert sum(asked) == STEPS + 2
+    assert sum(rows) == STEPS + 2
     latent = nodes.KSamplerAdvanced().sample(
         model, "enable", 5, STEPS, 1.0, "euler", "simple", prompt(1, 1), prompt(1, 1), LATENT, 0, 1, "enable"
     )[0]
@@ -78,7 +78,7 @@ def test_true_cfg_for_a_part_of_the_run(model):
     assert torch.equal(natively(model, prompt(1, 1), whole, cfg=3.0), plain)
 
 
-def test_no_prompt_at_all_is_told(model):
+def test_no_prompt_at_all_is_reported(model):
     late = PartOfRun.execute(prompt(1, 1), "3", "100%")[0]
     with pytest.raises(ValueError, match="no prompt is left"):
         sampled(model, late)

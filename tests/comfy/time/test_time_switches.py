@@ -1,4 +1,4 @@
-"""Schedules in the real model: a switch is two chained runs, a fade is a blend at each step."""
+"""Schedules in the real model: a switch equals two chained runs, a fade a blend at each step."""
 
 import comfy.model_management
 import comfy.samplers
@@ -70,7 +70,7 @@ def test_streams_in_different_units(model):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("unit, values", [("%", (25, 50)), ("s", (0.9, 0.7)), ("%", (0.001, 99.99))])
 def test_every_evaluation_has_exactly_one_prompt(model, unit, values, count):
-    """Counted where ComfyUI chooses, over sigmas that hit the boundaries, their neighbours, and all else."""
+    """Counted in ComfyUI's own selection, at sigmas on the boundaries, next to them, and elsewhere."""
     marks = [f"{value}%" if unit == "%" else f"s{value}" for value in values]
     timeline = "\n".join(["1", *(f"@{mark} {number}" for number, mark in enumerate(marks[: count - 1], 2))])
     out = schedule("1", timeline)

@@ -1,4 +1,4 @@
-"""A stand-in for what builds an environment, and the version it is asked for."""
+"""A stand-in for the builder of environments, and the version that tests build."""
 
 from flux_duet.devtools import build
 
@@ -6,7 +6,7 @@ VERSION = build.DEFAULT
 
 
 class Builder:
-    """Stands in for build.build: lays out the few files that make an environment look whole."""
+    """Replaces build.build: writes the few files that make an environment look complete."""
 
     def __init__(self, fail: BaseException | None = None):
         self.fail, self.calls = fail, 0

@@ -1,4 +1,4 @@
-"""dev.py: what goes wrong while setting up is told in one line."""
+"""dev.py: errors during setup are reported in one line."""
 
 import ast
 import io
@@ -20,10 +20,10 @@ def one_line(error) -> str:
     return text
 
 
-# ---- What can go wrong
+# ---- Failures
 
 
-def test_an_old_python_is_told_in_one_line(monkeypatch):
+def test_an_old_python_is_reported_in_one_line(monkeypatch):
     source = ROOT / "dev.py"
     ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 4))  # it has to read the file to say so
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as error:
@@ -42,14 +42,14 @@ def test_a_full_disk_is_told_before_anything_is_built(monkeypatch):
     assert not builder.calls
 
 
-def test_a_python_without_venv_is_told(monkeypatch):
+def test_a_python_without_venv_is_reported(monkeypatch):
     monkeypatch.setattr(build, "can_make_venv", lambda: False)
     with pytest.raises(SetupError) as error:
         ensure(VERSION, Builder())
     assert "-venv" in one_line(error)
 
 
-def test_an_unknown_version_is_told():
+def test_an_unknown_version_is_reported():
     with pytest.raises(SetupError) as error:
         ensure("9.9", Builder())
     assert "9.9" in one_line(error) and "0.27.0" in one_line(error) and "--comfy-path" in one_line(error)
@@ -68,7 +68,7 @@ def printing(text: str, code: int = 1) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("output", "told", "missing"),
+    ("output", "reason", "missing"),
     [
         (NO_INDEX, "no connection to the package index", False),
         (NO_WHEEL, "No matching distribution found for torch==2", True),
@@ -76,13 +76,13 @@ def printing(text: str, code: int = 1) -> list[str]:
         ("", "no output", False),
     ],
 )
-def test_a_failing_pip_is_told_in_one_line(tmp_path, output, told, missing):
+def test_a_failing_pip_is_reported_in_one_line(tmp_path, output, reason, missing):
     log = tmp_path / "build.log"
     runner = build.Runner(log)
     runner.run("1/2 going well", printing("ERROR: of an earlier step", 0))
     with pytest.raises(SetupError) as error:
         runner.run("2/2 installing PyTorch", printing(output))
-    assert one_line(error).startswith("installing PyTorch failed: ") and f"{told}. Check" in one_line(error)
+    assert one_line(error).startswith("installing PyTorch failed: ") and f"{reason}. Check" in one_line(error)
     assert str(log) in one_line(error) and output.strip() in log.read_text()
     assert runner.version_is_missing() is missing
 
@@ -117,7 +117,7 @@ def test_without_a_network_torch_does_not_fall_back(tmp_path):
         build.install_torch(runner, ["pip"])
 
 
-# ---- What is downloaded
+# ---- Downloads
 
 
 def test_only_comfyui_is_unpacked(tmp_path):
@@ -162,14 +162,14 @@ def test_the_python_of_an_install_can_be_named(install):
 
 
 @pytest.mark.parametrize(
-    ("folder", "python", "told"),
+    ("folder", "python", "reason"),
     [
         ("portable", None, "name the folder that holds main.py"),
         ("portable/ComfyUI", None, "name its Python with --python"),
         ("portable/ComfyUI", "no-such-python", "--python no-such-python is not a file"),
     ],
 )
-def test_a_wrong_install_is_told(install, tmp_path, folder, python, told):
+def test_a_wrong_install_is_reported(install, tmp_path, folder, python, reason):
     with pytest.raises(SetupError) as error:
         environment.existing(str(tmp_path / folder), python)
-    assert told in one_line(error)
+    assert reason in one_line(error)

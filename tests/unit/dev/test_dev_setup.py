@@ -1,4 +1,4 @@
-"""dev.py: environments are set up whole or not at all, once."""
+"""dev.py: environments are set up completely or not at all, and once."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the nodes for times say: prompts by their words, prompts that never act, times that mean nothing."""
+"""Messages of the nodes for times: prompts by their text, prompts that never act, invalid times."""
 
 import comfy.model_sampling
 import comfy.samplers
@@ -26,19 +26,19 @@ def sockets(singles):
     return vecs, txts
 
 
-def told(sockets, clip, t5, **known) -> list[str]:
+def lines_of(sockets, clip, t5, **known) -> list[str]:
     return Schedule.execute(*sockets, clip, t5, **known).ui["text"][0].split("\n")
 
 
 def test_a_schedule_reports_its_prompts_words(sockets):
-    first, then, *_, last = told(sockets, "1\n@40% 2", "2\n@2 .. 6 1")
+    first, then, *_, last = lines_of(sockets, "1\n@40% 2", "2\n@2 .. 6 1")
     assert first == "CLIP from the start: a calm sea"
     assert then == "CLIP from 40 % of time: a forest at night, " + "\u6771" * 37 + " ..."
     assert last == "T5 fading in from step 2 to step 6: a calm sea"
 
 
 def test_a_prompt_that_never_acts_is_told_first_and_in_the_log(sockets, caplog):
-    lines = told(sockets, "1\n@90 2", "1\n@9 2", sigmas=SIGMAS)
+    lines = lines_of(sockets, "1\n@90 2", "1\n@9 2", sigmas=SIGMAS)
     assert lines[0].startswith("CLIP, from step 90") and "acts in none of the run's 10 steps: a forest" in lines[0]
     assert sum("acts in none" in line for line in lines) == 1 and "acts in none" in caplog.text
     assert [line.split(":")[0].split(",")[0] for line in lines[1:]] == [
@@ -47,7 +47,7 @@ def test_a_prompt_that_never_acts_is_told_first_and_in_the_log(sockets, caplog):
         "T5 from the start",
         "T5 from step 9",
     ], "and then all times"
-    assert not any("acts in none" in line for line in told(sockets, "1\n@90 2", "1\n@9 2")), "the run is not known"
+    assert not any("acts in none" in line for line in lines_of(sockets, "1\n@90 2", "1\n@9 2")), "the run is not known"
 
 
 def test_the_text_node_hands_on_what_spaces_mean():
