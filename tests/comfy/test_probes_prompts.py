@@ -160,7 +160,7 @@ def test_past_the_evaluation_of_prompts(model, txts, prompts, has_area):
     assert torch.equal(latent["samples"], expected["samples"])
     runs = [reading for _, reading in probe.runs.values()]
     if has_area:
-        assert "not known where a prompt with an area stands" in runs[0].why
+        assert "the position of a prompt with an area is unknown" in runs[0].why
     else:
         assert torch.equal(runs[0].maps, runs[1].maps) and runs[0].role == "positive"
 
