@@ -14,8 +14,8 @@ def sampled(model, positive, negative=None, cfg=1.0, *, latent, steps, **options
 
 def natively(model, positive, negative=None, cfg=1.0, *, latent, steps) -> dict:
     """KSampler's LATENT of the same run."""
-    ways = "euler", "simple"
-    return nodes.KSampler().sample(model, SEED, steps, cfg, *ways, positive, negative or positive, latent, 1.0)[0]
+    method = "euler", "simple"
+    return nodes.KSampler().sample(model, SEED, steps, cfg, *method, positive, negative or positive, latent, 1.0)[0]
 
 
 def chained(model, *parts: tuple[int, list, list], cfg=1.0, latent, steps) -> dict:
@@ -23,9 +23,9 @@ def chained(model, *parts: tuple[int, list, list], cfg=1.0, latent, steps) -> di
     start = 0
     for end, positive, negative in parts:
         ends = "enable" if start == 0 else "disable", "enable" if end < steps else "disable"
-        ways = "euler", "simple"
+        method = "euler", "simple"
         latent = nodes.KSamplerAdvanced().sample(
-            model, ends[0], SEED, steps, cfg, *ways, positive, negative, latent, start, end, ends[1]
+            model, ends[0], SEED, steps, cfg, *method, positive, negative, latent, start, end, ends[1]
         )[0]
         start = end
     return latent

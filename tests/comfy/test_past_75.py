@@ -62,8 +62,8 @@ def test_average_is_the_mean_of_the_chunks(clip):
 def test_strongest_is_farthest_from_the_empty_prompt(clip):
     text = f"{FIRST}, {SECOND}"
     parts, nothing = split(clip, text), native(clip, "")
-    ways = [float((native(clip, part) - nothing).norm()) for part in parts]
-    best = ways.index(max(ways))
+    distances = [float((native(clip, part) - nothing).norm()) for part in parts]
+    best = distances.index(max(distances))
     out = ClipEncode.execute(clip, text, past_75="strongest")
     assert torch.allclose(out[0].spans[0].tensor, native(clip, parts[best]), atol=1e-6)
     assert parts[1 - best] in out.ui["text"][0].replace("...", "")[:400] or "[...]" in out.ui["text"][0]

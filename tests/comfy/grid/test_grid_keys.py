@@ -54,16 +54,16 @@ CHANGES = {
     "size": {"latent": {"samples": torch.zeros(1, 16, 8, 10)}},
     "picture": {"latent": {"samples": torch.ones(1, 16, 8, 8)}},
     "mask": {"latent": {**LATENT, "noise_mask": torch.ones(1, 64, 64)}},
-    "picture beside it": {"beside": {"concat_latent_image": torch.ones(1, 16, 8, 8)}},
-    "another picture beside it": {"beside": {"concat_latent_image": torch.zeros(1, 16, 8, 8)}},
-    "reference": {"beside": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}},
+    "picture beside it": {"extras": {"concat_latent_image": torch.ones(1, 16, 8, 8)}},
+    "another picture beside it": {"extras": {"concat_latent_image": torch.zeros(1, 16, 8, 8)}},
+    "reference": {"extras": {"reference_latents": [torch.zeros(1, 16, 8, 8)]}},
 }
 
 
 def test_whatever_changes_a_picture_changes_its_key(singles):
-    def key(guidance=3.5, vec="at night", txt=("a star", "ComfyUI"), latent=LATENT, beside=None, **plan):
+    def key(guidance=3.5, vec="at night", txt=("a star", "ComfyUI"), latent=LATENT, extras=None, **plan):
         streams = encode_clip_prompt(singles[0], vec, "first")[0], encode_t5(singles[1], *txt)[0]
-        streams = streams[0], with_extras(streams[1], beside or {}, {}, "Prompt Grid")
+        streams = streams[0], with_extras(streams[1], extras or {}, {}, "Prompt Grid")
         return identity.of_cell(
             "the model", *streams, guidance, latent, replace(SamplingPlan(7, 2, "euler", "simple"), **plan)
         )
@@ -72,7 +72,7 @@ def test_whatever_changes_a_picture_changes_its_key(singles):
     assert None not in keys.values() and len(set(keys.values())) == len(keys)
     assert keys["nothing"] == key()
     assert key(latent={**LATENT, "something": object()}) is None, "without a known key nothing is cached"
-    assert key(beside={"control": object()}) is None, "a ControlNet has no content to compare"
+    assert key(extras={"control": object()}) is None, "a ControlNet has no content to compare"
 
 
 def test_a_lora_is_another_model(model, draw, pictures):

@@ -20,8 +20,8 @@ def test_the_negative_and_nag_are_not_the_picture(model, streams):
     alone, _ = watched(model, streams["txt"], prompt(streams), "red")
     for negative in ("long", "txt"):  # separately, and in one batch with the positive
         other = prompt(streams, negative)
-        beside, _ = watched(model, streams["txt"], prompt(streams), "red", negative=other, cfg=1.0001)
-        assert (beside.maps[0].float() - alone.maps[0].float()).abs().max() < 1e-3
+        together, _ = watched(model, streams["txt"], prompt(streams), "red", negative=other, cfg=1.0001)
+        assert (together.maps[0].float() - alone.maps[0].float()).abs().max() < 1e-3
     nag = prompt(streams, NegativeTxt.execute(streams["txt"], streams["long"], alpha=1e-6)[0])
     steered, _ = watched(model, streams["txt"], nag, "red")
     assert (steered.groups - alone.groups).abs().max() < 1e-4

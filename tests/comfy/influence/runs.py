@@ -37,10 +37,10 @@ def measured(model, null=EMPTY, every=1, empty_vec=NO_VEC, empty_txt=NO_TXT, blo
     return Influence.execute(model, null, every, empty_vec, empty_txt, blocks, txt).result
 
 
-def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, torch.Tensor]:
+def velocities(model, prompts: dict, x: torch.Tensor, sigma: float) -> dict[str, torch.Tensor]:
     """(x - x0) / sigma of each prompt alone, from a native sampler's single step from x at sigma to 0."""
     out = {}
-    for name, positive in ways.items():
+    for name, positive in prompts.items():
         guider = custom.BasicGuider.execute(model, positive)[0]
         # The noised empty latent is sigma * noise; an Euler step to 0 returns x0.
         samples = guider.sample(
@@ -55,10 +55,10 @@ def velocities(model, ways: dict, x: torch.Tensor, sigma: float) -> dict[str, to
     return out
 
 
-def by_hand(model, latent: dict, ways: dict, each: dict | None = None) -> list[dict[str, torch.Tensor]]:
+def by_hand(model, latent: dict, prompts: dict, each: dict | None = None) -> list[dict[str, torch.Tensor]]:
     """The same at each step of the run of v11, whose x_t a callback records; with `each`, for these prompts instead."""
     seen = []
-    guider = custom.BasicGuider.execute(model, ways["v11"])[0]
+    guider = custom.BasicGuider.execute(model, prompts["v11"])[0]
     sigmas = custom.BasicScheduler.execute(model, "simple", STEPS, 1.0)[0]
     noise = comfy.sample.prepare_noise(latent["samples"], 5)
     guider.sample(
@@ -70,11 +70,11 @@ def by_hand(model, latent: dict, ways: dict, each: dict | None = None) -> list[d
         disable_pbar=True,
         callback=lambda step, x0, x, total: seen.append(x.clone()),
     )
-    ways = {**ways, **(each or {})}
-    return [velocities(model, ways, x, float(sigma)) for x, sigma in zip(seen, sigmas[:-1], strict=True)]
+    prompts = {**prompts, **(each or {})}
+    return [velocities(model, prompts, x, float(sigma)) for x, sigma in zip(seen, sigmas[:-1], strict=True)]
 
 
-def ways(no_vec=NO_VEC, no_txt=NO_TXT, clip=VEC, t5=TXT) -> dict:
+def four_prompts(no_vec=NO_VEC, no_txt=NO_TXT, clip=VEC, t5=TXT) -> dict:
     return {
         "v11": prompt(clip, t5),
         "v10": prompt(no_vec, t5),

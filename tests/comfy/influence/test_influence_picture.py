@@ -26,11 +26,11 @@ from flux_duet.tests.comfy.influence.runs import (
     VEC,
     by_hand,
     check,
+    four_prompts,
     measured,
     natively,
     prompt,
     sampled,
-    ways,
 )
 from flux_duet.tests.comfy.inputs import txt, vec
 
@@ -166,7 +166,7 @@ def test_a_schedule_is_measured_as_it_is_at_each_step(model):
     out, probe = measured(model)
     reading = probe.reading(sampled(out, controlled()["schedule"]))
     # x_t of the scheduled run at its last step, where both streams have switched to their second prompts.
-    later = ways(clip=vec(6), t5=txt(7, 13))
+    later = four_prompts(clip=vec(6), t5=txt(7, 13))
     run = by_hand(ApplyDuet.execute(model)[0], LATENT, {**later, "v11": controlled()["schedule"]}, each=later)
     seen = pooled([reading.moments[-1].effects[EMPTY]])
     assert seen == pytest.approx(pooled([effects(*run[-1].values())]), rel=2e-4, abs=2e-5)

@@ -25,10 +25,10 @@ from flux_duet.tests.comfy.influence.runs import (
     ZERO_VEC,
     by_hand,
     check,
+    four_prompts,
     measured,
     prompt,
     sampled,
-    ways,
 )
 from flux_duet.tests.comfy.inputs import randn, txt
 
@@ -55,7 +55,7 @@ def test_two_empty_prompts_change_exactly_nothing_beside_redux(model, kind):
 def test_reduxs_rows_stay_and_their_weights_with_them(model, kind, length):
     """Each velocity equals that of StyleModelApply on the prompt's, or the empty prompt's, CONDITIONING."""
     nothing = txt(4, length)
-    prompts = {way: redux(each, *KINDS[kind]) for way, each in ways(no_txt=nothing).items()}
+    prompts = {name: redux(each, *KINDS[kind]) for name, each in four_prompts(no_txt=nothing).items()}
     out, probe = measured(model, empty_txt=nothing, txt=TXT)
     on, off = (sampled(each, prompts["v11"]) for each in (out, model))
     assert torch.equal(on["samples"], off["samples"])
@@ -65,7 +65,7 @@ def test_reduxs_rows_stay_and_their_weights_with_them(model, kind, length):
 
 def test_zeros_stand_in_the_prompts_rows_alone(model):
     out, probe = measured(model, ZEROS, txt=TXT)
-    prompts = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT).items()}
+    prompts = {name: redux(each) for name, each in four_prompts(ZERO_VEC, ZERO_TXT).items()}
     check(probe.reading(sampled(out, prompts["v11"])), by_hand(model, LATENT, prompts), ZEROS)
 
 
@@ -73,19 +73,19 @@ def test_against_zeros_too_the_empty_prompts_rows_alone_are_taken_away(model):
     out, probe = measured(model, BOTH)
     reading = probe.reading(sampled(out, redux(prompt(NO_VEC, NO_TXT))))
     assert reading.numbers("whole run", EMPTY)["whole"] == 0
-    prompts = {way: redux(each) for way, each in ways(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
+    prompts = {name: redux(each) for name, each in four_prompts(ZERO_VEC, ZERO_TXT, NO_VEC, NO_TXT).items()}
     check(reading, by_hand(model, LATENT, prompts), ZEROS)
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_conditioning_concats_other_prompt_stays_wherever_it_stands(model, first):
-    def beside(conditioning):
+    def combined(conditioning):
         pair = (conditioning, prompt(t5=txt(7, 5)))
         to, more = pair if first else pair[::-1]
         joined = nodes.ConditioningConcat().concat(to, more)[0]
         return [[joined[0][0], conditioning[0][1]]]
 
-    prompts = {way: beside(each) for way, each in ways(no_txt=txt(4, 11)).items()}
+    prompts = {name: combined(each) for name, each in four_prompts(no_txt=txt(4, 11)).items()}
     out, probe = measured(model, empty_txt=txt(4, 11), txt=TXT)
     check(probe.reading(sampled(out, prompts["v11"])), by_hand(model, LATENT, prompts))
 
@@ -95,7 +95,7 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
     out, probe = measured(model)
     positive = redux(prompt())
     latent = sampled(out, positive)
-    nulls = ways()
+    nulls = four_prompts()
     check(probe.reading(latent), by_hand(model, LATENT, {
         "v11": positive, "v10": redux(prompt(NO_VEC)), "v01": nulls["v01"], "v00": nulls["v00"]}))  # fmt: skip
     text, *_, data = ShowInfluence.execute(probe, latent).result[4:]
@@ -154,7 +154,7 @@ def test_blocks_as_block_routing_has_them(model, blocks):
     expected = by_hand(ApplyDuet.execute(model)[0], LATENT, routed)
     for moment, by in zip(probe.reading(on).moments, expected, strict=True):
         found = pooled([moment.effects[EMPTY]])
-        for stream, way in (("clip", "v10"), ("t5", "v01")):
-            change = float((by["v11"] - by[way]).norm() / by["v11"].norm())
+        for stream, name in (("clip", "v10"), ("t5", "v01")):
+            change = float((by["v11"] - by[name]).norm() / by["v11"].norm())
             assert found[f"blocks_{stream}"] == pytest.approx(change, rel=1e-3, abs=2e-5)
     assert probe.reading(on).rows == (STEPS, 6 * STEPS)

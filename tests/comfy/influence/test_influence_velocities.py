@@ -24,10 +24,10 @@ from flux_duet.tests.comfy.influence.runs import (
     ZERO_VEC,
     by_hand,
     check,
+    four_prompts,
     measured,
     prompt,
     sampled,
-    ways,
 )
 from flux_duet.tests.comfy.inputs import randn, txt, vec
 
@@ -43,7 +43,7 @@ def test_four_velocities_as_of_four_runs(model, latent, length):
     nothing = txt(4, length)
     out, probe = measured(model, empty_txt=nothing)
     reading = probe.reading(sampled(out, prompt(), latent=latent))
-    check(reading, by_hand(model, latent, ways(no_txt=nothing)))
+    check(reading, by_hand(model, latent, four_prompts(no_txt=nothing)))
     assert reading.moments[0].effects[EMPTY].maps.shape == (2, len(latent["samples"]), SIDE, SIDE)
     assert reading.lengths == (None if length == 9 else (9, 21))
 
@@ -65,14 +65,14 @@ def test_an_empty_prompt_of_another_length_is_reported(model):
 def test_both_nulls_each_for_itself(model):
     out, probe = measured(model, BOTH)
     reading = probe.reading(sampled(out, prompt()))
-    check(reading, by_hand(model, LATENT, ways()))
-    check(reading, by_hand(model, LATENT, ways(ZERO_VEC, ZERO_TXT)), ZEROS)
+    check(reading, by_hand(model, LATENT, four_prompts()))
+    check(reading, by_hand(model, LATENT, four_prompts(ZERO_VEC, ZERO_TXT)), ZEROS)
     assert reading.rows == (STEPS, 7 * STEPS) and reading.times == 8
 
 
 def test_zeros_need_no_empty_prompts(model):
     out, probe = measured(model, ZEROS, empty_vec=None, empty_txt=None)
-    check(probe.reading(sampled(out, prompt())), by_hand(model, LATENT, ways(ZERO_VEC, ZERO_TXT)), ZEROS)
+    check(probe.reading(sampled(out, prompt())), by_hand(model, LATENT, four_prompts(ZERO_VEC, ZERO_TXT)), ZEROS)
     with pytest.raises(ValueError, match="empty_txt is not connected.*zeros"):
         measured(model, EMPTY, empty_txt=None)
 
@@ -95,7 +95,7 @@ def test_with_a_lora(model):
         for seed, side, shape in ((1, "lora_up", (128, 2)), (2, "lora_down", (2, width)))
     }
     patched = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
-    expected = by_hand(patched, LATENT, ways())
+    expected = by_hand(patched, LATENT, four_prompts())
     out, probe = measured(model)
     for behind in (comfy.sd.load_lora_for_models(out, None, lora, 1.0, 0.0)[0], None):
         if behind is None:

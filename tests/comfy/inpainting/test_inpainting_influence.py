@@ -34,18 +34,18 @@ from flux_duet.tests.comfy.inputs import randn
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 
-WAYS = {"v11": (VEC, TXT), "v10": (NO_VEC, TXT), "v01": (VEC, NO_TXT), "v00": (NO_VEC, NO_TXT)}
+VARIANTS = {"v11": (VEC, TXT), "v10": (NO_VEC, TXT), "v01": (VEC, NO_TXT), "v00": (NO_VEC, NO_TXT)}
 
 
 def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[torch.Tensor]]:
     """At each step of the run of v11: every way's velocity as the model gives it, and what the sampler takes of it."""
-    positives = {way: join(*streams, 3.5) for way, streams in WAYS.items()}
+    positives = {name: join(*streams, 3.5) for name, streams in VARIANTS.items()}
     found, prompts = [], {}
 
     def ask(executor, model, conds, x, timestep, options):
-        for way, positive in positives.items():
-            if way not in prompts:
-                prompts[way] = [
+        for name, positive in positives.items():
+            if name not in prompts:
+                prompts[name] = [
                     {
                         **conds[0][0],
                         "model_conds": {
@@ -55,8 +55,8 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
                         },
                     }
                 ]
-        predictions = {way: executor(model, [prompts[way]], x, timestep, options)[0] for way in positives}
-        found.append({way: (x - out) / timestep[0] for way, out in predictions.items()})
+        predictions = {name: executor(model, [prompts[name]], x, timestep, options)[0] for name in positives}
+        found.append({name: (x - out) / timestep[0] for name, out in predictions.items()})
         return executor(model, conds, x, timestep, options)
 
     watched = model.clone()
@@ -68,7 +68,7 @@ def by_hand(model, latent: dict) -> tuple[list[dict[str, torch.Tensor]], list[to
 
 def numbers(velocities: list[dict[str, torch.Tensor]]) -> dict[str, float]:
     """The formulas of the help page, for velocities of any number of steps."""
-    v11, v10, v01, v00 = (torch.cat([each[way].flatten() for each in velocities]).double() for way in WAYS)
+    v11, v10, v01, v00 = (torch.cat([each[name].flatten() for each in velocities]).double() for name in VARIANTS)
     whole = v11 - v00
     parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}
     lengths = {"D_clip": v11 - v10, "D_t5": v11 - v01, "solo_clip": v01 - v00, "solo_t5": v10 - v00, "whole": whole}
@@ -79,7 +79,7 @@ def numbers(velocities: list[dict[str, torch.Tensor]]) -> dict[str, float]:
 
 
 def taken(found, masks) -> list[dict[str, torch.Tensor]]:
-    return [{way: mask * v for way, v in each.items()} for each, mask in zip(found, masks, strict=True)]
+    return [{name: mask * v for name, v in each.items()} for each, mask in zip(found, masks, strict=True)]
 
 
 def influence(model, latent: dict):
@@ -112,7 +112,7 @@ def test_influence_is_of_what_reaches_the_picture(model, kind):
     shares = [float(mask.mean()) for mask in masks[0]]
     assert data["repainted"] == pytest.approx(shares) and repainted_sentence(shares) in sentence
     for picture, each in enumerate(data["pictures"]):
-        own = numbers([{way: v[picture : picture + 1] for way, v in step.items()} for step in taken(found, masks)])
+        own = numbers([{name: v[picture : picture + 1] for name, v in step.items()} for step in taken(found, masks)])
         assert {name: each[EMPTY][name] for name in own} == pytest.approx(own, rel=3e-4, abs=2e-5)
 
 
@@ -121,7 +121,7 @@ def test_influence_maps_are_against_the_mean_of_what_is_repainted(model, kind):
     _, reading, (_, _, clip_mask, t5_mask, *_) = influence(model, LATENTS[kind])
     found, masks = by_hand(model, LATENTS[kind])
     for step, (moment, mask) in enumerate(zip(reading.moments, masks, strict=True)):
-        v11, v10, v01, v00 = (mask * found[step][way] for way in WAYS)
+        v11, v10, v01, v00 = (mask * found[step][name] for name in VARIANTS)
         # The mean over places, weighted by the mask.
         mean = (v11.square().sum((1, 2, 3)) / mask[:, 0].square().sum((1, 2))).sqrt()[:, None, None]
         parts = {"clip": (v11 - v10 + v01 - v00) / 2, "t5": (v11 - v01 + v10 - v00) / 2}

@@ -93,8 +93,8 @@ def overridden(graph: Graph, length: int, truth: Callable[[int], Truth | None], 
                 picked = {name: _rows(value, part) for name, value in given.items()}
                 if is_it:
                     area = entry.get("area")
-                    tell = None if seen is None else partial(seen, _step(options))
-                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, whole), tell)
+                    record = None if seen is None else partial(seen, _step(options))
+                    forward = _Forward(executor.class_obj, now, picked, length, _crop(area, whole), record)
                     out[part] = executor(transformer_options=forward.options(options), **picked)
                 else:
                     out[part] = executor(transformer_options=options, **picked)

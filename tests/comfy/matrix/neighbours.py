@@ -21,12 +21,12 @@ def alone(world, graph):
 # ---- CONDITIONING
 
 
-@on_positive("Combine", beside=True)
+@on_positive("Combine", own_entry=True)
 def combine(world, positive):
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
 
 
-@on_positive("Combine, both controlled", beside=True)
+@on_positive("Combine, both controlled", own_entry=True)
 def combine_itself(world, positive):
     return nodes.ConditioningCombine().combine(positive, hook(world, positive))[0]
 
@@ -66,40 +66,40 @@ def _elsewhere(world, positive):
     return nodes.ConditioningCombine().combine(positive, world.other)[0]
 
 
-@on_positive("SetArea", beside=True)
+@on_positive("SetArea", own_entry=True)
 def set_area(world, positive):
     return _elsewhere(world, nodes.ConditioningSetArea().append(positive, 64, 64, 32, 16, 1.0)[0])
 
 
-@on_positive("SetAreaPercentage", beside=True)
+@on_positive("SetAreaPercentage", own_entry=True)
 def set_area_percentage(world, positive):
     area = nodes.ConditioningSetAreaPercentage().append(positive, 0.67, 1.0, 0.33, 0.0, 1.0)[0]
     return _elsewhere(world, area)
 
 
-@neighbour("SetArea, negative", beside=True, tells_apart=True)
+@neighbour("SetArea, negative", own_entry=True, distinguishes=True)
 def set_area_negative(world, graph):
     """ComfyUI makes the negative an entry of the same area, which has the positive's id."""
     return replace(graph, positive=set_area(world, graph.positive), negative=prompt(C, CLIP_C), cfg=2.0)
 
 
-@on_positive("SetMask", beside=True)
+@on_positive("SetMask", own_entry=True)
 def set_mask(world, positive):
     return _elsewhere(world, nodes.ConditioningSetMask().append(positive, HALF, "default", 1.0)[0])
 
 
-@on_positive("SetMask (bounds)", beside=True)
+@on_positive("SetMask (bounds)", own_entry=True)
 def set_mask_bounds(world, positive):
     return _elsewhere(world, nodes.ConditioningSetMask().append(positive, HALF, "mask bounds", 1.0)[0])
 
 
-@on_positive("SetDefaultCombine", beside=True)
+@on_positive("SetDefaultCombine", own_entry=True)
 def default(world, positive):
     masked = nodes.ConditioningSetMask().append(positive, HALF, "default", 1.0)[0]
     return nodes_hooks.ConditioningSetDefaultAndCombine().set_default_and_combine(masked, world.other)[0]
 
 
-@on_positive("SetTimestepRange", beside=True)
+@on_positive("SetTimestepRange", own_entry=True)
 def timestep_range(world, positive):
     first = nodes.ConditioningSetTimestepRange().set_range(positive, 0.0, 0.5)[0]
     last = nodes.ConditioningSetTimestepRange().set_range(world.other, 0.5, 1.0)[0]

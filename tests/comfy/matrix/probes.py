@@ -129,7 +129,7 @@ def masks_of(run: Graph) -> dict[float, Tensor]:
     return {float(sigma): mask[0, 0] for sigma, mask in zip(sigmas, masks, strict=False)}
 
 
-def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int, dict[str, float]]:
+def effects(run: Graph, variants: dict[str, Graph], keeps: bool = False) -> dict[int, dict[str, float]]:
     """{step: D_clip, D_t5, ...} of the run's last sampler, from native runs of each of the ways on that run's x_t.
 
     Of what the sampler takes of each velocity.
@@ -137,10 +137,10 @@ def effects(run: Graph, ways: dict[str, Graph], keeps: bool = False) -> dict[int
     With `keeps`, what the run's first forward leaves behind is there for the ways too.
     """
     seen = seen_by(run)
-    first = ways["v11"] if keeps else None
-    found = {way: velocities(graph, seen, first) for way, graph in ways.items()}
-    found = {way: taken(run, seen, each) for way, each in found.items()}
-    return {step: _numbers(**{way: each[step] for way, each in found.items()}) for step in range(len(seen))}
+    first = variants["v11"] if keeps else None
+    found = {name: velocities(graph, seen, first) for name, graph in variants.items()}
+    found = {name: taken(run, seen, each) for name, each in found.items()}
+    return {step: _numbers(**{name: each[step] for name, each in found.items()}) for step in range(len(seen))}
 
 
 def taken(run: Graph, seen: Sequence[tuple[Tensor, Tensor]], velocities: Sequence[Tensor]) -> list[Tensor]:

@@ -48,20 +48,20 @@ class World:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """`scale` is what becomes of all of a prompt's rows and vectors, those of a control's own texts too.
+    """`scale` multiplies all of a prompt's rows and vectors, including those of a control's own texts.
 
-    `rows_alone` is for a node that takes a prompt's rows and leaves all else behind: the base prompt's, as natively.
-    `tells_apart` two prompts one after the other from one that changes. `caches` a step's velocity, `keeps` what the
-    run's first forward has made of references. `beside` is one whose own prompt is an entry of its own.
+    `rows_alone`: the node keeps only a prompt's rows, natively those of the base prompt. `distinguishes`: it treats two
+    prompts in sequence differently from one that changes. `caches`: it caches a step's velocity. `keeps`: it keeps the
+    references' keys and values of the run's first forward. `own_entry`: its own prompt is a separate entry.
     """
 
     place: Callable[[World, Graph], Graph]
     scale: float = 1.0
     rows_alone: bool = False
-    tells_apart: bool = False
+    distinguishes: bool = False
     caches: bool = False
     keeps: bool = False
-    beside: bool = False
+    own_entry: bool = False
 
 
 NEIGHBOURS: dict[str, Neighbour] = {}

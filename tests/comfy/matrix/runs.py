@@ -74,12 +74,12 @@ def perp_neg(world, graph):
 # ---- the model, the latent, the sampler
 
 
-@neighbour("EasyCache", tells_apart=True, caches=True)
+@neighbour("EasyCache", distinguishes=True, caches=True)
 def easy_cache(world, graph):
     return replace(graph, model=nodes_easycache.EasyCacheNode.execute(graph.model, 1.0, 0.0, 1.0, False)[0])
 
 
-@neighbour("LazyCache", tells_apart=True, caches=True)
+@neighbour("LazyCache", distinguishes=True, caches=True)
 def lazy_cache(world, graph):
     return replace(graph, model=nodes_easycache.LazyCacheNode.execute(graph.model, 1.0, 0.0, 1.0, False)[0])
 

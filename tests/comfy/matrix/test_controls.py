@@ -51,7 +51,7 @@ def test_every_neighbour_acts(plain, row):
 def native_graphs(world, flux, neighbour, control) -> list[Graph]:
     """The native graphs, step by step; a single graph if it is one prompt."""
     played = [control.base] * STEPS if neighbour.rows_alone else control.played
-    if control.in_ranges and neighbour.tells_apart:
+    if control.in_ranges and neighbour.distinguishes:
         played = [control.made] * STEPS
     graphs = {}
     for each in played:

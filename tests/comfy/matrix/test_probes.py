@@ -123,7 +123,8 @@ def test_influence(flux, world, row):
     neighbour = NEIGHBOURS[row]
     placed = neighbour.place(world, graph_of(flux))
     # Each of several combined prompts counts as the T5 prompt entirely.
-    model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=None if neighbour.beside else A).result
+    connected = None if neighbour.own_entry else A
+    model, probe = Influence.execute(placed.model, EMPTY, 1, NO_VEC, NO_TXT, txt=connected).result
     out = drawn(replace(placed, model=model))
     assert torch.equal(out, drawn(placed)), "a probe never changes the picture"
     if TABLE[row]["influence"] == outcomes.UNREAD:
@@ -149,15 +150,15 @@ def influence_by_hand(flux, world, neighbour):
     """
 
     def placed(clip, text) -> Graph:
-        says = C if text is A or not neighbour.beside else NO_TXT
-        beside = replace(world, other=prompt(says, CLIP_C if clip is CLIP_A else NO_VEC))
-        graph = neighbour.place(beside, graph_of(flux, text, clip))
+        other_text = C if text is A or not neighbour.own_entry else NO_TXT
+        other_world = replace(world, other=prompt(other_text, CLIP_C if clip is CLIP_A else NO_VEC))
+        graph = neighbour.place(other_world, graph_of(flux, text, clip))
         # A cache would skip the reference's evaluations.
         return replace(graph, model=flux) if neighbour.caches else graph
 
-    ways = {"v11": (CLIP_A, A), "v10": (NO_VEC, A), "v01": (CLIP_A, NO_TXT), "v00": (NO_VEC, NO_TXT)}
+    variants = {"v11": (CLIP_A, A), "v10": (NO_VEC, A), "v01": (CLIP_A, NO_TXT), "v00": (NO_VEC, NO_TXT)}
     run = neighbour.place(world, graph_of(flux))
-    return effects(run, {way: placed(*prompts) for way, prompts in ways.items()}, neighbour.keeps)
+    return effects(run, {name: placed(*prompts) for name, prompts in variants.items()}, neighbour.keeps)
 
 
 # ---- Switch Sweep

@@ -40,7 +40,7 @@ def check_sweep(model, a: list, b: list, switch: str, after: list) -> str:
     return sentence
 
 
-def beside(model) -> dict:
+def extras_of(model) -> dict:
     net = extras.control_net(model)
     return {
         "reference": extras.referred, "ControlNet": lambda each: extras.controlled(each, net),
@@ -55,7 +55,7 @@ def beside(model) -> dict:
 @pytest.mark.parametrize("name", ["reference", "ControlNet", "Redux", "attn_bias", "mask", "area", "times"])
 def test_each_prompt_may_come_through_its_own_node(model, name, switch):
     """Equal values, but different objects: this was once refused, with a message about `vec` and `txt`."""
-    put = beside(model)[name]
+    put = extras_of(model)[name]
     after = put(native(switch != "T5", switch != "CLIP"))
     sentence = check_sweep(model, put(native(0, 0)), put(native(1, 1)), switch, after)
     assert "did not count" not in sentence
