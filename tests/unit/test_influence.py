@@ -174,7 +174,7 @@ def test_it_says_where_the_lead_changes():
 
 def test_it_says_repeats_only_where_it_was_measured():
     text = sentence(reading(*[of(0.02, 0.3, both=0.2)] * 3))
-    assert "CLIP repeats T5: alone it changes the velocity by 19 %, in addition to T5 by 1.9 %." in text
+    assert "CLIP repeats what T5 says: alone it changes the velocity by 19 %, in addition to T5 by 1.9 %." in text
     assert "T5 repeats" not in text
 
 

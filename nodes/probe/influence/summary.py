@@ -77,8 +77,8 @@ def _repeats(numbers: Numbers) -> list[str]:
     for stream in repeating:
         other = NAMES[STREAMS[1 - STREAMS.index(stream)]]
         sentences.append(
-            f"{NAMES[stream]} repeats {other}: alone it changes the velocity by {percent(numbers[f'solo_{stream}'])}, "
-            f"in addition to {other} by {percent(numbers[f'D_{stream}'])}."
+            f"{NAMES[stream]} repeats what {other} says: alone it changes the velocity by "
+            f"{percent(numbers[f'solo_{stream}'])}, in addition to {other} by {percent(numbers[f'D_{stream}'])}."
         )
     return sentences
 
