@@ -83,7 +83,7 @@ def test_heatmap(plain, text, row, measure):
     out = drawn(replace(graph, model=ready))
     assert torch.equal(out, picture), "a probe never changes the picture"
     if TABLE[row][measure] == outcomes.UNREAD:
-        with pytest.raises(ValueError, match="not among what the model was given"):
+        with pytest.raises(ValueError, match="not part of the model's input"):
             ShowHeatmap.execute(probe, {"samples": out})
         return
     shown = ShowHeatmap.execute(probe, {"samples": out})
