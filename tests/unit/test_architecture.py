@@ -144,7 +144,7 @@ def outsiders(source: Source) -> Iterator[str]:
 
 
 def habits(source: Source) -> Iterator[str]:
-    """Breaches by device names, private attributes, assignments into ComfyUI, a wrong end of nodes.py, non-ASCII text."""
+    """Breaches by device names, private attributes, assignments into ComfyUI, the end of a nodes.py, non-ASCII text."""
     roots = source.names_of_comfyui()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")[0] == "cuda":
