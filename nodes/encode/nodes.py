@@ -19,6 +19,31 @@ from .tokens.weights import EMBEDDING, MODES
 CATEGORY = "Flux Duet/encode"
 
 
+def _rare_clip_inputs():
+    """Inputs of CLIP-L Encode that few prompts need."""
+    return [
+        io.Combo.Input(
+            "past_75",
+            options=list(PAST),
+            default=FIRST,
+            optional=True,
+            advanced=True,
+            tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest has no effect, as "
+            "in ComfyUI. average: the mean of the vectors of all chunks of 75. strongest: the vector of the "
+            "chunk that is farthest from the empty prompt's.",
+        ),
+        io.Boolean.Input(
+            "weights",
+            default=True,
+            optional=True,
+            advanced=True,
+            label_on="act",
+            label_off="are text",
+            tooltip="Whether (words:1.3) is a weight, which moves vec, or simply text in parentheses.",
+        ),
+    ]  # fmt: skip
+
+
 class ClipEncode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -40,25 +65,7 @@ class ClipEncode(io.ComfyNode):
                     tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it. "
                     "(words:1.3) strengthens, (words:0.5) weakens, (words:0) is as if they were not there.",
                 ),
-                io.Combo.Input(
-                    "past_75",
-                    options=list(PAST),
-                    default=FIRST,
-                    optional=True,
-                    advanced=True,
-                    tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest has no effect, as "
-                    "in ComfyUI. average: the mean of the vectors of all chunks of 75. strongest: the vector of the "
-                    "chunk that is farthest from the empty prompt's.",
-                ),
-                io.Boolean.Input(
-                    "weights",
-                    default=True,
-                    optional=True,
-                    advanced=True,
-                    label_on="act",
-                    label_off="are text",
-                    tooltip="Whether (words:1.3) is a weight, which moves vec, or simply text in parentheses.",
-                ),
+                *_rare_clip_inputs(),
             ],
             outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector, for Dual Prompt.")],
         )

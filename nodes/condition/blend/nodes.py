@@ -96,6 +96,17 @@ class BlendTxt(io.ComfyNode):
 AFTER, BEFORE = "after CLIP's MLP", "before CLIP's MLP"
 
 
+def _times():
+    """When a CLIP Negative acts."""
+    return [
+        io.String.Input(
+            "start", default="0%", optional=True, advanced=True,
+            tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7).",
+        ),
+        io.String.Input("end", default="100%", optional=True, advanced=True, tooltip="Until when."),
+    ]  # fmt: skip
+
+
 class ClipNegative(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -131,11 +142,7 @@ class ClipNegative(io.ComfyNode):
                     tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
                     "Numbers, ranges, double, single, all; the last layer is never pushed.",
                 ),
-                io.String.Input(
-                    "start", default="0%", optional=True, advanced=True,
-                    tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7).",
-                ),
-                io.String.Input("end", default="100%", optional=True, advanced=True, tooltip="Until when."),
+                *_times(),
             ],
             outputs=[FluxVec.Output("vec_out", display_name="vec", tooltip="For Dual Prompt.")],
         )  # fmt: skip

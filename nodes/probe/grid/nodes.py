@@ -79,6 +79,19 @@ def _rare():
     ]  # fmt: skip
 
 
+def _grid_outputs():
+    """The sheet and its cells, and what explains their differences."""
+    return [
+        io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
+        io.Latent.Output("latents", display_name="latents",
+                         tooltip="All cells, ordered by seed, then by CLIP prompt, then by T5 prompt."),
+        io.Image.Output("variance", display_name="variance",
+                        tooltip="What explains the differences between the pictures, and where."),
+        io.String.Output("json", display_name="json", tooltip="All numbers."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+    ]  # fmt: skip
+
+
 class PromptGrid(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -112,15 +125,7 @@ class PromptGrid(io.ComfyNode):
                 *_rare(),
                 like_input("every cell"),
             ],
-            outputs=[
-                io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
-                io.Latent.Output("latents", display_name="latents",
-                                 tooltip="All cells, ordered by seed, then by CLIP prompt, then by T5 prompt."),
-                io.Image.Output("variance", display_name="variance",
-                                tooltip="What explains the differences between the pictures, and where."),
-                io.String.Output("json", display_name="json", tooltip="All numbers."),
-                io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
-            ],
+            outputs=_grid_outputs(),
         )  # fmt: skip
 
     @classmethod

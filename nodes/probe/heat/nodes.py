@@ -94,6 +94,39 @@ class Heatmap(io.ComfyNode):
         return io.NodeOutput(probed(model, probe, KEY, begin, check), probe)
 
 
+def _mean_inputs():
+    """Which steps and blocks the maps are the mean of."""
+    return [
+        io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="The maps are the "
+        "mean from this step on, counted from 0."),
+        io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="The maps are the "
+        "mean up to this step."),
+        io.String.Input(
+            "blocks", default="all", optional=True,
+            tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature uses FLUX.1's "
+            "double blocks 15-18.",
+        ),
+    ]  # fmt: skip
+
+
+def _heatmap_outputs():
+    """What Show Heatmap draws, and the maps as masks and numbers."""
+    return [
+        io.Image.Output(
+            "picture", display_name="picture", tooltip="A tile for each word; a sheet for each picture of a "
+            "batch.",
+        ),
+        io.Mask.Output(
+            "masks_out", display_name="masks",
+            tooltip="One for each word, in the order of `words`; of a batch, all of the first picture's, then "
+            "all of the second's.",
+        ),
+        io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
+        io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
+        io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone, one for each picture."),
+    ]  # fmt: skip
+
+
 class ShowHeatmap(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -109,15 +142,7 @@ class ShowHeatmap(io.ComfyNode):
                 FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap."),
                 io.Latent.Input("latent", tooltip="The sampler's LATENT: it identifies the run."),
                 io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
-                io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="The maps are the "
-                "mean from this step on, counted from 0."),
-                io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="The maps are the "
-                "mean up to this step."),
-                io.String.Input(
-                    "blocks", default="all", optional=True,
-                    tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature uses FLUX.1's "
-                    "double blocks 15-18.",
-                ),
+                *_mean_inputs(),
                 io.Combo.Input(
                     "masks", options=[SOFT, HARD], default=SOFT, optional=True,
                     tooltip="soft: from 0 where the word has least to 1 where it has most. hard: 0 or 1, by Otsu's "
@@ -137,20 +162,7 @@ class ShowHeatmap(io.ComfyNode):
                     tooltip="One attention head alone, if Token Heatmap has kept them apart; -1 is all of them.",
                 ),
             ],
-            outputs=[
-                io.Image.Output(
-                    "picture", display_name="picture", tooltip="A tile for each word; a sheet for each picture of a "
-                    "batch.",
-                ),
-                io.Mask.Output(
-                    "masks_out", display_name="masks",
-                    tooltip="One for each word, in the order of `words`; of a batch, all of the first picture's, then "
-                    "all of the second's.",
-                ),
-                io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
-                io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
-                io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone, one for each picture."),
-            ],
+            outputs=_heatmap_outputs(),
         )  # fmt: skip
 
     @classmethod

@@ -29,6 +29,20 @@ CATEGORY = "Flux Duet/probe"
 EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
 
 
+def _empty_inputs():
+    """The empty prompts, for null: empty prompt."""
+    return [
+        FluxVec.Input(
+            "empty_vec", optional=True,
+            tooltip="CLIP-L Encode of an empty text. Without it, choose null: zeros.",
+        ),
+        FluxTxt.Input(
+            "empty_txt", optional=True,
+            tooltip="T5 Encode of an empty text. Without it, choose null: zeros.",
+        ),
+    ]  # fmt: skip
+
+
 class Influence(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -52,14 +66,7 @@ class Influence(io.ComfyNode):
                     tooltip="Measure every k-th step, from the first on. A measured step costs up to 5 times a plain "
                     "one, with both nulls 8 times.",
                 ),
-                FluxVec.Input(
-                    "empty_vec", optional=True,
-                    tooltip="CLIP-L Encode of an empty text. Without it, choose null: zeros.",
-                ),
-                FluxTxt.Input(
-                    "empty_txt", optional=True,
-                    tooltip="T5 Encode of an empty text. Without it, choose null: zeros.",
-                ),
+                *_empty_inputs(),
                 io.String.Input(
                     "blocks", default="", optional=True, advanced=True, extra_dict=painted(final=True),
                     tooltip="Also measures what changes if only these blocks do not see a prompt: numbers "

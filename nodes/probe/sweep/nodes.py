@@ -25,6 +25,18 @@ FRAME = 512  # pixels of a frame's longer side in the front end
 BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve show the result."
 
 
+def _sweep_outputs():
+    """The pictures, and the answer as picture, numbers and sentence."""
+    return [
+        io.Image.Output("strip", display_name="strip", tooltip="A frame for every switch."),
+        io.Latent.Output("latents", display_name="latents",
+                         tooltip="The pictures, from pure B (switched before step 0) to pure A (never)."),
+        io.Image.Output("curve", display_name="curve", tooltip="Distances to pure A and to pure B."),
+        io.String.Output("json", display_name="json", tooltip="All numbers."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+    ]  # fmt: skip
+
+
 class SwitchSweep(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -62,14 +74,7 @@ class SwitchSweep(io.ComfyNode):
                              tooltip="How many pictures go through the model at once."),
                 io.Vae.Input("vae", optional=True, tooltip="For real pictures; without one, ComfyUI's previews."),
             ],
-            outputs=[
-                io.Image.Output("strip", display_name="strip", tooltip="A frame for every switch."),
-                io.Latent.Output("latents", display_name="latents",
-                                 tooltip="The pictures, from pure B (switched before step 0) to pure A (never)."),
-                io.Image.Output("curve", display_name="curve", tooltip="Distances to pure A and to pure B."),
-                io.String.Output("json", display_name="json", tooltip="All numbers."),
-                io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
-            ],
+            outputs=_sweep_outputs(),
         )  # fmt: skip
 
     @classmethod

@@ -20,6 +20,45 @@ from .reading import as_json, sentence
 from .recorder import NAME, measure, prompts
 
 
+def _run_inputs():
+    """The run that is sampled once."""
+    return [
+        io.Float.Input(
+            "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+            tooltip="Distilled guidance, as in Dual Prompt; -1 is off.",
+        ),
+        io.Int.Input(
+            "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+            tooltip="The seed of the noise that the picture grows from.",
+        ),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of the one run that is "
+        "sampled."),
+        io.Combo.Input(
+            "sampler", options=sampler_names(), default="euler",
+            tooltip="How a step is taken.",
+        ),
+        io.Combo.Input(
+            "scheduler", options=SCHEDULERS, default="simple", tooltip="How the noise falls, as in MMDiT "
+            "Sampler.",
+        ),
+    ]  # fmt: skip
+
+
+def _measure_inputs():
+    """Where to measure, and which words."""
+    return [
+        io.String.Input(
+            "at", default="0.9, 0.6, 0.3",
+            tooltip="Levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are taken.",
+        ),
+        io.String.Input(
+            "words", default="", optional=True,
+            tooltip="Only these words, such as: red, circle. Empty: all. A word costs up to two evaluations at "
+            "each level for T5 and one for CLIP.",
+        ),
+    ]  # fmt: skip
+
+
 class WordAblation(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -45,33 +84,8 @@ class WordAblation(io.ComfyNode):
                     tooltip="The T5 prompt. Parentheses are text here, not weights.",
                 ),
                 io.Latent.Input("latent", tooltip="The picture's size; a batch is measured as a whole."),
-                io.Float.Input(
-                    "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
-                    tooltip="Distilled guidance, as in Dual Prompt; -1 is off.",
-                ),
-                io.Int.Input(
-                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                    tooltip="The seed of the noise that the picture grows from.",
-                ),
-                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of the one run that is "
-                "sampled."),
-                io.Combo.Input(
-                    "sampler", options=sampler_names(), default="euler",
-                    tooltip="How a step is taken.",
-                ),
-                io.Combo.Input(
-                    "scheduler", options=SCHEDULERS, default="simple", tooltip="How the noise falls, as in MMDiT "
-                    "Sampler.",
-                ),
-                io.String.Input(
-                    "at", default="0.9, 0.6, 0.3",
-                    tooltip="Levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are taken.",
-                ),
-                io.String.Input(
-                    "words", default="", optional=True,
-                    tooltip="Only these words, such as: red, circle. Empty: all. A word costs up to two evaluations at "
-                    "each level for T5 and one for CLIP.",
-                ),
+                *_run_inputs(),
+                *_measure_inputs(),
                 like_input("the run"),
             ],
             outputs=[
