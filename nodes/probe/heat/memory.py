@@ -46,6 +46,6 @@ def check_room(plan: Planned, room: int) -> None:
     raise ValueError(
         f"Token Heatmap: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
         f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), expected at most {room / 1e9:.1f} GB, "
-        f"a quarter of the free memory. Name fewer words, watch every n-th step only (`every`){average}, or make a "
+        f"a quarter of the free memory. Name fewer words, record every n-th step only (`every`){average}, or make a "
         "smaller picture."
     )

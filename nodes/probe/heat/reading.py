@@ -93,7 +93,7 @@ def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
     blocks = sorted(choice.blocks.within(reading.double, reading.blocks - reading.double))
     if not steps or not blocks:
         raise ValueError(
-            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has watched steps "
+            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has recorded steps "
             f"{', '.join(map(str, reading.numbers))} and blocks 0 to {reading.blocks - 1}."
         )
     heads = _heads(reading, choice.head)

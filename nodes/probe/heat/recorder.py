@@ -89,8 +89,8 @@ class HeatRecorder:
             raise self.guard.error
         if not self.steps.means:
             raise ValueError(
-                f"{NAME}: the T5 prompt at `txt` was not part of the model's input in the steps watched, so there is "
-                "nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
+                f"{NAME}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so there "
+                "is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
                 "after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
                 if self.seen else
                 f"{NAME}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
