@@ -30,10 +30,12 @@ from ..nano.pipeline import GUIDANCE, SIDE, STEPS, Pipeline
 from ..nodes.condition.blocks import Blocks
 from ..nodes.condition.conditioning import join
 from ..nodes.encode import encoding
-from ..nodes.probe.heat.nodes import Heatmap, drawn
-from ..nodes.probe.heat.reading import FLOW, GROUPS, MASS, OUTPUT, Choice, HeatReading, maps, masks, otsu
+from ..nodes.probe.heat.choices import FLOW, MASS, OUTPUT
+from ..nodes.probe.heat.nodes import Heatmap
+from ..nodes.probe.heat.reading import GROUPS, Choice, HeatReading, maps, masks, otsu
 from ..nodes.probe.heat.recorder import KEY, HeatRecorder
 from ..nodes.probe.heat.selection import Wanted
+from ..nodes.probe.heat.showing import drawn
 from ..nodes.probe.hooks import probed
 from ..nodes.probe.reading_store import ReadingStore
 from . import step

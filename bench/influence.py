@@ -23,9 +23,10 @@ from ..devtools import say
 from ..nano import layouts, scenes
 from ..nano.pipeline import MODELS, SIDE, STEPS, Pipeline, Prompt
 from ..nodes.encode import encoding
+from ..nodes.probe.influence.choices import PARTS
 from ..nodes.probe.influence.effects import of_picture, pooled
 from ..nodes.probe.influence.nodes import BOTH, EMPTY, ZEROS, Influence
-from ..nodes.probe.influence.reading import PARTS, InfluenceReading
+from ..nodes.probe.influence.reading import InfluenceReading
 from ..nodes.probe.influence.summary import repeats
 from .measure import machine, table
 

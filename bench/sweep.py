@@ -23,9 +23,10 @@ from ..devtools import say
 from ..nano import layouts, scenes
 from ..nano.pipeline import MODELS, SIDE, Pipeline, Prompt
 from ..nano.scenes.reading import read_background
+from ..nodes.probe.sweep.choices import CLIP, SAMPLER, T5
 from ..nodes.probe.sweep.distances import between, decided, distances
-from ..nodes.probe.sweep.runner import SAMPLER, sweep
-from ..nodes.probe.sweep.switched_prompt import CLIP, T5, switched
+from ..nodes.probe.sweep.runner import sweep
+from ..nodes.probe.sweep.switched_prompt import switched
 from ..nodes.sample.sampling import SamplingPlan
 from .measure import machine, table
 

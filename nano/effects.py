@@ -15,7 +15,8 @@ from ..nodes.condition.blend.nodes import BlendTxt, BlendVec, ClipNegative
 from ..nodes.condition.nodes import DualPrompt
 from ..nodes.condition.place.nodes import NegativeTxt, Region, Route
 from ..nodes.condition.time.nodes import PartOfRun, PromptAt, Schedule
-from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
+from ..nodes.encode.choices import FIRST
+from ..nodes.encode.clip_prompt import encode_clip_prompt
 from ..nodes.encode.encoding import encode_t5
 from .pipeline import GUIDANCE, MODELS, Pipeline
 from .sheet import SHEET

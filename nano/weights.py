@@ -5,9 +5,9 @@ import numpy as np
 import torch
 
 from ..nodes.condition.conditioning import join
-from ..nodes.encode.clip_prompt import FIRST, encode_clip_prompt
+from ..nodes.encode.choices import ATTENTION, FIRST
+from ..nodes.encode.clip_prompt import encode_clip_prompt
 from ..nodes.encode.encoding import encode_t5
-from ..nodes.encode.tokens.weights import ATTENTION
 from ..nodes.sample.apply import attach
 from .pipeline import GUIDANCE, MODELS, SIDE, Pipeline
 from .sheet import SHEET, sheet

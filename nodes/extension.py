@@ -20,9 +20,7 @@ from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS
-from .routes.heatmap import register as register_heatmap
-from .routes.sigmas import register as register_sigmas
-from .routes.tokens import register
+from .routes.addresses import register
 from .sample.nodes import NODES as SAMPLE
 
 MODELS = Path(__file__).parents[1] / "workflows" / "models"
@@ -34,8 +32,7 @@ class FluxDuetExtension(ComfyExtension):
         for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
             folder_paths.add_model_folder_path(folder.name, str(folder))
         if hasattr(PromptServer, "instance"):  # tools list the nodes without a server
-            for add in (register, register_sigmas, register_heatmap):
-                add(PromptServer.instance.routes)
+            register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]

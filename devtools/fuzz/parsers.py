@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ...nodes.condition.blocks import Blocks
 from ...nodes.condition.time import timeline
+from ...nodes.encode.choices import ATTENTION
 from ...nodes.encode.load import layout
 from ...nodes.encode.tokens import weights
 from ...nodes.probe import phrases
@@ -19,7 +20,7 @@ def read_for_clip(given: str) -> None:
 
 
 def read_for_t5(given: str) -> None:
-    weights.t5_notes(weights.parse(given), weights.ATTENTION)
+    weights.t5_notes(weights.parse(given), ATTENTION)
 
 
 def read_words(given: str) -> None:

@@ -14,14 +14,10 @@ from torch import Tensor
 from ..keys import CLIP_END, CLIP_START, GUIDANCE, POOLED, SIGMA_END, SIGMA_START
 from ..streams import ClipVec, Span, T5Text
 from . import attn_masks
+from .choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from .controls import TXT, VEC, Bias, Made, controls_in, put_controls
 from .extras import Merge, merged
 from .reconcile import followed
-
-DEFAULT_GUIDANCE = (
-    3.5  # what ComfyUI's Flux uses where a CONDITIONING names none (comfy/model_base.py, Flux.extra_conds)
-)
-GUIDANCE_OFF = -1.0  # this pack's number for "no guidance embedding", ComfyUI's None
 
 
 def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge] | None = None) -> list:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..sockets import FluxTxt, FluxVec
-from .conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join, split
-from .hooks import MERGES
+from .choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
 
 
 class DualPrompt(io.ComfyNode):
@@ -37,6 +36,9 @@ class DualPrompt(io.ComfyNode):
 
     @classmethod
     def execute(cls, vec, txt, guidance) -> io.NodeOutput:
+        from .conditioning import join
+        from .hooks import MERGES
+
         return io.NodeOutput(join(vec, txt, guidance, merges=MERGES))
 
 
@@ -62,6 +64,8 @@ class SplitConditioning(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning) -> io.NodeOutput:
+        from .conditioning import split
+
         return io.NodeOutput(*split(conditioning))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..notice import tell
-from .decoding import decode
 
 TILED = "Memory ran short, so the picture was decoded in tiles. Faint seams are possible; a smaller batch avoids them."
 
@@ -28,6 +27,8 @@ class VAEDecode(io.ComfyNode):
 
     @classmethod
     def execute(cls, vae, samples) -> io.NodeOutput:
+        from .decoding import decode
+
         pixels, tiled = decode(vae, samples)
         return io.NodeOutput(pixels, ui=tell(TILED) if tiled else None)
 

@@ -9,6 +9,7 @@ import torch
 
 from ..compat.text_encoders import CLIP
 from ..streams import ClipVec, Span
+from .choices import AVERAGE, FIRST, STRONGEST
 from .encoding import CLIP_L, Cut, clip_chunks, clip_told, encode_clip, encode_clip_chunks, said, source_of
 from .tokens import weights
 from .tokens.lengths import Tokens, unweighted, words
@@ -19,11 +20,11 @@ Read = tuple[ClipVec, "Cut | None"]
 def encode_clip_prompt(clip: CLIP, text: str, past: str, weighted: bool = True) -> tuple[ClipVec, list[str]]:
     """`text` -> vec [1, 768], and what to tell of it: what CLIP-L did not read, and weights that do nothing.
 
-    `past` is a key of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
+    `past` is one of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
     without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit. What may be no weight is text, see
     weight_number.py.
     """
-    read = PAST[past]
+    read = READERS[past]
     prompt = weights.parse(text if weighted else weights.escape(text), strict=True)
     chunks = clip_chunks(clip, prompt.native)
     plain, cut = read(clip, unweighted(chunks))
@@ -93,6 +94,5 @@ def _cut(clip: CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
     return Cut("CLIP-L", sum(map(len, said_by)), len(said_by[kept]), said(clip, lost, CLIP_L).strip())
 
 
-FIRST, AVERAGE, STRONGEST = "first", "average", "strongest"
 Reader = Callable[[CLIP, list[Tokens]], Read]
-PAST: dict[str, Reader] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}
+READERS: dict[str, Reader] = {FIRST: _first, AVERAGE: _average, STRONGEST: _strongest}

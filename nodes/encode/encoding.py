@@ -26,6 +26,7 @@ from ..flux1_sizes import T5_ROWS
 from ..keys import CLIP_L, POOLED, T5XXL, TOKENS
 from ..quoting import shorten
 from ..streams import ClipVec, Source, Span, T5Text
+from .choices import ATTENTION, EMBEDDING, OFF
 from .embeddings.cached import fingerprint, remembered
 from .tokens import weights
 from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_by_t5
@@ -74,10 +75,10 @@ def encode_clip_chunks(clip: CLIP, chunks: list[Tokens]) -> ClipVec:
     return ClipVec(remembered(clip, CLIP_L, chunks, encode))
 
 
-def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.EMBEDDING) -> tuple[T5Text, Cut | None]:
+def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = EMBEDDING) -> tuple[T5Text, Cut | None]:
     """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
 
-    `length` is a key of LENGTHS; `mode`, one of weights.MODES, is how weights like `(word:1.3)` act. Text without
+    `length` is a key of LENGTHS; `mode`, one of MODES, is how weights like `(word:1.3)` act. Text without
     parentheses that weight_number.py refuses goes to ComfyUI's tokenizer as it is.
     """
     half, given = _half(clip, T5XXL), text
@@ -85,12 +86,12 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = weights.
     padding = {**_FLUX_PADDING, **tokenizer_options(clip)}
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
-    text = weights.escape(text) if mode == weights.OFF else weights.parse(text).native
+    text = weights.escape(text) if mode == OFF else weights.parse(text).native
     chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
     kept = [cut(chunk, rule.limit) for chunk in chunks]
     read, bias = [chunk for chunk, _ in kept], None
     source = source_of(clip, T5XXL, given, read, {"length": length, "weights": mode})
-    if mode == weights.ATTENTION:
+    if mode == ATTENTION:
         read, bias = _to_attention(read)
 
     def encode() -> tuple[Span, ...]:
@@ -142,7 +143,7 @@ def t5_told(clip: CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
     tokenizer, told = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
     is_known = all(token != T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk)
     if not is_known or has_inversion(tokenizer, text):
-        told += read_by_t5(tokenizer, text, COMFYUI, mode != weights.OFF).notes()
+        told += read_by_t5(tokenizer, text, COMFYUI, mode != OFF).notes()
     return told + weights.t5_notes(weights.parse(text), mode)
 
 

@@ -7,14 +7,9 @@ import json
 from comfy_api.latest import io, ui
 
 from ..notice import show, tell
-from ..pictures import as_image
 from ..sockets import FluxTxt, FluxVec
-from .clip_prompt import FIRST, PAST, encode_clip_prompt
-from .encoding import encode_t5, inspect, t5_rows, t5_told
-from .tokens.chips import draw
-from .tokens.inspection import notes
+from .choices import EMBEDDING, FIRST, MODES, PAST
 from .tokens.lengths import COMFYUI, LENGTHS
-from .tokens.weights import EMBEDDING, MODES
 
 CATEGORY = "Flux Duet/encode"
 
@@ -72,6 +67,8 @@ class ClipEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, past_75=FIRST, weights=True) -> io.NodeOutput:
+        from .clip_prompt import encode_clip_prompt
+
         vec, notes = encode_clip_prompt(clip, text, past_75, weights)
         return io.NodeOutput(vec, ui=tell("\n".join(notes)) if notes else None)
 
@@ -117,6 +114,8 @@ class T5Encode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
+        from .encoding import encode_t5, t5_rows, t5_told
+
         txt, cut = encode_t5(clip, text, length, weights)
         notes, rows = t5_told(clip, txt, cut), t5_rows(txt)
         return io.NodeOutput(txt, ui=tell("\n".join(notes), beside=rows) if notes else show(rows))
@@ -156,6 +155,11 @@ class Inspect(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, length=COMFYUI) -> io.NodeOutput:
+        from ..pictures import as_image
+        from .encoding import inspect
+        from .tokens.chips import draw
+        from .tokens.inspection import notes
+
         readings = inspect(clip, text, length)
         picture = as_image(draw(readings))
         summary = "\n".join([*(reading.headline for reading in readings), *notes(readings)])

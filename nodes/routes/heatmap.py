@@ -10,7 +10,8 @@ from aiohttp import web
 
 from ..condition.blocks import Blocks
 from ..disk.temporary import temporary_folder
-from ..probe.heat.reading import ALL, ALL_HEADS, Choice, masks, span
+from ..probe.heat.choices import ALL_HEADS
+from ..probe.heat.reading import ALL, Choice, masks, span
 from ..probe.heat.stored import SUFFIX, look
 from .http import Refused, answered, shown
 
@@ -20,11 +21,6 @@ GONE = (
     "These maps are no longer on the server. Run the workflow again; if nothing in it has changed, change a setting of "
     "this node first. They were let go to make room for those of later runs, or ComfyUI was started anew."
 )
-
-
-def register(routes: web.RouteTableDef) -> None:
-    """Adds the route to ComfyUI's."""
-    routes.post("/flux_duet/heatmap")(heatmap)
 
 
 async def heatmap(request: web.Request) -> web.Response:

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from ..compat import sampling as core
 from ..flux1_sizes import PIXEL
-from ..sample.sampling import OFFICIAL, SCHEDULERS, noise_levels
+from ..sample.choices import OFFICIAL, SCHEDULERS
+from ..sample.sampling import noise_levels
 from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 from .http import Refused, answered, shown
 
@@ -21,11 +22,6 @@ DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1
 CHOICES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
 LIMITS = {"denoise": (0.0001, 1), "shift": (-10, 100), "mu": (-10, 100)}
 COUNTS = {"steps": (1, LONGEST), "width": (16, 2**17), "height": (16, 2**17)}
-
-
-def register(routes: web.RouteTableDef) -> None:
-    """Adds the route to ComfyUI's."""
-    routes.post("/flux_duet/sigmas")(sigmas)
 
 
 async def sigmas(request: web.Request) -> web.Response:

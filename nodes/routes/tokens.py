@@ -20,9 +20,10 @@ import folder_paths
 from aiohttp import web
 
 from ..compat.text_encoders import clip_l_tokenizer, t5_tokenizer
+from ..encode.choices import EMBEDDING, MODES, OFF
 from ..encode.tokens.inspection import CLIP, T5, has_inversion, named_among, notes, read_by_clip, read_by_t5
 from ..encode.tokens.lengths import COMFYUI, LENGTHS
-from ..encode.tokens.weights import EMBEDDING, MODES, OFF, TooDeep
+from ..encode.tokens.weights import TooDeep
 from ..flux1_sizes import CLIP_POSITIONS, LONG_CLIP_POSITIONS
 from .http import Refused, answered, shown
 
@@ -36,11 +37,6 @@ CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, 
 HALF = re.compile("[\ud800-\udfff]")
 _building = Lock()
 _t5_reader = ThreadPoolExecutor(1, "flux_duet")
-
-
-def register(routes: web.RouteTableDef) -> None:
-    """Adds the route to ComfyUI's."""
-    routes.post("/flux_duet/tokens")(tokens)
 
 
 async def tokens(request: web.Request) -> web.Response:

@@ -6,8 +6,7 @@ from comfy_api.latest import io
 
 from ..compat.sampling import sampler_names
 from ..keys import SAMPLES
-from .apply import attach
-from .sampling import SCHEDULERS, SamplingPlan, sample
+from .choices import SCHEDULERS
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
 
 CATEGORY = "Flux Duet/sample"
@@ -123,6 +122,8 @@ class MMDiTSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, latent, negative=None, **plan) -> io.NodeOutput:
+        from .sampling import SamplingPlan, sample
+
         return io.NodeOutput(sample(model, positive, negative, latent, SamplingPlan(**plan)))
 
 
@@ -143,6 +144,8 @@ class ApplyDuet(io.ComfyNode):
 
     @classmethod
     def execute(cls, model) -> io.NodeOutput:
+        from .apply import attach
+
         return io.NodeOutput(attach(model))
 
 

@@ -16,11 +16,10 @@ from ..condition.controls import has_controls
 from ..family import flux1, require_plane
 from ..keys import BATCH_INDEX, NOISE_MASK, SAMPLES
 from .apply import attach
+from .choices import OFFICIAL
 from .schedule import denoised, flux_sigmas, image_tokens, official_mu
 
 NAME = "MMDiT Sampler"
-OFFICIAL = "official"
-SCHEDULERS = [*core.scheduler_names(), OFFICIAL]
 
 
 @dataclass(frozen=True)

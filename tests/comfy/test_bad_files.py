@@ -10,7 +10,8 @@ import torch
 from comfy.model_management import InterruptProcessingException
 from safetensors.torch import load_file, save_file
 
-from flux_duet.nodes.encode.clip_prompt import AVERAGE, FIRST, STRONGEST, encode_clip_prompt
+from flux_duet.nodes.encode.choices import AVERAGE, FIRST, STRONGEST
+from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.embeddings import cached
 from flux_duet.nodes.encode.embeddings.store import _pack
 from flux_duet.nodes.encode.encoding import encode_clip, encode_t5

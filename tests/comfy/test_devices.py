@@ -18,7 +18,8 @@ from comfy_extras.nodes_hooks import SetClipHooks
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from flux_duet.nodes.condition.attn_masks import with_texts
-from flux_duet.nodes.condition.blend.blending import VEC_MODES, blend_txt, blend_vec
+from flux_duet.nodes.condition.blend.blending import blend_txt, blend_vec
+from flux_duet.nodes.condition.blend.modes import VEC_MODES
 from flux_duet.nodes.condition.blocks import Depth
 from flux_duet.nodes.condition.conditioning import join, split
 from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText, VecDelta
@@ -27,9 +28,10 @@ from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
 from flux_duet.nodes.encode.tokens.lengths import LENGTHS
 from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.attention_groups import Texts, TokenLayout, append_texts, weighted_columns
+from flux_duet.nodes.sample.choices import OFFICIAL
 from flux_duet.nodes.sample.modulation import difference
 from flux_duet.nodes.sample.nodes import FluxSigmas
-from flux_duet.nodes.sample.sampling import OFFICIAL, SamplingPlan, official_sigmas
+from flux_duet.nodes.sample.sampling import SamplingPlan, official_sigmas
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 from flux_duet.tests.comfy import native
 

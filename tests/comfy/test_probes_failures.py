@@ -13,8 +13,7 @@ import nodes
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.probe import reading_store
-from flux_duet.nodes.probe.heat import accumulate, lse, recorder
-from flux_duet.nodes.probe.heat import nodes as heat_nodes
+from flux_duet.nodes.probe.heat import accumulate, lse, recorder, watching
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.recorder import HeatRecorder
 from flux_duet.nodes.probe.influence import effects
@@ -59,7 +58,7 @@ def influence(model, txt):
 
 
 HOOKS = {  # whatever a probe does of its own, anywhere in a run
-    "the check": (heatmap, heat_nodes, "planned"),
+    "the check": (heatmap, watching, "planned"),
     "the begin": (heatmap, HeatRecorder, "__init__"),
     "the options": (heatmap, HeatRecorder, "options"),
     "an evaluation": (heatmap, recorder, "places"),
@@ -215,7 +214,7 @@ def test_maps_that_do_not_fit_are_told_before_the_run(model, txt, positive, monk
         monkeypatch.setattr(reading_store.ReadingStore, "room", lambda self, room=room: room)
         calls = []
         monkeypatch.setattr(
-            heat_nodes, "HeatRecorder", lambda *a, calls=calls, **k: calls.append(1) or HeatRecorder(*a, **k)
+            watching, "HeatRecorder", lambda *a, calls=calls, **k: calls.append(1) or HeatRecorder(*a, **k)
         )
         with context or pytest.raises(ValueError, match="2 words x 2 steps x 5 blocks x 15 tokens.*Name fewer words"):
             sampled(ready, positive)

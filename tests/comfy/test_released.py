@@ -7,7 +7,7 @@ import json
 
 from flux_duet.devtools import released
 from flux_duet.devtools.schema_rules import breaches
-from flux_duet.nodes.sample.sampling import OFFICIAL
+from flux_duet.nodes.sample.choices import OFFICIAL
 
 
 def test_nothing_of_the_last_release_is_broken():

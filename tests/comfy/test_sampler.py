@@ -10,8 +10,9 @@ from comfy_extras import nodes_custom_sampler as custom
 
 import nodes
 from flux_duet.nano.layouts import Shape
+from flux_duet.nodes.sample.choices import OFFICIAL, SCHEDULERS
 from flux_duet.nodes.sample.nodes import FluxSigmas, MMDiTSampler
-from flux_duet.nodes.sample.sampling import OFFICIAL, SCHEDULERS, SamplingPlan, official_sigmas
+from flux_duet.nodes.sample.sampling import SamplingPlan, official_sigmas
 from flux_duet.nodes.sample.schedule import denoised, flux_sigmas, image_tokens, official_mu
 from flux_duet.tests.comfy.extras import control_net
 from flux_duet.tests.comfy.inputs import randn

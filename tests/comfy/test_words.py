@@ -9,7 +9,8 @@ import torch
 from comfy_extras.nodes_edit_model import ReferenceLatent
 
 from flux_duet.nodes.condition.conditioning import join
-from flux_duet.nodes.encode.clip_prompt import FIRST, encode_clip_prompt
+from flux_duet.nodes.encode.choices import FIRST
+from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
 from flux_duet.nodes.encode.tokens.lengths import COMFYUI
 from flux_duet.nodes.encode.tokens.weights import OFF

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flux_duet.nodes.condition.blend.blending import TXT_MODES, VEC_MODES, blend_txt, blend_vec
+from flux_duet.nodes.condition.blend.blending import blend_txt, blend_vec
+from flux_duet.nodes.condition.blend.modes import TXT_MODES, VEC_MODES
 from flux_duet.nodes.condition.blend.rows import rows_of
 from flux_duet.nodes.condition.blend.vectors import slerp
 from flux_duet.nodes.condition.controls import PlacedText

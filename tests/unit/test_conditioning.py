@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from flux_duet.nodes.condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, check_pair, join, split, widths
+from flux_duet.nodes.condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from flux_duet.nodes.condition.conditioning import check_pair, join, split, widths
 from flux_duet.nodes.condition.extras import same
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 

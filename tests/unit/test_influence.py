@@ -10,8 +10,9 @@ from torch.nn.functional import silu
 
 from flux_duet.nodes.encode.tokens.spans import Pieces
 from flux_duet.nodes.probe.influence import draw, modulation
+from flux_duet.nodes.probe.influence.choices import PARTS
 from flux_duet.nodes.probe.influence.effects import NORMS, effects, maps, of_picture, pooled
-from flux_duet.nodes.probe.influence.reading import PARTS, InfluenceReading, StepReading, as_json, csv
+from flux_duet.nodes.probe.influence.reading import InfluenceReading, StepReading, as_json, csv
 from flux_duet.nodes.probe.influence.summary import sentence
 from flux_duet.nodes.probe.words import draw as words_drawing
 from flux_duet.nodes.probe.words import reading as words_reading

@@ -7,7 +7,8 @@ import torch
 
 from flux_duet.nodes.probe.entries import Place
 from flux_duet.nodes.probe.heat import stored
-from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, Choice, HeatReading, counts, maps, masks, otsu, span
+from flux_duet.nodes.probe.heat.choices import MASS
+from flux_duet.nodes.probe.heat.reading import GROUPS, Choice, HeatReading, counts, maps, masks, otsu, span
 from flux_duet.nodes.probe.heat.token_grid import Grid
 from flux_duet.nodes.probe.repainted import (
     NOTHING_REPAINTED,

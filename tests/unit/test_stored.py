@@ -9,7 +9,8 @@ import torch
 
 from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.probe.heat import stored
-from flux_duet.nodes.probe.heat.reading import GROUPS, MASS, OUTPUT, Choice, HeatReading, maps, masses
+from flux_duet.nodes.probe.heat.choices import MASS, OUTPUT
+from flux_duet.nodes.probe.heat.reading import GROUPS, Choice, HeatReading, maps, masses
 from flux_duet.nodes.probe.heat.stored import MOST, PART, SUFFIX, NoRoom, look, store
 
 STEPS, BLOCKS, DOUBLE, PICTURES, SIZE = (0, 2, 4), 6, 2, 2, (3, 4)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux_duet.nodes.encode.choices import ATTENTION, EMBEDDING, OFF
 from flux_duet.nodes.encode.tokens import weights
 from flux_duet.nodes.quoting import belongs, shorten
 
@@ -77,7 +78,7 @@ def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
     (for_clip,) = weights.clip_notes(weights.parse(text, True), [])
     assert f"CLIP reads as text, not as a weight: {text}" in for_clip
     assert len(weighted(f"a {text} b")) == 3, "T5 keeps ComfyUI's"
-    (for_t5,) = weights.t5_notes(weights.parse(text), weights.EMBEDDING)
+    (for_t5,) = weights.t5_notes(weights.parse(text), EMBEDDING)
     assert f"T5 reads as a weight, as in ComfyUI, what may be meant as text: {text}" in for_t5
 
 
@@ -200,10 +201,10 @@ def test_notes_name_what_does_nothing_and_what_may_be_no_weight():
     assert "'red'" in idle and "no effect" in idle
     assert "(in brackets)" in implied and r"\(" in implied
     assert weights.clip_notes(weights.parse(r"a (red:1.3) circle \(here\)"), []) == []
-    below, implied = weights.t5_notes(weights.parse("(red:-1) (square)"), weights.ATTENTION)
+    below, implied = weights.t5_notes(weights.parse("(red:-1) (square)"), ATTENTION)
     assert "'red'" in below and "(square)" in implied
-    assert weights.t5_notes(weights.parse("(red:-1) (square)"), weights.OFF) == []
-    assert weights.t5_notes(weights.parse("(red:-1) square"), weights.EMBEDDING) == []
+    assert weights.t5_notes(weights.parse("(red:-1) (square)"), OFF) == []
+    assert weights.t5_notes(weights.parse("(red:-1) square"), EMBEDDING) == []
 
 
 def test_parentheses_in_parentheses_are_told_once():

@@ -1,40 +1,15 @@
-"""Streams -> one stream: the modes of Blend CLIP and Blend T5. Pure torch; a new mode is a function and a row here."""
+"""Streams -> one stream, by a mode of Blend CLIP or Blend T5. Pure torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from ...streams import ClipVec, Source, Span, Stream, T5Text
 from ..conditioning import paired
-from . import rows, vectors
+from . import rows
+from .modes import EMPTY, OTHER, TXT_MODES, VEC_MODES, Mode
 from .rows import Rows, rows_of
-
-OTHER, EMPTY = "other", "empty"
-
-
-@dataclass(frozen=True)
-class Mode:
-    """`mix(own, other, empty, weight)`; `needs` are the inputs without which it makes no sense."""
-
-    mix: Callable
-    needs: tuple[str, ...]
-
-
-VEC_MODES = {
-    "lerp": Mode(lambda own, other, empty, weight: vectors.lerp(own, other, weight), (OTHER,)),
-    "slerp": Mode(lambda own, other, empty, weight: vectors.slerp(own, other, weight), (OTHER,)),
-    "add": Mode(lambda own, other, empty, weight: vectors.towards(own, other, empty, weight), (OTHER, EMPTY)),
-    "subtract": Mode(lambda own, other, empty, weight: vectors.towards(own, empty, other, weight), (OTHER, EMPTY)),
-    "strength": Mode(lambda own, other, empty, weight: vectors.strength(own, empty, weight), (EMPTY,)),
-}
-TXT_MODES = {
-    "join": Mode(lambda own, other, empty, weight: rows.fade(own, other, weight), (OTHER,)),
-    "both": Mode(lambda own, other, empty, weight: rows.both(own, other, weight), (OTHER,)),
-    "lerp": Mode(lambda own, other, empty, weight: rows.lerp(own, other, weight), (OTHER,)),
-    "add": Mode(lambda own, other, empty, weight: rows.towards(own, other, empty, weight), (OTHER, EMPTY)),
-    "subtract": Mode(lambda own, other, empty, weight: rows.towards(own, empty, other, weight), (OTHER, EMPTY)),
-}
 
 
 def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weight: float) -> ClipVec:

@@ -6,10 +6,7 @@ from comfy_api.latest import io
 
 from ...sockets import FluxTxt, FluxVec
 from ..blocks import PRESETS, Blocks, painted
-from ..controls import VecDelta
-from ..place.placing import guided
-from ..timepoints import Range
-from .blending import EMPTY, OTHER, TXT_MODES, VEC_MODES, blend_txt, blend_vec
+from .modes import EMPTY, OTHER, TXT_MODES, VEC_MODES
 
 CATEGORY = "Flux Duet/blend"
 
@@ -51,6 +48,8 @@ class BlendVec(io.ComfyNode):
 
     @classmethod
     def execute(cls, vec, mode, weight, other=None, empty=None) -> io.NodeOutput:
+        from .blending import blend_vec
+
         return io.NodeOutput(blend_vec(mode, vec, {OTHER: other, EMPTY: empty}, weight))
 
 
@@ -90,6 +89,8 @@ class BlendTxt(io.ComfyNode):
 
     @classmethod
     def execute(cls, txt, mode, weight, other=None, empty=None) -> io.NodeOutput:
+        from .blending import blend_txt
+
         return io.NodeOutput(blend_txt(mode, txt, {OTHER: other, EMPTY: empty}, weight))
 
 
@@ -151,6 +152,10 @@ class ClipNegative(io.ComfyNode):
     def execute(
         cls, vec, negative, weight, positive=None, where=AFTER, blocks="5-", start="0%", end="100%"
     ) -> io.NodeOutput:
+        from ..controls import VecDelta
+        from ..place.placing import guided
+        from ..timepoints import Range
+
         when = Range.parse(start, end)
         if where == BEFORE and not when.is_all:
             raise ValueError(

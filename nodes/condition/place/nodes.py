@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ...compat.patches import combine_hooks
 from ...flux1_sizes import NUMBERS
 from ...keys import HOOKS
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
-from ..conditioning import check_pair
-from ..controls import Nag, PlacedText
-from ..timepoints import Range
-from . import placing
 
 CATEGORY = "Flux Duet/place"
 BLOCKS = f"numbers ({NUMBERS}), ranges (5-18, 40-), double, single, all."
@@ -72,10 +67,14 @@ class Region(io.ComfyNode):
     def execute(
         cls, base, region, mask, strength=1.0, base_ratio=0.2, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
+        from ..controls import PlacedText
+        from ..timepoints import Range
+        from .placing import region as placed
+
         kind = PlacedText(
             strength=strength, ratio=base_ratio, blocks=Blocks.parse(blocks), when=Range.parse(start, end)
         )
-        return io.NodeOutput(placing.region(base, region, mask, kind))
+        return io.NodeOutput(placed(base, region, mask, kind))
 
 
 class Route(io.ComfyNode):
@@ -108,9 +107,13 @@ class Route(io.ComfyNode):
 
     @classmethod
     def execute(cls, a, b, clip_blocks="none", t5_blocks="none") -> io.NodeOutput:
+        from ...compat.patches import combine_hooks
+        from ..conditioning import check_pair
+        from .placing import routed
+
         merges = {HOOKS: combine_hooks}
         check_pair(a, b, "Block Routing", merges)
-        return io.NodeOutput(placing.routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
+        return io.NodeOutput(routed(a, b, Blocks.parse(clip_blocks), Blocks.parse(t5_blocks), merges))
 
 
 class NegativeTxt(io.ComfyNode):
@@ -149,9 +152,13 @@ class NegativeTxt(io.ComfyNode):
     def execute(
         cls, txt, negative, scale=5.0, tau=2.5, alpha=0.25, start="0%", end="100%", blocks="all"
     ) -> io.NodeOutput:
+        from ..controls import Nag
+        from ..timepoints import Range
+        from .placing import nag
+
         blocks, when = Blocks.parse(blocks), Range.parse(start, end)
         control = Nag(scale=scale, tau=tau, alpha=alpha, blocks=blocks, when=when)
-        return io.NodeOutput(placing.nag(txt, negative, control))
+        return io.NodeOutput(nag(txt, negative, control))
 
 
 NODES = [Region, Route, NegativeTxt]

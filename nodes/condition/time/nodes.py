@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
@@ -11,11 +11,11 @@ from ...compat.sampling import percent_to_sigma
 from ...notice import show, tell
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
-from ..conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF, join
-from ..hooks import MERGES
-from ..timepoints import Clock, Point, Range
-from .scheduling import at_point, limited_to, never_acting, prompt_texts, scheduled, timeline_lines, unit_of
-from .timeline import Entry, parse, written
+from ..choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
+
+if TYPE_CHECKING:
+    from ..timepoints import Clock
+    from .timeline import Entry
 
 CATEGORY = "Flux Duet/time"
 MOST = 24  # prompts in a stream
@@ -27,6 +27,8 @@ MARKS = (
 
 def _run(model, sigmas) -> Clock:
     """What is known of the run before it starts."""
+    from ..timepoints import Clock
+
     sigma_at = None if model is None else percent_to_sigma(model)
     return Clock(None if sigmas is None else sigmas.tolist(), sigma_at)
 
@@ -105,6 +107,11 @@ class Schedule(io.ComfyNode):
     def execute(
         cls, vecs, txts, clip_timeline="1", t5_timeline="1", guidance=DEFAULT_GUIDANCE, sigmas=None, model=None
     ) -> io.NodeOutput:
+        from ..conditioning import join
+        from ..hooks import MERGES
+        from .scheduling import never_acting, prompt_texts, scheduled, timeline_lines, unit_of
+        from .timeline import parse
+
         clock = _run(model, sigmas)
         clip, t5 = parse(clip_timeline), parse(t5_timeline)
         clip_prompts, t5_prompts = _named(clip, vecs, "CLIP"), _named(t5, txts, "T5")
@@ -153,6 +160,8 @@ class ScheduleText(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, t5, clip_text, t5_text, guidance=DEFAULT_GUIDANCE, sigmas=None, model=None) -> io.NodeOutput:
+        from .timeline import Entry, parse, written
+
         graph = GraphBuilder()
         inputs = {"guidance": guidance}
         streams = {"vec": ("FluxDuetClipEncode", clip, clip_text), "txt": ("FluxDuetT5Encode", t5, t5_text)}
@@ -193,6 +202,9 @@ class PromptAt(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning, when, sigmas=None, model=None) -> io.NodeOutput:
+        from ..timepoints import Point
+        from .scheduling import at_point
+
         return io.NodeOutput(at_point(conditioning, Point.parse(when), _run(model, sigmas)))
 
 
@@ -220,6 +232,9 @@ class PartOfRun(io.ComfyNode):
 
     @classmethod
     def execute(cls, conditioning, start, end) -> io.NodeOutput:
+        from ..timepoints import Range
+        from .scheduling import limited_to
+
         return io.NodeOutput(limited_to(conditioning, Range.parse(start, end)))
 
 

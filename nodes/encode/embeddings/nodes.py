@@ -9,12 +9,9 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ...compat.execution import ExecutionBlocker
-from ...disk.encoder_files import stat_of
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
-from .cached import store
-from .store import Settings
-from .stream_file import STREAMS, load, save
+from .choices import Settings
 
 CATEGORY = "Flux Duet/encode"
 
@@ -48,6 +45,8 @@ class SaveStream(io.ComfyNode):
 
     @classmethod
     def execute(cls, filename_prefix, vec=None, txt=None) -> io.NodeOutput:
+        from .stream_file import save
+
         streams = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
         if not streams:
             raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
@@ -116,10 +115,14 @@ class LoadStream(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file=None):
+        from ...disk.encoder_files import stat_of
+
         return stat_of(folder_paths.get_annotated_filepath(file)) if file else None
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
+        from .stream_file import STREAMS, load
+
         shared = load(Path(folder_paths.get_annotated_filepath(file)))
         told = shared.about()
         missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in STREAMS}
@@ -190,6 +193,8 @@ class EmbeddingStore(io.ComfyNode):
 
     @classmethod
     def execute(cls, use, limit_mb, action) -> io.NodeOutput:
+        from .cached import store
+
         shelf = store()
         left = shelf.empty() if action == "empty" else 0  # first: it may be what a full disk needs for the settings
         try:

@@ -23,19 +23,12 @@ from ...disk.atomic import write_whole
 from ...disk.bounded_folder import empty, in_the_way, kept, make_room, remove, unfinished
 from ...disk.checksums import checksum
 from ...disk.metadata import metadata_of
+from .choices import Settings
 
 log = logging.getLogger("flux_duet")
 
 VERSION = 2  # of what CLIP-L Encode and T5 Encode compute: raise it when the same tokens give other numbers
 _NAME = "embedding"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the Embedding Store node sets, for all runs: whether the store is used, and how many MB it may take."""
-
-    on: bool = True
-    limit_mb: int = 2048
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,6 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ...disk.encoder_files import stat_of
-from .loading import load_clip_l, load_t5
-from .shapes import BadFile
-from .weights_file import CHOOSE
-
 CATEGORY = "Flux Duet/encode"
 
 
@@ -38,11 +33,16 @@ def _path(filename: str) -> str:
     try:
         return folder_paths.get_full_path_or_raise("text_encoders", filename)
     except FileNotFoundError as error:  # a folder, a pipe, or a link that leads nowhere is none for ComfyUI either
+        from .shapes import BadFile
+        from .weights_file import CHOOSE
+
         raise BadFile(f"{filename} is no file in ComfyUI/models/text_encoders (any more). {CHOOSE}") from error
 
 
 def _version(filename: str | None) -> list[int] | None:
     """What tells ComfyUI that a file was exchanged, so that it is loaded anew; a linked name is not known yet."""
+    from ...disk.encoder_files import stat_of
+
     return stat_of(_path(filename)) if filename else None
 
 
@@ -65,6 +65,8 @@ class LoadClip(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip_name, device="default") -> io.NodeOutput:
+        from .loading import load_clip_l
+
         return io.NodeOutput(_load(load_clip_l, clip_name, device))
 
 
@@ -88,6 +90,8 @@ class LoadT5(io.ComfyNode):
 
     @classmethod
     def execute(cls, t5_name, device="default") -> io.NodeOutput:
+        from .loading import load_t5
+
         return io.NodeOutput(_load(load_t5, t5_name, device))
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...quoting import quoted, shorten
+from ..choices import ATTENTION, OFF
 from .parentheses import Item, Parentheses, Range
 from .weight_number import DOUBTFUL, MOST, SURE, TEXT, WEIGHT, judged, number
 
@@ -26,11 +27,6 @@ IMPLIED = 1.1  # what parentheses without a number multiply by
 
 REMEMBERED = 4000  # characters of a text whose reading is kept; those of longer ones are thousands of objects
 DEEPEST = 500  # parentheses in parentheses: ComfyUI's parser calls itself for each, which Python ends near 1,000
-
-# How weights act on T5's rows. Embedding: as in ComfyUI, each row moves away from the empty prompt's row. Attention:
-# the image looks at a token as much as if it stood there so many times. Off: parentheses are text.
-EMBEDDING, ATTENTION, OFF = "embedding", "attention", "off"
-MODES = (EMBEDDING, ATTENTION, OFF)
 
 
 class TooDeep(ValueError):

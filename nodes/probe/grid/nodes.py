@@ -5,37 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import folder_paths
-import torch
 from comfy_api.latest import io, ui
-from torch import Tensor
 
 from ...compat.sampling import sampler_names
-from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
-from ...condition.extras import extras_of, with_extras
-from ...condition.hooks import MERGES
-from ...decode.decoding import decode
-from ...disk.encoder_files import stat_of
-from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
-from ...encode.encoding import encode_t5, t5_told
+from ...condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...encode.choices import EMBEDDING, FIRST, MODES, PAST
 from ...encode.tokens.lengths import COMFYUI, LENGTHS
-from ...encode.tokens.weights import EMBEDDING, MODES
-from ...family import require_flux1, require_picture
 from ...keys import SAMPLES
 from ...notice import log, show
-from ...pictures import as_image
-from ...sample.sampling import SCHEDULERS, SamplingPlan
+from ...sample.choices import SCHEDULERS
 from ..like_input import like_input
-from ..plots import sheets
-from ..plots.temporary_file import temporary
-from ..run_settings import of_plan
-from .cells import draw
-from .prompts import gathered
-from .summary import as_json, legend, page, sentence
-from .variance import analyse
+from .choices import EACH, MEAN, NAME
 
-NAME = "Prompt Grid"
 NO_FILE = "(none)"
-EACH, MEAN = "one for each seed", "mean of the seeds"
 NOT_KEPT = (
     "Prompt Grid: cells are not kept, so an interrupted grid starts anew: it is unknown what its pictures depend on "
     "(the MODEL comes from another loader than ComfyUI's own, nodes put functions around it, or `like` holds a "
@@ -130,6 +112,8 @@ class PromptGrid(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, clip_file=NO_FILE, t5_file=NO_FILE, **_):
+        from ...disk.encoder_files import stat_of
+
         return [stat_of(path) for path in map(_file, (clip_file or NO_FILE, t5_file or NO_FILE)) if path]
 
     @classmethod
@@ -138,83 +122,37 @@ class PromptGrid(io.ComfyNode):
         length=COMFYUI, weights=EMBEDDING, past_75=FIRST, clip_file=NO_FILE, t5_file=NO_FILE, sheet=EACH, resume=True,
         like=None,
     ) -> io.NodeOutput:  # fmt: skip
-        extras = _extras(model, like)
+        from ...pictures import as_image
+        from ...sample.sampling import SamplingPlan
+        from ..run_settings import of_plan
+        from . import stages
+        from .cells import draw
+        from .prompts import gathered
+        from .summary import as_json, page, sentence
+        from .variance import analyse
+
+        extras = stages.extras(model, like)
         rows = gathered("CLIP", clip_prompts, _file(clip_file))
         columns = gathered("T5", t5_prompts, _file(t5_file))
-        vecs, txts, notes = _encoded(clip, t5, rows, columns, past_75, length, weights)
-        txts = [with_extras(txt, extras, MERGES, NAME) for txt in txts]
+        vecs, txts, notes = stages.encoded(clip, t5, rows, columns, past_75, length, weights, extras)
         all_seeds = [(seed + number) % 2**64 for number in range(seeds)]
         plan = SamplingPlan(seed, steps, sampler, scheduler)
         drawn = draw(model, vecs, txts, guidance, latent, plan, all_seeds, resume)
         notes += [NOT_KEPT] if resume and not drawn.kept else []
-        pictures = _decoded(vae, drawn.latents)
+        pictures = stages.decoded(vae, drawn.latents)
         analyses = {"latents": analyse(drawn.latents, drawn.mask), "pixels": analyse(pictures, drawn.mask)}
-        sheet = torch.cat([*_sheets(pictures, rows, columns, all_seeds, sheet)])
+        sheet = stages.sheet(pictures, rows, columns, all_seeds, sheet)
         text = sentence(analyses["pixels"], "pixels")
-        data = as_json(
-            analyses,
-            rows,
-            columns,
-            all_seeds,
-            cells_from_before=drawn.found,
-            repainted=analyses["latents"].repainted,
-            settings=of_plan(model, plan, latent, guidance),
-        )
+        data = as_json(analyses, rows, columns, all_seeds, cells_from_before=drawn.found,
+                       repainted=analyses["latents"].repainted,
+                       settings=of_plan(model, plan, latent, guidance))  # fmt: skip
         for note in notes:
             log.warning(note)
-        cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)
-        table = {**legend(analyses["pixels"], rows, columns, all_seeds), "cells": cells, "notes": notes}
+        table = stages.table(pictures, analyses["pixels"], rows, columns, all_seeds, cls)
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([text, *notes])),
-                 "flux_duet_grid": [table]}  # fmt: skip
+                 "flux_duet_grid": [{**table, "notes": notes}]}  # fmt: skip
         latents = {SAMPLES: drawn.latents.flatten(0, 2)}
         return io.NodeOutput(sheet, latents, as_image(page(analyses)), data, text, ui=shown)
-
-
-def _extras(model, like: list | None) -> dict:
-    """The extras of `like`, for every cell. Raises ValueError if the model is not FLUX.1 or needs other extras."""
-    require_flux1(model, NAME, wrapped=True)
-    extras = extras_of(like, NAME)
-    require_picture(model, extras, NAME)
-    return extras
-
-
-def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length: str, weights: str) -> tuple:
-    """(vecs, txts, notes): each prompt encoded once, and messages about text that the encoder does not read."""
-    vecs, txts, notes = [], [], []
-    for text in rows:
-        vec, messages = encode_clip_prompt(clip, text, past_75)
-        vecs.append(vec)
-        notes += messages
-    for text in columns:
-        txt, cut = encode_t5(t5, text, length, weights)
-        txts.append(txt)
-        notes += t5_told(t5, txt, cut)
-    return vecs, txts, notes
-
-
-def _decoded(vae, latents: Tensor) -> Tensor:
-    """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], decoded one at a time and reduced to a sheet's size."""
-    found = []
-    for latent in latents.flatten(0, 2):
-        pixels = decode(vae, {SAMPLES: latent[None]})[0][0]
-        share = sheets.LONGEST / max(pixels.shape[:2])
-        if share < 1:
-            size = [max(1, round(side * share)) for side in pixels.shape[:2]]
-            pixels = torch.nn.functional.interpolate(pixels.movedim(-1, 0)[None], size, mode="area")[0].movedim(0, -1)
-        found.append(pixels)
-    grid = torch.stack(found)
-    return grid.reshape(*latents.shape[:3], *grid.shape[1:])
-
-
-def _sheets(pictures: Tensor, rows: list[str], columns: list[str], seeds: list[int], kind: str):
-    """Contact sheets as IMAGEs of one size: one for each seed, or one with the mean of all."""
-    if kind == MEAN and len(seeds) > 1:
-        shown = [(f"Mean of seeds {seeds[0]} to {seeds[-1]}", pictures.mean(0))]
-    else:
-        shown = [(f"Seed {seed}", each) for seed, each in zip(seeds, pictures, strict=True)]
-    for title, grid in shown:
-        small = [[sheets.picture(each) for each in row] for row in grid]
-        yield as_image(sheets.contact_sheet(title, small, rows, columns))
 
 
 NODES = [PromptGrid]

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import folder_paths
-import numpy as np
-import safetensors.torch
-import torch
 from comfy_api.latest import io, ui
 
-from ...compat import guiders
-from ...compat.flux_model import transformer_of
 from ...condition.blocks import Blocks
-from ...disk.atomic import write_whole
-from ...disk.given_file import is_inside
-from ...disk.temporary import temporary_folder
-from ...family import require_flux1
 from ...flux1_sizes import HEADS, TOKEN
-from ...notice import tell
-from ...pictures import as_image
 from ...sockets import FluxHeatmap, FluxTxt
-from ..hooks import probed
-from ..percent import percent
-from ..reading_store import ReadingStore
-from ..repainted import repainted_sentence
-from .memory import check_room, planned
-from .overlay import HeatPanel, sheet
-from .reading import ALL, ALL_HEADS, FLOW, MASS, OUTPUT, Choice, HeatReading, counts, maps, masks, masses, otsu
-from .recorder import KEY, HeatRecorder
-from .stored import NoRoom, store
-from .tokens import wanted
+from .choices import ALL_HEADS, FLOW, HARD, MASS, OUTPUT, SOFT
 
 CATEGORY = "Flux Duet/probe"
 TITLE = "Token Heatmap"
-SOFT, HARD = "soft", "hard"
 
 
 class Heatmap(io.ComfyNode):
@@ -81,17 +57,9 @@ class Heatmap(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
-        require_flux1(model, TITLE)
-        found, probe = wanted(txt, words), ReadingStore(TITLE)
+        from .watching import watched
 
-        def check(guider, sigmas, shape):
-            flux = transformer_of(guiders.model_of(guider))
-            check_room(planned(flux, len(found.words), every, heads, len(sigmas) - 1, shape), probe.room())
-
-        def begin(guider, sigmas, repainted):
-            return HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
-
-        return io.NodeOutput(probed(model, probe, KEY, begin, check), probe)
+        return io.NodeOutput(*watched(model, txt, words, measure, every, heads, TITLE))
 
 
 def _mean_inputs():
@@ -170,109 +138,26 @@ class ShowHeatmap(io.ComfyNode):
         cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word="",
         head=ALL_HEADS,
     ) -> io.NodeOutput:  # fmt: skip
+        from ...pictures import as_image
+        from . import showing
+        from .reading import Choice, counts, maps
+
         reading, settings = heatmap.run(latent)
-        number = number_of(word, reading.words)
+        number = showing.number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
-        pictures = pictures_of(image, reading.pictures)
+        pictures = showing.pictures_of(image, reading.pictures)
         found = maps(reading, choice)
-        pages = [drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
+        pages = [showing.drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
                  for at, each in enumerate(found)]  # fmt: skip
-        data = json.dumps({**metadata_of(reading, choice), "settings": settings}, indent=1)
+        data = json.dumps({**showing.metadata_of(reading, choice), "settings": settings}, indent=1)
         if save_as.strip():
-            save(reading, save_as.strip(), settings)
+            showing.save(reading, save_as.strip(), settings)
         size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(TOKEN * side for side in reading.size)
-        given = as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
+        given = showing.as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
         sheets = as_image(pages)
-        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}
+        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **showing.for_the_front_end(reading, pictures, cls)}
         names = "\n".join(reading.words)
         return io.NodeOutput(sheets, given.flatten(0, 1), names, data, given[:, number], ui=shown)
-
-
-def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
-    """The pictures [B, H, W, 3] to draw the maps over. Raises ValueError if they are not as many as the LATENT has."""
-    if image is None or count == 1:
-        return None if image is None else image[:1]
-    if len(image) != count:
-        raise ValueError(
-            f"Show Heatmap: got {len(image)} pictures for a LATENT of {count}. Connect VAE Decode of that LATENT."
-        )
-    return image
-
-
-def number_of(word: str, words: Sequence[str]) -> int:
-    """The index of a word in `words`, ignoring case; 0 for "". Raises ValueError for a word that was not watched."""
-    name = word.strip().lower()
-    if not name:
-        return 0
-    for number, each in enumerate(words):
-        if each.lower() == name:
-            return number
-    raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
-
-
-def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) -> dict:
-    """The node's ui data: file names and the numbers with which js/heatmap.js requests the first picture's maps."""
-    try:
-        name = store(reading, temporary_folder())
-    except NoRoom as error:  # the panel has no maps; the node's outputs are complete
-        return tell(str(error))
-    picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]
-    return {
-        "flux_duet_heatmap": [{
-            "name": name, "picture": picture, "measure": reading.measure, "pictures": reading.pictures,
-            "words": reading.words, "steps": reading.numbers, "sigmas": [round(each, 4) for each in reading.sigmas],
-            "blocks": reading.blocks, "double": reading.double, "size": reading.size, "heads": reading.heads,
-        }]
-    }  # fmt: skip
-
-
-def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np.ndarray | None, at: int = 0):
-    """The sheet of picture number `at` of the batch. `found` [words, h, w] are its maps."""
-    shares = masses(reading, choice, at)
-    counted = counts(reading, choice)
-    tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
-    panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
-    took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
-    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the attention {took}"
-    which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
-    where = repainted_sentence(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
-    return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)
-
-
-def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torch.Tensor | None = None):
-    """Maps [B, words, h, w] -> masks [B, words, H, W], 0 to 1, at the picture's size; 0 where `counted` is False."""
-    values = masks(found, counted)
-    values = otsu(values, counted).float() if how == HARD else values
-    mode = {"mode": "nearest"} if how == HARD else {"mode": "bilinear", "align_corners": False}
-    given = torch.nn.functional.interpolate(values, size, **mode).clamp(0, 1)
-    return given if counted is None else given * torch.nn.functional.interpolate(counted[:, None].float(), size)
-
-
-def metadata_of(reading: HeatReading, choice: Choice) -> dict:
-    """Everything but the maps, for JSON: the shares of the choice, and the settings of the reading."""
-    shares = masses(reading, choice)
-    each = [masses(reading, choice, picture) for picture in range(reading.pictures)]
-    return {
-        "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
-        "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
-        "double_blocks": reading.double, "heads": reading.heads, "tokens": list(reading.size), "bytes": reading.bytes(),
-        "prompt": reading.role, "acts": reading.acts, "repainted": reading.shares_repainted,
-        "pictures": [{"shares": own, "image": 1 - own[ALL]} for own in each],
-    }  # fmt: skip
-
-
-def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Path:
-    """Writes all maps to one file. Raises ValueError for a name that leads out of the output folder."""
-    folder = Path(folder_paths.get_output_directory())
-    path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
-    if not is_inside(folder, path):
-        raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
-    metadata = {key: json.dumps(value) for key, value in metadata_of(reading, Choice()).items()}
-    metadata["settings"] = json.dumps(settings)
-    tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, safetensors.torch.save(tensors, metadata))
-    return path
 
 
 NODES = [Heatmap, ShowHeatmap]

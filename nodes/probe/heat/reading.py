@@ -12,11 +12,9 @@ from torch import Tensor
 from ...condition.blocks import Blocks
 from ..entries import POSITIVE
 
-MASS, FLOW, OUTPUT = "mass", "flow", "output"
 # Kinds of text rows besides the chosen words.
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
-ALL_HEADS = -1  # the node's input `head`: all heads
 
 
 @dataclass(frozen=True, eq=False)

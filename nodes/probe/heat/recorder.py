@@ -27,9 +27,10 @@ from ..entry_weights import places
 from ..hooks import AGAIN, Given, Guard, around_forward
 from ..repainted import Repainted, places_of
 from .accumulate import Chunk, Forward, Means, Result
+from .choices import FLOW, OUTPUT
 from .flow import Flow, watching
 from .lse import Attention, lse_of
-from .reading import FLOW, OUTPUT, HeatReading
+from .reading import HeatReading
 from .selection import Wanted
 from .token_grid import Grid
 

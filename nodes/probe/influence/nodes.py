@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...condition.blocks import PRESETS, Blocks, painted
-from ...condition.controls import TXT, VEC
-from ...family import require_flux1
 from ...flux1_sizes import NUMBERS, PIXEL, T5_ROWS
 from ...notice import show
-from ...pictures import as_image
-from ...sample.apply import attach
 from ...sockets import FluxInfluence, FluxTxt, FluxVec
-from ..hooks import probed
-from ..reading_store import ReadingStore
-from ..replace_prompt import Null, plain, prompts_of
-from . import draw
-from .reading import PARTS, as_json, columns, csv
-from .recorder import KEY, NAME, InfluencePlan, InfluenceRecorder
-from .summary import sentence
+from .choices import NAME, PARTS
+
+if TYPE_CHECKING:
+    from ..replace_prompt import Null
 
 CATEGORY = "Flux Duet/probe"
 EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
@@ -89,6 +83,13 @@ class Influence(io.ComfyNode):
     def execute(
         cls, model, null=EMPTY, every=1, empty_vec=None, empty_txt=None, blocks="", txt=None
     ) -> io.NodeOutput:  # fmt: skip
+        from ...family import require_flux1
+        from ...sample.apply import attach
+        from ..hooks import probed
+        from ..reading_store import ReadingStore
+        from ..replace_prompt import prompts_of
+        from .recorder import KEY, InfluencePlan, InfluenceRecorder
+
         require_flux1(model, NAME, wrapped=True)
         where = Blocks.parse(PRESETS.get(blocks.strip(), blocks))
         where = None if not where.words or where.is_none else where
@@ -102,6 +103,9 @@ class Influence(io.ComfyNode):
 
 
 def _nulls(null: str, empty_vec, empty_txt) -> list[Null]:
+    from ...condition.controls import TXT, VEC
+    from ..replace_prompt import Null, plain
+
     nulls = []
     if null in (EMPTY, BOTH):
         if empty_vec is None or empty_txt is None:
@@ -151,6 +155,11 @@ class ShowInfluence(io.ComfyNode):
 
     @classmethod
     def execute(cls, probe, latent, part=PARTS[0], picture=None) -> io.NodeOutput:
+        from ...pictures import as_image
+        from . import draw
+        from .reading import as_json, columns, csv
+        from .summary import sentence
+
         reading, settings = probe.run(latent)
         if not reading.part(part):
             raise ValueError(

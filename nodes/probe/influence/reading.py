@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from . import modulation
+from .choices import PARTS
 from .effects import Effects, Numbers, of_picture, pooled
-
-PARTS = ("whole run", "first third", "middle third", "last third")
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,10 +21,11 @@ from ..reeval import Entry, Evaluation, Reevaluator
 from ..repainted import Repainted
 from ..replace_prompt import Null, is_null, prompt_of, unchanged, with_id, within, without
 from . import modulation
+from .choices import NAME
 from .effects import Effects, effects, length
 from .reading import InfluenceReading, StepReading
 
-KEY, NAME = "flux_duet_influence", "Encoder Influence"
+KEY = "flux_duet_influence"
 SAME = ("", "again")  # the unchanged prompt, to measure the noise floor
 
 

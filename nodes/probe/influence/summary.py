@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..percent import percent
 from ..repainted import NOTHING_REPAINTED, repainted_sentence
+from .choices import PARTS
 from .effects import STREAMS, Numbers, pooled
-from .reading import PARTS, InfluenceReading, floor
+from .reading import InfluenceReading, floor
 
 NAMES = {"clip": "CLIP", "t5": "T5"}
 

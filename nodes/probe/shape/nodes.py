@@ -5,7 +5,6 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ...notice import show
-from .describing import described
 
 
 class ShowShape(io.ComfyNode):
@@ -29,6 +28,8 @@ class ShowShape(io.ComfyNode):
 
     @classmethod
     def execute(cls, value) -> io.NodeOutput:
+        from .describing import described
+
         text = described(value)
         return io.NodeOutput(value, text, ui=show(text))
 

@@ -5,24 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ...compat.sampling import sampler_names
-from ...decode.decoding import decode
-from ...family import require_flux1
 from ...keys import SAMPLES
 from ...notice import show
-from ...pictures import as_image
-from ...sample.sampling import SCHEDULERS, SamplingPlan
-from .. import repainted
-from ..plots import sheets
-from ..plots.temporary_file import temporary
-from ..run_settings import guidance_of, of_plan
-from .distances import distances
-from .runner import SAMPLER, preview, refusal, sweep
-from .summary import Story
-from .switched_prompt import BOTH, CLIP, NAME, T5, left_behind, switched
-
-ROUGH = "No VAE is connected: these are ComfyUI's rough previews of the latents."
-FRAME = 512  # pixels of a frame's longer side in the front end
-BLANK = "No VAE is connected, and ComfyUI has no previews for this model: only the bars and the curve show the result."
+from ...sample.choices import SCHEDULERS
+from .choices import BOTH, CLIP, NAME, SAMPLER, T5
 
 
 def _sweep_outputs():
@@ -79,28 +65,34 @@ class SwitchSweep(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, sampler=None) -> bool | str:
+        from .runner import refusal
+
         return refusal(sampler) or True
 
     @classmethod
     def execute(
         cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None
     ) -> io.NodeOutput:
+        from ...family import require_flux1
+        from ...pictures import as_image
+        from ...sample.sampling import SamplingPlan
+        from .. import repainted
+        from ..plots.temporary_file import temporary
+        from ..run_settings import guidance_of, of_plan
+        from .distances import distances
+        from .frames import frames_of
+        from .runner import sweep
+        from .summary import Story
+        from .switched_prompt import left_behind, switched
+
         plan = SamplingPlan(seed, steps, sampler, scheduler)
         require_flux1(model, NAME, wrapped=True)
         swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
-        measured, pictures, kind = {"latents": distances(swept.samples, swept.mask)}, None, ""
-        if vae is not None:
-            pixels = decode(vae, {SAMPLES: swept.samples})[0]
-            measured["pixels"] = distances(pixels, swept.mask)
-            pictures = [sheets.picture(each) for each in pixels]
-            frames = [sheets.picture(each, FRAME) for each in pixels]
+        pixels, pictures, frames, kind = frames_of(model, vae, swept.samples)
+        seen = {"latents": swept.samples} if pixels is None else {"latents": swept.samples, "pixels": pixels}
+        measured = {name: distances(each, swept.mask) for name, each in seen.items()}
         story = Story(switch, swept.switches, swept.sigmas, swept.percents, swept.rows, measured,
                       left_behind(a, b, switch), repainted.share(swept.mask, 1))  # fmt: skip
-        if pictures is None:
-            rough = preview(model, swept.samples)
-            kind = ROUGH if rough else BLANK
-            pictures = [sheets.enlarged(each) for each in rough] if rough else [sheets.blank()] * len(swept.switches)
-            frames = pictures if rough else []
         strip = as_image(story.strip(pictures, kind))
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
         shown = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}

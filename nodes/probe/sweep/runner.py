@@ -21,11 +21,11 @@ from ...condition.controls import has_controls
 from ...condition.timepoints import percent_at
 from ...keys import ATTN_INPUT, BATCH_INDEX, NOISE_MASK, PATCHES, REFERENCES, SAMPLES
 from ...sample.apply import attach
-from ...sample.sampling import OFFICIAL, SamplingPlan, check_widths, official_sigmas
+from ...sample.choices import OFFICIAL
+from ...sample.sampling import SamplingPlan, check_widths, official_sigmas
 from ..latent_mask import mask_of
-from .switched_prompt import NAME
+from .choices import NAME, SAMPLER
 
-SAMPLER = "euler"
 WHY_NOT = {
     "heun": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
     "dpm_2": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
@@ -171,8 +171,3 @@ class _Bar:
         memory.check_interrupted()
         shown = self.previewer.decode_latent_to_preview_image("JPEG", x0) if self.previewer else None
         self.bar.update_absolute(self.bar.current + len(x0), self.bar.total, shown)
-
-
-def preview(model, samples: Tensor) -> list | None:
-    """ComfyUI's rough previews of latents, a colour for each latent pixel; None if it has none for this model."""
-    return previews.rough_pictures(model, samples)

@@ -16,9 +16,8 @@ from ...condition.controls import take_controls
 from ...condition.extras import OF_TXT, same, title
 from ...keys import CLIP_END, CLIP_START, GUIDANCE, HOOKS, POOLED, SIGMA_END, SIGMA_START
 from ...streams import Stream
+from .choices import BOTH, NAME, T5
 
-NAME = "Switch Sweep"
-T5, CLIP, BOTH = "T5", "CLIP", "both"
 TIMES = (CLIP_START, CLIP_END, SIGMA_START, SIGMA_END)
 OF_PROMPT = (HOOKS, *TIMES)
 

@@ -8,16 +8,11 @@ import re
 from comfy_api.latest import io, ui
 
 from ...compat.sampling import sampler_names
-from ...condition.conditioning import DEFAULT_GUIDANCE, GUIDANCE_OFF
-from ...condition.extras import extras_of
-from ...family import require_flux1, require_picture
+from ...condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ...notice import show
-from ...pictures import as_image
-from ...sample.sampling import SCHEDULERS, SamplingPlan
+from ...sample.choices import SCHEDULERS
 from ..like_input import like_input
-from .draw import plot
-from .reading import as_json, sentence
-from .recorder import NAME, measure, prompts
+from .choices import NAME
 
 
 def _run_inputs():
@@ -100,6 +95,14 @@ class WordAblation(io.ComfyNode):
         cls, model, clip, t5, clip_text, t5_text, latent, guidance, seed, steps, sampler, scheduler,
         at="0.9, 0.6, 0.3", words="", like=None,
     ) -> io.NodeOutput:  # fmt: skip
+        from ...condition.extras import extras_of
+        from ...family import require_flux1, require_picture
+        from ...pictures import as_image
+        from ...sample.sampling import SamplingPlan
+        from .draw import plot
+        from .reading import as_json, sentence
+        from .recorder import measure, prompts
+
         require_flux1(model, NAME, wrapped=True)
         extras = extras_of(like, NAME)
         require_picture(model, extras, NAME)

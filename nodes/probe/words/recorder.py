@@ -15,11 +15,11 @@ from ...condition.conditioning import join
 from ...condition.controls import TXT, VEC
 from ...condition.extras import with_extras
 from ...condition.hooks import MERGES
-from ...encode.clip_prompt import FIRST, encode_clip_prompt
+from ...encode.choices import FIRST, OFF
+from ...encode.clip_prompt import encode_clip_prompt
 from ...encode.encoding import encode_t5
 from ...encode.tokens.inspection import read_by_clip, read_by_t5
 from ...encode.tokens.lengths import COMFYUI, T5_PAD
-from ...encode.tokens.weights import OFF
 from ...keys import CLIP_L, T5XXL
 from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, Stream, T5Text
@@ -31,9 +31,10 @@ from ..reeval import Evaluation, Reevaluator
 from ..repainted import Repainted
 from ..replace_prompt import with_id, with_prompt
 from .ablation import Word, check_chosen, control, deleted, trimmed, without, words
+from .choices import NAME
 from .reading import CLIP, T5, WordEffect, WordReading
 
-KEY, NAME = "flux_duet_words", "Word Ablation"
+KEY = "flux_duet_words"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 from flux_duet.nodes.condition.conditioning import join
 from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
-from flux_duet.nodes.probe.grid import nodes as grid_nodes
+from flux_duet.nodes.probe.grid import stages
 from flux_duet.nodes.probe.grid.nodes import MEAN, PromptGrid
 from flux_duet.nodes.sample.nodes import MMDiTSampler
 from flux_duet.tests.comfy.grid.models import CLIPS, LATENT, T5S
@@ -45,8 +45,8 @@ def test_cells_are_the_samplers_in_the_order_that_is_reported(model, singles, dr
 def test_every_prompt_is_encoded_once(model, draw, monkeypatch):
     encoded = []
     for name in ("encode_clip_prompt", "encode_t5"):
-        real = getattr(grid_nodes, name)
-        monkeypatch.setattr(grid_nodes, name, lambda *args, real=real: encoded.append(args[1]) or real(*args))
+        real = getattr(stages, name)
+        monkeypatch.setattr(stages, name, lambda *args, real=real: encoded.append(args[1]) or real(*args))
     assert len(draw(model, steps=1)[1]["samples"]) == 12
     assert encoded == [*CLIPS, *T5S]
 
