@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..notice import tell
+from ..notice import warn
 from .decoding import decode
 
 TILED = "Memory ran short, so the picture was decoded in tiles. Faint seams are possible; a smaller batch avoids them."
@@ -29,7 +29,7 @@ class VAEDecode(io.ComfyNode):
     @classmethod
     def execute(cls, vae, samples) -> io.NodeOutput:
         pixels, tiled = decode(vae, samples)
-        return io.NodeOutput(pixels, ui=tell(TILED) if tiled else None)
+        return io.NodeOutput(pixels, ui=warn(TILED) if tiled else None)
 
 
 NODES = [VAEDecode]

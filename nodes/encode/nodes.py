@@ -6,11 +6,11 @@ import json
 
 from comfy_api.latest import io, ui
 
-from ..notice import show, tell
+from ..notice import show, warn
 from ..pictures import as_image
 from ..sockets import FluxTxt, FluxVec
 from .clip_prompt import FIRST, PAST, encode_clip_prompt
-from .encoding import encode_t5, inspect, t5_rows, t5_told
+from .encoding import encode_t5, inspect, t5_notes, t5_rows
 from .tokens.chips import draw
 from .tokens.inspection import notes
 from .tokens.lengths import COMFYUI, LENGTHS
@@ -73,7 +73,7 @@ class ClipEncode(io.ComfyNode):
     @classmethod
     def execute(cls, clip, text, past_75=FIRST, weights=True) -> io.NodeOutput:
         vec, notes = encode_clip_prompt(clip, text, past_75, weights)
-        return io.NodeOutput(vec, ui=tell("\n".join(notes)) if notes else None)
+        return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else None)
 
 
 class T5Encode(io.ComfyNode):
@@ -118,8 +118,8 @@ class T5Encode(io.ComfyNode):
     @classmethod
     def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
         txt, cut = encode_t5(clip, text, length, weights)
-        notes, rows = t5_told(clip, txt, cut), t5_rows(txt)
-        return io.NodeOutput(txt, ui=tell("\n".join(notes), beside=rows) if notes else show(rows))
+        notes, rows = t5_notes(clip, txt, cut), t5_rows(txt)
+        return io.NodeOutput(txt, ui=warn("\n".join(notes), report=rows) if notes else show(rows))
 
 
 class Inspect(io.ComfyNode):

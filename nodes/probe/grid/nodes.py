@@ -16,7 +16,7 @@ from ...condition.hooks import MERGES
 from ...decode.decoding import decode
 from ...disk.encoder_files import stat_of
 from ...encode.clip_prompt import FIRST, PAST, encode_clip_prompt
-from ...encode.encoding import encode_t5, t5_told
+from ...encode.encoding import encode_t5, t5_notes
 from ...encode.tokens.lengths import COMFYUI, LENGTHS
 from ...encode.tokens.weights import EMBEDDING, MODES
 from ...family import require_flux1, require_picture
@@ -188,7 +188,7 @@ def _encoded(clip, t5, rows: list[str], columns: list[str], past_75: str, length
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(txt)
-        notes += t5_told(t5, txt, cut)
+        notes += t5_notes(t5, txt, cut)
     return vecs, txts, notes
 
 

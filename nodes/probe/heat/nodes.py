@@ -20,7 +20,7 @@ from ...disk.given_file import is_inside
 from ...disk.temporary import temporary_folder
 from ...family import require_flux1
 from ...flux1_sizes import HEADS, TOKEN
-from ...notice import tell
+from ...notice import warn
 from ...pictures import as_image
 from ...sockets import FluxHeatmap, FluxTxt
 from ..hooks import probed
@@ -215,7 +215,7 @@ def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) 
     try:
         name = store(reading, temporary_folder())
     except NoRoom as error:  # the panel has no maps; the node's outputs are complete
-        return tell(str(error))
+        return warn(str(error))
     picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]
     return {
         "flux_duet_heatmap": [{
