@@ -8,8 +8,9 @@ aiohttp; any file marked "Imports ComfyUI" may import them. All else (the rest o
 For each use there is one thin function, or the class itself where it is needed for `isinstance`, as a base class or in
 annotations. A function looks up its target when it is called, so that replacements by other packs and tests take
 effect. Nothing is assigned into ComfyUI's modules and classes, and its objects are not wrapped. Attributes of ComfyUI's
-objects (a patcher's `patches`, a guider's `conds`) have a function here too. Exceptions are FLUX.1's
-layers under BFL's names (`flux.vector_in`), an SDTokenizer's numbers, which pure modules read, and the list of a patcher's attributes in disk/fingerprints.py; they have contract tests as well.
+objects (a patcher's `patches`, a guider's `conds`) have a function here too. Exceptions are
+FLUX.1's layers under BFL's names (`flux.vector_in`), an SDTokenizer's numbers, which pure modules read, and the list of
+a patcher's attributes in disk/fingerprints.py; they have contract tests as well.
 
 Each function has a test in tests/contracts for what the pack relies on: argument order and values, not only names. To
 support a new ComfyUI, run those tests first.
