@@ -1,4 +1,4 @@
-"""What dev.py is made of. Standard library only; the files that need the environment's packages say so at their top."""
+"""The modules of dev.py. Standard library only, except for files whose docstring names what they need."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class SetupError(Exception):
-    """Something the user can put right; dev.py prints it as one line."""
+    """An error that the user can fix; dev.py prints it as one line."""
 
 
 def say(text: str) -> None:
-    """Talk to the person at the terminal: on stderr, because stdout belongs to the command's result."""
+    """Prints a message to stderr; stdout is for the command's result."""
     print(text, file=sys.stderr, flush=True)

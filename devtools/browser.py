@@ -1,4 +1,4 @@
-"""Finds an installed Chrome, Chromium or Edge for the browser tests, and installs Debian's where it may."""
+"""Finds an installed Chrome, Chromium or Edge for the browser tests, or installs Debian's if allowed."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def _usual_places() -> list[Path]:
 
 
 def provide() -> Path | None:
-    """A browser, installed now if need be and allowed; None after saying what to do."""
+    """The path of a browser, which is installed if necessary and allowed; else prints what to do and returns None."""
     if path := find():
         return path
     if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):

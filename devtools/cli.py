@@ -1,4 +1,4 @@
-"""dev.py's command line: finds the environment, then hands over to its Python."""
+"""dev.py's command line: finds the environment, then runs the command with its Python."""
 
 import argparse
 import os
@@ -13,8 +13,8 @@ from .lint import CHECKS, Tools, lint
 
 FAST = "not slow and not server and not browser"
 MOST_WORKERS = 4  # each has its own copy of torch, a server and a browser: about 3 GB
-FEW_FILES = 6  # a worker takes some seconds to start, which few files do not make up for
-# With these, a person looks at one test, or at none.
+FEW_FILES = 6  # starting a worker takes some seconds, which does not pay for fewer files
+# pytest options for which tests must run in one process.
 ALONE = ("--pdb", "--trace", "-s", "--capture=no", "--co", "--collect-only", "-h", "--help", "--fixtures", "--markers")
 EPILOG = """--comfy, --comfy-path and --python may stand before or after the command.
 Environments are kept in {cache}; FLUX_DUET_CACHE chooses another folder."""
@@ -78,10 +78,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and the arguments that are meant for what the command starts."""
+    """The options, and the arguments for the program that the command starts."""
     cut = argv.index("--") if "--" in argv else len(argv)
     head, tail = argv[:cut], argv[cut + 1 :]
-    # Taken out first: so they may stand on either side of the command.
+    # Parsed first, so that they may be before or after the command.
     shared, head = shared_options().parse_known_args(head)
     top = parser()
     options, unknown = top.parse_known_args(head)
@@ -99,18 +99,18 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def test_files(rest: list[str]) -> int:
-    """How many files of tests pytest's arguments name; all of them if none."""
+    """The number of test files in pytest's arguments; that of all test files if there are none."""
     named = [path for each in rest if not each.startswith("-") and (path := Path(each.split("::")[0])).exists()]
     return sum(len(list(path.rglob("test_*.py"))) if path.is_dir() else 1 for path in named or [ROOT / "tests"])
 
 
 def workers(wanted: int | None, rest: list[str]) -> list[str]:
-    """pytest-xdist's option: none where processes of their own would not pay, or what is asked for is for one."""
+    """pytest-xdist's option; none if workers would not pay, or if the arguments need one process."""
     if wanted is None:
         alone = any(each in ALONE or each.startswith("-n") for each in rest) or test_files(rest) <= FEW_FILES
         wanted = 0 if alone else min(cores(), MOST_WORKERS)
@@ -124,12 +124,12 @@ def environment_for(options: argparse.Namespace) -> Environment:
 
 
 def inside(found: Environment, *args: str) -> None:
-    """Go on in the environment's Python, in this process where the system can, so that signals reach it."""
+    """Runs the environment's Python, if possible in this process, so that it receives signals."""
     command = [str(found.python), str(ROOT / "devtools" / "inside.py"), *args]
     variables = {**os.environ, "FLUX_DUET_COMFYUI": str(found.comfyui), "PYTHONUNBUFFERED": "1"}
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.name == "nt":  # there, exec would give the terminal back at once
+    if os.name == "nt":  # exec would return to the terminal at once
         sys.exit(subprocess.call(command, env=variables))
     os.execve(command[0], command, variables)
 
@@ -170,7 +170,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    # A polite kill ends like Ctrl-C, so that what was started on the way ends too.
+    # SIGTERM acts like Ctrl-C, so that child processes are stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, rest = parse(argv)
     if options.command is None:

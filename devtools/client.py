@@ -21,7 +21,7 @@ Event = Callable[[str, dict[str, Any]], None]
 
 
 class RunFailed(RuntimeError):
-    """A prompt that ComfyUI rejected or could not finish; `.result` holds what came back."""
+    """A prompt that ComfyUI rejected or could not finish; `.result` has the result."""
 
     def __init__(self, result: "RunResult"):
         super().__init__(result.why())
@@ -34,7 +34,7 @@ class ServerGone(Exception):
 
 @dataclass
 class RunResult:
-    """What one prompt did. `status` is success, error, interrupted or rejected."""
+    """The result of a prompt. `status` is success, error, interrupted or rejected."""
 
     prompt_id: str = ""
     status: str = "success"
@@ -54,14 +54,14 @@ class RunResult:
         return node in self.cached
 
     def images(self, node: str | None = None) -> list:
-        """The PIL images of one node, or of all."""
+        """The PIL images of one node, or of all nodes."""
         from PIL import Image
 
         chosen = [self.files.get(node, [])] if node else self.files.values()
         return [Image.open(io.BytesIO(data)) for files in chosen for data in files]
 
     def why(self) -> str:
-        """The error in words."""
+        """The error message."""
         error = self.error or {}
         told = [f"{self.status}: {error.get('exception_message') or error.get('message') or error}".strip()]
         if "node_type" in error:
@@ -83,13 +83,13 @@ def run(
     on_event: Event | None = None,
     extra: dict[str, Any] | None = None,
 ) -> RunResult:
-    """Run an API-format prompt to its end; raises RunFailed unless it succeeded or `check` is off.
+    """Runs an API-format prompt to its end. Raises RunFailed unless it succeeded or `check` is off.
 
     on_event(kind, data) sees every message as it comes, for instance to interrupt. extra joins the request:
     {"partial_execution_targets": [...]}, {"extra_data": {...}}.
     """
     job = Job(server, prompt, on_event, extra or {})
-    # In a thread of its own, because the caller's may have an event loop already: Playwright's keeps one.
+    # In a separate thread, because the caller's may already have an event loop, as Playwright's.
     thread = threading.Thread(target=job.follow_blocking, args=(timeout,), daemon=True)
     thread.start()
     thread.join()
@@ -101,7 +101,7 @@ def run(
 
 
 class Job:
-    """One prompt on its way."""
+    """A prompt that is running."""
 
     def __init__(self, server: "Server", prompt: dict[str, Any], on_event: Event | None, extra: dict[str, Any]):
         self.server, self.on_event = server, on_event
@@ -117,7 +117,7 @@ class Job:
             self.failure = SetupError(f"the prompt did not end within {timeout:.0f} s:\n{self.server.tail()}")
         except (aiohttp.ClientConnectionError, ServerGone):
             self.failure = SetupError(f"ComfyUI broke off ({self.server.state()}):\n{self.server.tail()}")
-        except BaseException as error:  # carried over to the caller's thread
+        except BaseException as error:  # raised again in the caller's thread
             self.failure = error
 
     async def follow(self) -> None:
@@ -150,7 +150,7 @@ class Job:
             self.note(kind, data)
             if self.on_event:
                 self.on_event(kind, data)
-            # Sent last in every case, after the history is written.
+            # Always the last message, sent after the history is written.
             if kind == "executing" and data.get("node") is None:
                 return
         raise ServerGone
@@ -169,7 +169,7 @@ class Job:
             result.status, result.error = "interrupted", data
 
     async def collect(self, session: aiohttp.ClientSession) -> None:
-        """Outputs from the history, and the files they name."""
+        """The outputs from the history, and the files that they name."""
         async with session.get(f"{self.server.url}/history/{self.result.prompt_id}") as answer:
             history = (await answer.json()).get(self.result.prompt_id, {})
         self.result.outputs = history.get("outputs", {})

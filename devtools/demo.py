@@ -33,7 +33,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def fill(prompt: Prompt, options: argparse.Namespace) -> Prompt:
-    """The workflow with the options put into the nodes they belong to."""
+    """The workflow with the options set in its nodes."""
     places = [
         ("clip", "FluxDuetClipEncode", "text"),
         ("t5", "FluxDuetT5Encode", "text"),
@@ -51,12 +51,12 @@ def fill(prompt: Prompt, options: argparse.Namespace) -> Prompt:
 
 
 def look_up(prompt: Prompt, kind: str, name: str) -> Any:
-    """What the first node of this kind has for an input; None without one."""
+    """The value of an input of the first node of this type; None if there is none."""
     return next((node["inputs"].get(name) for node in prompt.values() if node["class_type"] == kind), None)
 
 
 class Progress:
-    """One line for each node; on a terminal the line of a long node grows a bar."""
+    """Prints a line per node; on a terminal, with a progress bar."""
 
     def __init__(self, prompt: Prompt):
         self.prompt, self.title, self.bar = prompt, "", sys.stderr.isatty()

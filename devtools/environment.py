@@ -35,7 +35,7 @@ class Environment:
 
 
 def cache_folder() -> Path:
-    """FLUX_DUET_CACHE, or the place where this system keeps a user's caches."""
+    """FLUX_DUET_CACHE, or the system's folder for user caches."""
     if override := os.environ.get("FLUX_DUET_CACHE"):
         return Path(override).expanduser().resolve()
     if sys.platform == "win32":
@@ -48,7 +48,7 @@ def cache_folder() -> Path:
 
 
 def key(version: str) -> str:
-    """An environment's folder name: a changed recipe, Python or platform has another key, so makes a new one."""
+    """An environment's folder name, which depends on recipe, Python and platform."""
     recipe = json.dumps(build.recipe(version), sort_keys=True)
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:10]
     python = f"{sys.implementation.name}{sys.version_info.major}.{sys.version_info.minor}"
@@ -56,7 +56,7 @@ def key(version: str) -> str:
 
 
 def ensure(version: str, builder: Callable = build.build) -> Environment:
-    """The ready environment for this ComfyUI version; sets it up first where there is none."""
+    """The environment for this ComfyUI version, which is built if there is none."""
     if version not in build.RELEASES:
         raise SetupError(
             f"ComfyUI {version} cannot be had here; choose one of {', '.join(build.RELEASES)}, "
@@ -67,7 +67,7 @@ def ensure(version: str, builder: Callable = build.build) -> Environment:
         return found
     try:
         with Lock(folder.parent / f"{folder.name}.lock") as lock:
-            # Whoever held the lock before may have finished the job.
+            # Another process may have built it while this one waited for the lock.
             return _read_ready(folder) or _set_up(folder, version, builder, lock)
     except OSError as error:
         raise SetupError(f"cannot set up {folder}: {error}; FLUX_DUET_CACHE=FOLDER chooses another place") from error
@@ -75,7 +75,7 @@ def ensure(version: str, builder: Callable = build.build) -> Environment:
 
 def _set_up(folder: Path, version: str, builder: Callable, lock: Lock) -> Environment:
     if folder.exists():
-        # A venv cannot be moved once built, so it is built in its final place and only READY makes it count.
+        # A venv cannot be moved, so it is built in its final place, and is valid only with the file READY.
         say("An earlier set-up was interrupted; starting it afresh.")
         shutil.rmtree(folder)
     check_python()
@@ -97,7 +97,7 @@ def _set_up(folder: Path, version: str, builder: Callable, lock: Lock) -> Enviro
 
 
 def _read_ready(folder: Path) -> Environment | None:
-    """The finished environment in this folder, or None: no marker, or the Python it was made from has gone."""
+    """The environment in this folder; None without READY, or if its base Python was removed."""
     try:
         ready = json.loads((folder / READY).read_text(encoding="utf-8"))
         found = Environment(Path(ready["python"]), Path(ready["comfyui"]), ready["version"], cache_folder())
@@ -131,7 +131,7 @@ def check_python() -> None:
 
 
 def existing(folder: str, python: str | None = None) -> Environment:
-    """The user's own ComfyUI, with the Python they name or the one that stands where installers put it."""
+    """The user's own ComfyUI, with the given Python or the one in an installer's usual place."""
     comfyui = Path(folder).expanduser().resolve()
     if not (comfyui / "main.py").is_file() or not (comfyui / "comfy").is_dir():
         raise SetupError(
@@ -143,13 +143,13 @@ def existing(folder: str, python: str | None = None) -> Environment:
 
 def _python_of(comfyui: Path, python: str | None) -> Path:
     if python:
-        # Not resolved: a venv's python is a link, and only through the link does it find its packages.
+        # Not resolved: a venv's python is a link, and finds its packages only by the link's path.
         path = Path(shutil.which(python) or Path(python).expanduser().absolute())
         if not path.is_file():
             raise SetupError(f"--python {python} is not a file; name the Python executable that runs ComfyUI")
         return path
     places = [build.venv_python(base / name) for base in (comfyui, comfyui.parent) for name in ("venv", ".venv")]
-    places.append(comfyui.parent / "python_embeded" / "python.exe")  # spelt so in ComfyUI's portable build
+    places.append(comfyui.parent / "python_embeded" / "python.exe")  # the spelling of ComfyUI's portable build
     for place in places:
         if place.is_file():
             return place

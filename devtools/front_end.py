@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from .server import Server
 
-# Headless without a GPU, a display or a call home; root in a container has no sandbox.
+# Headless, without GPU and network services; there is no sandbox for root in a container.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -23,8 +23,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
     "--no-default-browser-check",
-    # No name is found but this machine's, so that no test depends on the internet. Not by routes: each
-    # request would go through Python, and Chromium would keep no file for the next page.
+    # Only this machine's name is resolved, so that no test depends on the internet. Playwright's routes would
+    # pass each request through Python and disable Chromium's cache.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 FRAMES = "LiteGraph.Canvas.MaximumFps"
@@ -53,7 +53,7 @@ QUEUE = """async timeout => {
     if (await app.queuePrompt(0, 1) === false) return ["rejected", app.lastNodeErrors];
     return (await Promise.all([ended, written]))[0];
 }"""
-# Until nothing of the graph and its panels has moved for some frames.
+# Waits until the graph and its panels have not moved for some frames.
 STILL = """async () => {
     const places = () => {
         const { scale, offset } = app.canvas.ds;
@@ -67,9 +67,9 @@ STILL = """async () => {
         [before, same] = [now, now === before ? same + 1 : 0];
     }
 }"""
-# The front end's own complaints about a new user's empty profile.
+# The front end's own errors for a new user's empty profile.
 USUAL = ("ComfyApp graph accessed before initialization", "Failed to load resource")
-USUAL_404 = ("/user.css", "/userdata", "/en.md")  # help is looked for in the user's language first
+USUAL_404 = ("/user.css", "/userdata", "/en.md")  # the front end first requests help in the user's language
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def browser(path: Path) -> Iterator[Browser]:
 
 
 class FrontEnd:
-    """One open page in a profile of its own. `page` is Playwright's; `errors` collects what went wrong in it."""
+    """An open page with its own profile. `page` is Playwright's; `errors` are the page's errors."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class FrontEnd:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("response", self._check)
-        # Told to the server beforehand: a new user's page opens its templates, which cover the graph.
+        # Set on the server in advance: for a new user, the templates would open and cover the graph.
         server.post("/settings", {"Comfy.TutorialCompleted": True})
         self.page.goto(server.url)
         self.page.wait_for_function(READY)
@@ -121,7 +121,7 @@ class FrontEnd:
         self.page.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [setting, value])
 
     def load(self, workflow: dict[str, Any] | Path) -> None:
-        """Open a front-end workflow: parsed, or the path of its file."""
+        """Opens a front-end workflow, given as data or as the path of its file."""
         if isinstance(workflow, Path):
             workflow = json.loads(workflow.read_text(encoding="utf-8"))
         self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
@@ -135,7 +135,7 @@ class FrontEnd:
         return self.page.evaluate("async () => (await app.graphToPrompt()).output")
 
     def queue(self, timeout: float = 600) -> tuple[str, Any]:
-        """Press Run and wait for the end: ("execution_success", details), or what else it came to."""
+        """Presses Run and waits for the end; returns ("execution_success", details), or another event."""
         self.set(FRAMES, 2)  # without a GPU, drawing the canvas at every frame takes five times as long as the sampling
         try:
             kind, detail = self.page.evaluate(QUEUE, timeout)
@@ -144,11 +144,11 @@ class FrontEnd:
         return kind, detail
 
     def fit(self) -> None:
-        """Bring the selected nodes into view, or the whole graph."""
+        """Moves the selected nodes, or the whole graph, into view."""
         self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
 
     def still(self) -> None:
-        """Wait until the view has come to rest: a fit glides, and panels follow their nodes a frame later."""
+        """Waits until the view does not move: fitting is animated, and panels follow their nodes a frame later."""
         self.page.evaluate(STILL)
 
     def screenshot(self, path: Path) -> Path:

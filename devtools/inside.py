@@ -1,4 +1,4 @@
-"""The first file to run inside an environment: makes the pack importable as `flux_duet`, with ComfyUI beside it.
+"""The first module to run inside an environment: makes the pack importable as `flux_duet`, and ComfyUI importable.
 
     python devtools/inside.py MODULE [args]      runs flux_duet.MODULE as the main program
     python devtools/inside.py --pytest [args]    runs pytest
@@ -17,11 +17,11 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "flux_duet"
-COMFYUI = "FLUX_DUET_COMFYUI"  # the environment variable in which dev.py names ComfyUI's folder
+COMFYUI = "FLUX_DUET_COMFYUI"  # the environment variable with ComfyUI's folder, set by dev.py
 
 
 def load_pack() -> ModuleType:
-    """The pack under the name `flux_duet`, whatever its folder is called."""
+    """Imports the pack as `flux_duet`, whatever its folder is called."""
     if NAME in sys.modules:
         return sys.modules[NAME]
     spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
@@ -32,7 +32,7 @@ def load_pack() -> ModuleType:
 
 
 def has_accelerator() -> bool:
-    """Whether torch sees anything better than the CPU."""
+    """Whether torch has any device but the CPU."""
     try:
         import torch
     except ImportError:
@@ -45,7 +45,7 @@ def has_accelerator() -> bool:
 
 
 def load_comfyui() -> None:
-    """Put ComfyUI on sys.path, and on the CPU where there is nothing else: it would ask for an NVIDIA driver."""
+    """Adds ComfyUI to sys.path, set to the CPU if there is no other device: it would require an NVIDIA driver."""
     folder = os.environ.get(COMFYUI)
     if not folder:
         raise SystemExit(f"error: {COMFYUI} is not set, so ComfyUI cannot be found; start with `python dev.py ...`")
@@ -61,7 +61,7 @@ def load_comfyui() -> None:
 
 
 def boot() -> ModuleType:
-    """ComfyUI and the pack, ready to import; safe to call more than once."""
+    """Makes ComfyUI and the pack importable; may be called more than once."""
     load_comfyui()
     return load_pack()
 
@@ -69,12 +69,12 @@ def boot() -> ModuleType:
 def exists(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # not even the package it would be in
+    except ModuleNotFoundError:  # its parent package is missing too
         return False
 
 
 def main(module: str, *args: str) -> None:
-    # A polite kill unwinds like Ctrl-C, so that servers and their folders go too.
+    # SIGTERM acts like Ctrl-C, so that servers are stopped and their folders removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boot()
     if module == "--pytest":

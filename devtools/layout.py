@@ -1,10 +1,10 @@
-"""Whether the open graph is tidy: no node over another, every node wholly inside of a group or wholly outside."""
+"""Checks the open graph's layout: no overlapping nodes, every node completely inside or outside of each group."""
 
 import time
 
 from .front_end import FrontEnd
 
-# [name, x, y, right, bottom] in the graph's units. Vue nodes are as large as the page draws them, footer and all.
+# [name, x, y, right, bottom] in the graph's units. For Vue nodes the size on the page, including the footer.
 NODES = """() => app.graph.nodes.map(node => {
     const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
     const scale = app.canvas.ds.scale;
@@ -32,8 +32,8 @@ def _meeting(rectangles: list[list]) -> list[str]:
 
 
 def untidy(front: FrontEnd, patience: float = 10) -> list[str]:
-    """What lies over what, once the view has come to rest: while it still moves, Vue nodes are drawn at another scale
-    than the graph's. The whole graph has to be in sight, for Vue nodes out of sight are not drawn."""
+    """Which nodes and groups overlap. Waits until the view does not move, because before, Vue nodes may have another
+    scale than the graph. The whole graph must be visible, because invisible Vue nodes are not drawn."""
     until = time.monotonic() + patience
     while (found := _untidy(front)) and time.monotonic() < until:
         front.page.wait_for_timeout(250)

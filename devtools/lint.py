@@ -1,4 +1,4 @@
-"""Style, format and types, of Python and JavaScript: each a tool, each a test of its own in tests/unit/test_lint.py."""
+"""Checks of style, format and types, for Python and JavaScript; tests/unit/test_lint.py has a test for each tool."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ MISSING = "import sys, importlib.util as found; print(*(name for name in sys.arg
 
 @dataclass(frozen=True)
 class Check:
-    """A tool: `args` start it, with `fix` in their place it mends what it can. `module` is what it is to Python.
+    """A tool, started with `args`, or with `fix` to fix what it can. `module` is its Python module.
 
     If that is NODE, the first argument is a file of node_modules. `takes_files`: it can look at some files alone.
     """
@@ -40,7 +40,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the tools are: a Python with requirements-dev.txt, and the cache folder for npm's packages."""
+    """The place of the tools: a Python with requirements-dev.txt, and the cache folder for npm's packages."""
 
     python: Path
     cache: Path
@@ -58,7 +58,7 @@ class Tools:
             )
 
     def run(self, check: Check, root: Path = ROOT, fix: bool = False, files: Sequence[str] = ()) -> str:
-        """What the tool has to say of the project at `root`: nothing if all is well. Raises SetupError."""
+        """The tool's output for the project at `root`; "" if there are no errors. Raises SetupError."""
         first, *rest = (fix and check.fix) or check.args
         variables = dict(os.environ)
         if check.module == NODE:
@@ -81,7 +81,7 @@ class Tools:
 
 
 def lint(tools: Tools, names: Sequence[str] = (), fix: bool = False, files: Sequence[str] = ()) -> None:
-    """Runs the named checks, or all. Raises SetupError that names those which found something."""
+    """Runs the named checks, or all. Raises SetupError with the names of those that failed."""
     if unknown := [name for name in names if name not in CHECKS]:
         raise SetupError(f"there is no check {unknown[0]}; choose from {', '.join(CHECKS)}")
     names = list(names or CHECKS)

@@ -1,4 +1,4 @@
-"""`dev.py run devtools.locales`: writes locales/, what ComfyUI's front end calls the nodes in each of its languages.
+"""`dev.py run devtools.locales`: writes locales/, the nodes' texts in the languages of ComfyUI's front end.
 
     python dev.py run devtools.locales                  locales/LANGUAGE/{nodeDefs,main}.json, all of them
     python dev.py run devtools.locales --missing de     the English texts that devtools/translations/de.json lacks
@@ -19,13 +19,13 @@ from . import ROOT, SetupError, say
 
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "devtools" / "translations"
 ENGLISH = "en"
-LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")  # the front end's others
-SPECIAL = re.compile(r"[{}@$|]")  # vue-i18n's own signs
+LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")  # without English
+SPECIAL = re.compile(r"[{}@$|]")  # characters with a meaning in vue-i18n
 Say = Callable[[str], str]
 
 
 def schemas() -> list:
-    """Every node's, in the order of the table of contents."""
+    """The schema of every node, in the order of nodes/extension.py."""
 
     async def listed():
         return await (await comfy_entrypoint()).get_node_list()
@@ -34,7 +34,7 @@ def schemas() -> list:
 
 
 def texts() -> list[str]:
-    """Every English text once, in the order in which a reader meets them."""
+    """Every English text once, in the order in which the nodes show them."""
     found: dict[str, None] = {}
 
     def note(text: str) -> str:
@@ -46,12 +46,12 @@ def texts() -> list[str]:
 
 
 def node_defs(said: Say) -> dict:
-    """The front end's nodeDefs.json."""
+    """The content of the front end's nodeDefs.json."""
     return {schema.node_id: _node(schema, said) for schema in schemas()}
 
 
 def categories(said: Say) -> dict:
-    """Its main.json: each part of a category's path."""
+    """The content of the front end's main.json: each part of a category's path."""
     parts = {part: None for schema in schemas() for part in schema.category.split("/")}
     return {"nodeCategories": {part: _message(said(part)) for part in parts}}
 
@@ -75,7 +75,7 @@ def _key(name: str) -> str:
 
 
 def _message(text: str) -> str:
-    """In vue-i18n's message format, in which some signs mean something."""
+    """A text in vue-i18n's message format, with special characters escaped."""
     return SPECIAL.sub(lambda sign: f"{{'{sign[0]}'}}", text)
 
 
@@ -90,7 +90,7 @@ def missing(language: str) -> list[str]:
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """What belongs into locales/: (path, content)."""
+    """The files of locales/: (path, content)."""
     for language in (ENGLISH, *LANGUAGES):
         known = {} if language == ENGLISH else table(language)
 

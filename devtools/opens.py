@@ -1,4 +1,4 @@
-"""Whether a file was opened or read, by any process: asked of the Linux kernel (inotify), so nothing escapes it."""
+"""Whether any process opened or read a file, by Linux's inotify."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that f
 
 
 class Opens:
-    """Watches a file from now on. Raises OSError where there is no inotify, as on Windows and macOS."""
+    """Watches a file from now on. Raises OSError without inotify (Windows, macOS)."""
 
     def __init__(self, path: str | Path):
         try:
@@ -31,7 +31,7 @@ class Opens:
         os.close(self._fd)
 
     def seen(self) -> list[str]:
-        """What was done to the file since the last call: "open", "read"; a row of the same is told once."""
+        """The events since the last call, "open" or "read"; repeated events are reported once."""
         try:
             data = os.read(self._fd, 65536)
         except BlockingIOError:

@@ -19,8 +19,8 @@ from .server import Server
 
 FOLDER, WORKFLOWS = ROOT / "js" / "docs" / "images" / "nodes", ROOT / "workflows"
 WINDOW = (1300, 1500)
-LEFT, TOP = 120, 150  # where nothing of the front end lies over the graph
-WIDEST, MARGIN = 640, 12  # a picture's width in pixels, and what is seen around the node
+LEFT, TOP = 120, 150  # where no part of the front end covers the graph
+WIDEST, MARGIN = 640, 12  # a picture's width, and the margin around the node, in pixels
 LOOK_AT = """([id, left, top]) => {
     const node = app.graph.getNodeById(id), { ds } = app.canvas;
     ds.scale = 1;
@@ -36,7 +36,7 @@ NEW = """type => {
 
 
 def workflows() -> list[Path]:
-    """The dual-prompt workflow first: it is the plainest."""
+    """The workflows, the simplest (dual_prompt) first."""
     return sorted(WORKFLOWS.glob("*.json"), key=lambda path: (path.stem != "dual_prompt", path.stem))
 
 
@@ -49,7 +49,7 @@ def nodes_of(path: Path) -> dict[str, int]:
 
 
 def plan(wanted: list[str]) -> Iterator[tuple[Path | None, dict[str, int]]]:
-    """(workflow, the nodes to photograph in it); None at last, for those that no workflow has."""
+    """(workflow, the nodes to take pictures of in it); at last None, for nodes that are in no workflow."""
     left = dict.fromkeys(wanted)
     for path in workflows():
         here = {kind: number for kind, number in nodes_of(path).items() if kind in left}
@@ -83,7 +83,7 @@ def portraits(front: FrontEnd, path: Path | None, nodes: dict[str, int]) -> Iter
         kind, detail = front.queue()
         if kind != "execution_success":
             raise SetupError(f"{path.name} did not run: {kind} {json.dumps(detail)[:500]}")
-        front.page.wait_for_timeout(6000)  # until pictures are loaded and the notices of the run are gone
+        front.page.wait_for_timeout(6000)  # until pictures are loaded and notifications have disappeared
     for kind, number in nodes.items():
         yield kind, photograph(front, front.page.evaluate(NEW, kind) if path is None else number)
 

@@ -1,4 +1,4 @@
-"""`dev.py run devtools.released`: keeps the nodes as this release has them, for the releases after it.
+"""`dev.py run devtools.released`: saves this release's node schemas, for comparison by later releases.
 
     python dev.py run devtools.released             writes tests/comfy/released_nodes.json
     python dev.py run devtools.released --check     only says what the pack as it is breaks of the last release's nodes
@@ -19,8 +19,8 @@ from . import ROOT, SetupError, say
 from .schema_rules import breaches
 
 RELEASED = ROOT / "tests" / "comfy" / "released_nodes.json"
-FILES = ("clip_name", "t5_name", "file", "clip_file", "t5_file")  # combos of what the user has on disk
-COMFYUI = {*comfy.samplers.KSampler.SAMPLERS, *comfy.samplers.KSampler.SCHEDULERS}  # not ours to promise
+FILES = ("clip_name", "t5_name", "file", "clip_file", "t5_file")  # combos of files on the user's disk
+COMFYUI = {*comfy.samplers.KSampler.SAMPLERS, *comfy.samplers.KSampler.SCHEDULERS}  # may change with ComfyUI
 
 
 def nodes() -> dict[str, dict]:
@@ -33,7 +33,7 @@ def nodes() -> dict[str, dict]:
 
 
 def describe(schema: io.Schema) -> dict:
-    """What shared workflows depend on of one node."""
+    """The parts of a node that saved workflows depend on."""
     return {
         "inputs": [_input(each) for each in schema.inputs],
         "outputs": [
@@ -62,7 +62,7 @@ def _input(item) -> dict:
 
 
 def version() -> str:
-    """The pack's, from pyproject.toml."""
+    """The pack's version, from pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     return re.search(r'^version = "([^"]+)"', text, re.MULTILINE)[1]
 

@@ -1,4 +1,4 @@
-"""What may change in a node that people have in saved workflows and scripts, and what may not. Pure.
+"""Which changes of a node break saved workflows and scripts. Pure.
 
 A node is plain data, as `released.describe` gives it:
 {"inputs": [{"name", "type", "optional", "widgets", "has_default", "options", "range", "slots"}],
@@ -20,7 +20,7 @@ BOTH = f"{SAVED} and {SCRIPTS}"
 
 
 def breaches(released: Mapping[str, Node], now: Mapping[str, Node]) -> list[str]:
-    """A sentence for each promise that is broken: what changed, and for whom. `released` and `now` are {id: node}."""
+    """A sentence for each breaking change: what changed, and who is affected. `released` and `now` are {id: node}."""
     found = []
     for name, before in released.items():
         if name not in now:
@@ -48,7 +48,7 @@ def _inputs(before: Node, now: Node) -> Iterator[str]:
 
 
 def _input(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What one input may no longer take."""
+    """Breaking changes of one input's values."""
     if now["type"] != was["type"]:
         yield f"was {was['type']} and is {now['type']}: links and values in {BOTH} do not fit."
         return
@@ -64,7 +64,7 @@ def _input(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _holds(outer: list | None, inner: list | None) -> bool:
-    """Whether a range [least, most] holds another; None, as a bound or for the whole, is no limit."""
+    """Whether a range [least, most] contains another; None, for a bound or the whole range, is no limit."""
     (low, high), (least, most) = outer or (None, None), inner or (None, None)
     return (low is None or (least is not None and low <= least)) and (
         high is None or (most is not None and most <= high)

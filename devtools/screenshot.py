@@ -19,15 +19,15 @@ from .server import Server
 
 README, THUMBNAIL = 1600, 600  # their widths in pixels
 MARGIN, HEIGHT = 24, 1100  # the window's height while a workflow runs
-# Where nothing of the front end lies over the graph: right of the side bar, below tabs and buttons.
+# Where no part of the front end covers the graph: right of the side bar, below tabs and buttons.
 LEFT, TOP = 90, 130
 SETTINGS = {
     "Comfy.Minimap.Visible": False,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Graph.CanvasMenu": False,
-    "Comfy.TextareaWidget.FontSize": 16,  # the prompts are what the picture is about
+    "Comfy.TextareaWidget.FontSize": 16,  # so that the prompts are readable
 }
-# The rectangle around all nodes and groups, in the graph's own units.
+# The bounding box of all nodes and groups, in the graph's units.
 BOUNDS = """() => {
     const rects = [...app.graph.nodes, ...app.graph.groups].map(item => item.boundingRect);
     const [x, y] = [0, 1].map(axis => Math.min(...rects.map(rect => rect[axis])));
@@ -52,7 +52,7 @@ def resize(front: FrontEnd, height: int) -> None:
 
 
 def photograph(front: FrontEnd, workflow: Path) -> Image.Image:
-    """Run a workflow and take the whole graph, README's width, with the pictures on their nodes."""
+    """Runs a workflow and takes a picture of the whole graph, in README's width, with the results on their nodes."""
     resize(front, HEIGHT)
     front.load(workflow)
     kind, detail = front.queue()
@@ -66,7 +66,7 @@ def photograph(front: FrontEnd, workflow: Path) -> Image.Image:
     scale = (README - 2 * MARGIN) / width
     clip = {"x": LEFT, "y": TOP, "width": README, "height": round(scale * height) + 2 * MARGIN}
     resize(front, max(HEIGHT, TOP + clip["height"]))
-    front.page.wait_for_timeout(6000)  # until the view moves no more and the notices of the run are gone
+    front.page.wait_for_timeout(6000)  # until the view does not move and notifications have disappeared
     front.page.evaluate(PLACE, [scale, (LEFT + MARGIN) / scale - x, (TOP + MARGIN) / scale - y])
     front.page.wait_for_timeout(1000)
     return Image.open(io.BytesIO(front.page.screenshot(clip=clip))).convert("RGB")
@@ -96,7 +96,7 @@ def main() -> None:
     if path is None:
         raise SetupError(f"no browser: {browser.HOW_TO}")
     with Server() as server, front_end.browser(path) as started:
-        # The Vue nodes, which draw a small picture large.
+        # With Vue nodes, which enlarge small pictures.
         front = FrontEnd(started, server, vue=True, width=README + 2 * LEFT, height=HEIGHT)
         for setting, value in SETTINGS.items():
             front.set(setting, value)

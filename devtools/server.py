@@ -1,4 +1,4 @@
-"""A real ComfyUI server with this pack in it, and what to ask of it. Runs inside the environment."""
+"""A real ComfyUI server with this pack, and functions for requests to it. Runs inside the environment."""
 
 import contextlib
 import json
@@ -21,19 +21,19 @@ from . import ROOT, SetupError, client
 from .inside import COMFYUI, has_accelerator
 
 PACK = "flux-duet"
-# What ComfyUI logs when a pack did not come up; it starts without it all the same.
+# ComfyUI's log messages for a pack that failed to load; ComfyUI starts without it.
 BROKEN = ("IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint")
-# Talks to this machine only, so a proxy from the environment must stay out of it.
+# Only for this machine, so without a proxy from the environment.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-# Below the ports that systems give to outgoing connections: such a connection, or another process that asks for a port
-# in the seconds that ComfyUI takes to start, could have it first.
+# Below the ephemeral ports, one of which an outgoing connection or another process could get while ComfyUI starts,
+# which takes seconds.
 PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nothing listens on, drawn by lot: servers that are started at one time get different ones."""
+    """A random free port, so that servers that start at the same time get different ones."""
     while True:
         port = random.SystemRandom().choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -51,7 +51,7 @@ def link_folder(link: Path, target: Path) -> None:
 
 
 class Server:
-    """`with Server() as server:` gives a ready one at `server.url`, in folders of its own that go away with it.
+    """`with Server() as server:` starts a server at `server.url`, with its own folders, which are deleted with it.
 
     packs            custom node folders to load, by the name they are linked under
     model_folders    extra model folders: {"text_encoders": folder, ...}
@@ -80,7 +80,7 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def command(self) -> list[str]:
-        """ComfyUI's command line. Its own folder is left alone: ours come in through a file of extra paths."""
+        """ComfyUI's command line. ComfyUI's own folder is not changed: ours are added by a file of extra paths."""
         for pack, folder in self.packs.items():
             link_folder(self.scratch / "custom_nodes" / pack, folder)
         paths = {
@@ -129,7 +129,7 @@ class Server:
         while True:
             try:
                 self.get("/system_stats", timeout=5)
-                if self.alive():  # else another server answers at this port
+                if self.alive():  # else another server responds at this port
                     break
             except (urllib.error.URLError, OSError):
                 pass
@@ -142,7 +142,7 @@ class Server:
             raise SetupError(f"ComfyUI started, but could not load a pack:\n{self.tail(60)}")
 
     def stop(self) -> None:
-        """End the server and delete its folders, links first so that nothing follows them."""
+        """Stops the server and deletes its folders, links first, so that their targets are kept."""
         if self.process and self.alive():
             self.process.terminate()
             try:
@@ -169,7 +169,7 @@ class Server:
         return "still running" if self.alive() else f"ended with code {self.process.poll() if self.process else None}"
 
     def log(self) -> str:
-        """What the server printed so far, without its colours."""
+        """The server's output so far, without colour codes."""
         if not self.log_file.exists():
             return ""
         return re.sub(r"\x1b\[[0-9;]*m", "", self.log_file.read_text(encoding="utf-8", errors="replace"))
@@ -178,7 +178,7 @@ class Server:
         return "\n".join(self.log().splitlines()[-lines:])
 
     def run(self, prompt: dict[str, Any], **options) -> client.RunResult:
-        """Run an API-format prompt to its end; options as in client.run: check, timeout, on_event, extra."""
+        """Runs an API-format prompt to its end; options as in client.run: check, timeout, on_event, extra."""
         return client.run(self, prompt, **options)
 
     def get(self, path: str, timeout: float = 60):

@@ -1,15 +1,14 @@
-// Lists of blocks as strips to paint, wherever the server says that a text is one. The text stays what is saved and
-// run.
+// Shows inputs that hold a list of blocks as strips to paint. The text widget stays what is saved and run.
 
 import { app } from "../../scripts/app.js";
 import { Picker } from "./blocks/view.mjs";
 import { STREAMS } from "./lib/palette.mjs";
 
-const KEY = "flux_duet_blocks"; // as nodes/condition/blocks.py writes it
+const KEY = "flux_duet_blocks"; // set by nodes/condition/blocks.py, `painted`
 const NEUTRAL = { name: "", hue: "var(--descrip-text, #999)" };
 const WIDTH = 400;
 
-/** The lists among a node's inputs, as Python describes them. */
+/** A node's inputs with a list of blocks, as described by the Python schema. */
 function listsOf({ input }) {
     const inputs = Object.entries({ ...input?.required, ...input?.optional });
     return inputs.flatMap(([widget, [, options]]) => {

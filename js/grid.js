@@ -1,5 +1,4 @@
-// Prompt Grid's panel: the sheet, each cell large at a click, its prompts for the encoders, and what explains the
-// differences.
+// Prompt Grid's panel: the sheet, one cell enlarged after a click, its prompts, and the shares of the variance.
 
 import { CSS, GridView, SIZE, TEXTS } from "./grid/view.mjs";
 import { results } from "./lib/results.mjs";

@@ -1,4 +1,4 @@
-// Show Heatmap's panel: the picture with the prompt's words beside it, and where in it each of them acts.
+// Show Heatmap's panel: the picture, the prompt's words, and a map of where a word acts.
 
 import { results } from "./lib/results.mjs";
 import { CSS, HeatmapView, TEXTS } from "./heatmap/view.mjs";

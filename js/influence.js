@@ -1,4 +1,4 @@
-// Show Influence's panel: what each prompt changes at each step, and the finding in a sentence.
+// Show Influence's panel: the effect of each prompt at each step, and a summary.
 
 import { CSS, InfluenceView, SIZE, TEXTS } from "./influence/view.mjs";
 import { results } from "./lib/results.mjs";

@@ -1,11 +1,11 @@
-// One prompt for both streams: a button that links the boxes of a CLIP-L Encode and a T5 Encode. While they are linked,
-// what is written into one is written into the other; both stay ordinary widgets, and the workflow holds both texts.
+// One prompt for both encoders: a button that links the text boxes of a CLIP-L Encode and a T5 Encode. While they are
+// linked, a change of one is copied to the other. Both stay ordinary widgets, and the workflow saves both texts.
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { element } from "./lib/dom.mjs";
 import { chain, isPlaced, lives } from "./lib/life.mjs";
-import { tells } from "./lib/tip.mjs";
+import { addTip } from "./lib/tip.mjs";
 import { isLinked, setValues, valueOf, watch } from "./lib/widgets.mjs";
 import { KINDS, pairOf } from "./link/pair.mjs";
 import { promptPanel } from "./tokens/panel.mjs";
@@ -26,7 +26,7 @@ const LINKED = "flux_duet_linked"; // in both nodes' properties
 const ICON = `<svg width="12" height="12" viewBox="0 0 12 12" fill="none" stroke="currentColor" stroke-width="1.4"
     stroke-linecap="round" aria-hidden="true"><path d="M5 7 7 5M4.2 5.2 2.6 6.8a1.8 1.8 0 0 0 2.6 2.6l1.6-1.6M7.8 6.8
     9.4 5.2a1.8 1.8 0 0 0-2.6-2.6L5.2 4.2"/></svg>`;
-const shown = new WeakMap(); // node -> shows the state of its button anew
+const shown = new WeakMap(); // node -> function that updates its button
 
 app.registerExtension({
     name: "fluxduet.Link",
@@ -44,11 +44,11 @@ function offer(node) {
         state.textContent = linked ? TEXTS.linked : other ? TEXTS.split : "";
         button.setAttribute("aria-pressed", String(linked));
         button.setAttribute("aria-disabled", String(!other));
-        button.ariaLabel = told(node);
+        button.ariaLabel = stateText(node);
     }
     const start = () => api.addEventListener("graphChanged", show);
     const stop = () => api.removeEventListener("graphChanged", show);
-    const later = () => queueMicrotask(show); // a link comes after its event, and a graph after its nodes
+    const later = () => queueMicrotask(show); // a link is added after its event, and a graph after its nodes
 
     shown.set(node, show);
     mirror(node);
@@ -67,16 +67,16 @@ function makeButton(node) {
     button.innerHTML = ICON;
     button.append(state);
     tools.prepend(button);
-    tells(tip, button, () => [told(node)]);
+    addTip(tip, button, () => [stateText(node)]);
     button.addEventListener("click", () => {
         if (!partner(node)) return;
         toggle(node);
-        tip.show(button, [told(node)]);
+        tip.show(button, [stateText(node)]);
     });
     return { button, state };
 }
 
-/** The node that shares this one's prompt, or may; null if there is none. */
+/** The node that is linked with this one, or could be; null if there is none. */
 function partner(node) {
     const { other } = pairOf(node);
     return other && !isFed(node) && !isFed(other) ? other : null;
@@ -85,18 +85,18 @@ function partner(node) {
 const isFed = node => isLinked(node, "text");
 const areLinked = (node, other) => Boolean(node.properties[LINKED] && other.properties[LINKED]);
 
-function told(node) {
+function stateText(node) {
     const { other, why } = pairOf(node);
     if (why) return TEXTS.why[why];
     if (!partner(node)) return TEXTS.why.fed;
     return areLinked(node, other) ? TEXTS.unlink(other.title) : TEXTS.link(other.title);
 }
 
-/** Links or splits, as one step of undo. What was typed before is a step of its own. */
+/** Links or unlinks both nodes, as one step of undo. Text that was typed before is a separate step. */
 function toggle(node) {
     const other = partner(node);
     const linked = areLinked(node, other);
-    setValues(); // a step without a change of ours takes up what there is
+    setValues(); // an empty step, which records the changes so far
     app.canvas.emitBeforeChange();
     try {
         setLinked(!linked, node, other);
@@ -118,7 +118,7 @@ function showAgain(...nodes) {
     for (const node of nodes) shown.get(node)?.();
 }
 
-/** Writes what changes in this node's box into the other's, while they are linked. */
+/** Copies changes of this node's text to the other's while they are linked. */
 function mirror(node) {
     let last = valueOf(node, "text");
     const take = () => { last = valueOf(node, "text"); };
@@ -126,13 +126,13 @@ function mirror(node) {
     watch(node, ["text"], () => {
         const before = last;
         take();
-        // While a workflow is read, each node gets its own text.
+        // While a workflow is loaded, each node keeps its own text.
         if (before === last || app.configuringGraph || !node.properties[LINKED] || !isPlaced(node)) return;
         const other = partner(node);
         if (!other || !areLinked(node, other)) return;
         const theirs = valueOf(other, "text");
         if (theirs === last) return;
-        if (theirs !== before) { // written by other means: nobody's text is lost for a link
+        if (theirs !== before) { // it was changed in another way; that text must not be lost
             setLinked(false, node, other);
             showAgain(node, other);
             return;

@@ -1,11 +1,11 @@
-// The name to save under, written as in Save Image: %date:yyyy-MM-dd% and %Node.widget% are filled in when the prompt is
-// sent, and the workflow keeps what was typed. The rest (%year%, %hour%) is the server's.
+// File names as in Save Image: %date:yyyy-MM-dd% and %Node.widget% are replaced when the prompt is queued; the workflow
+// keeps the text as typed. The server replaces the others (%year%, %hour%).
 
 import { app } from "../../scripts/app.js";
 
 const NAMES = { FluxDuetSaveStream: "filename_prefix" };
 
-/** By the front end's own function, which serves its list of nodes that save; as typed where it offers none. */
+/** The name, with placeholders replaced by the front end's own function; unchanged if it has none. */
 const filledIn = name => window.comfyAPI?.utils?.applyTextReplacements?.(app, name) ?? name;
 
 app.registerExtension({

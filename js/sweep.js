@@ -1,4 +1,4 @@
-// Switch Sweep's panel: the film strip with the moment at which the picture is decided, and the curve below.
+// Switch Sweep's panel: the film strip with the step at which the picture is decided, and a chart below it.
 
 import { results } from "./lib/results.mjs";
 import { CSS, SIZE, SweepView, TEXTS } from "./sweep/view.mjs";

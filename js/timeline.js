@@ -1,5 +1,5 @@
-// Prompt Schedule's timelines as tracks: which prompt plays when, in each stream. The text boxes stay what is saved and
-// run; the tracks show and edit them.
+// Prompt Schedule's timelines as tracks: which prompt is active when, for each stream. The text boxes stay what is
+// saved and run; the tracks show and edit them.
 
 import { app } from "../../scripts/app.js";
 import { STREAMS } from "./lib/palette.mjs";

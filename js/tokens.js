@@ -1,11 +1,11 @@
-// What each encoder makes of a prompt, while it is typed: its tokens as chips under the box, counted against the limit.
+// A prompt's tokens as chips under the text box while it is typed, with their number and the encoder's limit.
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { ask, asker } from "./lib/asking.mjs";
+import { post, requester } from "./lib/requests.mjs";
 import { element } from "./lib/dom.mjs";
 import { chain, isPlaced, lives } from "./lib/life.mjs";
-import { tells } from "./lib/tip.mjs";
+import { addTip } from "./lib/tip.mjs";
 import { watch } from "./lib/widgets.mjs";
 import { chips } from "./tokens/chips.mjs";
 import { explainCount, explainItem, headline, strength, warnings } from "./tokens/explain.mjs";
@@ -14,8 +14,8 @@ import { promptPanel } from "./tokens/panel.mjs";
 import { KINDS, promptOf, widgetsOf } from "./tokens/prompt.mjs";
 import { TEXTS } from "./tokens/texts.mjs";
 
-const QUIET = 150; // ms without a key before the server is asked
-const LOOK = 300; // ms between looks at another node's text, which tells nobody that it changes
+const QUIET = 150; // ms without a key press before a request is sent
+const LOOK = 300; // ms between checks of another node's text, whose changes cause no event
 
 app.registerExtension({
     name: "fluxduet.Tokens",
@@ -24,17 +24,19 @@ app.registerExtension({
     },
 });
 
-/** Asks for the tokens of what the node would encode, whenever that changes. */
+/** Requests the tokens of the text that the node would encode, whenever it changes. */
 function follow(node, view) {
     let wanted = null, looking = 0;
-    const asking = asker((prompt, signal) => ask("/flux_duet/tokens", prompt.request, signal), shown, failed, QUIET);
+    const requests = requester(
+        (prompt, signal) => post("/flux_duet/tokens", prompt.request, signal), shown, failed, QUIET,
+    );
 
     function shown(answer, prompt) {
         if (prompt === wanted) view.show(prompt, answer);
     }
 
     function failed(error) {
-        const isAway = error instanceof TypeError; // what fetch throws
+        const isAway = error instanceof TypeError; // the type of fetch's errors
         view.say(TEXTS.failed(isAway ? TEXTS.unreachable : error.message));
         wanted = null;
     }
@@ -47,12 +49,12 @@ function follow(node, view) {
         if (wanted && isSame(wanted, prompt)) return;
         wanted = prompt;
         if (!prompt.request) {
-            asking.stop();
+            requests.stop();
             view.say(TEXTS.linked);
             return;
         }
         view.wait();
-        asking.want(prompt);
+        requests.want(prompt);
     }
 
     function start() {
@@ -64,14 +66,14 @@ function follow(node, view) {
     function stop() {
         api.removeEventListener("graphChanged", look);
         clearInterval(looking);
-        asking.stop();
+        requests.stop();
         view.stop();
         wanted = null;
     }
 
     watch(node, widgetsOf(node), look);
     chain(node, "onConfigure", look);
-    chain(node, "onConnectionsChange", () => queueMicrotask(look)); // the link itself comes after the event
+    chain(node, "onConnectionsChange", () => queueMicrotask(look)); // the link is added after the event
     lives(node, start, stop);
 }
 
@@ -92,10 +94,10 @@ function tokenView({ count, meter, body, tip }) {
     const message = element("div", { className: "message", role: "status", textContent: TEXTS.waiting });
     body.append(message, list.list);
     list.list.hidden = true;
-    tells(tip, count, () => (reading ? explainCount(prompt, reading, notes) : [message.textContent]));
+    addTip(tip, count, () => (reading ? explainCount(prompt, reading, notes) : [message.textContent]));
 
-    function show(asked, answer) {
-        [prompt, reading, notes] = [asked, answer.readings[0], answer.notes];
+    function show(requested, answer) {
+        [prompt, reading, notes] = [requested, answer.readings[0], answer.notes];
         unknown = new Set(reading.unknown);
         showCount(count, meter, headline(reading, prompt.past), warnings(prompt, reading, notes).length > 0);
         message.hidden = true;
@@ -122,11 +124,11 @@ function tokenView({ count, meter, body, tip }) {
 }
 
 function showCount(count, meter, { count: counted, pads, cut, share }, isWarned) {
-    const said = [element("b", { textContent: counted })];
-    if (cut) said.push(element("span", { className: "cut", textContent: cut }));
-    else if (pads) said.push(element("span", { textContent: pads }));
-    if (isWarned) said.push(element("span", { className: "warned", textContent: TEXTS.warned }));
-    count.replaceChildren(...said);
+    const parts = [element("b", { textContent: counted })];
+    if (cut) parts.push(element("span", { className: "cut", textContent: cut }));
+    else if (pads) parts.push(element("span", { textContent: pads }));
+    if (isWarned) parts.push(element("span", { className: "warned", textContent: TEXTS.warned }));
+    count.replaceChildren(...parts);
     meter.hidden = share === null;
     meter.firstChild.style.width = `${100 * (share ?? 0)}%`;
     meter.toggleAttribute("data-full", Boolean(cut));

@@ -1,1 +1,1 @@
-"""The pack's stages, each a folder: encode, condition, sample, decode. `extension.py` is the table of contents."""
+"""The pack's code: stages (encode, condition, sample, decode), probes and routes. `extension.py` lists all nodes."""

@@ -1,4 +1,4 @@
-"""The table of contents: every node, in the order in which a picture passes through them. Imports ComfyUI."""
+"""All nodes and routes of the pack, nodes in the order of a usual workflow. Imports ComfyUI."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ MODELS = Path(__file__).parents[1] / "workflows" / "models"
 
 class FluxDuetExtension(ComfyExtension):
     async def on_load(self) -> None:
-        # The nano models stand in the native dropdowns next to the user's own.
+        # Adds the nano models to the native model lists.
         for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
             folder_paths.add_model_folder_path(folder.name, str(folder))
         if hasattr(PromptServer, "instance"):  # tools list the nodes without a server

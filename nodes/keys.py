@@ -1,10 +1,11 @@
-"""Under which names ComfyUI keeps what FLUX.1 reads: one place for them, as family.py is for its classes. Pure.
+"""ComfyUI's names (dictionary keys and arguments) for what FLUX.1 reads. Pure.
 
-Both streams have two names each: in a CONDITIONING, and as arguments of the model. Another family would be added here
-and in family.py. Names of nodes' inputs, of routes' values and in files are their own, also where they are the same.
+These are not the names of the streams, which are VEC and TXT in streams.py, nor those of nodes' inputs, of routes'
+values and in files, even if they are equal. To support another model family, add its names here and its classes in
+family.py.
 """
 
-# In an entry of a CONDITIONING, beside txt, which is its first part.
+# In the dict of a CONDITIONING entry [txt, dict].
 POOLED = "pooled_output"  # vec
 GUIDANCE = "guidance"
 MASK, MASK_SIZE = "attention_mask", "attention_mask_img_shape"  # [B, q, k], and the image tokens it is for
@@ -37,6 +38,6 @@ ATTN_INPUT, ATTN_OUTPUT = "attn1_patch", "attn1_output_patch"  # kinds of PATCHE
 OVERRIDE = "optimized_attention_override"  # is called instead of ComfyUI's attention, with q, k, v after RoPE
 BLOCK_INDEX, BLOCK_TYPE = "block_index", "block_type"
 
-# The encoders inside a CLIP's model and in its tokenizer, and their lists of tokens.
+# Attributes of a CLIP's model and tokenizer, and the keys of their token lists.
 CLIP_L, T5XXL = "clip_l", "t5xxl"
 TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}

@@ -1,4 +1,4 @@
-"""Tells the user what a node had to do differently: in the log, and on the node while it runs. Imports ComfyUI."""
+"""Messages for the user, in the log and on the node. Imports ComfyUI."""
 
 import logging
 
@@ -7,21 +7,21 @@ from .compat.execution import shown_node_id
 log = logging.getLogger("flux_duet")
 
 
-def tell(text: str, beside: str = "") -> dict:
-    """Says `text` at once, and returns the `ui` of a NodeOutput, which ComfyUI keeps in the history of this run.
+def warn(text: str, report: str = "") -> dict:
+    """Logs `text` as a warning and shows it on the running node, followed by `report`, which is not logged.
 
-    `beside` is no warning: it stands on the node alone, not in the log.
-    A run that takes the node from the cache says nothing again; the front end keeps showing it on the node.
+    Returns `ui` for a NodeOutput, which ComfyUI keeps in the run's history. When ComfyUI takes the node from its cache,
+    nothing is logged again; the front end keeps showing the text on the node.
     """
     log.warning(text)
-    return show(f"{text}\n{beside}" if beside else text)
+    return show(f"{text}\n{report}" if report else text)
 
 
 def show(text: str) -> dict:
-    """The same for what is as it should be, and so not for the log."""
-    shown = shown_node_id()
-    if shown is not None:
+    """Shows `text` on the running node, without logging it. Returns `ui` for a NodeOutput."""
+    node_id = shown_node_id()
+    if node_id is not None:
         from server import PromptServer  # not at the top: tests and tools import this module without a server
 
-        PromptServer.instance.send_progress_text(text, shown)
+        PromptServer.instance.send_progress_text(text, node_id)
     return {"text": (text,)}

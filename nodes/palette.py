@@ -1,24 +1,23 @@
 """The pack's colours: a hue for each stream, the parts of a grid, and the heat colours. Pure.
 
-They stand here alone in Python; js/lib/palette.mjs and js/lib/cividis.mjs mirror them, and tests/unit/test_palette.py
-compares.
+js/lib/palette.mjs and js/lib/cividis.mjs hold copies; tests/unit/test_palette.py compares them.
 """
 
 from __future__ import annotations
 
 Colour = tuple[int, int, int]  # 0 to 255
 
-# Blue and amber differ for every kind of colour blindness; what they tell is told by words, dashes or shapes too.
+# Blue and amber can be told apart with every kind of colour blindness. Words, dashes or shapes repeat what they mean.
 CLIP_HUE: Colour = (63, 120, 158)
 T5_HUE: Colour = (176, 102, 52)
-T5_PALE: Colour = (228, 176, 140)  # for what a word's own rows are worth
+T5_PALE: Colour = (228, 176, 140)  # the effect of a word's own rows
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (28, 30, 36)
 MUTED: Colour = (110, 114, 124)
 RULE: Colour = (222, 224, 230)
 
-# What explains the differences of a grid's pictures: each stream, both together, the seed, the seed with the prompts.
+# Shares of the variance of a grid's pictures: each stream, their interaction, the seed, the seed with the prompts.
 PART_HUES: dict[str, Colour] = {
     "clip": CLIP_HUE,
     "t5": T5_HUE,
@@ -27,8 +26,8 @@ PART_HUES: dict[str, Colour] = {
     "rest": (160, 163, 172),
 }
 
-# Every sixteenth colour of cividis (Nunez, Anderton and Renslow 2018): even to the eye, and alike to those who see no
-# red or green.
+# Every sixteenth colour of cividis (Nunez, Anderton and Renslow 2018): perceptually uniform, and nearly the same with
+# red-green colour blindness.
 CIVIDIS: tuple[Colour, ...] = (
     (0, 34, 78), (0, 44, 105), (29, 54, 111), (52, 65, 108), (69, 76, 107), (84, 87, 109), (98, 98, 112),
     (111, 110, 117), (124, 121, 120), (139, 134, 120), (155, 147, 119), (171, 161, 116), (188, 175, 111),

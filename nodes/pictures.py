@@ -1,6 +1,6 @@
-"""Pages that were drawn with PIL, as ComfyUI's IMAGE. Pure.
+"""PIL pictures -> ComfyUI's IMAGE. Pure.
 
-At the bottom of the pack: Prompt Inspector, a stage below the probes, draws too.
+It is on a low floor because Prompt Inspector, below the probes, draws too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor
 
 
 def as_image(pages: Image.Image | Sequence[Image.Image]) -> Tensor:
-    """A page, or several of one size -> an IMAGE float32 [pages, H, W, 3], 0 to 1.
+    """One or more pages of equal size -> IMAGE float32 [pages, H, W, 3], 0 to 1.
 
-    Raises ValueError for pages of different sizes, and for none.
+    Raises ValueError if the sizes differ or there is no page.
     """
     pages = [pages] if isinstance(pages, Image.Image) else pages
     sizes = sorted({page.size for page in pages})

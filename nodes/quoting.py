@@ -1,38 +1,39 @@
-"""Texts cut to a length, for notes. Pure."""
+"""User text, shortened for messages. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-TOGETHER = {"\u200d", "\ufe0f"}  # what joins emoji into one, and what makes a sign an emoji
+JOINERS = {"\u200d", "\ufe0f"}  # zero-width joiner (joins emoji), variation selector 16 (makes a character an emoji)
 ELLIPSIS = " ..."
 _SOME = re.compile(r"\S{1,64}")
 
 
 def shorten(text: str, most: int) -> str:
-    """`text` on one line, of at most `most` characters: cut at a character, so that words without spaces are cut too.
+    """`text` on one line of at most `most` characters, with an ellipsis where it was cut.
 
-    No accent or joiner is cut off its sign. Of a long text only the beginning is looked at.
+    May cut inside a word, but never between a character and its accents or joiners. Reads only the beginning of a long
+    text.
     """
-    line = _begun(text, most)
+    line = _beginning(text, most)
     if len(line) <= most:
         return line
     end = most - len(ELLIPSIS)
-    while end > 0 and (belongs(line[end]) or line[end - 1] == "\u200d"):
+    while end > 0 and (is_attached(line[end]) or line[end - 1] == "\u200d"):
         end -= 1
     return line[:end].rstrip() + ELLIPSIS
 
 
 def quoted(texts: list[str], each: int = 40, most: int = 5) -> str:
-    """Some of these texts, each once and shortened, with commas between them."""
+    """The first `most` different texts, each cut to `each` characters, separated by commas."""
     different = list(dict.fromkeys(shorten(text, each) for text in texts))
     more = [f"and {len(different) - most} more"] if len(different) > most else []
     return ", ".join(different[:most] + more)
 
 
-def _begun(text: str, most: int) -> str:
-    """`text` with single spaces; more than `most` characters of it are enough."""
+def _beginning(text: str, most: int) -> str:
+    """`text` with single spaces; of a long text a little more than the first `most` characters."""
     if len(text) <= most:
         return " ".join(text.split())
     parts, length, end = [], 0, 0
@@ -44,6 +45,6 @@ def _begun(text: str, most: int) -> str:
     return "".join(parts)
 
 
-def belongs(sign: str) -> bool:
-    """Whether a sign belongs to the one before it."""
-    return bool(unicodedata.combining(sign)) or sign in TOGETHER
+def is_attached(character: str) -> bool:
+    """Whether a character is displayed as part of the one before it: an accent, a joiner, a variation selector."""
+    return bool(unicodedata.combining(character)) or character in JOINERS

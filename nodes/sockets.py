@@ -1,8 +1,8 @@
-"""The socket types of the pack's own. Imports ComfyUI."""
+"""The pack's own socket types. Imports ComfyUI."""
 
 from comfy_api.latest import io
 
 FluxVec = io.Custom("FLUX_VEC")  # carries a streams.ClipVec
 FluxTxt = io.Custom("FLUX_TXT")  # carries a streams.T5Text
 FluxHeatmap = io.Custom("FLUX_HEATMAP")  # carries Token Heatmap's ReadingStore
-FluxInfluence = io.Custom("FLUX_INFLUENCE")  # and of Encoder Influence
+FluxInfluence = io.Custom("FLUX_INFLUENCE")  # carries Encoder Influence's ReadingStore

@@ -1,8 +1,8 @@
-"""The two streams from a prompt to a picture, as values that flow between nodes.
+"""The two streams, `vec` and `txt`, as values that flow between nodes. Pure torch.
 
-FLUX.1 reads text twice: CLIP-L's `vec` modulates every block alike, T5's `txt` gives the image tokens rows to attend
-to. A stream is one of the two readings. It is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt
-once for every part of the sampling run; nearly always there is just one span, which holds throughout.
+FLUX.1 reads text twice: CLIP-L's `vec` modulates every block, and image tokens attend to the rows of T5's `txt`. A
+stream is a tuple of spans, because a CLIP with scheduled hooks encodes its prompt once for each part of the sampling
+run. Nearly always there is one span, for the whole run.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from torch import Tensor
 
 from .flux1_sizes import TXT_WIDTH, VEC_WIDTH
 
+VEC, TXT = "vec", "txt"  # the streams' names; ComfyUI's names for the same tensors are in keys.py
+
 
 @dataclass(frozen=True, eq=False)
 class AttnMask:
-    """ComfyUI's `attention_mask` of a CONDITIONING: what is added to the logits between all of its tokens.
+    """ComfyUI's `attention_mask` of a CONDITIONING: a bias on the attention logits between all tokens.
 
-    `values` [B, L + h * w, L + h * w], the L rows of `txt` first; `size` is (h, w), the picture as the mask has it
-    (ComfyUI stretches that part over the real picture). StyleModelApply (Redux) makes one with `attn_bias`.
+    `values` [B, L + h * w, L + h * w], the L rows of `txt` first. `size` is (h, w), the picture in tokens that the mask
+    was made for; ComfyUI resizes that part to the actual picture. StyleModelApply (Redux) makes one with `attn_bias`.
     """
 
     values: Tensor
@@ -33,19 +35,19 @@ class AttnMask:
 
     @property
     def rows(self) -> int:
-        """How many rows of `txt` it is for."""
+        """How many rows of `txt` the mask is for."""
         return self.values.shape[-1] - self.image
 
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """One encoding, and what ComfyUI keeps beside it in a CONDITIONING.
+    """One encoding, and the other values that a CONDITIONING holds with it.
 
     `extras` are CONDITIONING keys other than `pooled_output` and `guidance`: hooks, time ranges, masks, ControlNets.
-    They ride along, so that taking a CONDITIONING apart and putting it together again loses nothing.
-    `bias` [B, L] is T5's alone: what the attention adds to the logits of each row, where weights act there.
-    `attn_mask` is T5's alone too, because it is for its rows: another text has another mask, or none.
-    `controls` are what else this stream asks of the model (regions, routes, timelines): see condition/controls.py.
+    They are kept so that splitting and joining a CONDITIONING loses nothing.
+    `bias` [B, L] (T5 only) is added to the attention logits of each row: prompt weights in mode 'attention'.
+    `attn_mask` (T5 only) is for the rows of this text; another text has another mask, or none.
+    `controls` are this stream's regions, routes and timelines: see condition/controls.py.
     """
 
     tensor: Tensor
@@ -57,12 +59,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Source:
-    """What a stream was made of, as plain data, so that a shared file can tell it.
+    """What a stream was encoded from, as plain data, which can be saved with it.
 
     `tokens` are the encoder's chunks of (id, weight), with "embedding" for each row of a textual inversion. `encoder`
-    tells the file, its content and its patches; it is a function because it may have to read the encoder's file.
-    `parts` are the prompts that a mix was made of, each with the row that its tokens begin at; () for a prompt of its
-    own.
+    returns the encoder's file name, content digest and patches; it is a function because it may have to read the file.
+    `parts` are the prompts of a blend, each with the index of its first row; () for a prompt that is no blend.
     """
 
     text: str
@@ -74,7 +75,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What both streams have in common; use ClipVec and T5Text. `source` is known where one of our nodes encoded it."""
+    """Base class of ClipVec and T5Text. `source` is None if another pack's node encoded it."""
 
     spans: tuple[Span, ...]
     source: Source | None = None
@@ -86,7 +87,7 @@ class Stream:
     def __post_init__(self):
         name = type(self).__name__
         if not self.spans:
-            raise ValueError(f"{name}: got no encoding at all, expected at least one tensor {self.shape}.")
+            raise ValueError(f"{name}: got no encoding, expected at least one tensor {self.shape}.")
         for span in self.spans:
             if span.tensor.ndim != self.ndim:
                 raise ValueError(
@@ -97,17 +98,17 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class ClipVec(Stream):
-    """The CLIP stream: `vec` [B, 768], the pooled output of CLIP-L, one vector for a whole prompt."""
+    """The CLIP stream: `vec` [B, 768], the pooled output of CLIP-L, one vector per prompt."""
 
-    name: ClassVar[str] = "vec"
+    name: ClassVar[str] = VEC
     ndim: ClassVar[int] = 2
     shape: ClassVar[str] = f"[B, {VEC_WIDTH}]"
 
 
 @dataclass(frozen=True, eq=False)
 class T5Text(Stream):
-    """The T5 stream: `txt` [B, L, 4096], the last hidden states of T5-XXL, a row per token."""
+    """The T5 stream: `txt` [B, L, 4096], the last hidden states of T5-XXL, one row per token."""
 
-    name: ClassVar[str] = "txt"
+    name: ClassVar[str] = TXT
     ndim: ClassVar[int] = 3
     shape: ClassVar[str] = f"[B, L, {TXT_WIDTH}]"

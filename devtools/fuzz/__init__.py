@@ -1,4 +1,4 @@
-"""Odd input by the thousand: into the parsers, files into the loaders, and requests and workflows to a real server.
+"""Fuzzing: random input for parsers, file loaders, and a real server's routes and workflows.
 
     python dev.py fuzz --minutes 10 --seed 3
 

@@ -1,4 +1,4 @@
-"""python dev.py fuzz: odd input for some minutes, then the figures; ends with 1 where something did not hold."""
+"""python dev.py fuzz: random input for some minutes, then the figures; exits with 1 if there were faults."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""What was tried, what was refused in our words, how long it took, and what went wrong."""
+"""Figures of a fuzzing run: inputs, clean refusals, durations, faults."""
 
 import time
 import traceback
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from .. import ROOT
 
-SECONDS, OTHERS_SECONDS = 1.0, 0.1  # the most that an input, and another route meanwhile, may take
+SECONDS, OTHERS_SECONDS = 1.0, 0.1  # the limits for an input, and for another route meanwhile
 OURS = str(ROOT / "nodes")
 LONGEST = 2000  # characters of a message
 
 
 @dataclass
 class Others:
-    """How long other routes took: on the clock, and charged to the server (see the package)."""
+    """How long other routes took: wall time, and time charged to the server (see the package)."""
 
     clock: list[float] = field(default_factory=list)
     charged: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Figures:
     tried: Counter = field(default_factory=Counter)
     refused: Counter = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    slowest: dict[str, tuple[float, float, str]] = field(default_factory=dict)  # of each kind: charged, clock, what
+    slowest: dict[str, tuple[float, float, str]] = field(default_factory=dict)  # by kind: charged, wall, input
     meanwhile: Others = field(default_factory=Others)
     quiet: Others = field(default_factory=Others)
 
@@ -62,7 +62,7 @@ class Figures:
 
     @property
     def late(self) -> list[str]:
-        """What took too long."""
+        """Faults for inputs that took too long."""
         slow = [
             f"{kind} took {charged:.2f} s: {what}"
             for kind, (charged, _, what) in self.slowest.items()
@@ -76,7 +76,7 @@ class Figures:
         return not self.late and not self.faults
 
     def lines(self) -> list[str]:
-        """The figures as they are printed."""
+        """The figures as text."""
         kinds = [
             f"{kind}: {count:,} tried, {self.refused[kind]:,} refused" + self._slowest(kind)
             for kind, count in sorted(self.tried.items())
@@ -95,15 +95,15 @@ class Figures:
         return f", at most {charged:.2f} s ({clock:.2f} on the clock: {what})"
 
 
-UNJUDGED = ("workflows",)  # a first one loads models
+UNJUDGED = ("workflows",)  # the first one loads models
 
 
 class Timer:
-    """Seconds on the clock, and of the processor as `spent` tells them, since it was made."""
+    """Measures wall time, and processor time by `spent`, since its creation."""
 
     def __init__(self, spent=time.process_time):
         self._spent, self._start, self._before = spent, time.monotonic(), spent()
 
     def read(self) -> tuple[float, float]:
-        """(processor, clock)"""
+        """(processor seconds, wall seconds)"""
         return self._spent() - self._before, time.monotonic() - self._start

@@ -1,4 +1,4 @@
-"""Damaged files, made of real ones, into what reads them, in this process. Needs ComfyUI.
+"""Damaged files, made from real ones, for the functions that read them, in this process. Needs ComfyUI.
 
 Each file is a whole one with bytes changed, cut off or added, with a changed header, or something that is no file.
 """
@@ -30,7 +30,7 @@ ODD = (*inputs.ODD, 3, 1e999, [1, 2], {"a": 1}, "F32", "BF16", "I64", [0], [2**4
 
 
 def damaged(rng: random.Random, data: bytes) -> bytes:
-    """Bytes of a .safetensors or any other file, changed in one way or several."""
+    """Bytes of a file with one or more random changes."""
     for _ in range(rng.choice((1, 1, 2, 4))):
         data = rng.choice((_flipped, _flipped_early, _cut, _longer, _other_header, _other_header))(rng, data)
     return data
@@ -57,7 +57,7 @@ def _longer(rng: random.Random, data: bytes) -> bytes:
 
 
 def _other_header(rng: random.Random, data: bytes) -> bytes:
-    """One value of the header is another, or gone, or bears another name."""
+    """Changes, removes or renames one value of the header."""
     length = int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8 : 8 + length])
@@ -69,7 +69,7 @@ def _other_header(rng: random.Random, data: bytes) -> bytes:
 
 
 def _change(rng: random.Random, table: dict) -> None:
-    """Somewhere in a nest of tables and lists."""
+    """Changes a random value in nested objects and lists."""
     if not table:
         return
     place = rng.choice([*table]) if isinstance(table, dict) else rng.randrange(len(table))
@@ -80,11 +80,11 @@ def _change(rng: random.Random, table: dict) -> None:
         if rng.random() < 0.5:
             table[place.replace("0", "99999999")] = value
     else:
-        table[place] = copy.deepcopy(rng.choice(ODD))  # which may be changed in its turn
+        table[place] = copy.deepcopy(rng.choice(ODD))  # a copy, because it may be changed later
 
 
 def placed(rng: random.Random, folder: Path, name: str, data: Callable[[], bytes]) -> Path:
-    """A file of that name with these bytes, or now and then what is none: a folder, a pipe, a loop, nothing."""
+    """Creates a file with these bytes, or sometimes a folder, a pipe, a link to itself, or nothing."""
     path = folder / name
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
@@ -102,7 +102,7 @@ def placed(rng: random.Random, folder: Path, name: str, data: Callable[[], bytes
 
 
 class Files:
-    """Real files in a folder of their own, to be damaged. `kinds` are the names of what `read_one` can do."""
+    """Real files in a separate folder, to be damaged. `kinds` are the kinds of input that `read_one` supports."""
 
     def __init__(self, figures: Figures, folder: Path):
         self.figures, self.folder = figures, folder
@@ -120,7 +120,7 @@ class Files:
         }
 
     def read_one(self, kind: str, rng: random.Random, most: int) -> None:
-        """One file: a result, or a message of ours, in which no folder is named."""
+        """Reads one file: it must give a result, or a clean error message without a folder."""
         self.figures.tried[kind] += 1
         state = rng.getstate()
         timer = Timer()
@@ -144,7 +144,7 @@ class Files:
         stream_file.load(path).about()
 
     def _signed(self, rng: random.Random, most: int) -> None:
-        """What says odd things with a checksum that fits: made by someone, not by chance."""
+        """A file with odd metadata and a valid checksum, as made on purpose."""
         tensors = safetensors.torch.load(self.stream)
         length = int.from_bytes(self.stream[:8], "little")
         told = json.loads(self.stream[8 : 8 + length])["__metadata__"]
@@ -170,7 +170,7 @@ class Files:
             encode_t5(load_t5(str(path)), "a red circle", "exact", "embedding")
 
     def _entry(self, rng: random.Random, most: int) -> None:
-        """A damaged entry is as if there were none; one that comes back is what was put there."""
+        """A damaged entry must count as absent; an entry that is returned must be the one that was stored."""
         torch.manual_seed(1)
         tensor = torch.randn(2, 8)
         self._store.put("k", tensor)
@@ -193,7 +193,7 @@ class Files:
         self._store.set(Settings()) if not (self._store.folder / "settings.json").is_dir() else None
 
     def _prompts(self, rng: random.Random, most: int) -> None:
-        """A list of prompts in some encoding, and what of it a timeline makes."""
+        """A file of prompts in some encoding, and a timeline of it."""
         coding = rng.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"))
         data = inputs.text(rng, most).encode(coding, "replace")
         if rng.random() < 0.3:
@@ -205,7 +205,7 @@ class Files:
 
 @contextmanager
 def own_user(folder: Path) -> Iterator[None]:
-    """In this process ComfyUI's folder for users is this one: what is learned of the files is written there."""
+    """Sets ComfyUI's user folder in this process, where the records of the files are written."""
     before = folder_paths.get_user_directory()
     folder_paths.set_user_directory(str(folder))
     try:

@@ -1,4 +1,4 @@
-"""One odd input after the other, of each kind in turn. Needs ComfyUI."""
+"""Runs one random input after the other, of each kind in turn. Needs ComfyUI."""
 
 import random
 import tempfile
@@ -12,11 +12,11 @@ from .parsers import PARSERS, parse_one
 from .routes import Routes
 from .workflows import Workflows
 
-CROWDED = 7  # every so many rounds the routes are asked by many at once
+CROWDED = 7  # rounds between bursts of simultaneous requests
 
 
 def fuzz(server: Server, runner: Server, seed: int, most: int, going: Callable[[Figures], bool]) -> Figures:
-    """Goes on while `going` says so, with texts of at most `most` characters, for workflows of fewer.
+    """Runs while `going` returns True, with texts of at most `most` characters; for workflows they are shorter.
 
     `server` has its routes timed. Workflows are run by `runner`, another one: ComfyUI holds all routes up when it loads
     a model, or looks for garbage afterwards.
@@ -38,7 +38,7 @@ Step = Callable[[random.Random, int], None]
 
 
 def _round(routes: Routes, files: Files, workflows: Workflows, number: int) -> list[Step]:
-    """One input of each kind, and as many requests as there are other inputs."""
+    """Runs one input of each kind, and as many requests."""
     figures = routes.figures
     parsed = [lambda rng, most, kind=kind: parse_one(figures, kind, rng, most) for kind in PARSERS]
     read = [lambda rng, most, kind=kind: files.read_one(kind, rng, min(most, 20_000)) for kind in files.kinds]

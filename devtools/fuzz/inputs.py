@@ -1,4 +1,4 @@
-"""Odd texts, names and requests, each from a source of randomness."""
+"""Random odd texts, names and requests."""
 
 import json
 import random
@@ -7,12 +7,12 @@ ATOMS = ("a", "red ", "(", ")", "((", "))", ":", ":1.5)", ":nan)", ":1e999)", "(
          "@", "\n@", "@8 ", "@40%..60% ", "@s0.7 ", "..", "%", "---\n", '""', "0", "9", "-", ",", "0-", "double",
          "final", "embedding:", "embedding:a ", "<", "[", "\0", "\u0301", "\u0323", "\u200d", "\ufe0f", "\U0001f98a",
          "\u1112", "\u0e31", "\u0663", "\ufb01", "\ufdfa", "\u0130", "\u2028", "\x1c")  # fmt: skip
-ROUTE = 40_000  # characters that /flux_duet/tokens answers
+ROUTE = 40_000  # the longest text that /flux_duet/tokens accepts, in characters
 ODD = (None, True, -1, 0, 0.5, 10**400, -(10**400), 1e308, "", "a", [], {}, [[[]]], "9" * 5000)
 
 
 def text(rng: random.Random, most: int) -> str:
-    """Some atoms, each alone, or in a run of up to `most` characters."""
+    """Random atoms, single or repeated up to `most` characters."""
     parts = []
     for _ in range(rng.randint(0, 12)):
         atom = rng.choice(ATOMS)
@@ -21,7 +21,7 @@ def text(rng: random.Random, most: int) -> str:
 
 
 def timelines(rng: random.Random, most: int) -> str:
-    """Odd prompts at odd times, or at good ones."""
+    """A timeline of odd prompts at odd or valid times."""
     if rng.random() < 0.5:
         return text(rng, most) + f"\n@{rng.randint(0, 99)}" * rng.randint(0, 30)
     times = sorted(rng.sample(range(1, 100), rng.randint(0, 30)))
@@ -29,7 +29,7 @@ def timelines(rng: random.Random, most: int) -> str:
 
 
 def searched(rng: random.Random, most: int) -> str:
-    """Half as long: its words are told one by one."""
+    """A text of half the length: its words are processed one by one."""
     return text(rng, most // 2)
 
 
@@ -38,7 +38,7 @@ def blocks(rng: random.Random, most: int) -> str:
 
 
 def shapes(rng: random.Random, most: int) -> dict[str, tuple[int, ...]]:
-    """The tensors of a small T5 encoder, some of them gone, others with a number that they should not have."""
+    """The shapes of a small T5 encoder's tensors by name, some removed, others with a wrong number."""
     names = [f"encoder.block.{block}.layer.{layer}" for block in range(2) for layer in ("0.SelfAttention.q", "0.x")]
     names += ["shared", "encoder.final_layer_norm", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
               "text_model.encoder.layers.0.mlp.fc1", "double_blocks.0.x"]  # fmt: skip
@@ -48,7 +48,7 @@ def shapes(rng: random.Random, most: int) -> dict[str, tuple[int, ...]]:
 
 
 def request(rng: random.Random, most: int) -> tuple[str, bytes, dict[str, str]]:
-    """A route of the pack's, a body and headers."""
+    """A route of the pack, a body and headers."""
     least = min(most, ROUTE)
     fields = {
         "tokens": {"text": text(rng, rng.choice((least, least, most))), "clip_positions": 77, "t5_weights": "off",

@@ -1,4 +1,4 @@
-"""Asks other routes of a server, in a process of its own. Standard library, and psutil, which ComfyUI brings.
+"""Sends requests to other routes of a server, in a separate process. Needs psutil, which ComfyUI installs.
 
     python others.py URL PID
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 
 ROUTES = ("/system_stats", "/object_info/KSampler", "/queue")
-PAUSE = 0.02  # seconds between two questions
+PAUSE = 0.02  # seconds between two requests
 
 
 def spent(process: psutil.Process) -> float:

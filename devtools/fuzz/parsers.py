@@ -1,4 +1,4 @@
-"""Odd text into the pack's parsers, in this process."""
+"""Random text for the pack's parsers, in this process."""
 
 import random
 from collections.abc import Callable
@@ -52,7 +52,7 @@ PARSERS: dict[str, tuple[Callable, Callable]] = {
 
 
 def parse_one(figures: Figures, kind: str, rng: random.Random, most: int) -> None:
-    """One odd input into one parser: it must give a result, or raise a message of ours."""
+    """Runs one parser with one random input: it must return a result, or raise a clean error."""
     make, read = PARSERS[kind]
     given = make(rng, most)
     figures.tried[kind] += 1

@@ -1,4 +1,4 @@
-"""Odd requests to the pack's routes on a real server, and how long other routes take meanwhile."""
+"""Random requests to the pack's routes on a real server, and how long other routes take meanwhile."""
 
 import json
 import random
@@ -17,27 +17,27 @@ from ..server import OPENER, Server
 from . import inputs, others
 from .figures import LONGEST, Figures, Timer
 
-TOLD = (400, 404, 413, 415, 503)  # what a route answers besides 200
-CROWD = 12  # requests at once, more than are answered or wait
+TOLD = (400, 404, 413, 415, 503)  # valid statuses besides 200
+CROWD = 12  # simultaneous requests, more than the routes process and queue
 
 
 class Routes:
-    """The pack's routes on one server; `with` it, other routes are asked all the time."""
+    """The pack's routes on one server; inside `with`, other routes get requests all the time."""
 
     def __init__(self, server: Server, figures: Figures):
         self.server, self.figures = server, figures
         self._process = psutil.Process(server.process.pid)
-        self._asked: list[tuple[float, float]] = []  # when our routes were asked, from when to when
+        self._asked: list[tuple[float, float]] = []  # (start, end) of requests to our routes
 
     def spent(self) -> float:
-        """Seconds of the processor that the server took so far."""
+        """Processor seconds of the server so far."""
         return others.spent(self._process)
 
     def __enter__(self) -> "Routes":
         self.sent("/flux_duet/tokens", b'{"text": "a"}', {"Content-Type": "application/json"})  # builds tokenizers
         command = [sys.executable, str(Path(others.__file__)), self.server.url, str(self.server.process.pid)]
         self._other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        # Read all the time, so that it never waits for us.
+        # Read all the time, so that the process never blocks.
         self._reading = ThreadPoolExecutor(1)
         self._told = self._reading.submit(self._other.stdout.readlines)
         return self
@@ -56,7 +56,7 @@ class Routes:
             heap.note(took, processor)
 
     def ask_one(self, rng: random.Random, most: int) -> None:
-        """One odd request: it must be answered, or refused in JSON with a sentence."""
+        """Sends one random request: it must succeed, or be refused with a JSON error message."""
         route, body, headers = inputs.request(rng, most)
         timer, start = Timer(self.spent), time.monotonic()
         status, answer = self.sent(route, body, headers)
@@ -65,7 +65,7 @@ class Routes:
         self._judge(route, body, headers, status, answer)
 
     def ask_many(self, rng: random.Random, most: int) -> None:
-        """So many at once that all threads of the routes are busy, and some are told to come again."""
+        """Sends so many requests at once that all threads are busy and some requests get status 503."""
         asked = [inputs.request(rng, most) for _ in range(CROWD)]
         start = time.monotonic()
         with ThreadPoolExecutor(CROWD) as pool:
@@ -87,7 +87,7 @@ class Routes:
             self.figures.fault(f"{route}: {status} {answer!r:.100} for {body!r:.100} {headers}")
 
     def sent(self, route: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """(HTTP status, the answer)"""
+        """(HTTP status, response)"""
         try:
             request = urllib.request.Request(self.server.url + route, body, headers)
             with OPENER.open(request, timeout=60) as answer:
@@ -97,6 +97,6 @@ class Routes:
 
 
 def _meets(spans: list[tuple[float, float]], start: float, end: float) -> bool:
-    """Whether one of the spans, which follow each other, has a moment between `start` and `end`."""
+    """Whether one of the consecutive spans overlaps `start` to `end`."""
     before = bisect_left(spans, (end,))
     return before > 0 and spans[before - 1][1] > start

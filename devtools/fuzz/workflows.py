@@ -1,4 +1,4 @@
-"""Odd workflows to a real server: nodes that cost little, with odd widgets, and links that are wrong or missing."""
+"""Random workflows for a real server: fast nodes with odd widget values, and wrong or missing links."""
 
 import json
 import random
@@ -12,18 +12,18 @@ from .figures import LONGEST, Figures, Timer
 
 KIND = "workflows"
 NATIVE = {"MASK": "SolidMask", "LATENT": "EmptySD3LatentImage", "IMAGE": "EmptyImage", "MODEL": "UNETLoader"}
-# None of these samples. What a node gives is known by /object_info.
+# None of these samples. Their outputs come from /object_info.
 CHEAP = ("ClipEncode", "T5Encode", "DualPrompt", "Split", "Inspect", "BlendVec", "BlendTxt", "ClipNegative", "Region",
          "Route", "Nag", "Schedule", "ScheduleText", "PromptAt", "Only", "Sigmas", "SaveStream", "LoadStream", "Store",
          "LoadClip", "LoadT5", "Shape", "Apply", "Heatmap", "Influence", "Decode")  # fmt: skip
-DEEP = 4  # nodes in a row; then links are left out
+DEEP = 4  # the longest chain of nodes; then links are left out
 NUMBERS = (0, 1, -1, 0.5, 7, 64, 10**9, -(10**9), 10**400, 1e308, float("nan"), float("inf"))
 VALIDATED = ("prompt_outputs_failed_validation", "prompt_no_outputs", "invalid_prompt", "missing_node_type")
-IN_VALIDATION = ("exception_during_validation", "exception_during_inner_validation")  # what is no answer to a user
+IN_VALIDATION = ("exception_during_validation", "exception_during_inner_validation")  # errors without a clear message
 
 
 class Workflows:
-    """Makes workflows of the nodes that a server has, and tells its answers to them.
+    """Creates workflows from a server's nodes, and records its responses.
 
     `stream` is a saved embedding, for its input folder.
     """
@@ -53,7 +53,7 @@ class Workflows:
     # ---- making one
 
     def made(self, rng: random.Random, most: int) -> dict[str, Any]:
-        """In the API format, with at least one node whose outputs are looked at."""
+        """A workflow in API format, with at least one output node."""
         prompt: dict[str, Any] = {}
         name = f"FluxDuet{rng.choice(CHEAP)}"
         node = self._add(prompt, name, rng, most, DEEP)
@@ -80,7 +80,7 @@ class Workflows:
         choices = kind if isinstance(kind, list) else options.get("options") if kind == "COMBO" else None
         if choices is not None:
             return rng.choice(choices) if choices and rng.random() < 0.995 else rng.choice(inputs.ODD)
-        is_widget = kind in ("STRING", "INT", "FLOAT", "BOOLEAN")  # a constant for a link ComfyUI hands on unchecked
+        is_widget = kind in ("STRING", "INT", "FLOAT", "BOOLEAN")  # a constant instead of a link is not checked
         if is_widget and rng.random() < 0.01:
             return rng.choice(inputs.ODD)
         if kind == "STRING":
@@ -93,7 +93,7 @@ class Workflows:
         return self._link(prompt, kind, rng, most, deep)
 
     def _link(self, prompt: dict, kind: str, rng: random.Random, most: int, deep: int) -> list | None:
-        """To a node that is there, or a new one; now and then of a wrong type."""
+        """A link to an existing or a new node; sometimes of a wrong type."""
         if rng.random() < 0.005:
             kind = rng.choice(sorted(self.makers))
         makers = self.makers.get(kind.split(",")[0])
@@ -109,7 +109,7 @@ class Workflows:
             return rng.choice(there)
         name, slot = rng.choice(makers)
         node = self._add(prompt, name, rng, most, deep - 1)
-        prompt[node]["whole"] = True  # links to it make no loop
+        prompt[node]["whole"] = True  # complete: links to it make no loop
         return [node, slot]
 
     # ---- judging the answer
@@ -120,7 +120,7 @@ class Workflows:
         self.figures.refused[KIND] += 1
         for wrong in result.node_errors.values():
             for each in wrong["errors"]:
-                # ComfyUI itself stumbles over a link to a node that is not there.
+                # ComfyUI itself fails for a link to a missing node.
                 if each["type"] in IN_VALIDATION and f"custom_nodes/{PACK}" in json.dumps(each["extra_info"]):
                     self.figures.fault(f"{KIND}: {wrong['class_type']} {each['details']:.200}")
         error = result.error or {}
@@ -139,7 +139,7 @@ class Workflows:
 
 
 def _spoil(rng: random.Random, prompt: dict) -> None:
-    """A link to nothing or to itself, an input too many, a node that does not exist, no outputs at all."""
+    """Adds a link to nothing or to the node itself, an extra input, or an unknown node, or removes all outputs."""
     node = rng.choice(sorted(prompt))
     linked = [field for field, value in prompt[node]["inputs"].items() if isinstance(value, list) and len(value) == 2]
     kind = rng.randrange(6)

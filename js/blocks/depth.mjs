@@ -1,14 +1,14 @@
-// How many blocks the model has that a prompt goes to, as far as the graph tells.
+// Finds the number of blocks of the model that a prompt goes to, from the graph.
 
 import { BLOCKS } from "../lib/flux1_sizes.mjs";
 import { modelsOf, samplers } from "../lib/runs.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const FLUX = { ...BLOCKS, name: TEXTS.flux };
-// Models of other depths, by their files.
+// Models with other numbers of blocks, by file name.
 const OTHERS = [{ file: /nano_flux/i, double: 2, single: 4 }];
 
-/** { double, single, name }; FLUX.1's own where no other model is seen. */
+/** { double, single, name }; FLUX.1's if no other model is found. */
 export function depthOf(node) {
     for (const at of modelsOf([node, ...samplers(node)])) {
         for (const { value } of at.widgets ?? []) {

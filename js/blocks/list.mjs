@@ -1,17 +1,17 @@
-// A list of blocks, as nodes/condition/blocks.py reads it, and the shortest way to write one. No DOM. tests/blocks.json has
-// what both must agree on.
+// Parses a list of blocks as nodes/condition/blocks.py does, and writes the shortest one. No DOM. tests/blocks.json has
+// the cases for both.
 
 import { TEXTS } from "./texts.mjs";
 
 const NUMBERS = /^([0-9]+)(?:-([0-9]*))?$/;
-const MOST_DIGITS = 4; // of a block's number: no model has so many blocks
+const MOST_DIGITS = 4; // of a block's number; no model has more blocks
 const WORDS = ["double", "single", "final", "all", "none"];
 
 /**
- * What a text names in a model of so many blocks: { blocks, final, beyond, wrong }.
+ * Parses a list for a model with these numbers of blocks: { blocks, final, beyond, wrong }.
  *
- * `blocks` is a set of numbers, `beyond` the words that name blocks which the model does not have, `wrong` what cannot
- * be read, in words, or "". `hasFinal` is whether the last layer is among what `all` means.
+ * `blocks` is a set of numbers, `beyond` the words with blocks that the model does not have, `wrong` an error message
+ * or "". `hasFinal` is whether `all` includes the last layer.
  */
 export function read(text, { double, single }, presets, hasFinal = true) {
     const list = presets[text.trim()] ?? text;
@@ -28,7 +28,7 @@ export function read(text, { double, single }, presets, hasFinal = true) {
     return { blocks, final, beyond, wrong: "" };
 }
 
-/** What is wrong with a word; "" for none of it. */
+/** The error message for a word; "" for a valid one. */
 function problem(word) {
     if (WORDS.includes(word)) return "";
     const [all, first, last] = word.match(NUMBERS) ?? [];
@@ -37,7 +37,7 @@ function problem(word) {
     return last && Number(last) < Number(first) ? TEXTS.backwards(first, last) : "";
 }
 
-/** The first and last number that a word names; the last is less than the first where it names none. */
+/** The first and last number of a word; the last is less than the first for a word without blocks. */
 function ends(word, double, depth) {
     const named = { none: [0, -1], final: [0, -1], all: [0, depth - 1], double: [0, double - 1] }[word];
     if (named) return named;
@@ -47,7 +47,7 @@ function ends(word, double, depth) {
     return [Number(first), last ? Number(last) : Math.max(depth - 1, Number(first))];
 }
 
-/** The shortest list of these blocks; words `beyond` the model stay in it. */
+/** The shortest list of these blocks; the words `beyond` are kept. */
 export function written({ blocks, final, beyond }, { double, single }, hasFinal) {
     const depth = double + single, numbers = [...blocks].sort((one, other) => one - other);
     if (numbers.length === depth && (final || !hasFinal) && !beyond.length) return "all";

@@ -9,8 +9,8 @@ export class Strip {
     #view;
     #list;
     #state = null;
-    #cells = []; // { id, cell }, the id a block's number or FINAL
-    #laid = -1; // how many of them are double
+    #cells = []; // { id, cell }; the id is a block's number or FINAL
+    #laid = -1; // number of double blocks that are laid out
     #active = 0;
     #stroke = null; // { on, from, draft } while it is painted
 
@@ -44,7 +44,7 @@ export class Strip {
         for (const { id, cell } of this.#cells) cell.ariaSelected = String(isOn(shown, id));
     }
 
-    /** As many cells as the model has blocks. */
+    /** Creates a cell for each of the model's blocks. */
     #lay({ double, single }) {
         const ids = [...Array(double + single).keys(), ...(this.#list.final ? [FINAL] : [])];
         if (this.#cells.length === ids.length && this.#laid === double) return;
@@ -77,7 +77,7 @@ export class Strip {
 
     // ---- the pointer
 
-    /** The index of the cell at the pointer, or nearest to it. */
+    /** The index of the cell nearest to the pointer. */
     #at({ clientX }) {
         const found = this.#cells.findIndex(({ cell }) => clientX < cell.getBoundingClientRect().right);
         return found < 0 ? this.#cells.length - 1 : found;
@@ -103,7 +103,7 @@ export class Strip {
         this.#tell(to, draft);
     }
 
-    /** Only now the list is written, so that a stroke is one step of undo. */
+    /** Writes the list at the end of a stroke, so that a stroke is one step of undo. */
     #release(isMeant) {
         if (!this.#stroke) return;
         const { draft } = this.#stroke;

@@ -1,4 +1,4 @@
-// What the block picker says.
+// The block picker's texts.
 
 const count = (blocks, of) => `${blocks} of ${of}`;
 

@@ -1,11 +1,11 @@
-// The picker on a node: a strip for each of its lists of blocks, with the presets beside it.
+// The block picker on a node: a strip and a menu of presets for each list of blocks.
 
 import { element, styles } from "../lib/dom.mjs";
 import { chain, keepUp } from "../lib/life.mjs";
 import { MENU_CSS, menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
-import { TIP_CSS, tells, tip } from "../lib/tip.mjs";
+import { TIP_CSS, addTip, tip } from "../lib/tip.mjs";
 import { isLinked, setValues, valueOf, watch } from "../lib/widgets.mjs";
 import { depthOf } from "./depth.mjs";
 import { read, written } from "./list.mjs";
@@ -44,7 +44,7 @@ const STYLE = styles(`
     ${TIP_CSS}
 `);
 
-/** Hangs on a node the strips of `lists`, each { widget, stream, name, hue, final, presets }. */
+/** Adds to a node the strips for `lists`, each { widget, stream, name, hue, final, presets }. */
 export class Picker {
     #depth = null;
     #states = [];
@@ -55,7 +55,7 @@ export class Picker {
         const { root, widget } = panel(node, "blocks_shown", {
             css: STYLE, height: lists.length * ROW + SCALE + 4, after: lists.at(-1).widget,
         });
-        // Vue nodes show it when they show the lists.
+        // Vue nodes show it together with the lists.
         widget.options.advanced = lists.every(list => widgetOf(node, list.widget)?.options?.advanced);
         this.tip = tip(root);
         this.menu = menu(root);
@@ -66,7 +66,7 @@ export class Picker {
         this.#refresh();
     }
 
-    /** Writes what a strip shows into its list. */
+    /** Writes a strip's state into its list's widget. */
     write(list, state) {
         setValues([this.node, { [list.widget]: written(state, this.#depth, list.final) }]);
     }
@@ -79,10 +79,10 @@ export class Picker {
         for (const each of [name, this.strips[at].root]) each.style.setProperty("--hue", list.hue);
         presets.addEventListener("pointerdown", event => event.stopPropagation());
         presets.addEventListener("keydown", event => {
-            if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas has uses for them
+            if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas uses them
         });
         presets.addEventListener("click", () => this.#offer(list, this.#states[at], presets));
-        tells(this.tip, presets, () => [TEXTS.presets]);
+        addTip(this.tip, presets, () => [TEXTS.presets]);
         return [name, this.strips[at].root, presets];
     }
 
@@ -121,7 +121,7 @@ export class Picker {
 
     #listen() {
         const { node } = this, refresh = () => this.#refresh();
-        tells(this.tip, this.scale, () => [this.scale.textContent]);
+        addTip(this.tip, this.scale, () => [this.scale.textContent]);
         watch(node, this.lists.map(list => list.widget), refresh);
         chain(node, "onConfigure", refresh);
         chain(node, "onConnectionsChange", () => queueMicrotask(() => node.graph && refresh()));

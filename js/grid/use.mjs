@@ -1,4 +1,4 @@
-// Writes a cell's prompts into the encoders of the graph that they can only be meant for.
+// Copies a cell's prompts to the graph's encode nodes.
 
 import { app } from "../../../scripts/app.js";
 import { isLinked, setValues } from "../lib/widgets.mjs";
@@ -13,8 +13,8 @@ const TEXTS = {
 };
 
 /**
- * Writes { clip, t5 } into the one pair of CLIP-L Encode and T5 Encode in the node's graph, or into the pair that is
- * selected, as one step of undo; else copies both. Gives the words that say what was done.
+ * Writes { clip, t5 } into the only pair of CLIP-L Encode and T5 Encode in the node's graph, or into the selected pair,
+ * as one step of undo; else copies both to the clipboard. Returns a message with the result.
  */
 export async function usePrompts(node, prompts) {
     const there = encoders(node.graph.nodes);
@@ -28,7 +28,7 @@ export async function usePrompts(node, prompts) {
     return `${why(there)} ${await copied(`CLIP: ${prompts.clip}\nT5: ${prompts.t5}`) ? TEXTS.copied : TEXTS.notCopied}`;
 }
 
-/** Those whose text is their own to write. */
+/** The nodes whose text is not linked. */
 function encoders(nodes) {
     const of = kind => nodes.filter(node => node.comfyClass === kind && !isLinked(node, "text"));
     return { clip: of(ENCODERS.clip), t5: of(ENCODERS.t5) };
@@ -42,7 +42,7 @@ function why(there) {
 
 async function copied(text) {
     try {
-        await navigator.clipboard.writeText(text); // only where the page is this machine's, or encrypted
+        await navigator.clipboard.writeText(text); // needs localhost or HTTPS
         return true;
     } catch {
         return false;

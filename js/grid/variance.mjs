@@ -1,4 +1,4 @@
-// A bar of what explains the differences between the pictures; each part tells its share and how sure that is.
+// A bar with the shares of the variance between the pictures; each part shows its share and its uncertainty.
 
 import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
@@ -25,28 +25,28 @@ export const VARIANCE_CSS = `
 /** Returns { root, show }; `show` takes a grid's `shares`, `intervals`, `chance` and `drawn_over`. */
 export function variance() {
     const bar = element("div", { className: "variance", role: "group", "aria-label": TEXTS.bar });
-    const told = element("div", { className: "parts quiet" });
-    const root = element("div", {}, bar, told);
+    const line = element("div", { className: "parts quiet" });
+    const root = element("div", {}, bar, line);
 
     function show({ shares, intervals, chance, drawn_over }) {
         const known = Object.keys(PARTS).filter(name => shares[name] !== null && shares[name] !== undefined);
-        // An estimate without bias may lie below zero, where nothing is meant.
+        // An unbiased estimate may be negative, which counts as zero.
         const value = name => percent(Math.min(1, Math.max(0, shares[name])));
         const all = known.map(name => `${PARTS[name][0]} ${value(name)}`).join(", ");
         bar.replaceChildren(...known.map(name => {
             const [title, hue] = PARTS[name], range = intervals[name];
-            const level = chance?.[name] ?? null; // only the prompts' parts have one; old results have none
+            const level = chance?.[name] ?? null; // only the prompts' parts have one, and not in old results
             const measured = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`;
             const words = level === null ? measured : `${measured}${TEXTS.chance(level)}`;
             const part = element("button", { title: `${words}. ${drawn_over}`, "aria-label": words,
                 textContent: shares[name] > 0.1 ? title : "" });
             part.style.setProperty("--share", Math.max(0, shares[name]));
             part.style.setProperty("--hue", hue);
-            for (const event of ["pointerenter", "focus"]) part.addEventListener(event, () => told.textContent = words);
-            for (const event of ["pointerleave", "blur"]) part.addEventListener(event, () => told.textContent = all);
+            for (const event of ["pointerenter", "focus"]) part.addEventListener(event, () => line.textContent = words);
+            for (const event of ["pointerleave", "blur"]) part.addEventListener(event, () => line.textContent = all);
             return part;
         }));
-        told.textContent = all;
+        line.textContent = all;
         root.hidden = !known.length;
     }
     return { root, show };

@@ -1,6 +1,6 @@
-// What Prompt Grid shows: a sheet of CLIP prompts by T5 prompts for a seed, and over it, after a click, one cell.
+// Prompt Grid's view: a sheet of CLIP prompts by T5 prompts for one seed, and one enlarged cell after a click.
 
-import { fileUrl } from "../lib/asking.mjs";
+import { fileUrl } from "../lib/requests.mjs";
 import { lineColour } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
@@ -77,7 +77,7 @@ export class GridView {
         this.#lay();
     }
 
-    /** The sheet of the chosen seed. */
+    /** Shows the sheet of the chosen seed. */
     #lay() {
         const { clip, t5 } = this.#grid;
         this.#cells = [];
@@ -116,7 +116,7 @@ export class GridView {
         to.focus({ preventScroll: true });
     }
 
-    /** Shows one cell over the sheet. */
+    /** Shows one enlarged cell over the sheet. */
     #enlarge(row, column, from) {
         const prompts = { clip: this.#grid.clip[row], t5: this.#grid.t5[column] };
         const said = element("span", { className: "quiet", role: "status" });

@@ -1,5 +1,4 @@
-// Which steps and blocks the maps are of: two sliders that edit the node's own widgets, and a button that plays the
-// steps.
+// The choice of steps and blocks: two sliders that edit the node's widgets, and a button that plays the steps.
 
 import { read, written } from "../blocks/list.mjs";
 import { element } from "../lib/dom.mjs";
@@ -10,14 +9,14 @@ const TEXTS = {
     steps: "Steps", blocks: "Blocks", first: "First", last: "Last", play: "Play the steps one by one", stop: "Stop",
     linked: "The value comes from another node.", sigma: "\u03c3",
 };
-const FRAME = 350; // milliseconds of a step while they play
-const END = 10000; // the last step of any run, as the node has it
+const FRAME = 350; // milliseconds per step during playback
+const END = 10000; // the node's default for the last step
 
-/** `look({ first, last, blocks, head })` is told what is chosen, also while a thumb moves or the steps play. */
+/** `look({ first, last, blocks, head })` is called with the choice, also while a thumb moves or the steps play. */
 export class Choices {
     #run = null;
     #timer = 0;
-    #thumbs = { steps: [0, 0], blocks: null }; // indices of the steps seen; null where a list has no two ends
+    #thumbs = { steps: [0, 0], blocks: null }; // indices of recorded steps; null if the list of blocks is no range
     #steps = range([`${TEXTS.first} step`, `${TEXTS.last} step`], () => this.#moved(), () => this.#write());
     #blocks = range([`${TEXTS.first} block`, `${TEXTS.last} block`], () => this.#moved(), () => this.#write());
     #stepsTold = element("output", { className: "value quiet" });
@@ -29,13 +28,13 @@ export class Choices {
         this.look = look;
         this.#label("\u25b6", TEXTS.play);
         this.#play.addEventListener("click", () => this.#timer ? this.stop() : this.#begin());
-        const row = (head, slider, told) => element("div", { className: "choice" }, head, slider.root, told);
+        const row = (head, slider, text) => element("div", { className: "choice" }, head, slider.root, text);
         this.root = element("div", {}, row(this.#play, this.#steps, this.#stepsTold),
             row(element("span", { className: "name quiet", textContent: TEXTS.blocks }), this.#blocks,
                 this.#blocksTold));
     }
 
-    /** Takes the run and what the node's widgets choose of it. */
+    /** Sets the run, and shows the widgets' choice. */
     show(run) {
         this.#run = run;
         const value = name => valueOf(this.node, name), why = linked => linked ? TEXTS.linked : "";
@@ -52,7 +51,7 @@ export class Choices {
         this.#tell();
     }
 
-    /** Ends the playing of steps. */
+    /** Stops playback. */
     stop() {
         if (!this.#timer) return;
         clearInterval(this.#timer);
@@ -106,14 +105,14 @@ export class Choices {
 
 const through = (list, first, last) => first === last ? `${list[first]}` : `${list[first]}\u2013${list[last]}`;
 
-/** The first and last block of a list that has no gap, else null. */
+/** The first and last block of a list without gaps; else null. */
 function extent(text, depth) {
     const { blocks, beyond } = read(String(text), depth, {}), numbers = [...blocks].sort((one, other) => one - other);
     const [first, last] = [numbers[0], numbers.at(-1)];
     return numbers.length && !beyond.length && last - first === numbers.length - 1 ? [first, last] : null;
 }
 
-/** The shortest way to write it. */
+/** The shortest text for a range of blocks. */
 function named([first, last], depth) {
     const blocks = new Set(Array.from({ length: last - first + 1 }, (_, index) => first + index));
     return written({ blocks, final: false, beyond: [] }, depth, false);

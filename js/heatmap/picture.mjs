@@ -1,10 +1,10 @@
-// The picture in grey, and a map in cividis over it, mixed as nodes/probe/heat/overlay.py mixes them.
+// The picture in grey with a map in cividis over it, blended as in nodes/probe/heat/overlay.py.
 
 import { GRADIENT, LEVELS } from "../lib/cividis.mjs";
 import { element } from "../lib/dom.mjs";
 
 const SIDE = 640; // pixels of the longer side
-const TEXTURE = 0.45; // how much of the picture shows through
+const TEXTURE = 0.45; // weight of the picture in the blend
 const TEXTS = { map: "Map of a word over the picture", least: "least", most: "most" };
 
 export const PICTURE_CSS = `
@@ -15,12 +15,12 @@ export const PICTURE_CSS = `
     .legend i { flex: 1; max-width: 120px; height: 6px; border-radius: 3px; background: ${GRADIENT}; }
 `;
 
-/** `pointed(place)` is told the place in the map under the pointer, or null; `missing` that the picture is gone. */
+/** `pointed(place)` is called with the map's cell under the pointer, or null; `missing` if the picture was deleted. */
 export class Picture {
     #canvas = element("canvas", { role: "img", "aria-label": TEXTS.map });
     #grey = null;
     #coloured = null;
-    /** @type {[number, number]} height and width in places */
+    /** @type {[number, number]} height and width in cells */
     #size = [1, 1];
     #drawn = null;
     #url = "";
@@ -33,7 +33,7 @@ export class Picture {
         this.#canvas.addEventListener("pointerleave", () => pointed(null));
     }
 
-    /** Takes a picture, or none, for maps of `size` [h, w]. */
+    /** Sets the picture, or none, for maps of `size` [h, w]. */
     load(url, size) {
         this.#size = size;
         if (url && url === this.#url) return;
@@ -47,7 +47,7 @@ export class Picture {
         image.src = url;
     }
 
-    /** Draws a map over the picture, or with null the picture alone. */
+    /** Draws a map over the picture; null draws only the picture. */
     draw(levels) {
         this.#drawn = levels;
         const context = this.#canvas.getContext("2d");
@@ -87,12 +87,12 @@ export class Picture {
     }
 }
 
-/** What the colours mean; each word's by itself. */
+/** The legend of the colours, which are scaled for each word separately. */
 export function legend() {
     return element("div", { className: "legend quiet" }, TEXTS.least, element("i"), TEXTS.most);
 }
 
-/** A canvas of one pixel for each place. */
+/** A canvas with one pixel per cell. */
 function heat(levels, [height, width]) {
     const small = element("canvas", { width, height });
     const context = small.getContext("2d");
@@ -102,7 +102,7 @@ function heat(levels, [height, width]) {
     return small;
 }
 
-/** The picture without its colours, from black to white: a dark picture's shapes are to be seen too. */
+/** The picture in grey, stretched from black to white, so that a dark picture is visible too. */
 function greyed(image, width, height) {
     const made = element("canvas", { width, height });
     const context = made.getContext("2d", { willReadFrequently: true });

@@ -1,9 +1,9 @@
-// What Show Heatmap shows: a word's map over the picture, the words' shares, and which steps and blocks they are of.
+// Show Heatmap's view: a word's map over the picture, the words' shares, and the choice of steps and blocks.
 //
 // The server keeps the maps of all steps and blocks and sends the mean of the chosen ones: a number from 0 to 255 for
-// each word and place.
+// each word and cell.
 
-import { ask, asker, fileUrl } from "../lib/asking.mjs";
+import { post, requester, fileUrl } from "../lib/requests.mjs";
 import { element } from "../lib/dom.mjs";
 import { RANGE_CSS } from "../lib/range.mjs";
 import { setValues, valueOf, watch } from "../lib/widgets.mjs";
@@ -49,7 +49,7 @@ export class HeatmapView {
     #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture));
     #words;
     #choices;
-    #server = asker((choice, signal) => ask("/flux_duet/heatmap", choice, signal),
+    #server = requester((choice, signal) => post("/flux_duet/heatmap", choice, signal),
         answer => this.#answered(answer), error => this.#failed(error));
 
     constructor(root, node) {
@@ -64,7 +64,7 @@ export class HeatmapView {
 
     show(output) {
         [this.#run] = output.flux_duet_heatmap ?? [];
-        if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty)); // no room for its maps
+        if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty)); // the maps could not be stored
         this.#picture.load(this.#run.picture && fileUrl(this.#run.picture), this.#run.size);
         this.start();
     }
@@ -96,7 +96,7 @@ export class HeatmapView {
         if (this.#maps) this.#picture.draw(this.#maps.levels[this.#words.looked]);
     }
 
-    /** Ranks the words at a place of the maps, or null for the whole picture. */
+    /** Ranks the words in a cell of the maps; null is the whole picture. */
     #pointed(place) {
         if (!this.#maps) return;
         if (place === null) return this.#words.rank(null);
@@ -110,7 +110,7 @@ export class HeatmapView {
     }
 }
 
-/** The maps of a server's answer: `levels[word]` of 0 to 255 for each place, and `at(word, place)`, what they mean. */
+/** The maps of a response: `levels[word]`, 0 to 255 per cell, and `at(word, place)`, the value in a cell. */
 function decoded({ words, size, least, most, maps }) {
     const bytes = Uint8Array.from(atob(maps), sign => sign.charCodeAt(0));
     const places = size[0] * size[1];

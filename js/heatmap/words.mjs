@@ -1,4 +1,4 @@
-// The words beside the picture: hover or focus shows a word's map, click chooses the one whose mask goes on.
+// The list of words: hover or focus shows a word's map, a click chooses the word whose mask the node outputs.
 
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
@@ -23,7 +23,7 @@ export const WORDS_CSS = `
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 
-/** `changed()` is told that another word's map is to be seen, `chosen(word)` which word is clicked. */
+/** `changed()` is called when another word's map is to be shown, `chosen(word)` when a word is clicked. */
 export class WordList {
     #entries = [];
     #buttons = [];
@@ -39,12 +39,12 @@ export class WordList {
         this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
     }
 
-    /** The number of the word whose map is to be seen. */
+    /** The number of the word whose map is to be shown. */
     get looked() {
         return this.#over ?? this.#mask;
     }
 
-    /** Takes [{ word, value }] and what the values are. */
+    /** Sets [{ word, value }], and the heading of the values. */
     show(entries, title) {
         const isOther = entries.map(each => each.word).join("\n") !== this.#entries.map(each => each.word).join("\n");
         this.#entries = entries;
@@ -53,23 +53,23 @@ export class WordList {
         this.rank(null);
     }
 
-    /** Puts the words into the order of other values, or with null as they were. */
+    /** Sorts the words by other values; null restores the order. */
     rank(values, title = this.#title) {
         this.#head.textContent = title;
         const shown = values ?? this.#entries.map(each => each.value);
         const most = Math.max(...shown, 1e-12);
         this.#buttons.forEach((button, at) => {
             const [, number, bar] = button.children;
-            number.textContent = told(shown[at]);
+            number.textContent = percent(shown[at]);
             bar.style.width = `${100 * shown[at] / most}%`;
             button.style.order = values ? shown.filter(value => value > shown[at]).length : at;
         });
     }
 
-    /** Marks the word whose mask goes on: the first where there is no such word. */
+    /** Marks the word whose mask the node outputs; the first if there is no such word. */
     choose(word) {
-        const asked = String(word ?? "").trim().toLowerCase();
-        this.#mask = Math.max(0, this.#entries.findIndex(each => each.word.toLowerCase() === asked));
+        const wanted = String(word ?? "").trim().toLowerCase();
+        this.#mask = Math.max(0, this.#entries.findIndex(each => each.word.toLowerCase() === wanted));
         this.#mark();
         this.changed();
     }
@@ -113,7 +113,7 @@ export class WordList {
     }
 }
 
-function told(share) {
+function percent(share) {
     if (Math.abs(share) >= 1) return share.toPrecision(3);
     return `${(100 * share).toPrecision(2)} %`;
 }

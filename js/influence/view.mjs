@@ -1,4 +1,4 @@
-// What Show Influence shows: curves of both streams over the steps, which kinds of them is a matter of a click.
+// Show Influence's view: lines of both streams over the steps, with buttons for the kinds of lines.
 
 import { CHART_CSS, Chart, lineColour, sample } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
@@ -16,7 +16,7 @@ const INK = "var(--input-text, #ddd)", MUTED = "var(--descrip-text, #999)";
 const BOTH = ["t5", "clip"];
 const HUES = Object.fromEntries(BOTH.map(stream => [stream, lineColour(STREAMS[stream].hue)]));
 
-// The kinds of lines. `of` gives a line for each column of the readings: [column, name, colour, dash].
+// The kinds of lines. `of` returns a line for each column of the readings: [column, name, colour, dash].
 const KINDS = [
     {
         name: "beside the other", title: "What a prompt changes beside the other one", on: true,
@@ -91,7 +91,7 @@ export class InfluenceView {
         this.#plot.stop();
     }
 
-    /** Shares have another scale than effects: they stand alone. */
+    /** Shares have another scale than effects, so they are shown separately. */
     #toggle(kind) {
         const isOn = this.#on.has(kind);
         for (const each of [...this.#on]) if (each.alone !== kind.alone) this.#on.delete(each);
@@ -114,7 +114,7 @@ export class InfluenceView {
         });
     }
 
-    /** What the hues mean, and a button for each kind of lines that there are. */
+    /** The legend of the hues, and a button for each available kind of lines. */
     #list(columns) {
         const streams = BOTH.map(stream => element("span", {},
             element("i", { style: { background: HUES[stream] } }), STREAMS[stream].name));

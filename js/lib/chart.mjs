@@ -1,4 +1,4 @@
-// Lines over the steps of a run, with a hairline that tells every value at a step; as nodes/probe/plots/charts.py draws them.
+// A line chart over the steps of a run, with a hairline that shows all values at a step, as plots/charts.py draws it.
 
 import { element } from "./dom.mjs";
 
@@ -24,16 +24,16 @@ export const CHART_CSS = `
     .values svg { position: static; width: 18px; height: 8px; }
 `;
 
-/** A stream's hue as a line that stands out on dark and on light. */
+/** A stream's hue, adjusted to be visible on dark and light backgrounds. */
 export const lineColour = hue => `color-mix(in oklab, ${hue} 72%, var(--input-text, #ddd))`;
 
-/** A share as people write it: 43 %, 4.3 %, 0.43 %, 0 %. */
+/** A share as text: 43 %, 4.3 %, 0.43 %, 0 %. */
 export function percent(share) {
     const size = Math.abs(share);
     return `${(100 * share).toFixed(size >= 0.0995 || size < 0.00005 ? 0 : size >= 0.00995 ? 1 : 2)} %`;
 }
 
-/** A chart that is called `label`. `pointed(index)` is told which place of x is looked at, or null. */
+/** A chart with the accessible name `label`. `pointed(index)` gets the index of x under the pointer, or null. */
 export class Chart {
     #data = null;
     #at = null;
@@ -63,8 +63,8 @@ export class Chart {
     }
 
     /**
-     * Takes for each place of x its `ticks` (two short texts, which `axis` names) and `heads` (a line above its values)
-     * and `lines` [{ name, values, colour, dash }] with null where there is no value. `mark` is { at, text, colour }.
+     * Sets, for each index of x, `ticks` (two short texts, named by `axis`) and `heads` (the line above its values),
+     * and `lines` [{ name, values, colour, dash }] with null for a missing value. `mark` is { at, text, colour }.
      */
     draw(given) {
         this.#data = given;
@@ -72,7 +72,7 @@ export class Chart {
         this.#paint();
     }
 
-    /** Puts the hairline at a place of x, or takes it away for null. */
+    /** Moves the hairline to an index of x; null hides it. */
     point(index) {
         this.#at = index;
         const hair = this.#svg.querySelector(".hair");
@@ -86,7 +86,7 @@ export class Chart {
         this.#tell(index, x);
     }
 
-    /** Every value at a place, in words, beside the hairline where there is room, and never out of the chart. */
+    /** Shows all values at an index as text, next to the hairline and inside the chart. */
     #tell(index, x) {
         const { heads, lines } = this.#data, wide = this.root.clientWidth;
         const known = lines.filter(line => line.values[index] != null);
@@ -113,7 +113,7 @@ export class Chart {
 
     #follow(event) {
         if (!this.#places) return;
-        const box = this.#svg.getBoundingClientRect(); // on the screen, where the canvas may be zoomed
+        const box = this.#svg.getBoundingClientRect(); // in screen pixels: the canvas may be zoomed
         this.#go(this.#places.nearest((event.clientX - box.left) / box.width * this.root.clientWidth));
     }
 
@@ -138,7 +138,7 @@ function drawn(tag, properties = {}, ...children) {
     return made;
 }
 
-/** Where values stand: x of an index, y of a value, the nearest index of an x, and the rules of the axis. */
+/** Coordinates: x of an index, y of a value, the nearest index of an x, and the grid lines of the axis. */
 function placing(width, height, { ticks, lines }) {
     const known = lines.flatMap(line => line.values).filter(value => value != null);
     const { top, step } = scale(Math.max(0, ...known));
@@ -151,7 +151,7 @@ function placing(width, height, { ticks, lines }) {
     };
 }
 
-/** The end of an axis that holds `most`, and the distance of its rules: 1, 2 or 5 of a power of ten. */
+/** The end of an axis for values up to `most`, and the distance of its grid lines: 1, 2 or 5 times a power of ten. */
 function scale(most) {
     if (most <= 0) return { top: 1, step: 0.25 };
     const power = 10 ** Math.floor(Math.log10(most / 2));
@@ -181,7 +181,7 @@ function marks({ x, y }, mark) {
         drawn("text", { x: x(mark.at) + 5, y: TOP + 8, style: `fill: ${mark.colour}` }, mark.text)];
 }
 
-/** One path, broken where there is no value; single values are dots. */
+/** A line's path, with gaps at missing values; single values are dots. */
 function curve({ x, y }, { values, colour, dash = "" }) {
     let path = "", isOpen = false;
     const dots = [];
@@ -195,7 +195,7 @@ function curve({ x, y }, { values, colour, dash = "" }) {
     return drawn("g", {}, drawn("path", { class: "line", d: path, stroke: colour, "stroke-dasharray": dash }), ...dots);
 }
 
-/** A piece of a line, for lists of names. */
+/** A sample of a line, for legends. */
 export function sample({ colour, dash = "" }) {
     return drawn("svg", { viewBox: "0 0 18 8", width: 18, height: 8, "aria-hidden": "true" },
         drawn("path", { d: "M0 4H18", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash }));

@@ -1,7 +1,7 @@
-// The colours of maps: cividis (Nunez, Anderton and Renslow 2018), as in nodes/palette.py. Even to the eye,
-// and alike to those who see no red or green.
+// The colours of maps: cividis (Nunez, Anderton and Renslow 2018), as in nodes/palette.py. Perceptually uniform, and
+// nearly the same with red-green colour blindness.
 
-// Every sixteenth of its colours.
+// Every sixteenth colour.
 const CIVIDIS = [
     [0, 34, 78], [0, 44, 105], [29, 54, 111], [52, 65, 108], [69, 76, 107], [84, 87, 109], [98, 98, 112],
     [111, 110, 117], [124, 121, 120], [139, 134, 120], [155, 147, 119], [171, 161, 116], [188, 175, 111],

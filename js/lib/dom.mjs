@@ -1,6 +1,6 @@
-// Elements without a framework.
+// Creates DOM elements.
 
-/** `<tag>` with properties set, `dataset` and `style` and `aria-*` among them, and children; strings become text. */
+/** `<tag>` with properties (including `dataset`, `style` and `aria-*`) and children; strings become text nodes. */
 export function element(tag, properties = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
@@ -12,7 +12,7 @@ export function element(tag, properties = {}, ...children) {
     return made;
 }
 
-/** A style sheet for shadow roots; one object, however many nodes use it. */
+/** A style sheet for shadow roots; all nodes share one object. */
 export function styles(css) {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(css);

@@ -1,8 +1,8 @@
-// A node's life, as features take part in it.
+// Hooks into the life cycle of nodes.
 
 import { api } from "../../../scripts/api.js";
 
-/** Calls `then` with the same arguments after what the node does already when `name` happens to it. */
+/** Calls `then` with the same arguments after the node's own callback `name`. */
 export function chain(node, name, then) {
     const before = node[name];
     node[name] = function (...given) {
@@ -13,9 +13,9 @@ export function chain(node, name, then) {
 }
 
 /**
- * Calls `start` when the node comes into a graph and `stop` when it leaves it.
+ * Calls `start` when the node is added to a graph and `stop` when it is removed.
  *
- * A node may do so several times, and many are made that never do: copies for the clipboard, and for subgraphs.
+ * Both may happen several times, or never: copies for the clipboard and for subgraphs are not added to a graph.
  */
 export function lives(node, start, stop) {
     let isAlive = false;
@@ -29,7 +29,7 @@ export function lives(node, start, stop) {
     });
 }
 
-/** Calls `refresh` when the node comes into a graph and whenever that changes, and `end` when it has left. */
+/** Calls `refresh` when the node is added to a graph and whenever the graph changes, and `end` when it is removed. */
 export function keepUp(node, refresh, end) {
     const stop = () => {
         api.removeEventListener("graphChanged", heard);
@@ -43,7 +43,7 @@ export function keepUp(node, refresh, end) {
     lives(node, start, stop);
 }
 
-/** Whether the node is in the open workflow. What is in a subgraph is not told when the workflow is closed. */
+/** Whether the node is in the open workflow. Nodes in subgraphs are not notified when the workflow is closed. */
 export function isPlaced(node) {
     const root = node.graph?.rootGraph;
     if (!root) return false;

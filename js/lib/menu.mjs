@@ -1,4 +1,4 @@
-// A menu over everything else, in the panel's own shadow root.
+// A menu on top of everything else, in the panel's shadow root.
 
 import { element } from "../lib/dom.mjs";
 
@@ -15,7 +15,7 @@ export const MENU_CSS = `
     .menu hr { border: 0; border-top: 1px solid var(--border-color, #4e4e4e); margin: 4px 0; }
 `;
 
-/** Returns { open(x, y, items), close } for `root`; an item is { text, run, isOff, isOn }, null a line. */
+/** Returns { open(x, y, items), close } for `root`. An item is { text, run, isOff, isOn }; null is a separator. */
 export function menu(root) {
     const box = element("div", { className: "menu", popover: "auto", role: "menu" });
     root.append(box);
@@ -41,7 +41,7 @@ export function menu(root) {
         box.querySelector("button:not(:disabled)")?.focus();
     }
     box.addEventListener("keydown", event => {
-        event.stopPropagation(); // the canvas would take keys for commands of its own
+        event.stopPropagation(); // the canvas has its own keyboard commands
         const buttons = [...box.querySelectorAll("button:not(:disabled)")];
         const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
         if (!step) return;

@@ -1,5 +1,5 @@
-// The pack's colours, as nodes/palette.py has them; tests/unit/test_palette.py compares. Blue and amber differ for every
-// kind of colour blindness; whatever they tell is told by words or shapes too.
+// The pack's colours, a copy of nodes/palette.py; tests/unit/test_palette.py compares. Blue and amber can be told apart
+// with every kind of colour blindness; words or shapes repeat what they mean.
 
 export const CLIP = "#3f789e";
 export const T5 = "#b06634";
@@ -8,5 +8,5 @@ export const STREAMS = {
     clip: { name: "CLIP", hue: CLIP, light: "#7fb2d4", type: "FLUX_VEC" },
     t5: { name: "T5", hue: T5, light: "#dba377", type: "FLUX_TXT" },
 };
-// What explains the differences of a grid's pictures.
+// Shares of the variance of a grid's pictures.
 export const PARTS = { clip: CLIP, t5: T5, both: "#7a5c84", seed: "#6e727c", rest: "#a0a3ac" };

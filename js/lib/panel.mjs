@@ -1,5 +1,5 @@
-// A place of our own on a node: a DOM widget that is neither saved in the workflow nor sent to the server, in a shadow
-// root, so that neither the front end's style sheets nor ours reach across.
+// Panels on nodes: a DOM widget that is neither saved in the workflow nor sent to the server. It has a shadow root, so
+// that the front end's styles and ours do not affect each other.
 
 import { element, styles } from "./dom.mjs";
 
@@ -10,16 +10,16 @@ const BASE = styles(`
     button { font: inherit; color: inherit; }
     :focus-visible { outline: 2px solid var(--p-primary-color, #5b9bd5); outline-offset: 1px; }
 `);
-const MARGIN = 10; // what the front end keeps free around a DOM widget
-// Vue nodes tell widgets apart by node, name and type. Undo makes a node anew, and would leave the former one's element
-// where it was: so each panel has a type of its own.
+const MARGIN = 10; // the front end's margin around a DOM widget
+// Vue nodes identify widgets by node, name and type. After undo, which creates the node again, the old node's element
+// would stay; so each panel has a unique type.
 let made = 0;
 
 /**
- * Adds a panel to `node`, below the widget named `after`, or below all.
+ * Adds a panel to `node`, below the widget named `after`, or below all widgets.
  *
- * Returns { root, widget, resize }: fill `root`, an element; `resize(height)` makes room for that many pixels. A
- * widget's listeners on its own elements end with the node; others are for the caller to end in `node.onRemoved`.
+ * Returns { root, widget, resize }: `root` is an element to fill; `resize(height)` sets the height in pixels. Listeners
+ * on the panel's own elements end with the node; the caller must remove others in `node.onRemoved`.
  *
  * @param {any} node @param {string} name
  * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null }} [options]
@@ -50,7 +50,7 @@ export function panel(node, name, { css = "", height = 40, after = null } = {}) 
     return { root, widget, resize };
 }
 
-/** As tall as its widgets need, never less tall than the user made it, and as wide as it is. */
+/** Makes the node as tall as its widgets need, but not smaller than the user made it; keeps the width. */
 export function fit(node) {
     const [width, height] = node.size;
     const least = node.computeSize([width, height])[1];
@@ -58,13 +58,13 @@ export function fit(node) {
     node.setDirtyCanvas?.(true, true);
 }
 
-/** Moves a widget that is not saved between saved ones; a workflow's values keep the places that Python gives them. */
+/** Moves an unsaved widget between saved ones; the saved values keep the order of the Python schema. */
 function place(node, widget, after) {
     node.widgets.splice(node.widgets.indexOf(widget), 1);
     node.widgets.splice(node.widgets.findIndex(other => other.name === after) + 1, 0, widget);
     if (node.fluxDuetCompact) return;
     node.fluxDuetCompact = true;
-    // The front end leaves a hole at an unsaved widget's place, and reads the values back without one.
+    // The front end saves a hole at an unsaved widget's index, but does not expect one when it loads the values.
     const before = node.onSerialize;
     node.onSerialize = function (data) {
         before?.call(this, data);

@@ -1,4 +1,4 @@
-// A slider with two thumbs: two native ones over one another, so that keys and screen readers work as everywhere.
+// A slider with two thumbs, made of two native sliders, so that keys and screen readers work.
 
 import { element } from "./dom.mjs";
 
@@ -20,9 +20,9 @@ export const RANGE_CSS = `
 `;
 
 /**
- * `names` are what the two thumbs are called. `moved()` is told while a thumb moves, `done()` after it.
- * Returns { root, set, values, touched, disable }: `set(most, [first, last])` gives it the values 0 to `most`,
- * `touched()` is whether a thumb was moved since, `disable(why)` says why it cannot be.
+ * `names` are the thumbs' accessible names. `moved()` is called while a thumb moves, `done()` afterwards.
+ * Returns { root, set, values, touched, disable }: `set(most, [first, last])` sets the range 0 to `most` and the
+ * values, `touched()` is whether a thumb was moved since, `disable(why)` disables it with a reason.
  */
 export function range(names, moved, done) {
     const thumbs = names.map(name => element("input", { type: "range", min: 0, "aria-label": name }));
@@ -34,11 +34,11 @@ export function range(names, moved, done) {
     function paint() {
         const [first, last] = values();
         const most = Math.max(1, Number(thumbs[0].max));
-        // A thumb's middle runs from half its width to as much before the end.
+        // A thumb's centre moves from half its width to half its width before the end.
         const at = value => `calc(6px + ${value / most} * (100% - 12px))`;
         taken.style.left = at(first);
         taken.style.width = `calc(${(last - first) / most} * (100% - 12px))`;
-        thumbs[0].style.zIndex = first > most / 2 ? 1 : 0; // where both meet, the one that can move stays on top
+        thumbs[0].style.zIndex = first > most / 2 ? 1 : 0; // if both are at one place, the one that can move is on top
     }
     thumbs.forEach((thumb, which) => {
         thumb.addEventListener("input", () => {

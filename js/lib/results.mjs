@@ -1,8 +1,8 @@
-// What all panels of results share: a place on the node, the last run's results in it, and no second preview beside it.
+// Common code of the result panels: a panel on the node with the last run's results, instead of the native preview.
 //
-// A result is what the node gave as `ui`: names of files and a few numbers. It comes with the run, with the front end's
-// own outputs when a workflow's tab is opened again, and from this tab's storage after a reload. The workflow itself
-// never holds it: a result would make it larger, and each run a step of undo.
+// A result is the node's `ui` output: file names and a few numbers. It comes from the run, from the front end's stored
+// outputs when a workflow's tab is opened again, and from this tab's session storage after a reload. It is not saved in
+// the workflow, which would become larger, and in which each run would be a step of undo.
 
 import { app } from "../../../scripts/app.js";
 import { element } from "./dom.mjs";
@@ -23,14 +23,14 @@ const CSS = `
     button:hover { border-color: var(--descrip-text, #999); }
     button:disabled { opacity: .5; cursor: default; }
 `;
-const NATIVE = ["$$node-text-preview", "$$canvas-image-preview"]; // the front end's own, of what the panel shows
+const NATIVE = ["$$node-text-preview", "$$canvas-image-preview"]; // the front end's previews of the same results
 
 /**
- * Registers the extension `name`: every node of the kind `kind` gets a panel of at least `size` = [width, height], and
- * shows there what its runs give.
+ * Registers the extension `name`: every node of the type `kind` gets a panel of at least `size` = [width, height] with
+ * its results.
  *
- * `new View(root, node)` fills `root`. Its `show(output)` is given the run's `ui`; `start()` and `stop()`, if there are
- * any, are called as the node comes into a graph and leaves it. Until there is a result the panel says `empty`.
+ * `new View(root, node)` fills `root`. Its `show(output)` is called with the run's `ui`; `start()` and `stop()`, if
+ * they exist, when the node is added to a graph and removed. Without a result the panel shows the text `empty`.
  */
 export function results({ name, kind, size, css, empty, View }) {
     const isOurs = node => node.comfyClass === kind && node.fluxDuetResult;
@@ -55,8 +55,8 @@ export function results({ name, kind, size, css, empty, View }) {
 function hang(node, { name, size, css, empty, View }) {
     const [width, height] = size;
     const { root, widget } = panel(node, name, { css: CSS + css, height });
-    widget.options.getMaxHeight = undefined; // as much as the node has room for
-    widget.options.selectOn = []; // what is done in the panel leaves the selection as it is, in both renderers
+    widget.options.getMaxHeight = undefined; // no limit but the node's size
+    widget.options.selectOn = []; // clicks in the panel do not change the selection, in both renderers
     node.setSize([Math.max(width, node.size[0]), Math.max(node.computeSize()[1], node.size[1])]);
     keepToItself(root);
 
@@ -78,7 +78,7 @@ function hang(node, { name, size, css, empty, View }) {
     lives(node, () => shown.start?.(), () => shown.stop?.());
 }
 
-/** The canvas must not drag the node, zoom or delete it for what happens in the panel. */
+/** Keeps events in the panel from dragging or deleting the node, and from zooming the canvas. */
 function keepToItself(root) {
     root.addEventListener("pointerdown", event => event.stopPropagation());
     root.addEventListener("keydown", event => {
@@ -91,14 +91,14 @@ function keepToItself(root) {
     });
 }
 
-/** Takes the front end's text and picture off the node; LiteGraph takes up a picture that it does not know yet. */
+/** Removes the front end's previews from the node. LiteGraph would add back a picture that it has not seen yet. */
 function hideNative(node, output) {
     node.images = output.images;
     node.imgs = undefined;
     for (const widget of node.widgets.filter(widget => NATIVE.includes(widget.name))) node.removeWidget(widget);
 }
 
-// ---- what this tab remembers
+// ---- session storage
 
 const PREFIX = "fluxduet.result.";
 
@@ -106,7 +106,7 @@ function remember(node, output) {
     try {
         sessionStorage.setItem(PREFIX + place(node), JSON.stringify({ kind: node.comfyClass, output }));
     } catch {
-        // Full, or switched off: then a result does not outlive a reload.
+        // Full or disabled: the result is lost after a reload.
     }
 }
 
@@ -121,7 +121,7 @@ function remembered(node) {
 
 const place = node => `${node.graph.rootGraph.id}/${locator(node)}`;
 
-/** The front end's name for a node wherever it is: its id, behind that of the subgraph which it is in. */
+/** The front end's id of a node in any graph: in a subgraph, the ids of the subgraph's node and of the node. */
 function locator(node) {
     return node.graph.isRootGraph ? String(node.id) : `${node.graph.id}:${node.id}`;
 }

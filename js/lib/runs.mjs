@@ -1,11 +1,11 @@
-// Where a prompt goes to, seen from the graph alone: what samples it, and with which model.
+// Finds the samplers and the model of a prompt, from the graph alone.
 
 import { source, targets } from "./walk.mjs";
 
 const FAR = 50;
 const PASSED_ON = ["FLUX_VEC", "FLUX_TXT", "CONDITIONING", "GUIDER"];
 
-/** Every node that samples what this node gives, the nearest first. */
+/** All samplers that use this node's output, the nearest first. */
 export function* samplers(node) {
     const seen = new Set([node]);
     let ends = [node];
@@ -27,7 +27,7 @@ function* fed(node) {
     }
 }
 
-/** The nodes that a model comes by, from the first of `nodes` that has one back to its loader. */
+/** The nodes that the model passes, from the first of `nodes` with a model input back to its loader. */
 export function* modelsOf(nodes) {
     const first = nodes.find(node => source(node, "model"));
     let at = first && source(first, "model").node;
@@ -37,7 +37,7 @@ export function* modelsOf(nodes) {
     }
 }
 
-/** A widget's value, also where a node with a single value is linked to it; undefined where it is not known. */
+/** A widget's value, also if a node with a single value is linked to it; undefined if unknown. */
 export function setting(node, name) {
     const input = node.inputs?.find(input => input.widget?.name === name && input.link != null);
     if (!input) return node.widgets?.find(widget => widget.name === name)?.value;

@@ -1,4 +1,4 @@
-// A tooltip for what has more to say than fits, in a panel's own shadow root. It lies over all else.
+// A tooltip of several lines, in a panel's shadow root, on top of everything else.
 
 import { element } from "./dom.mjs";
 
@@ -9,9 +9,9 @@ export const TIP_CSS = `
         box-shadow: 0 4px 14px rgb(0 0 0 / .35); }
     .tip div:not(:first-child) { color: var(--descrip-text, #999); margin-top: 2px; }
 `;
-const AWAY = 6; // pixels from what it is about
+const AWAY = 6; // pixels from its element
 
-/** Makes one for `root`. Returns { show(about, lines), hide }; the first line is the main one. */
+/** Creates a tooltip in `root`. Returns { show(about, lines), hide }; the first line is the title. */
 export function tip(root) {
     const box = element("div", { className: "tip", popover: "manual", role: "tooltip" });
     root.append(box);
@@ -33,8 +33,8 @@ export function tip(root) {
     return { show, hide };
 }
 
-/** Shows what `lines()` gives while the pointer is on `about`, or the keyboard. */
-export function tells(tip, about, lines) {
+/** Shows the result of `lines()` while the pointer or the focus is on `about`. */
+export function addTip(tip, about, lines) {
     for (const event of ["pointerenter", "focus"]) about.addEventListener(event, () => tip.show(about, lines()));
     for (const event of ["pointerleave", "blur"]) about.addEventListener(event, tip.hide);
 }

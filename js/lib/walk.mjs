@@ -1,12 +1,12 @@
-// Links as a run follows them: through reroutes and across the borders of subgraphs.
+// Follows links as a run does: through reroutes, into and out of subgraphs.
 
-const FAR = 100; // more than any graph has in a line; ends a loop
+const FAR = 100; // the longest chain that is followed, to stop at loops
 
 /**
- * What feeds an input, named or counted: { node, slot } with the slot counted among that node's outputs.
+ * The source of an input, given by name or index: { node, slot }, with the index of that node's output.
  *
- * At the border of a subgraph that nothing is linked to from outside, { host, input }: the subgraph's node and its
- * input, which may have a widget. Null if nothing feeds it, or if its subgraph is used more than once.
+ * For a subgraph's input that is not linked outside: { host, input }, the subgraph's node and its input, which may have
+ * a widget. Null if there is no source, or if the subgraph is used more than once.
  */
 export function source(node, input, hops = 0) {
     const slot = typeof input === "number" ? input : slotNamed(node.inputs, input);
@@ -30,7 +30,7 @@ function origin(graph, link, hops) {
     return from ? { node: from, slot: link.origin_slot } : null;
 }
 
-/** Every input that an output feeds, as { node, slot }. */
+/** All inputs that an output is linked to, as { node, slot }. */
 export function* targets(node, slot, hops = 0) {
     yield* ends(node.graph, node.outputs[slot]?.links ?? [], hops);
 }
@@ -57,7 +57,7 @@ function* ends(graph, ids, hops) {
     }
 }
 
-/** Not `getInputLink`: a subgraph's node answers that with a link of its inside. */
+/** Used instead of `getInputLink`, which returns an inner link for a subgraph's node. */
 function linkInto(node, slot) {
     const id = node.inputs[slot]?.link;
     return id == null ? null : node.graph.getLink(id);
@@ -65,7 +65,7 @@ function linkInto(node, slot) {
 
 const slotNamed = (slots, name) => slots.findIndex(slot => slot.name === name);
 
-/** The nodes that stand for a subgraph, wherever they are. */
+/** All nodes that represent this subgraph, in any graph. */
 function hostsOf(graph) {
     const root = graph.rootGraph;
     const graphs = [root, ...root.subgraphs.values()];

@@ -1,4 +1,4 @@
-// A node's ordinary widgets, which hold what panels edit.
+// A node's native widgets, whose values the panels edit.
 
 import { app } from "../../../scripts/app.js";
 
@@ -6,7 +6,7 @@ const named = (node, name) => node.widgets.find(widget => widget.name === name);
 
 export const valueOf = (node, name) => named(node, name)?.value;
 
-/** Whether the widget's value comes from another node, so that there is nothing to edit here. */
+/** Whether the widget's value comes from another node, so that it cannot be edited. */
 export function isLinked(node, name) {
     return node.inputs?.some(input => input.widget?.name === name && input.link != null) ?? false;
 }
@@ -29,15 +29,15 @@ export function setValues(...changes) {
     }
 }
 
-/** Calls `told` whenever one of these widgets is changed, by whomever. */
-export function watch(node, names, told) {
+/** Calls `changed` whenever the value of one of these widgets changes, for any reason. */
+export function watch(node, names, changed) {
     for (const name of names) {
         const widget = named(node, name);
         if (!widget) continue;
         const before = widget.callback;
         widget.callback = function (...given) {
             const result = before?.apply(this, given);
-            told(name);
+            changed(name);
             return result;
         };
     }

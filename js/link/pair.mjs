@@ -1,4 +1,4 @@
-// Which CLIP-L Encode and which T5 Encode belong together: those that end in the same Dual Prompt, and in no other way.
+// Finds pairs of CLIP-L Encode and T5 Encode: those whose outputs go to the same Dual Prompt and nowhere else.
 
 import { source, targets } from "../lib/walk.mjs";
 
@@ -8,10 +8,10 @@ const SIDES = {
     FluxDuetT5Encode: { type: "FLUX_TXT", across: "FLUX_VEC", other: "FluxDuetClipEncode" },
 };
 
-/** The nodes that have a prompt to share. */
+/** The node types that can share a prompt. */
 export const KINDS = Object.keys(SIDES);
 
-/** The other half of `node`'s pair: { other }, or { why } there is none: "open", "alone", "many". */
+/** The other node of `node`'s pair as { other }, or why there is none as { why }: "open", "alone", "many". */
 export function pairOf(node) {
     const ends = endsOf(node);
     if (!ends.size) return { why: "open" };
@@ -22,7 +22,7 @@ export function pairOf(node) {
     return across.size === 1 && back.size === 1 && back.has(node) ? { other } : { why: "many" };
 }
 
-/** The encoders of the other stream that feed these Dual Prompts. */
+/** The encode nodes of the other stream that are linked to these Dual Prompts. */
 function facing(node, ends) {
     const { across, other } = SIDES[node.comfyClass];
     const found = new Set(), seen = new Set();
@@ -30,7 +30,7 @@ function facing(node, ends) {
     return found;
 }
 
-/** The Dual Prompts that a node's stream ends in, behind whatever passes it on. */
+/** The Dual Prompts that a node's output goes to, through any nodes in between. */
 function endsOf(node) {
     const found = new Set(), seen = new Set();
     downstream(node, SIDES[node.comfyClass].type, found, seen);

@@ -1,4 +1,4 @@
-// The film strip: a frame for each switch, under it how far it went from A's picture to B's, between two the decision.
+// The film strip: a frame per switch, with its distance from A's picture to B's below it, and a mark at the decision.
 
 import { element } from "../lib/dom.mjs";
 
@@ -21,8 +21,8 @@ export const STRIP_CSS = `
 `;
 
 /**
- * `looked(at)` is told which frame is pointed at or focused, null for none, `chosen(at)` which is clicked, and
- * `missing` that a picture is gone.
+ * `looked(at)` is called with the index of the frame under the pointer or focus, null for none; `chosen(at)` with that
+ * of a clicked frame; `missing` if a picture was deleted.
  */
 export class FilmStrip {
     #shots = [];
@@ -36,25 +36,25 @@ export class FilmStrip {
         this.root.addEventListener("focusout", event => this.root.contains(event.relatedTarget) || looked(null));
     }
 
-    /** Lays the frames out: pictures at `urls`, if there are any, and what the frames are called. */
+    /** Creates the frames: pictures at `urls`, if there are any, and the frames' labels. */
     show(urls, { step, way, decided }, names, hue) {
         this.root.style.setProperty("--hue", hue);
         this.#shots = names.map((name, at) => this.#shot(at, name, step[at], way[at], urls[at]));
         if (decided !== null) {
-            // Between two frames: after the last one that is moved more than half of the way.
+            // The mark is after the last frame that is more than half of the way.
             const last = Math.min(Math.floor(decided), this.#shots.length - 2);
             this.#shots[last].append(element("span", { className: "decision", title: TEXTS.decided }));
         }
         this.root.replaceChildren(...this.#shots);
     }
 
-    /** Shows where the cursor is. */
+    /** Shows the cursor at a frame. */
     mark(at) {
         this.#shots.forEach((shot, index) => {
             shot.classList.toggle("at", index === at);
             shot.tabIndex = index === at ? 0 : -1;
         });
-        // Only the strip may scroll, not what it is in.
+        // Scrolls only the strip, not its parents.
         const { root } = this, shot = this.#shots[at];
         const before = shot.offsetLeft - root.offsetLeft, after = before + shot.offsetWidth;
         if (before < root.scrollLeft) root.scrollLeft = before;

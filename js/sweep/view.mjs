@@ -1,7 +1,7 @@
-// What Switch Sweep shows: a frame for each switch, one of them large, and how far each is from both prompts' pictures.
-// One cursor runs through all three: a place among the switches.
+// Switch Sweep's view: a frame per switch, one enlarged frame, and a chart of the distances from both pictures.
+// All three share one cursor, the index of a switch.
 
-import { fileUrl } from "../lib/asking.mjs";
+import { fileUrl } from "../lib/requests.mjs";
 import { CHART_CSS, Chart, lineColour, percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
@@ -81,7 +81,7 @@ export class SweepView {
         this.#look(at);
     }
 
-    /** At a place among the switches, or back at the chosen one. */
+    /** Moves the cursor to a switch; null moves it back to the chosen one. */
     #look(place) {
         if (!this.#swept) return;
         const at = place ?? this.#chosen, { frames, way } = this.#swept;

@@ -1,32 +1,31 @@
-// A run's clock: where on the ruler a point of a timeline is, and which point a place on the ruler is. The ruler runs
-// evenly in steps. No DOM.
+// A run's clock: converts a timeline's points to places on the ruler, and back. The ruler is linear in steps. No DOM.
 
 import { SIGMA, STEP } from "./grammar.mjs";
 
-const NEARLY = 1 + 8e-7; // as nodes/condition/timepoints.py takes a sigma for reached, a little less
+const NEARLY = 1 + 8e-7; // slightly less than the tolerance in nodes/condition/timepoints.py
 const MOST_DIGITS = 7;
 
-/** FLUX.1's time to sigma: `shift` is ComfyUI's (exp of it is the factor); null where there is none. */
+/** FLUX.1's time to sigma. `shift` is ComfyUI's, whose exp is the factor; null for no shift. */
 export function sigmaOf(time, shift) {
     if (time <= 0 || time >= 1) return Math.min(1, Math.max(0, time));
     return shift === null ? time : Math.exp(shift) / (Math.exp(shift) + 1 / time - 1);
 }
 
-/** The reverse. */
+/** The inverse: sigma to time. */
 export function timeOf(sigma, shift) {
     if (sigma <= 0 || sigma >= 1) return Math.min(1, Math.max(0, sigma));
     return shift === null ? sigma : 1 / (1 + Math.exp(shift) * (1 / sigma - 1));
 }
 
-/** The schedule of so many steps, even in time, as `simple` makes it. */
+/** The sigmas of a schedule that is linear in time, as `simple`. */
 export function even(steps, shift) {
     return Array.from({ length: steps + 1 }, (_, step) => sigmaOf(1 - step / steps, shift));
 }
 
 /**
- * The clock of a run with these sigmas, one more than its steps.
+ * The clock of a run with these sigmas [steps + 1].
  *
- * Returns { steps, place(point), point(place, unit, isFree), sigma(place), percent(place) }; a place is in steps from
+ * Returns { steps, place(point), point(place, unit, isFree), sigma(place), percent(place) }. A place is in steps from
  * the run's start, with fractions.
  */
 export function clock(sigmas, shift) {
@@ -50,8 +49,8 @@ export function clock(sigmas, shift) {
     }
 
     /**
-     * The point of `unit` at a place: on a step, or freely in between. With as few digits as tell it from the step
-     * before, and so that a run has reached it in this step.
+     * The point of `unit` at a place: on a step, or anywhere if `isFree`. It has as few digits as possible, but is
+     * reached in this step and not in the one before.
      */
     function point(place, unit, isFree = false) {
         const at = isFree ? place : Math.round(place);

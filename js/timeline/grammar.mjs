@@ -1,5 +1,5 @@
-// A timeline's text, read as nodes/condition/time/timeline.py reads it; and where each part of it stands, so that an
-// edit changes that part alone.
+// Parses a timeline's text as nodes/condition/time/timeline.py does, with the offsets of each part, so that an edit
+// changes only that part.
 
 import { TEXTS } from "./texts.mjs";
 
@@ -11,7 +11,7 @@ const DOTS = /^\.\.(?!\.)[ \t]*\S*/;
 const TIME = /^\s*(s?)([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*$/;
 const START = { value: 0, unit: PERCENT };
 
-/** What is wrong with a timeline, in words. */
+/** An error in a timeline, with a message for the user. */
 export class TimelineError extends Error {}
 
 /** `8`, `40%`, `40 %` or `s0.7` as { value, unit }. */
@@ -24,12 +24,12 @@ export function parsePoint(text) {
     return { value, unit };
 }
 
-/** A point as it is written. */
+/** A point as text. */
 export function pointText({ value, unit }) {
     return unit === SIGMA ? `s${value}` : unit === PERCENT ? `${value}%` : `${value}`;
 }
 
-/** When a prompt starts, and when it is all there. */
+/** The text of a prompt's start and the end of its fade-in. */
 export function timeText(start, fade) {
     return isSame(start, fade) ? pointText(start) : `${pointText(start)}..${pointText(fade)}`;
 }
@@ -39,8 +39,8 @@ export const isSame = (one, other) => one.value === other.value && one.unit === 
 /**
  * The entries of a timeline, as { text, start, fade, isMarked, lines, mark, time, words }.
  *
- * The last four are places in the text, [from, to): its lines without the last one's end, its mark with the spaces
- * around it, the time in it, and what is played, without the space around that. Throws TimelineError.
+ * The last four are offsets [from, to) in the text: its lines without the last newline, its mark with the spaces around
+ * it, the time in the mark, and the prompt's text without surrounding space. Throws TimelineError.
  */
 export function parse(text) {
     const entries = [];
@@ -48,15 +48,15 @@ export function parse(text) {
     for (const line of text.split("\n")) {
         const found = line.match(MARK);
         if (found) {
-            if (entry.isMarked || entry.said.join("").trim()) entries.push(closed(entry, text, at - 1));
+            if (entry.isMarked || entry.texts.join("").trim()) entries.push(closed(entry, text, at - 1));
             const [, before, behind] = found;
             const { time, after, rest, start, fade } = parseTimes(behind);
             const from = at + before.length, to = from + time.length;
             entry = opened(at, start, fade);
             const mark = [at, to + after.length];
-            Object.assign(entry, { isMarked: true, mark, time: [from, to], said: [plain(rest)] });
+            Object.assign(entry, { isMarked: true, mark, time: [from, to], texts: [plain(rest)] });
         } else {
-            entry.said.push(plain(line));
+            entry.texts.push(plain(line));
         }
         at += line.length + 1;
     }
@@ -65,28 +65,28 @@ export function parse(text) {
 }
 
 function opened(at, start, fade) {
-    return { start, fade, isMarked: false, lines: [at, at], mark: [at, at], time: null, said: [] };
+    return { start, fade, isMarked: false, lines: [at, at], mark: [at, at], time: null, texts: [] };
 }
 
-function closed({ said, ...entry }, text, end) {
-    const all = said.join("\n");
+function closed({ texts, ...entry }, text, end) {
+    const all = texts.join("\n");
     const from = entry.mark[1], raw = text.slice(from, end);
     const words = [from + raw.length - raw.trimStart().length, from + raw.trimEnd().length];
     if (words[0] > words[1]) words[0] = words[1] = from;
-    const isWhole = !entry.isMarked && end === text.length; // no mark anywhere: the text as it is
+    const isWhole = !entry.isMarked && end === text.length; // no marks: the text unchanged
     return { ...entry, text: isWhole ? all : all.trim(), lines: [entry.lines[0], end], words };
 }
 
-/** A line without the backslash that keeps its @ from being a mark. */
+/** A line without the backslash that escapes its @. */
 const plain = line => line.replace(/^([ \t]*)\\(\\*@)/, "$1$2");
 
-/** The reverse: words that are read back as they are. */
+/** The inverse: escapes an @ at the beginning of a line. */
 export const escaped = words => words.replace(/^([ \t]*)(\\*@)/gm, "$1\\$2");
 
-/** The space between a time and words behind it: a line's end where they would be read as parts of the time. */
+/** The space between a time and a text: a newline if the text would be parsed as part of the time. */
 export const between = words => /^(%|\.\.)/.test(words) ? "\n" : " ";
 
-/** What stands behind an @: { time, after, rest } as it is written, and when the prompt starts and is all there. */
+/** The text after an @: { time, after, rest } as written, and the prompt's start and the end of its fade-in. */
 function parseTimes(text) {
     const found = text.match(TIMES);
     if (!found) {
@@ -120,5 +120,5 @@ function checked(entries) {
     return entries;
 }
 
-/** Whether all of a run comes after it. */
+/** Whether a point is at or before the start of any run. */
 export const isAtStart = ({ value, unit }) => unit === SIGMA ? value >= 1 : value === 0;

@@ -1,17 +1,17 @@
-// What dragging and keys do to a timeline's text. Each gives the new text, or null where there is no room. No DOM.
+// Moves by dragging and keys. Each returns the timeline's new text, or null if there is no room. No DOM.
 
 import { removed, retimed, reworded, split } from "./edits.mjs";
 import { TimelineError, isSame, parse } from "./grammar.mjs";
 
-const APART = 0.02; // of a step, between two starts that are not on steps
+const APART = 0.02; // steps between two starts that are not on steps
 
-/** `entries` of `text` on a clock; `unit` is for the first mark of a timeline that has none. */
+/** The `entries` of `text` with a clock; `unit` is for the first mark of a timeline without marks. */
 export function moves(text, entries, clock, unit) {
     const units = entries[1]?.start.unit ?? unit;
     const startOf = index => index < 1 ? 0 : index < entries.length ? clock.place(entries[index].start) : clock.steps;
     const fadeOf = index => index < 1 ? 0 : clock.place(entries[index].fade);
 
-    /** The place nearest to this one where entry `index` may start, or a new one before it; null if there is none. */
+    /** The nearest place at which entry `index`, or a new one before it, may start; null if there is none. */
     function free(place, low, next, isFree) {
         const apart = isFree ? APART : 1;
         const most = Math.min(next - apart, clock.steps - apart);
@@ -21,7 +21,7 @@ export function moves(text, entries, clock, unit) {
     }
     const after = (index, isFree) => Math.max(startOf(index) + (isFree ? APART : 1), fadeOf(index));
 
-    /** Entry `index` starts near `place`, and its fade goes with it. */
+    /** Moves the start of entry `index`, and its fade, near `place`. */
     function move(index, place, isFree = false) {
         const at = free(place, after(index - 1, isFree), startOf(index + 1), isFree);
         if (at === null) return null;
@@ -31,7 +31,7 @@ export function moves(text, entries, clock, unit) {
         return valid(retimed(text, entries[index], start, fade));
     }
 
-    /** Entry `index` is all there near `place`; at its start there is no fade. */
+    /** Moves the end of entry `index`'s fade-in near `place`; at its start, removes the fade. */
     function fade(index, place, isFree = false) {
         const { start } = entries[index];
         if (startOf(index) >= clock.steps) return null;
@@ -40,13 +40,13 @@ export function moves(text, entries, clock, unit) {
     function fadePoint(start, place, index, isFree) {
         const from = clock.place(start), most = startOf(index + 1);
         if (place < from + (isFree ? APART : 0.5)) return start;
-        // The next prompt's start itself, if the fade goes on until then: it need not be on a step.
+        // If the fade ends at the next prompt's start, that exact point, which need not be on a step.
         if (index + 1 < entries.length && place >= most - 0.5 && !isFree) return entries[index + 1].start;
         const found = clock.point(Math.min(place, most), units, isFree);
         return clock.place(found) > from ? found : start;
     }
 
-    /** A new entry near `place`; where entry `index` plays. */
+    /** Inserts an entry near `place`, at which entry `index` is active. */
     function cut(index, place, words, isFree = false) {
         const at = free(place, after(index, isFree), startOf(index + 1), isFree);
         return at === null ? null : valid(split(text, entries[index], clock.point(at, units, isFree), words));
@@ -60,7 +60,7 @@ export function moves(text, entries, clock, unit) {
     };
 }
 
-/** The text if it can be read. Rounding may leave no room between two times. */
+/** The text if it is valid, else null: after rounding, two times may be equal. */
 function valid(text) {
     try {
         parse(text);

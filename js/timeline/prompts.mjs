@@ -1,4 +1,4 @@
-// What the prompts of a timeline are: the numbers of sockets, with the words that come in by them, or texts themselves.
+// The prompts of a timeline: the numbers of sockets, with the texts connected to them, or the texts themselves.
 
 import { setting } from "../lib/runs.mjs";
 import { source } from "../lib/walk.mjs";
@@ -6,9 +6,9 @@ import { pointText } from "./grammar.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const FAR = 20;
-const NEARLY_THERE = 1e-3; // of a step: a point in percent or sigma that is meant to be on it
+const NEARLY_THERE = 1e-3; // steps: a point in percent or sigma this close to a step is on it
 
-/** The prompts connected to a stream's sockets, { number: words }; null for a node whose timeline holds the texts. */
+/** The prompts connected to a stream's sockets, { number: text }; null for a node whose timeline has the texts. */
 export function prompts(node, stream) {
     if (!stream.socket) return null;
     const found = {};
@@ -20,7 +20,7 @@ export function prompts(node, stream) {
     return found;
 }
 
-/** The text of the encoder that feeds an input, or of the first one before it; else the feeding node's title. */
+/** The text of the first encode node before an input; else the title of the node linked to it. */
 function wordsOf(node, input, type) {
     const first = source(node, input)?.node;
     let at = first;
@@ -34,22 +34,22 @@ function wordsOf(node, input, type) {
     return first?.title ?? "";
 }
 
-/** What the run would stop at, in words: numbers without a prompt, prompts without a segment. */
+/** Messages for errors that would stop the run (numbers without a prompt), and for prompts without a segment. */
 export function problems(stream, entries, connected) {
-    if (!connected || !Object.keys(connected).length) return []; // a new node needs no scolding
-    const told = [];
+    if (!connected || !Object.keys(connected).length) return []; // no messages on a new node
+    const messages = [];
     const named = entries.map(entry => entry.text.trim());
     for (const text of new Set(named)) {
-        if (!/^\d+$/.test(text)) told.push(TEXTS.notNumber(stream.name, text));
-        else if (!(text in connected)) told.push(TEXTS.notConnected(stream.name, text));
+        if (!/^\d+$/.test(text)) messages.push(TEXTS.notNumber(stream.name, text));
+        else if (!(text in connected)) messages.push(TEXTS.notConnected(stream.name, text));
     }
     for (const number of Object.keys(connected)) {
-        if (!named.includes(number)) told.push(TEXTS.unused(stream.name, number));
+        if (!named.includes(number)) messages.push(TEXTS.unused(stream.name, number));
     }
-    return told;
+    return messages;
 }
 
-/** Which prompts act in no step of the run with this clock, in words. */
+/** Messages for prompts that act in no step of the clock's run. */
 export function idle(stream, entries, clock) {
     const stepOf = point => Math.max(0, Math.ceil(clock.place(point) - NEARLY_THERE));
     const starts = entries.map((entry, at) => at ? stepOf(entry.start) : 0);
@@ -60,7 +60,7 @@ export function idle(stream, entries, clock) {
     });
 }
 
-/** What a new segment after this one plays: a prompt that is not played yet, or the next one; or the same text. */
+/** The prompt of a new segment after this one: an unused one, else the next one; in a text timeline the same text. */
 export function following(entries, index, connected) {
     const now = entries[index].text.trim();
     if (!connected) return entries[index].text;

@@ -1,8 +1,8 @@
-// The ruler below the tracks: which numbers stand where. No DOM.
+// The labels of the ruler below the tracks. No DOM.
 
 import { PERCENT, SIGMA, STEP } from "./grammar.mjs";
 
-const APART = 0.085; // of the ruler's length, between two numbers
+const APART = 0.085; // minimum distance of two labels, as a share of the ruler's length
 const ROUND = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 
 /** [{ at, text }], with `at` from 0 to 1. */
@@ -36,14 +36,14 @@ function levelMarks(clock, unit) {
 
 const short = (value, unit) => unit === PERCENT ? `${Math.round(value)} %` : `${Number(value.toFixed(2))}`;
 
-/** A place in all three units, the ruler's first, as words of `texts`. */
-export function told(clock, place, unit, texts) {
-    const step = Math.ceil(place - 1e-3); // the first one that has it
-    const said = {
+/** A place in all three units, the ruler's unit first, formatted with `texts`. */
+export function inAllUnits(clock, place, unit, texts) {
+    const step = Math.ceil(place - 1e-3); // the first step that has reached it
+    const values = {
         [STEP]: texts.step(step),
         [PERCENT]: texts.percent(Number(clock.percent(place).toFixed(1))),
         [SIGMA]: texts.sigma(Number(clock.sigma(place).toFixed(3))),
     };
-    const { [unit]: main, ...others } = said;
+    const { [unit]: main, ...others } = values;
     return [main, Object.values(others).join(" \u00b7 ")];
 }

@@ -1,4 +1,4 @@
-// Which run a CONDITIONING goes to, seen from the graph alone: its steps, its schedule, its model's shift.
+// Finds the run of a CONDITIONING from the graph: its steps, its schedule, its model's shift.
 
 import { DEV_SHIFT, MU_TOKENS, TOKEN } from "../lib/flux1_sizes.mjs";
 import { modelsOf, samplers, setting } from "../lib/runs.mjs";
@@ -7,7 +7,7 @@ import { TEXTS } from "./texts.mjs";
 
 export const ASSUMED = { steps: 20, sampler: "euler", scheduler: "simple", denoise: 1, shift: DEV_SHIFT };
 
-// Samplers and schedule makers, by the widgets and inputs that say what they do.
+// Samplers and scheduler nodes, with the names of their widgets and inputs.
 const PLANS = {
     FluxDuetSampler: { steps: "steps", sampler: "sampler", scheduler: "scheduler", denoise: "denoise",
         latent: "latent" },
@@ -19,35 +19,35 @@ const PLANS = {
 };
 
 /**
- * { plan, told, title, isKnown }: what to ask the server for, what to say of it in words, and the name of the node that
- * it was read from, null where there is none and the plan is assumed; `isKnown` if nothing of it is.
+ * { plan, description, title, isKnown }: the request's fields, a description, and the title of the node that they come
+ * from, null if there is none and the plan is assumed; `isKnown` is whether nothing of it is assumed.
  */
 export function runOf(node) {
     const given = source(node, "sigmas")?.node;
     const maker = given ?? [...samplers(node)].map(schedulerOf).find(Boolean);
-    if (!maker) return { plan: ASSUMED, told: [TEXTS.run.none], title: null, isKnown: false };
+    if (!maker) return { plan: ASSUMED, description: [TEXTS.run.none], title: null, isKnown: false };
     const names = PLANS[maker.comfyClass];
-    if (!names) return { plan: ASSUMED, told: [TEXTS.run.opaque(maker.title)], title: null, isKnown: false };
+    if (!names) return { plan: ASSUMED, description: [TEXTS.run.opaque(maker.title)], title: null, isKnown: false };
     const { values, unknown } = read(maker, names);
     const model = modelOf(node, maker);
     const size = sizeOf(maker, names.latent);
     const plan = { ...ASSUMED, ...values, shift: model.shift };
     if (maker.comfyClass === "FluxDuetSigmas") plan.scheduler = "official";
-    const told = [TEXTS.run.steps(plan.steps), plan.scheduler];
-    if (plan.denoise < 1) told.push(TEXTS.run.denoise(plan.denoise));
-    told.push(model.told);
-    if (plan.scheduler === "official") Object.assign(plan, official(maker, size, told));
-    if (unknown.length) told.push(TEXTS.run.guessed(unknown.join(", ")));
-    return { plan, told, title: maker.title, isKnown: !unknown.length };
+    const description = [TEXTS.run.steps(plan.steps), plan.scheduler];
+    if (plan.denoise < 1) description.push(TEXTS.run.denoise(plan.denoise));
+    description.push(model.description);
+    if (plan.scheduler === "official") Object.assign(plan, official(maker, size, description));
+    if (unknown.length) description.push(TEXTS.run.guessed(unknown.join(", ")));
+    return { plan, description, title: maker.title, isKnown: !unknown.length };
 }
 
-/** The sampler itself, or what makes its sigmas; null for a node that does not sample. */
+/** The sampler itself, or the node that makes its sigmas; null for a node that does not sample. */
 function schedulerOf(sampler) {
     if (sampler.comfyClass in PLANS) return sampler;
     return sampler.inputs?.some(input => input.name === "sigmas") ? source(sampler, "sigmas")?.node : null;
 }
 
-/** The widgets' values, and the names of those that come from other nodes in a way not known here. */
+/** The widgets' values, and the names of widgets whose linked values are unknown. */
 function read(node, names) {
     const values = {}, unknown = [];
     for (const [name, widget] of Object.entries(names)) {
@@ -59,13 +59,13 @@ function read(node, names) {
     return { values, unknown };
 }
 
-/** How FLUX.1's official schedule is shifted: as Flux Sigmas says, or by the picture's size. */
-function official(maker, size, told) {
+/** The shift of FLUX.1's official schedule: by Flux Sigmas' widgets, or by the picture's size. */
+function official(maker, size, description) {
     const { width, height } = size ?? { width: 1024, height: 1024 };
     const kind = maker.comfyClass === "FluxDuetSigmas" ? setting(maker, "shift") : "dev";
     if (kind === "schnell") return { mu: null };
     if (kind === "fixed") return { mu: setting(maker, "mu") };
-    told.push(size ? `${width} x ${height}` : TEXTS.run.assumedSize);
+    description.push(size ? `${width} x ${height}` : TEXTS.run.assumedSize);
     return { width, height };
 }
 
@@ -78,18 +78,18 @@ function sizeOf(maker, latent) {
 // ComfyUI's nodes that change a model's shift.
 const PATCHES = { ModelSamplingFlux: patchedShift };
 
-/** The shift of the model that runs, as its files and the nodes on its way say: { shift, told }. */
+/** The model's { shift, description }, from its file and the nodes that it passes. */
 function modelOf(node, maker) {
     const { model } = TEXTS.run;
     for (const at of modelsOf([node, maker, ...samplers(node)])) {
         const shift = PATCHES[at.comfyClass]?.(at);
-        if (Number.isFinite(shift)) return { shift, told: model.patched(Number(shift.toFixed(3))) };
-        if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, told: model.schnell };
+        if (Number.isFinite(shift)) return { shift, description: model.patched(Number(shift.toFixed(3))) };
+        if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, description: model.schnell };
     }
-    return { shift: DEV_SHIFT, told: model.dev };
+    return { shift: DEV_SHIFT, description: model.dev };
 }
 
-/** As ComfyUI's node computes it: a line through `base` and `max` at these numbers of image tokens. */
+/** As in ComfyUI's node: a line through `base` and `max` at these numbers of image tokens. */
 function patchedShift(node) {
     const [most, base, width, height] = ["max_shift", "base_shift", "width", "height"].map(name => setting(node, name));
     const [few, many] = MU_TOKENS;

@@ -3,10 +3,10 @@
 import { element } from "../lib/dom.mjs";
 import { TEXTS } from "./texts.mjs";
 
-// The stream's hue for the first prompt, darker for others: white words stand out on all of them.
+// The stream's hue for the first prompt, darker for others; white text is readable on all of them.
 const SHADES = [100, 66, 82, 52];
 
-/** `active` is the one that the keyboard is on, `drag` what is dragged: { index, kind } or null. */
+/** `active` is the focused segment's index; `drag` is { index, kind } of the dragged part, or null. */
 export function segments(state, active, drag) {
     if (!state.entries) return [message(state.wrong ?? state.said, Boolean(state.wrong))];
     const made = state.entries.map((_, index) => segment(state, index, index === active));
@@ -25,7 +25,7 @@ function segment(state, index, isActive) {
     const { entries, connected } = state, number = entries[index].text.trim();
     const [from, full, to] = [startOf(state, index), fadeOf(state, index), startOf(state, index + 1)];
     const words = (connected ? connected[number] ?? "" : number).replace(/\s+/g, " ");
-    const about = told(state, index, words, [from, full, to]);
+    const about = tooltip(state, index, words, [from, full, to]);
     const made = element("div", {
         className: "segment", role: "option", tabIndex: isActive ? 0 : -1, ariaSelected: String(isActive),
         "aria-label": about.join(", "), dataset: { index, about: about.join("\n") },
@@ -45,8 +45,8 @@ function segment(state, index, isActive) {
     return made;
 }
 
-/** What a segment is called, and when it plays, in lines. */
-function told({ stream, entries, connected, explain }, index, words, [from, full, to]) {
+/** The lines of a segment's tooltip: its prompt and its times. */
+function tooltip({ stream, entries, connected, explain }, index, words, [from, full, to]) {
     const number = entries[index].text.trim();
     const name = connected ? [`${stream.name} ${number}`, words].filter(Boolean).join(": ") : `${stream.name}: ${words}`;
     const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
@@ -66,7 +66,7 @@ function handles(state, index, drag) {
     });
 }
 
-/** A prompt has one shade wherever it plays. */
+/** The shade of a prompt, the same in all its segments. */
 function shade({ stream, entries, connected }, index) {
     const texts = entries.map(entry => entry.text.trim());
     const which = connected ? Number(texts[index]) - 1 : [...new Set(texts)].indexOf(texts[index]);

@@ -1,4 +1,4 @@
-// How the timeline looks.
+// The timeline's style sheet.
 
 import { styles } from "../lib/dom.mjs";
 import { MENU_CSS } from "../lib/menu.mjs";

@@ -1,4 +1,4 @@
-// What the timeline says.
+// The timeline's texts.
 
 const UNITS = { step: "steps", percent: "percent", sigma: "sigma" };
 
@@ -36,7 +36,7 @@ export const TEXTS = {
         offline: why => `The server gives no schedule (${why}); percent is drawn evenly`,
         from: title => `Times as in ${title}`,
     },
-    // The grammar, as nodes/condition/time reads it
+    // Errors of the grammar, as in nodes/condition/time
     badTime: text => `Got "${text}" for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7).`,
     plainAt: word => `For a line that begins with an @ of its own write \\@${word}.`,
     badDots: text => `Got "${text}" for a time, expected one such as 8, or two such as 8..12. A prompt that begins with `

@@ -1,4 +1,4 @@
-// One stream's track: segments to drag, split and choose from, with pointer or keys. What it edits is the stream's text.
+// One stream's track: segments to drag, split and choose with pointer or keys. It edits the stream's timeline text.
 
 import { element } from "../lib/dom.mjs";
 import { parse } from "./grammar.mjs";
@@ -6,18 +6,18 @@ import { following } from "./prompts.mjs";
 import { segments } from "./segments.mjs";
 import { TEXTS } from "./texts.mjs";
 
-const FINE = 0.1; // of a step, for a key with Alt
+const FINE = 0.1; // steps, for a key with Alt
 const COARSE = 5; // steps, for a key with Shift
-const FADE = 4; // steps of a fade that is asked for by name
+const FADE = 4; // steps of a fade from the menu
 
 export class Track {
     #view;
     #stream;
     #state = null;
-    #active = 0; // the segment that the keyboard is on
+    #active = 0; // the focused segment
     #drag = null; // { index, kind, offset, text }
 
-    /** `view` is what tracks share: { write(stream, text), go(stream, index), tip, menu, guide(place), explain(place) }. */
+    /** `view`, for both tracks: { write(stream, text), go(stream, index), tip, menu, guide(place), explain(place) }. */
     constructor(view, stream) {
         this.#view = view;
         this.#stream = stream;
@@ -32,13 +32,13 @@ export class Track {
         return this.#drag !== null;
     }
 
-    /** `state` is what view.mjs has read: { text, entries, wrong, said, isFixed, connected, moves, clock ... }. */
+    /** `state` comes from view.mjs: { text, entries, wrong, said, isFixed, connected, moves, clock ... }. */
     show(state) {
         this.#state = state;
         if (!this.isBusy) this.#paint();
     }
 
-    /** Moves the keyboard to a segment. */
+    /** Moves the focus to a segment. */
     focus(index) {
         const all = [...this.root.querySelectorAll(".segment, .said")];
         this.#active = Math.min(Math.max(index, 0), all.length - 1);
@@ -85,7 +85,7 @@ export class Track {
         });
     }
 
-    /** Where on the track the pointer is, in steps. */
+    /** The pointer's place on the track, in steps. */
     #place({ clientX }) {
         const { left, width } = this.root.getBoundingClientRect();
         return Math.min(1, Math.max(0, (clientX - left) / width)) * this.#state.clock.steps;
@@ -126,7 +126,7 @@ export class Track {
         this.#view.tip.show(this.root.querySelector(`.${kind}[data-index="${index}"]`), this.#view.explain(place));
     }
 
-    /** Ends a drag; only now the text is written, so that it is one step of undo. */
+    /** Ends a drag and writes the text, so that a drag is one step of undo. */
     #release(isMeant) {
         if (!this.#drag) return;
         const { text } = this.#drag;
@@ -162,7 +162,7 @@ export class Track {
         return to !== undefined || end !== undefined;
     }
 
-    /** Whether the key is for an edit. */
+    /** Handles a key; returns whether it was an edit. */
     #edit({ key, shiftKey, altKey }) {
         const { isFixed, connected, moves } = this.#state, index = this.#active;
         const by = { ArrowLeft: -1, ArrowRight: 1 }[key];

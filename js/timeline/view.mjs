@@ -1,18 +1,18 @@
-// The timeline on a node: two tracks, a ruler, and a line that says which run it is drawn for.
+// The timeline on a node: two tracks, a ruler, and a line that names the run.
 
-import { ask, asker } from "../lib/asking.mjs";
+import { post, requester } from "../lib/requests.mjs";
 import { element } from "../lib/dom.mjs";
 import { chain, keepUp } from "../lib/life.mjs";
 import { menu } from "../lib/menu.mjs";
 import { panel } from "../lib/panel.mjs";
 import { setting } from "../lib/runs.mjs";
-import { tells, tip } from "../lib/tip.mjs";
+import { addTip, tip } from "../lib/tip.mjs";
 import { isLinked, setValues, valueOf, watch } from "../lib/widgets.mjs";
 import { clock, even } from "./clock.mjs";
 import { PERCENT, SIGMA, STEP, TimelineError, parse } from "./grammar.mjs";
 import { moves } from "./moves.mjs";
 import { idle, problems, prompts } from "./prompts.mjs";
-import { marks, told } from "./ruler.mjs";
+import { inAllUnits, marks } from "./ruler.mjs";
 import { ASSUMED, runOf } from "./run.mjs";
 import { HEIGHT, STYLE } from "./style.mjs";
 import { TEXTS } from "./texts.mjs";
@@ -22,11 +22,11 @@ const NEXT = { [STEP]: PERCENT, [PERCENT]: SIGMA, [SIGMA]: STEP };
 const MOST_TICKS = 60;
 const UNIT = "flux_duet_unit"; // in the node's properties
 
-/** Hangs on a node the timelines of `streams`, each { name, hue, type, widget, socket }, with no `socket` for texts. */
+/** Adds to a node the timelines of `streams`, each { name, hue, type, widget, socket }; no `socket` for texts. */
 export class Timeline {
-    #run = { plan: ASSUMED, told: [], title: null, isKnown: false };
+    #run = { plan: ASSUMED, description: [], title: null, isKnown: false };
     #clock = clock(even(ASSUMED.steps, ASSUMED.shift), ASSUMED.shift);
-    #asked = ""; // the plan whose schedule is wanted
+    #requested = ""; // the plan whose schedule was requested, as JSON
     #offline = "";
     #states = [];
 
@@ -39,8 +39,8 @@ export class Timeline {
         this.menu = menu(root);
         this.tracks = streams.map(stream => new Track(this, stream));
         this.parts.lanes.prepend(...this.tracks.map(track => track.root));
-        this.asking = asker(
-            (plan, signal) => ask("/flux_duet/sigmas", plan, signal),
+        this.requests = requester(
+            (plan, signal) => post("/flux_duet/sigmas", plan, signal),
             ({ sigmas }, { shift }) => this.#keepTime(sigmas, shift),
             error => this.#goOn(error),
         );
@@ -48,19 +48,19 @@ export class Timeline {
         this.#paint();
     }
 
-    // ---- what the tracks ask for
+    // ---- called by the tracks
 
     write(stream, text) {
         setValues([this.node, { [stream.widget]: text }]);
     }
 
-    /** A line across the tracks, at a place in steps; null takes it away. */
+    /** Shows a line across the tracks at a place in steps; null hides it. */
     guide(place) {
         this.parts.guide.hidden = place === null;
         this.parts.guide.style.left = `${100 * (place ?? 0) / this.#clock.steps}%`;
     }
 
-    /** Moves the keyboard to a segment, past a track's end to the other track. */
+    /** Moves the focus to a segment; past a track's end, to the other track. */
     go(stream, index) {
         const at = this.streams.indexOf(stream), count = this.#states[at].entries.length;
         const to = at + (index < 0 ? -1 : index >= count ? 1 : 0);
@@ -68,12 +68,12 @@ export class Timeline {
         else this.tracks[to]?.focus(index < 0 ? Infinity : 0);
     }
 
-    /** A place in words, in all units. */
+    /** A place as text, in all units. */
     explain(place) {
-        return told(this.#clock, place, this.#unit, TEXTS);
+        return inAllUnits(this.#clock, place, this.#unit, TEXTS);
     }
 
-    // ---- what is shown
+    // ---- display
 
     get #unit() {
         const chosen = this.node.properties[UNIT];
@@ -84,8 +84,8 @@ export class Timeline {
         if (!this.node.graph || this.tracks.some(track => track.isBusy)) return;
         this.#run = runOf(this.node);
         const wanted = JSON.stringify(this.#run.plan);
-        if (wanted !== this.#asked) this.asking.want(this.#run.plan);
-        this.#asked = wanted;
+        if (wanted !== this.#requested) this.requests.want(this.#run.plan);
+        this.#requested = wanted;
         this.#paint();
     }
 
@@ -95,9 +95,9 @@ export class Timeline {
         this.#paint();
     }
 
-    /** Without the server. */
+    /** Shows an estimated schedule if the server cannot be reached. */
     #goOn(error) {
-        this.#asked = ""; // asked again when something changes
+        this.#requested = ""; // requested again when something changes
         const { steps, shift } = this.#run.plan;
         this.#keepTime(even(steps, shift), shift, TEXTS.run.offline(error.message));
     }
@@ -108,7 +108,7 @@ export class Timeline {
         this.#states.forEach((state, at) => this.tracks[at].show(state));
         drawRuler(this.parts, this.#clock, this.#unit);
         const wrong = this.#states.flatMap(state => state.problems);
-        const run = [...this.#run.told, this.#offline].filter(Boolean).join(" \u00b7 ");
+        const run = [...this.#run.description, this.#offline].filter(Boolean).join(" \u00b7 ");
         this.parts.foot.textContent = wrong.length ? wrong.join(" ") : run;
         this.parts.foot.toggleAttribute("data-wrong", wrong.length > 0);
     }
@@ -119,7 +119,7 @@ export class Timeline {
         return state;
     }
 
-    // ---- when
+    // ---- events
 
     #listen() {
         const { node, parts } = this, refresh = () => this.#refresh();
@@ -130,17 +130,17 @@ export class Timeline {
         });
         parts.unit.addEventListener("pointerdown", event => event.stopPropagation());
         parts.unit.addEventListener("keydown", event => {
-            if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas has uses for them
+            if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas uses them
         });
-        tells(this.tip, parts.unit, () => [TEXTS.unit(this.#unit)]);
+        addTip(this.tip, parts.unit, () => [TEXTS.unit(this.#unit)]);
         const from = () => this.#run.title ? TEXTS.run.from(this.#run.title) : "";
-        tells(this.tip, parts.foot, () => [parts.foot.textContent, from()].filter(Boolean));
+        addTip(this.tip, parts.foot, () => [parts.foot.textContent, from()].filter(Boolean));
         watch(node, this.streams.map(stream => stream.widget), refresh);
         chain(node, "onConfigure", refresh);
-        chain(node, "onConnectionsChange", () => queueMicrotask(refresh)); // the link is not there yet
+        chain(node, "onConnectionsChange", () => queueMicrotask(refresh)); // the link is added after the event
         keepUp(node, refresh, () => {
-            this.asking.stop();
-            this.#asked = "";
+            this.requests.stop();
+            this.#requested = "";
             this.tip.hide();
             this.menu.close();
         });
@@ -164,7 +164,7 @@ function build(root, streams) {
     return { unit, ruler, guide, lanes, foot };
 }
 
-/** What a track shows: the widget's text, as far as it can be read. */
+/** A track's state: the widget's text, and its entries if it can be parsed. */
 function read(node, stream, clock, unit) {
     const isFixed = isLinked(node, stream.widget);
     const text = isFixed ? setting(node, stream.widget) : valueOf(node, stream.widget);

@@ -1,4 +1,4 @@
-// The tokens as chips, in rows of which only those in view are in the page: a prompt may have thousands.
+// Tokens as chips in rows. Only visible rows are in the DOM, because a prompt may have thousands of tokens.
 
 import { element } from "../lib/dom.mjs";
 import { rowsOf } from "./flow.mjs";
@@ -34,8 +34,8 @@ export const CHIPS_CSS = `
 `;
 
 /**
- * Makes the list. `explain(item)` gives a tooltip's lines, `strength(item)` how strong its tint is, in percent, and
- * `isUnknown(item)` whether the stream has no token for it.
+ * Creates the list. `explain(item)` returns a tooltip's lines, `strength(item)` the strength of the tint in percent,
+ * and `isUnknown(item)` whether the encoder has no token for it.
  *
  * Returns { list, show(items), start, stop }.
  */
@@ -43,7 +43,7 @@ export function chips(tip, { explain, strength, isUnknown }) {
     const list = element("div", { className: "chips", tabIndex: 0, role: "listbox", "aria-label": TEXTS.tokens });
     const space = element("div");
     list.append(space);
-    // `active` is the item that the keyboard is on, -1 for none; `painted` says which rows are in the page.
+    // `active` is the index of the focused item, -1 for none; `painted` are the rows in the DOM.
     const view = { list, space, tip, explain, strength, isUnknown, items: [], rows: [0], painted: "", active: -1 };
     listen(view);
     const sized = new ResizeObserver(() => arrange(view));
@@ -64,13 +64,13 @@ export function chips(tip, { explain, strength, isUnknown }) {
 
 function arrange(view) {
     const room = view.list.clientWidth;
-    if (!room) return; // not in the page yet, or folded
+    if (!room) return; // not in the DOM yet, or folded
     view.rows = rowsOf(view.items, room, widthOf);
     view.space.style.height = `${view.rows.length * ROW}px`;
     paint(view, true);
 }
 
-/** Puts the rows in view into the page. */
+/** Adds the visible rows to the DOM. */
 function paint(view, anew = false) {
     const { list, rows } = view;
     const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 1);
@@ -151,10 +151,10 @@ function tellActive({ space, tip, explain, items, active }) {
     else tip.hide();
 }
 
-// ---- widths, measured once for each text
+// ---- text widths, cached
 
 const widths = new Map();
-const MOST = 20_000; // remembered; then it starts anew
+const MOST = 20_000; // cached widths; then the cache is emptied
 let measured = null;
 
 function widthOf(item) {

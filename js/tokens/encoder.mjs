@@ -1,4 +1,4 @@
-// Which encoder is wired in, seen from the graph alone: no model is loaded for it.
+// Finds a node's encoder from the graph alone, without loading a model.
 
 import { CLIP_POSITIONS, LONG_CLIP_POSITIONS } from "../lib/flux1_sizes.mjs";
 import { source } from "../lib/walk.mjs";
@@ -7,7 +7,7 @@ const FILE = /\.(safetensors|sft|gguf|ckpt|pth?|bin)$/i;
 const LONG_CLIP = /long[-_ ]?(clip|vit)/i;
 const FAR = 50;
 
-/** { positions, seen, file }: CLIP-L's positions, how that was `seen` (a key of TEXTS.positions), and by which file. */
+/** { positions, seen, file }: CLIP-L's positions, how they were found (a key of TEXTS.positions), and the file. */
 export function clipPositions(node) {
     const loader = loaderOf(node);
     if (!loader) return { positions: CLIP_POSITIONS, seen: isFed(node) ? "unknown" : "none" };
@@ -21,7 +21,7 @@ export function clipPositions(node) {
 const isFile = value => typeof value === "string" && FILE.test(value);
 const isFed = node => node.inputs?.some(input => input.name === "clip" && input.link != null);
 
-/** The node that a CLIP comes from, behind those that change it and pass it on, such as LoRA loaders. */
+/** The node that loads a CLIP, through nodes that pass it on, such as LoRA loaders. */
 function loaderOf(node) {
     let at = source(node, "clip")?.node;
     for (let hops = 0; at && hops < FAR; hops++) {

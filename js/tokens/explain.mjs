@@ -1,16 +1,16 @@
-// What the panel says of a reading: in its header, and of each chip. Words, no DOM.
+// The panel's texts for a reading: its header and the tooltips of the chips. No DOM.
 
 import { FIRST, lostFrom, short, stretches } from "./flow.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const MOST = 300; // characters of a note
 
-/** A chip's tooltip: what it is, and why if it has no effect. */
+/** A chip's tooltip: the token, and the reason if it has no effect. */
 export function explainItem(item, reading) {
     const side = reading.road === "CLIP" ? "clip" : "t5";
     if (item.at < 0) {
-        const told = TEXTS.marks[item.kind];
-        return [typeof told === "string" ? told : told[side]];
+        const text = TEXTS.marks[item.kind];
+        return [typeof text === "string" ? text : text[side]];
     }
     const { ids, weights, unknown, limit } = reading;
     const lines = [`${item.kind === "token" ? item.text : shownAs(item)}  \u00b7  ${TEXTS.token(ids[item.at])}`];
@@ -32,12 +32,12 @@ export function strength(item, reading) {
     return Math.round(Math.min(85, away));
 }
 
-/** The header: { count, pads, cut, share }, `share` of what there is room for. */
+/** The header: { count, pads, cut, share }; `share` is the used part of the limit. */
 export function headline(reading, past) {
     const isClip = reading.road === "CLIP";
     const cut = reading.count - lostFrom(reading, past);
     const parts = stretches(reading, past);
-    const extra = isClip ? 0 : 1; // T5's rows count with the end token
+    const extra = isClip ? 0 : 1; // T5's count includes the end token
     const limit = reading.limit === null ? null : reading.limit + extra;
     const [from, to] = parts.at(-1);
     const pads = isClip ? limit - (to - from) : reading.pads;
@@ -49,7 +49,7 @@ export function headline(reading, past) {
     };
 }
 
-/** The header's tooltip: what is counted, what is assumed, what to know. */
+/** The header's tooltip: what is counted, assumptions, notes. */
 export function explainCount(prompt, reading, notes) {
     const lines = [];
     if (reading.road === "CLIP") {
@@ -58,8 +58,8 @@ export function explainCount(prompt, reading, notes) {
             : TEXTS.clipCount(reading.read, reading.limit));
         if (chunks > 1 && prompt.past !== FIRST) lines.push(TEXTS[prompt.past] ?? "");
         const { seen, file } = prompt.encoder;
-        const told = TEXTS.positions[seen];
-        lines.push(typeof told === "string" ? told : told(file));
+        const text = TEXTS.positions[seen];
+        lines.push(typeof text === "string" ? text : text(file));
     } else {
         lines.push(TEXTS.t5Count(reading.read, reading.pads), TEXTS.t5Length(prompt.length));
     }
@@ -69,10 +69,10 @@ export function explainCount(prompt, reading, notes) {
     return [...lines, ...warnings(prompt, reading, notes)].filter(Boolean);
 }
 
-/** What may not be meant as it is read: weights, and textual inversions that are not there. */
+/** Notes on doubtful weights and missing textual inversions. */
 export function warnings(prompt, reading, notes) {
     const names = new Set(reading.ignored.map(([from, to]) => prompt.request.text.slice(from, to)));
-    const more = notes.filter(note => !reading.notes.includes(note)); // the chips show what is cut and unknown
+    const more = notes.filter(note => !reading.notes.includes(note)); // the chips already show cut off and unknown text
     return [...[...names].map(TEXTS.ignored), ...more].map(shortened);
 }
 

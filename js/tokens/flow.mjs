@@ -1,4 +1,4 @@
-// A stream's reading of a prompt as it stands in the panel: tokens and the marks between them, in rows. No DOM.
+// An encoder's reading of a prompt as the panel's items: tokens, and marks between them, in rows. No DOM.
 
 import { TEXTS } from "./texts.mjs";
 
@@ -7,13 +7,13 @@ const T5_SPACE = 3; // the token of a space alone
 const GAP = 4; // between words
 
 /**
- * The items of a reading, each { kind, text, at, glued, cut }: `at` is its token's index, -1 for a mark; `glued` ones
- * stick to the former, as pieces of a word do.
+ * The items of a reading, each { kind, text, at, glued, cut }: `at` is its token's index, -1 for a mark; `glued` items
+ * have no gap before them, like the pieces of a word.
  */
 export function flow(text, reading, past) {
     const isClip = reading.road === "CLIP";
     const items = [], parts = stretches(reading, past), read = lostFrom(reading, past);
-    const ignored = [...reading.ignored]; // those still to come
+    const ignored = [...reading.ignored]; // the remaining ones
     for (const [index, [from, to]] of parts.entries()) {
         if (index) items.push(mark("chunk", TEXTS.chunk(index + 1)));
         if (isClip) items.push(mark("start", TEXTS.start));
@@ -31,12 +31,12 @@ export function flow(text, reading, past) {
     return items;
 }
 
-/** The index of the first token that has no effect. */
+/** The index of the first token that is cut off. */
 export function lostFrom(reading, past) {
     return reading.road === "CLIP" && past !== FIRST ? reading.count : reading.read;
 }
 
-/** What is read in one go, as [from, to): CLIP-L's chunks, or all. */
+/** Ranges of tokens [from, to) that are encoded together: CLIP-L's chunks, or all tokens. */
 export function stretches(reading, past) {
     if (reading.road !== "CLIP" || past === FIRST) return [[0, reading.read]];
     const { chunks, count } = reading;
@@ -49,7 +49,7 @@ function mark(kind, text) {
     return { kind, text, at: -1, glued: false, cut: false };
 }
 
-/** Textual inversions that are not there, up to a place in the text. */
+/** Missing textual inversions up to an offset in the text. */
 function addIgnored(items, text, ignored, place = Infinity) {
     while (ignored.length && ignored[0][0] <= place) {
         const [start, end] = ignored.shift();
@@ -61,13 +61,13 @@ function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, 
     for (let at = from; at < to; at++) {
         addIgnored(items, text, ignored, starts[at]);
         const glued = at > from && starts[at] <= ends[at - 1];
-        let said = text.slice(starts[at], ends[at]);
+        let shown = text.slice(starts[at], ends[at]);
         let kind = "token";
-        if (road === "T5" && ids[at] === T5_SPACE) [kind, said] = ["space", "\u2581"];
+        if (road === "T5" && ids[at] === T5_SPACE) [kind, shown] = ["space", "\u2581"];
         else if (glued && ends[at] === ends[at - 1] && starts[at] === starts[at - 1] && !isSpace(items)) {
-            [kind, said] = ["part", "\u00b7"];
+            [kind, shown] = ["part", "\u00b7"];
         }
-        items.push({ kind, text: said, at, glued, cut });
+        items.push({ kind, text: shown, at, glued, cut });
         const weight = weights[at];
         if (weight !== 1 && (at + 1 === to || weights[at + 1] !== weight)) {
             items.push({ kind: "weight", text: short(weight), at, glued: true, cut });
@@ -77,11 +77,11 @@ function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, 
 
 const isSpace = items => items.at(-1)?.kind === "space";
 
-/** A weight with two decimals at most. */
+/** A weight with at most two decimals. */
 export const short = weight => String(Math.round(weight * 100) / 100);
 
 /**
- * The index of each row's first item, for a row `room` wide. `widthOf(item)` is its width.
+ * The index of each row's first item, for rows of `room` pixels. `widthOf(item)` is an item's width.
  *
  * A word is broken only if it is longer than a row.
  */

@@ -1,11 +1,11 @@
-// The panel under a prompt box: a header, which features put their buttons into, and a body that folds.
+// The panel under a prompt box: a header with the buttons of several features, and a body that can be folded.
 
 import { app } from "../../../scripts/app.js";
 import { element } from "../lib/dom.mjs";
 import { chain } from "../lib/life.mjs";
 import { STREAMS } from "../lib/palette.mjs";
 import { panel } from "../lib/panel.mjs";
-import { TIP_CSS, tells, tip } from "../lib/tip.mjs";
+import { TIP_CSS, addTip, tip } from "../lib/tip.mjs";
 import { CHIPS_CSS, ROW } from "./chips.mjs";
 import { TEXTS } from "./texts.mjs";
 
@@ -53,9 +53,9 @@ const ARROW = `<svg width="10" height="10" viewBox="0 0 10 10" fill="none" strok
 const made = new WeakMap();
 
 /**
- * The node's panel, made when the first feature asks for it: { count, meter, tools, body, tip }.
+ * The node's panel, created on first use: { count, meter, tools, body, tip }.
  *
- * `count` and `meter` are the header's, `tools` is where its buttons stand.
+ * `count`, `meter` and `tools` (for buttons) are elements of the header.
  */
 export function promptPanel(node) {
     if (!made.has(node)) made.set(node, make(node));
@@ -65,11 +65,11 @@ export function promptPanel(node) {
 function make(node) {
     const stream = node.comfyClass === "FluxDuetClipEncode" ? STREAMS.clip : STREAMS.t5;
     const { root, resize } = panel(node, "tokens", { css: CSS, height: HEADER + BODY + EDGE, after: "text" });
-    // The box of a new node is as tall as without the panel.
+    // A new node's text box keeps the height that it has without the panel.
     node.setSize([node.size[0], node.size[1] + HEADER + BODY + 2 * EDGE]);
     const host = root.getRootNode().host;
     host.style.setProperty("--stream", stream.hue);
-    host.dataset.captureWheel = "true"; // Vue nodes let what has the focus scroll
+    host.dataset.captureWheel = "true"; // in Vue nodes, the focused element scrolls
 
     const hint = tip(root);
     const count = element("div", { className: "count", tabIndex: 0 });
@@ -79,13 +79,13 @@ function make(node) {
     const tools = element("div", { className: "tools" }, fold);
     const body = element("div", { className: "body" });
     root.prepend(element("div", { className: "header" }, count, meter, tools), body);
-    tells(hint, fold, () => [fold.ariaLabel]);
+    addTip(hint, fold, () => [fold.ariaLabel]);
     folds(node, { root, fold, body, resize });
     keepToItself(root);
     return { count, meter, tools, body, tip: hint };
 }
 
-/** Shows or hides the body as the node's properties say, and writes there what is clicked. */
+/** Shows or hides the body, and stores that in the node's properties. */
 function folds(node, { root, fold, body, resize }) {
     function arrange() {
         const folded = Boolean(node.properties[FOLDED]);
@@ -105,7 +105,7 @@ function folds(node, { root, fold, body, resize }) {
     arrange();
 }
 
-/** The canvas must not drag or zoom for what happens in the panel. */
+/** Keeps events in the panel from dragging or zooming the canvas. */
 function keepToItself(root) {
     root.addEventListener("pointerdown", event => event.stopPropagation());
     root.addEventListener("keydown", event => {

@@ -1,36 +1,36 @@
-// What a node would encode if it ran now, as far as the graph tells: text and settings, its own or linked ones.
+// The text and settings that a node would encode now, from the graph: its own or linked ones.
 
 import { source } from "../lib/walk.mjs";
 import { isLinked, valueOf } from "../lib/widgets.mjs";
 import { clipPositions } from "./encoder.mjs";
 import { FIRST } from "./flow.mjs";
 
-// The front end's nodes that give the value of their one widget as it stands.
+// The front end's nodes that output the value of their single widget.
 const PLAIN = ["PrimitiveNode", "PrimitiveString", "PrimitiveStringMultiline", "PrimitiveBoolean"];
 const STREAMS = {
     FluxDuetClipEncode: { stream: "CLIP", names: ["past_75", "weights"] },
     FluxDuetT5Encode: { stream: "T5", names: ["length", "weights"] },
 };
 
-/** The nodes that have a prompt box, and all widgets that count for its tokens. */
+/** The node types with a prompt box, and the widgets that affect its tokens. */
 export const KINDS = Object.keys(STREAMS);
 export const widgetsOf = node => ["text", ...STREAMS[node.comfyClass].names];
 
 /**
- * { request, past, encoder, follows, unknown }: what to ask the route, or null where the text is not known.
+ * { request, past, encoder, follows, unknown}: `request` is the body for the route, null if the text is unknown.
  *
- * `follows` says that another node's widget counts too; `unknown` names settings whose link hides their value.
+ * `follows` is whether another node's widget is used; `unknown` are settings whose linked values are unknown.
  */
 export function promptOf(node) {
     const { stream, names } = STREAMS[node.comfyClass];
     const [text, ...settings] = ["text", ...names].map(name => read(node, name));
     const values = Object.fromEntries(names.map((name, index) => [name, settings[index].value]));
     const encoder = stream === "CLIP" ? clipPositions(node) : null;
-    const asked = stream === "CLIP"
+    const fields = stream === "CLIP"
         ? { clip_weights: values.weights, clip_positions: encoder.positions }
         : { length: values.length, t5_weights: values.weights };
     return {
-        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: stream, ...asked },
+        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: stream, ...fields },
         past: values.past_75 ?? FIRST,
         length: values.length,
         encoder,

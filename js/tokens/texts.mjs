@@ -1,4 +1,4 @@
-// All that the tokens under a prompt box say, in one place for translators.
+// All texts of the token panel, in one place for translation.
 
 export const TEXTS = {
     tokens: "Tokens of this prompt",

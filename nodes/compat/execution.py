@@ -1,9 +1,9 @@
-"""Graph expansion, blocked outputs and the node that runs. Imports ComfyUI."""
+"""Graph expansion, blocked outputs and the id of the running node. Imports ComfyUI."""
 
 from __future__ import annotations
 
-# Named as they are: GraphBuilder makes the nodes a node expands into, ExecutionBlocker is a value that ComfyUI knows by
-# its class.
+# Used as they are: GraphBuilder builds the nodes that a node expands into; ComfyUI checks for ExecutionBlocker with
+# isinstance.
 from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
@@ -12,9 +12,9 @@ __all__ = ["ExecutionBlocker", "GraphBuilder", "shown_node_id"]
 
 
 def shown_node_id() -> str | None:
-    """The id of the node that runs, as the front end shows it; None outside of a run.
+    """The id under which the front end shows the running node; None outside of a run.
 
-    A node of an expanded graph is shown as the node that it stands for.
+    For a node of an expanded graph it is the id of the node that was expanded.
     """
     context = get_executing_context()
     return None if context is None else get_progress_state().dynprompt.get_display_node_id(context.node_id)

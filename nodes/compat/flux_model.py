@@ -1,4 +1,4 @@
-"""FLUX.1's classes in ComfyUI, its relatives' classes, and what Flux.forward computes on the way. Imports ComfyUI."""
+"""ComfyUI's classes of FLUX.1 and related models, and functions that Flux.forward uses. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import comfy.ldm.flux.layers
 import comfy.lora
 import comfy.utils
 
-# For isinstance: ComfyUI's own transformer, and its sizes as a type.
+# For isinstance and annotations: ComfyUI's transformer and its parameters.
 from comfy.ldm.flux.model import Flux, FluxParams
 
-# For isinstance: what a MODEL is told by. ComfyUI derives FLUX.1's relatives from one class.
+# For isinstance: the classes of MODELs. Related models are derived from FLUX.1's class.
 from comfy.model_base import Chroma, ChromaRadiance, Flux2, HunyuanVideo, LongCatImage
 from comfy.model_base import Flux as FluxBase
 from torch import Tensor
@@ -23,7 +23,7 @@ __all__ = ["Chroma", "ChromaRadiance", "Flux", "Flux2", "FluxBase", "FluxParams"
 
 
 def transformer_of(model):
-    """The transformer of a MODEL, as torch.compile and nodes that exchange it leave it."""
+    """The transformer of a MODEL, patched by other nodes or not, without torch.compile's wrapper."""
     found = model.get_model_object("diffusion_model")
     return getattr(found, "_orig_mod", found)
 
@@ -39,15 +39,15 @@ def transformer_config(model) -> Mapping[str, Any]:
 
 
 def patched_shape(model, key: str, weight: Tensor) -> tuple[int, ...]:
-    """The shape that `weight` has once the MODEL's patches for `key` are applied; control LoRAs widen img_in."""
+    """The shape of `weight` after the MODEL's patches for `key` are applied (control LoRAs widen img_in)."""
     return comfy.lora.calculate_shape(model.patches.get(key, ()), weight, key)
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
-    """t or guidance [B], from 0 to 1 -> [B, width]: cosines of 1000 t, then sines."""
+    """Sinusoidal embedding of t or guidance [B] -> [B, width]: cosines of 1000 t, then sines."""
     return comfy.ldm.flux.layers.timestep_embedding(t, width)
 
 
 def scale_attention_mask(mask: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor:
-    """[B, texts + images, texts + images] for an image of `size` tokens (height, width) -> the same for `to`."""
+    """Attention mask [B, txt + img, txt + img] for an image of `size` tokens (height, width), resized to size `to`."""
     return comfy.utils.upscale_dit_mask(mask, size, to)

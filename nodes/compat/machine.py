@@ -1,4 +1,4 @@
-"""What ComfyUI computes with: version, device, attention kernels, options. Imports ComfyUI."""
+"""ComfyUI's version, device, attention kernels and command-line options. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def device_name(device) -> str:
 
 
 def attention_names(device) -> tuple[str, str]:
-    """The names of two attention functions: of diffusion models, and of text encoders on this device."""
+    """The names of the attention functions for diffusion models, and for text encoders on this device."""
     attention = comfy.ldm.modules.attention
     small = attention.optimized_attention_for_device(device, mask=True, small_input=True)
     return attention.optimized_attention.__name__, small.__name__
 
 
 def vram_state() -> str:
-    """How ComfyUI shares out the card's memory, such as "NORMAL_VRAM"."""
+    """ComfyUI's VRAM mode, such as "NORMAL_VRAM"."""
     return comfy.model_management.vram_state.name
 
 
 def option(name: str) -> Any:
-    """The value of a command-line option; None for one that this ComfyUI does not have."""
+    """The value of a command-line option; None if this ComfyUI does not have it."""
     return getattr(comfy.cli_args.args, name, None)

@@ -9,10 +9,10 @@ import comfy.hooks
 import comfy.model_patcher
 import comfy.sd
 
-# For isinstance and annotations: a MODEL is one, and a CLIP holds one.
+# For isinstance and annotations: a MODEL is a ModelPatcher, and a CLIP has one.
 from comfy.model_patcher import ModelPatcher
 
-# For isinstance: what a LoRA is once it is loaded; its content is in `weights`.
+# For isinstance: a loaded LoRA layer, whose content is in `weights`.
 from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor, device, nn
 
@@ -21,22 +21,22 @@ __all__ = ["FILE_LOADERS", "ModelPatcher", "WeightAdapterBase", "attach", "attac
            "model_object", "model_options", "object_patches", "offload_device", "set_loader", "transformer_options",
            "weight_patches", "weight_without_patches"]  # fmt: skip
 
-# What a MODEL's `cached_patcher_init` names as its loader; the first argument of each is the file's path.
+# The loaders that a MODEL's `cached_patcher_init` may name; the first argument of each is the file's path.
 FILE_LOADERS = (comfy.sd.load_diffusion_model, comfy.sd.load_checkpoint_guess_config)
 
 
 def clone_options(options: dict) -> dict:
-    """model_options whose dicts and lists can be changed without changing the given ones; tensors are shared."""
+    """A copy of model_options with its own dicts and lists; tensors are shared."""
     return comfy.model_patcher.create_model_options_clone(options)
 
 
 def combine_hooks(first, second):
-    """Both hook groups in one, as Combine Hooks makes it; either may be None."""
+    """Both hook groups in one, as Combine Hooks does it; either may be None."""
     return comfy.hooks.HookGroup.combine_all_hooks([first, second])
 
 
 def forget_partial_load(module: nn.Module) -> None:
-    """Undoes what marks a module's weight as cast when it is used, and forgets the LoRAs that are added on the way."""
+    """Clears a partial load's marks on a module: weights that are cast when used, and LoRAs that are added then."""
     comfy.model_patcher.wipe_lowvram_weight(module)
 
 

@@ -1,4 +1,4 @@
-"""Progress bars and rough pictures of latents. Imports ComfyUI."""
+"""Progress bars and latent previews. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from torch import Tensor
 
 
 def progress_bar(total: int):
-    """ComfyUI's bar on the node that runs: `update_absolute(value, total, preview)`, `current` and `total`."""
+    """The running node's progress bar: `update_absolute(value, total, preview)`, `current` and `total`."""
     return comfy.utils.ProgressBar(total)
 
 
 def has_console_bar() -> bool:
-    """Whether samplers draw a bar in the console."""
+    """Whether samplers show a progress bar in the console."""
     return comfy.utils.PROGRESS_BAR_ENABLED
 
 
 def step_callback(model, steps: int) -> Callable:
-    """A sampler's callback(step, x0, x, total) that moves the node's bar and shows a preview."""
+    """A sampler's callback(step, x0, x, total) that updates the node's progress bar and preview."""
     return latent_preview.prepare_callback(model, steps)
 
 
 def previewer(model):
-    """What the user has chosen to preview with; None for none. It has `decode_latent_to_preview_image(format, x0)`."""
+    """The previewer that the user chose, with `decode_latent_to_preview_image(format, x0)`; None for no previews."""
     return latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
 
 def rough_pictures(model, samples: Tensor) -> list | None:
-    """PIL images of LATENTs [B, C, h, w], a colour for each latent pixel; None for a model without such colours."""
-    known = model.get_model_object("latent_format")
-    if known.latent_rgb_factors is None:
+    """PIL previews of latents [B, C, h, w], one pixel per latent pixel; None if the model has no RGB factors."""
+    latent_format = model.get_model_object("latent_format")
+    if latent_format.latent_rgb_factors is None:
         return None
-    factors = known.latent_rgb_factors, known.latent_rgb_factors_bias, known.latent_rgb_factors_reshape
-    drawn = latent_preview.Latent2RGBPreviewer(*factors)
-    return [drawn.decode_latent_to_preview(known.process_in(each[None].float())) for each in samples]
+    previewer = latent_preview.Latent2RGBPreviewer(
+        latent_format.latent_rgb_factors,
+        latent_format.latent_rgb_factors_bias,
+        latent_format.latent_rgb_factors_reshape,
+    )
+    return [previewer.decode_latent_to_preview(latent_format.process_in(each[None].float())) for each in samples]

@@ -1,4 +1,4 @@
-"""Samplers, schedules, noise, and where each entry of a prompt acts. Imports ComfyUI."""
+"""Samplers, schedules, noise, areas and masks. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = ["CFGGuider", "areas_of", "drops_second_last_sigma", "fitting_latent",
            "sample_custom", "sampler", "sampler_function", "sampler_names", "scheduler_names", "schedule_sigmas",
            "sigma_max", "solver", "solver_name"]  # fmt: skip
 
-RATIO = "downscale_ratio_"  # how the keys of a LATENT begin that tell how an empty one was made
+RATIO = "downscale_ratio_"  # prefix of the LATENT keys that describe an empty latent
 
 # ---- names
 
 
 def sampler_names() -> list[str]:
-    """KSampler's samplers, those that other packs add included."""
+    """KSampler's samplers, including those of other packs."""
     return comfy.samplers.KSampler.SAMPLERS
 
 
 def scheduler_names() -> list[str]:
-    """KSampler's schedules, those that other packs add included."""
+    """KSampler's schedulers, including those of other packs."""
     return comfy.samplers.KSampler.SCHEDULERS
 
 
 def drops_second_last_sigma(name: str) -> bool:
-    """Whether KSampler makes a schedule of one more step for this sampler, and drops the sigma before the last."""
+    """Whether KSampler adds a step to this sampler's schedule and drops the second last sigma."""
     return name in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
 
 
@@ -43,20 +43,20 @@ def drops_second_last_sigma(name: str) -> bool:
 
 
 def fitting_latent(model, latent: Mapping[str, Any]) -> Tensor:
-    """A LATENT's samples; an empty one gets the channels and the size that the model's latents have."""
-    # What an empty latent tells of its making is passed on only where it is there: older versions don't take it.
+    """A LATENT's samples; an empty latent is converted to the model's channels and downscale ratio."""
+    # Only the keys that are there: older versions do not accept these arguments.
     ratios = {key: value for key, value in latent.items() if key.startswith(RATIO)}
     return comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
 
 
 def prepare_noise(latent_image: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> Tensor:
-    """Noise of the latent's shape, on the CPU. `batch_index` says which picture of a seed's batch each row is."""
+    """Noise of the latent's shape, on the CPU. `batch_index` [B] gives each row's index in the batch of this seed."""
     return comfy.sample.prepare_noise(latent_image, seed, batch_index)
 
 
 def sample(model, noise: Tensor, steps: int, cfg: float, sampler_name: str, scheduler: str, positive: list,
            negative: list, latent_image: Tensor, **options) -> Tensor:  # fmt: skip
-    """KSampler's and KSamplerAdvanced's run. `options` are ComfyUI's: denoise, start_step, sigmas, callback ..."""
+    """Samples as KSampler(Advanced) does. `options` are ComfyUI's: denoise, start_step, sigmas, callback ..."""
     return comfy.sample.sample(
         model, noise, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, **options
     )
@@ -64,7 +64,7 @@ def sample(model, noise: Tensor, steps: int, cfg: float, sampler_name: str, sche
 
 def sample_custom(model, noise: Tensor, cfg: float, solver, sigmas: Tensor, positive: list, negative: list,
                   latent_image: Tensor, **options) -> Tensor:  # fmt: skip
-    """SamplerCustom's run, with a SAMPLER (`solver`) and sigmas [steps + 1]."""
+    """Samples as SamplerCustom does, with a SAMPLER (`solver`) and sigmas [steps + 1]."""
     return comfy.sample.sample_custom(model, noise, cfg, solver, sigmas, positive, negative, latent_image, **options)
 
 
@@ -79,7 +79,7 @@ def sampler_function(name: str) -> Callable:
 
 
 def solver(function: Callable):
-    """A SAMPLER of a function (model, x, sigmas, extra_args, callback, disable) -> x."""
+    """A SAMPLER from a function (model, x, sigmas, extra_args, callback, disable) -> x."""
     return comfy.samplers.KSAMPLER(function)
 
 
@@ -108,47 +108,47 @@ def percent_to_sigma_in(base) -> Callable[[float], float]:
 
 
 def run_sigmas(model, steps: int, sampler_name: str, scheduler: str, denoise: float) -> Tensor:
-    """sigma [steps + 1] of KSampler's run."""
+    """The sigmas [steps + 1] of a run of KSampler."""
     return comfy.samplers.KSampler(
         model, steps, model.load_device, sampler_name, scheduler, denoise, model.model_options
     ).sigmas
 
 
 def schedule_sigmas(sampling, scheduler: str, steps: int) -> Tensor:
-    """sigma [steps + 1] of a schedule over the whole of `sampling`, a model_sampling."""
+    """The sigmas [steps + 1] of a scheduler, without denoise. `sampling` is a model_sampling."""
     return comfy.samplers.calculate_sigmas(sampling, scheduler, steps)
 
 
 def flow_sampling(shift: float = 1.0):
-    """The model_sampling of FLUX.1 schnell: sigma from 1 to 0."""
+    """FLUX.1 schnell's model_sampling."""
     sampling = comfy.model_sampling.ModelSamplingDiscreteFlow()
     sampling.set_parameters(shift=shift, multiplier=1.0)
     return sampling
 
 
 def flux_sampling(shift: float):
-    """The model_sampling of FLUX.1 dev; `shift` is BFL's mu."""
+    """FLUX.1 dev's model_sampling; `shift` is BFL's mu."""
     sampling = comfy.model_sampling.ModelSamplingFlux()
     sampling.set_parameters(shift=shift)
     return sampling
 
 
-# ---- where entries act
+# ---- areas and masks
 
 
 def areas_of(plain: Sequence[Mapping], default: Sequence[Mapping], x: Tensor, timestep: Tensor) -> list:
-    """Of each entry that counts now: `area` (height, width, top, left) or None, `mult` [B, C, h, w], and `uuid`.
+    """For each entry that is active now: `area` (height, width, top, left) or None, `mult` [B, C, h, w], and `uuid`.
 
-    Entries in `default` count where no other does. x [B, C, h, w] is the whole latent, timestep [B] sigma.
+    The entries in `default` act where no other does. x [B, C, h, w] is the whole latent, timestep [B] sigma.
     """
     placed = [found for each in plain if (found := comfy.samplers.get_area_and_mult(each, x, timestep)) is not None]
     if not default:
         return placed
-    run = {None: [(each, 0) for each in placed]}  # ComfyUI's table of what is evaluated, with no hooks
+    run = {None: [(each, 0) for each in placed]}  # ComfyUI's dict of hooks -> entries to evaluate; here no hooks
     comfy.samplers.finalize_default_conds(None, run, [list(default)], x, timestep, {})
     return [each for each, _ in run[None]]
 
 
 def noise_mask(mask: Tensor, samples: Tensor) -> Tensor:
-    """A LATENT's noise_mask at the size of `samples` [B, C, h, w], on their device, as a sampler prepares it."""
+    """A LATENT's noise_mask, resized to `samples` [B, C, h, w], on their device, as samplers do it."""
     return comfy.sampler_helpers.prepare_mask(mask, samples.shape, samples.device)

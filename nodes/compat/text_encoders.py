@@ -1,4 +1,4 @@
-"""CLIP objects, the encoders in them, and tokenizers. Imports ComfyUI."""
+"""CLIP objects, text encoders and tokenizers. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import comfy.text_encoders.flux
 import comfy.text_encoders.sd3_clip
 import comfy.utils
 
-# For isinstance and annotations: what CLIP sockets carry.
+# For isinstance and annotations: the values of CLIP sockets.
 from comfy.sd import CLIP
 
-# As bases: a CLIP's model of one encoder, and its tokenizer, which a lone T5 for FLUX.1 needs under their own names.
+# As base classes: a CLIP's model with one encoder, and its tokenizer. A single T5 for FLUX.1 is derived from them.
 from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel
 
-# As bases and for annotations: T5 itself, and T5-XXL as an encoder of a CLIP.
+# As base classes and for annotations: T5 itself, and T5-XXL as an encoder of a CLIP.
 from comfy.text_encoders.sd3_clip import T5XXLModel
 from comfy.text_encoders.t5 import T5
 from torch import Tensor
@@ -34,9 +34,10 @@ __all__ = ["CLIP", "T5", "SD1ClipModel", "SD1Tokenizer", "SDClipModel", "T5XXLMo
 
 
 def build_clip(tokenizer: type, model: type, weights: list[dict], options: dict, **settings) -> CLIP:
-    """A CLIP of a tokenizer's and a model's class, filled with `weights`; `options` are its model_options.
+    """A CLIP from a tokenizer class and a model class, loaded with the state dicts `weights`.
 
-    `settings` are ComfyUI's: embedding_directory, tokenizer_data, disable_dynamic.
+    `options` are its model_options, `settings` further arguments of CLIP: embedding_directory, tokenizer_data,
+    disable_dynamic.
     """
     target = comfy.supported_models_base.ClipTarget(tokenizer, model)
     parameters = sum(map(count_parameters, weights))
@@ -44,32 +45,32 @@ def build_clip(tokenizer: type, model: type, weights: list[dict], options: dict,
 
 
 def count_parameters(weights: Mapping[str, Tensor]) -> int:
-    """Numbers in a state dict."""
+    """Number of parameters in a state dict."""
     return comfy.utils.calculate_parameters(weights)
 
 
 def t5_kind(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """`dtype_t5`, the type of a T5-XXL's weights, and `t5_quantization_metadata` if they are quantised."""
+    """`dtype_t5`, the dtype of T5-XXL weights, and `t5_quantization_metadata` if they are quantised."""
     return comfy.text_encoders.sd3_clip.t5_xxl_detect(weights)
 
 
 def empty_tokens(special: Mapping[str, Any], length: int) -> list:
-    """The tokens of an empty prompt, against which weights are measured."""
+    """The tokens of an empty prompt, relative to which prompt weights act."""
     return comfy.sd1_clip.gen_empty_tokens(special, length)
 
 
 def clip_l_tokenizer(positions: int = CLIP_POSITIONS):
-    """CLIP-L's SDTokenizer with so many positions."""
+    """CLIP-L's SDTokenizer with this many positions (77; Long-CLIP: 248)."""
     return comfy.sd1_clip.SD1Tokenizer(tokenizer_data={"clip_l_max_length": positions}).clip_l
 
 
 def t5_tokenizer_class() -> type:
-    """The SDTokenizer class of T5-XXL as FLUX.1 uses it: filled up to 256 tokens, never cut."""
+    """The SDTokenizer class for FLUX.1's T5-XXL: pads to 256 tokens, never truncates."""
     return comfy.text_encoders.flux.T5XXLTokenizer
 
 
 def t5_tokenizer():
-    """FLUX.1's T5 tokenizer, with no folder of embeddings."""
+    """FLUX.1's T5 tokenizer, without a folder of textual inversions."""
     return t5_tokenizer_class()()
 
 

@@ -1,7 +1,7 @@
-"""Which of FLUX.1's blocks: 0 to 18 are double, 19 to 56 single, and `final` is the last layer's modulation. Pure.
+"""Lists of FLUX.1's blocks: 0 to 18 are double, 19 to 56 single, `final` is the last layer's modulation. Pure.
 
-A list of blocks is written before a model is there, so it is kept as words and resolved against a model's depth.
-js/blocks/list.mjs reads lists too; tests/blocks.json has what both must agree on.
+A list is written before the model is known, so it is stored as words and resolved for a model's number of blocks.
+js/blocks/list.mjs parses lists too; tests/blocks.json holds the cases for both.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..quoting import shorten
 
 FINAL = "final"
 KINDS = ("double", "single")
-# What JavaScript calls white space; Python's own list of it is another.
+# JavaScript's white space, which differs from Python's.
 _SPACES = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _GAP, _EDGES = re.compile(f"[,{_SPACES}]+"), re.compile(f"^[{_SPACES}]+|[{_SPACES}]+$")
 _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
-MOST_DIGITS = 4  # of a block's number: no model has so many blocks
+MOST_DIGITS = 4  # of a block's number; no model has more blocks
 
-# Presets, with where they come from. They were found on FLUX.1-dev's 57 blocks.
+# Presets, with their source. They were found for the 57 blocks of FLUX.1-dev.
 PRESETS = {
     "none": "none",
     "all": "all",
@@ -37,14 +37,14 @@ PRESETS = {
 
 
 class Depth(NamedTuple):
-    """How many double and single blocks a model has: which number each block has here, and which name in ComfyUI."""
+    """A model's numbers of double and single blocks; converts between our block numbers and ComfyUI's names."""
 
     double: int
     single: int
 
     @classmethod
     def of(cls, flux: Any) -> Depth:
-        """Of a transformer: comfy.ldm.flux.model.Flux, or what has its lists of blocks."""
+        """The depth of a transformer with `double_blocks` and `single_blocks`, such as comfy.ldm.flux.model.Flux."""
         return cls(len(flux.double_blocks), len(flux.single_blocks))
 
     @property
@@ -52,7 +52,7 @@ class Depth(NamedTuple):
         return self.double + self.single
 
     def number(self, options: Mapping[str, Any]) -> int:
-        """Of the block that calls, by the transformer_options that ComfyUI gives it."""
+        """The number of the block that is running, from its transformer_options."""
         return options[BLOCK_INDEX] + (self.double if options[BLOCK_TYPE] == "single" else 0)
 
     def key(self, block: int) -> tuple[str, int]:
@@ -61,39 +61,40 @@ class Depth(NamedTuple):
 
 
 def painted(stream: str = "", final: bool = False) -> dict:
-    """For the `extra_dict` of an input with a list of blocks: the front end draws it as blocks to paint.
+    """The `extra_dict` of an input with a list of blocks, which the front end shows as a strip of blocks to paint.
 
-    `stream` is "clip" or "t5" where it is one stream's; `final` whether the last layer can be named.
+    `stream` is "clip" or "t5" for one stream's input, "" for both; `final` is whether the last layer can be chosen.
     """
     return {"flux_duet_blocks": {"stream": stream, "final": final, "presets": PRESETS}}
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A list such as `double, 25, 28-30, 50-, final`; `without` turns it into all the others."""
+    """A list such as `double, 25, 28-30, 50-, final`; `without` inverts it."""
 
     words: tuple[str, ...] = ("all",)
     without: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Blocks:
-        """The name of a preset, or a list.
+        """Parses a preset's name or a list.
 
-        Raises ValueError for a word that is none of those in `Blocks`, and for a range that ends before it begins.
+        Raises ValueError for an unknown word, a number of more than MOST_DIGITS digits, and a range that ends before
+        it begins.
         """
         text = PRESETS.get(_EDGES.sub("", text), text)
         words = tuple(word.lower() for word in _GAP.split(text) if word)
         text = shorten(text, 200)
         for word in words:
-            found, said = _NUMBERS.fullmatch(word), shorten(word, 60)
+            found, shown = _NUMBERS.fullmatch(word), shorten(word, 60)
             if found and len(max(found[1], found[2] or "", key=len)) > MOST_DIGITS:
                 raise ValueError(
-                    f"Got {said!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
+                    f"Got {shown!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
                     f"as FLUX.1's 0 to {BLOCKS - 1}."
                 )
             if word not in (*KINDS, FINAL, "all", "none") and not found:
                 raise ValueError(
-                    f"Got {said!r} in the list of blocks {text!r}, expected numbers ({NUMBERS}), "
+                    f"Got {shown!r} in the list of blocks {text!r}, expected numbers ({NUMBERS}), "
                     "ranges like 5-18 or 40-, or the words double, single, final, all, none."
                 )
             if found and found[2] and int(found[2]) < int(found[1]):
@@ -104,21 +105,22 @@ class Blocks:
         return cls(words)
 
     def others(self) -> Blocks:
+        """All blocks that are not in this list."""
         return Blocks(self.words, not self.without)
 
     @property
     def is_none(self) -> bool:
-        """Whether no block of any model is meant."""
+        """Whether the list contains no block, for any model."""
         return self._every if self.without else set(self.words) <= {"none"}
 
     @property
     def is_all(self) -> bool:
-        """Whether every block of every model is meant, and the final layer."""
+        """Whether the list contains every block and the final layer, for any model."""
         return self.others().is_none
 
     @property
     def final(self) -> bool:
-        """Whether the last layer's modulation is meant."""
+        """Whether the list contains the last layer's modulation."""
         return bool({FINAL, "all"} & set(self.words)) != self.without
 
     @property
@@ -126,18 +128,18 @@ class Blocks:
         return "all" in self.words
 
     def within(self, double: int, single: int) -> frozenset[int]:
-        """The numbers in a model of so many double and single blocks.
+        """The numbers of the listed blocks in a model with `double` and `single` blocks.
 
-        Raises ValueError for a number that the model does not have.
+        Raises ValueError for a block that the model does not have.
         """
         depth = double + single
         ranges = [_named(word, double, depth) for word in dict.fromkeys(self.words)]
         last = max((each[-1] for each in ranges if each), default=-1)
         if last >= depth:
-            said = shorten(", ".join(self.words), 200)
+            words = shorten(", ".join(self.words), 200)
             raise ValueError(
-                f"The list of blocks {said!r} names block {last}, but this model has blocks 0 to {depth - 1} ({double} "
-                f"double, {single} single). Presets from the literature are for FLUX.1's {BLOCKS}."
+                f"The list of blocks {words!r} names block {last}, but this model has blocks 0 to {depth - 1} "
+                f"({double} double, {single} single). Presets from the literature are for FLUX.1's {BLOCKS} blocks."
             )
         named = frozenset().union(*ranges)
         return frozenset(range(depth)) - named if self.without else named
@@ -153,7 +155,7 @@ def _named(word: str, double: int, depth: int) -> range:
     first, last = _NUMBERS.fullmatch(word).groups()
     if last is None:
         return range(int(first), int(first) + 1)
-    # 40- reaches to the model's end; a range that begins past it is named all the same, so that it is found.
+    # 40- ends at the model's last block. A range that begins after it still yields its first number, which then raises.
     end = int(last) if last else max(depth - 1, int(first))
     return range(int(first), end + 1)
 

@@ -1,6 +1,6 @@
-"""Streams -> CONDITIONING and back. Pure: a CONDITIONING is a list of [txt, dict] and nothing of ComfyUI is imported.
+"""Streams -> CONDITIONING and back. Pure torch: a CONDITIONING is a list of [txt, dict].
 
-Flux's forward takes `txt`, and `vec` as `y` (in a CONDITIONING: `pooled_output`); see BFL's flux/model.py.
+See keys.py for ComfyUI's names of vec.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any
 from torch import Tensor
 
 from ..keys import CLIP_END, CLIP_START, GUIDANCE, POOLED, SIGMA_END, SIGMA_START
-from ..streams import ClipVec, Span, T5Text
+from ..streams import TXT, VEC, ClipVec, Span, T5Text
 from . import attn_masks
 from .choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
-from .controls import TXT, VEC, Bias, Made, controls_in, put_controls
+from .controls import Bias, Made, controls_in, put_controls
 from .extras import Merge, merged
-from .reconcile import followed
+from .reconcile import reconciled
 
 
 def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge] | None = None) -> list:
-    """Two streams -> a CONDITIONING, the same as CLIPTextEncodeFlux would give for the two prompts.
+    """Two streams -> a CONDITIONING, equal to CLIPTextEncodeFlux's for the two prompts.
 
-    `merges` says how to unite an extra that both streams carry with different values; without a rule that is an error.
-    A negative `guidance` switches the guidance embedding off.
+    `merges` maps a key of the extras to a function that merges two different values. A negative `guidance` switches the
+    guidance embedding off. Raises ValueError if the streams' times or extras conflict.
     """
     entries = []
     for vec_span, txt_span, extras in paired(vec.spans, txt.spans, merges or {}):
@@ -38,31 +38,31 @@ def join(vec: ClipVec, txt: T5Text, guidance: float, merges: Mapping[str, Merge]
 
 
 def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec, T5Text, float]:
-    """A CONDITIONING -> its two streams and its guidance; `join` puts them together again.
+    """A CONDITIONING -> its two streams and its guidance; the inverse of `join`.
 
-    Raises ValueError, in the name of `node`, for a CONDITIONING without a CLIP vector, or whose entries differ in
-    guidance.
+    Raises ValueError, with the node's name, for a CONDITIONING that is empty or has no CLIP vector, and for entries
+    with different guidance.
     """
     if not conditioning:
         raise ValueError(f"{node}: got an empty CONDITIONING, expected one made for FLUX.1.")
     missing = [list(txt.shape) for txt, entry in conditioning if entry.get(POOLED) is None]
     if missing:
         raise ValueError(
-            f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so there is no CLIP vector in "
-            "it. Expected one made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
+            f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so it has no CLIP vector. Expected one "
+            "made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
         )
     guidances = {entry.get(GUIDANCE, DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:
         raise ValueError(
             f"{node}: the {len(conditioning)} prompts in this CONDITIONING differ in guidance ({guidances}), expected "
-            "one. Give all the same with FluxGuidance, or take them before they are combined."
+            "one. Set the same guidance for all with FluxGuidance, or connect each prompt before they are combined."
         )
     guidance = guidances.pop()
     rests = [{k: v for k, v in entry.items() if k not in (POOLED, GUIDANCE)} for _, entry in conditioning]
     vecs, txts = [], []
     for (tensor, entry), rest in zip(conditioning, rests, strict=True):
-        extras, controls = followed(tensor, entry[POOLED], rest)
-        extras, attn_mask = attn_masks.taken(extras, tensor.shape[1])
+        extras, controls = reconciled(tensor, entry[POOLED], rest)
+        extras, attn_mask = attn_masks.take_mask(extras, tensor.shape[1])
         bias = next((each.columns for each in controls if isinstance(each, Bias)), None)
         streams = {
             stream: tuple(each for each in controls if each.stream == stream and not isinstance(each, Bias))
@@ -77,39 +77,39 @@ def paired(
     vecs: tuple[Span, ...], txts: tuple[Span, ...], merges: Mapping[str, Merge] | None = None,
     names: Sequence[str] = ("vec", "txt"), node: str = "",
 ):  # fmt: skip
-    """(vec, txt, extras of both): one to one where their times agree, else wherever their times overlap.
+    """(vec, txt, merged extras) for each pair of spans: one to one if their times are equal, else all that overlap.
 
-    Any two streams' encodings go together so; `merges` is as in `join`, `names` are the two inputs of the `node` that
-    asks. Raises ValueError, in their words, where the two cannot go together.
+    It works for any two streams, not only vec and txt. `merges` is as in `join`; `names` (the two inputs) and `node`
+    are for messages. Raises ValueError if the spans cannot be paired or their extras conflict.
     """
-    merges, said = merges or {}, (names, node)
+    merges, context = merges or {}, (names, node)
     if [_time(span) for span in vecs] == [_time(span) for span in txts]:
         for vec, txt in zip(vecs, txts, strict=True):
-            yield vec, txt, merged(vec.extras, txt.extras, merges, *said)
+            yield vec, txt, merged(vec.extras, txt.extras, merges, *context)
         return
     if min(len(vecs), len(txts)) > 1 and len({_unit(span) for span in vecs + txts} - {None}) != 1:
         raise ValueError(
-            f"{node}{': ' if node else ''}`{names[0]}` holds {len(vecs)} encodings and `{names[1]}` {len(txts)}, and "
-            "they do not say which belongs to which, or not in the same unit of time. Expected as many on both, or one "
-            "of them single: take each pair by itself, then combine what comes out."
+            f"{node}{': ' if node else ''}`{names[0]}` has {len(vecs)} encodings and `{names[1]}` {len(txts)}, but "
+            "their times are missing or in different units, so they cannot be paired. Expected one encoding on either "
+            "input: connect each pair separately, then combine the results."
         )
     for vec in vecs:
         for txt in txts:
             start, end = max(_time(vec)[0], _time(txt)[0]), min(_time(vec)[1], _time(txt)[1])
             if start < end:
-                # The ranges differ by design here, so they are intersected instead of merged.
+                # The ranges differ, so they are intersected instead of merged.
                 unit = _unit(vec) or _unit(txt)
                 timed = {} if unit is None else during(unit, start, end)
-                yield vec, txt, {**merged(_untimed(vec), _untimed(txt), merges, *said), **timed}
+                yield vec, txt, {**merged(_untimed(vec), _untimed(txt), merges, *context), **timed}
 
 
 def during(unit: str, start: float, end: float) -> dict[str, float]:
-    """The extras that limit an encoding to a part of a run, in a coordinate that rises: percent / 100, or -sigma."""
+    """The extras that limit an encoding to a part of a run; `start` < `end` are shares of time (0 to 1), or -sigma."""
     return {SIGMA_START: -start, SIGMA_END: -end} if unit == SIGMA_START else {CLIP_START: start, CLIP_END: end}
 
 
 def _unit(span: Span) -> str | None:
-    """By which of ComfyUI's keys an encoding is limited to a part of the run; None where it lasts throughout."""
+    """The key that limits an encoding to a part of the run (SIGMA_START or CLIP_START); None if there is none."""
     return next((key for key in (SIGMA_START, CLIP_START) if key in span.extras), None)
 
 
@@ -127,7 +127,7 @@ def _untimed(span: Span) -> dict[str, Any]:
 
 
 def widths(conditioning: list) -> list[tuple[int, int]]:
-    """The widths (vec, txt) of every entry, for checking against a model; vec is 0 where an entry has none."""
+    """The widths (vec, txt) of every entry, for comparison with a model; vec is 0 if an entry has none."""
 
     def width(tensor: Tensor | None) -> int:
         return 0 if tensor is None else tensor.shape[-1]
@@ -136,7 +136,7 @@ def widths(conditioning: list) -> list[tuple[int, int]]:
 
 
 def check_pair(a: list, b: list, node: str, merges: Mapping[str, Merge] | None = None) -> None:
-    """Raises ValueError, in the words of a node whose inputs are `a` and `b`, where those two cannot go together."""
+    """Raises ValueError, for a node with the inputs `a` and `b`, if their prompts cannot be paired."""
     (vec_a, txt_a, _), (vec_b, txt_b, _) = (split(each, f"{node}, `{name}`") for name, each in (("a", a), ("b", b)))
     for one, other in ((vec_a, vec_b), (txt_a, txt_b)):
         for _ in paired(one.spans, other.spans, merges, ("a", "b"), node):

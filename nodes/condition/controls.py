@@ -1,15 +1,15 @@
-"""Controls: what a prompt asks of the model beyond ComfyUI's own, as data in its CONDITIONING. Pure torch.
+"""Controls: effects of a prompt that ComfyUI cannot express, as data in its CONDITIONING. Pure torch.
 
-A CONDITIONING's entry may carry `model_conds`, values that ComfyUI's samplers hand to the model beside the prompt, a
-row for each picture. Ours is one of them, so it belongs to its prompt alone and survives native nodes. A model that
-does not carry controls out would take it in silence; so it refuses to be handed over until sample/apply.py, the one
-place where controls are carried out, has made it `ready` for a moment of a run.
+A CONDITIONING entry may have `model_conds`: values that ComfyUI's samplers pass to the model with the prompt, one row
+per picture. The controls are one of them, so they belong to one prompt and survive native nodes. A model without our
+wrappers would ignore them silently. Therefore `ControlCond` raises when it is batched, unless sample/apply.py, the only
+place that carries controls out, has marked it as ready.
 
-What a control was made for, the entry's `txt` and `vec`, is remembered beside it: native nodes between there and the
-sampler may have changed them, and reconcile.py says what becomes of the control then.
+Controls are stored with the `txt` and `vec` that they were made for, because native nodes may change these before the
+sampler; reconcile.py then adapts the controls.
 
-A new control is a frozen dataclass here. Its tensors have a row for each prompt of a batch, all else is plain data;
-batching goes by that alone. What it does is a pure function, and a row in sample/apply.py.
+A new control is a frozen dataclass in this file. Its tensors have one row per prompt of a batch, and its other fields
+are plain data; batching relies on this.
 """
 
 from __future__ import annotations
@@ -23,26 +23,25 @@ import torch
 from torch import Tensor
 
 from ..keys import MODEL_CONDS
-from ..streams import Span
+from ..streams import TXT, VEC, Span
 from .blocks import ALL, Blocks
 from .timepoints import ALWAYS, Point, Range
 
-KEY = "flux_duet"  # among model_conds, and among the keyword arguments of Flux's forward
-VEC, TXT = "vec", "txt"
+KEY = "flux_duet"  # in model_conds, and as a keyword argument of Flux.forward
 
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """What all controls have in common. `stream` is the stream that carries it."""
+    """Base class. `stream` (VEC or TXT) is the stream that carries the control."""
 
     stream: ClassVar[str]
 
 
 @dataclass(frozen=True, eq=False)
 class Bias(Control):
-    """`columns` [B, L] is added to every attention logit of the first L text columns, in every block.
+    """Weights in the attention: `columns` [B, L] is added to all logits of the first L text columns, in every block.
 
-    It is the logarithm of the tokens' weights: weight 2 is the token twice, weight 0 is no token.
+    It is the logarithm of the tokens' weights: weight 2 acts as two copies of the token, weight 0 as none.
     """
 
     columns: Tensor
@@ -55,14 +54,16 @@ def _no_rows() -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class PlacedText(Control):
-    """A text of its own, `rows` [B, L, 4096], which no other text reads. It stands behind `txt` in a forward alone:
-    in a CONDITIONING `txt` is the first text, and whoever else reads that (ControlNets, native nodes) sees no other.
+    """A separate text for a part of the picture, the blocks or the run: `rows` [B, L, 4096].
 
-    The picture looks at it where `mask` [B, H, W] is (None: everywhere), as if its tokens stood there `strength` times;
-    `ratio` is how much is left there of the texts before it, over which it lies like paint. `inside` is the number of
-    the text in whose place and blocks alone it counts; 0 is the first of `txt`, which is everywhere.
-    `bias` [B, L] is of its own tokens' weights. `attn_mask` is ComfyUI's for these rows, [B, L + h * w, L + h * w], and
-    `attn_size` the picture's size in it, (h, w), to be stretched; None where it is as large as the picture is.
+    No other text attends to it. Its rows are appended to `txt` only inside a forward; the `txt` of a CONDITIONING is
+    the first text alone, which is what ControlNets and native nodes read.
+
+    Image tokens in `mask` [B, H, W] (None: all) attend to it with weight `strength`. `ratio` is the factor for the
+    weights of earlier texts there: 0 covers them, 1 keeps them. `inside` is the number of the text whose area and
+    blocks limit this one; 0 is the first text, which is everywhere. `bias` [B, L] are its tokens' log weights.
+    `attn_mask` [B, L + h * w, L + h * w] is ComfyUI's attention mask for these rows; `attn_size` (h, w) is the picture
+    size that it was made for, None if it has the picture's actual size.
     """
 
     rows: Tensor = field(default_factory=_no_rows)
@@ -84,7 +85,7 @@ class PlacedText(Control):
 
 @dataclass(frozen=True, eq=False)
 class Nag(PlacedText):
-    """A text that the picture's attention is steered away from: NAG (arXiv 2505.21179). It has no mask."""
+    """A negative in the attention: normalised attention guidance (NAG, arXiv 2505.21179). It has no mask."""
 
     scale: float = 5.0
     tau: float = 2.5
@@ -93,9 +94,9 @@ class Nag(PlacedText):
 
 @dataclass(frozen=True, eq=False)
 class VecDelta(Control):
-    """In some blocks `vec` moves, after CLIP's MLP: by the sum of weight * vector_in(v) over `vecs` [B, K, 768].
+    """Adds to `vec` in some blocks: the sum of weight * vector_in(v) over `vecs` [B, K, 768].
 
-    `own` is the weight of the prompt's own vector among them. Block routing is (1 * other, -1 * own).
+    `own` is the weight of the prompt's own vector in this sum. Block routing is 1 * other - 1 * own.
     """
 
     vecs: Tensor
@@ -108,9 +109,9 @@ class VecDelta(Control):
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """What a timeline plays from `start` on; where `fade` is later, it comes in little by little until then.
+    """One prompt of a timeline, active from `start` on; if `fade` is later, it fades in until then.
 
-    Of T5's rows the first `rows` stand for tokens, the rest only fill it up.
+    `rows` is the number of T5's rows that are tokens; the rest are padding.
     """
 
     span: Span
@@ -121,7 +122,7 @@ class Keyframe:
 
 @dataclass(frozen=True, eq=False)
 class Timeline(Control):
-    """Takes the place of a stream's whole encoding: one cue after another. See time/timeline.py."""
+    """Replaces a stream's encoding by that of one keyframe after another. See time/timeline.py."""
 
     keyframes: tuple[Keyframe, ...]
 
@@ -133,15 +134,15 @@ class ClipTimeline(Timeline):
 
 @dataclass(frozen=True, eq=False)
 class T5Timeline(Timeline):
-    """`more` [B, R, 4096] are rows that native nodes have put behind the prompt: they stay, whichever cue plays."""
+    """`appended` [B, R, 4096] are rows that native nodes have appended; they stay after every keyframe's rows."""
 
-    more: Tensor | None = None
+    appended: Tensor | None = None
     stream: ClassVar[str] = TXT
 
 
 @dataclass(frozen=True, eq=False)
 class ActiveRange(Control):
-    """The whole prompt counts in this part of the run alone; outside it gives what the run's first prompt gives."""
+    """Limits the prompt to a part of the run; outside, its prediction is that of the first active prompt."""
 
     when: Range
     stream: ClassVar[str] = VEC
@@ -151,15 +152,15 @@ Controls = tuple[Control, ...]
 
 
 def controls_in(span: Span) -> Controls:
-    """What a stream's encoding asks for, its weights among it."""
+    """All controls of a span, including its weights in the attention."""
     return (*(() if span.bias is None else (Bias(span.bias),)), *span.controls)
 
 
-# ---- batching, by the dataclasses' fields alone
+# ---- batching
 
 
 def repeated_controls(controls: Controls, count: int) -> Controls:
-    """As many rows as a batch has pictures, as ComfyUI's repeat_to_batch_size does it."""
+    """Controls whose tensors have `count` rows, repeated or cut as by ComfyUI's repeat_to_batch_size."""
 
     def rows(tensor: Tensor) -> Tensor:
         if tensor.shape[0] == count:
@@ -170,7 +171,7 @@ def repeated_controls(controls: Controls, count: int) -> Controls:
 
 
 def fit_one_batch(some: Controls, others: Controls) -> bool:
-    """Whether two prompts' controls can go through the model in one batch."""
+    """Whether two prompts' controls can be evaluated in one batch: same kinds, settings and shapes."""
     return len(some) == len(others) and all(map(_fits, some, others))
 
 
@@ -180,7 +181,7 @@ def _fits(one: Control, other: Control) -> bool:
 
 
 def joined_controls(parts: Sequence[Controls]) -> Controls:
-    """One after another, as rows of a batch."""
+    """The controls of several prompts as one batch: their tensors, concatenated."""
     out = []
     for same in zip(*parts, strict=True):
         rows = {name: torch.cat([_tensors(each)[name] for each in same]) for name in _tensors(same[0])}
@@ -202,7 +203,7 @@ def _plain(control: Control) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What an entry's controls were made for: its txt [B, L, 4096] and its vec [B, 768], if it had one."""
+    """The txt [B, L, 4096] and vec [B, 768] (None if there was none) that an entry's controls were made for."""
 
     txt: Tensor
     vec: Tensor | None
@@ -210,9 +211,10 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class ControlCond:
-    """Controls in the form in which ComfyUI batches what a model is given; see comfy/conds.py, CONDRegular.
+    """Controls with the interface that ComfyUI uses to batch model inputs; see comfy/conds.py, CONDRegular.
 
-    `made` is None once they follow what the entry holds (reconcile.py); `is_ready` once they are of one moment.
+    `made` is None after the controls were adapted to the entry (reconcile.py); `is_ready` is True after they were
+    evaluated at one moment.
     """
 
     controls: Controls
@@ -223,8 +225,8 @@ class ControlCond:
         if not self.is_ready:
             names = ", ".join(dict.fromkeys(TITLES[type(each)] for each in self.controls))
             raise ValueError(
-                f"This CONDITIONING asks for {names}, and the model that it reached does not carry that out. Put Apply "
-                "Duet between the model and this sampler, or use MMDiT Sampler."
+                f"This CONDITIONING has {names}, but the model that it reached does not support them. Put Apply Duet "
+                "between the model and this sampler, or use MMDiT Sampler."
             )
         return replace(self, controls=repeated_controls(self.controls, batch_size))
 
@@ -240,7 +242,7 @@ class ControlCond:
 
 TITLES = {
     Bias: "T5 weights in the attention",
-    PlacedText: "texts of their own (T5 Region, Block Routing)",
+    PlacedText: "separate texts (T5 Region, Block Routing)",
     Nag: "a negative in the attention (NAG)",
     VecDelta: "a CLIP vector that differs from block to block",
     ClipTimeline: "a CLIP timeline",
@@ -250,15 +252,15 @@ TITLES = {
 
 
 def put_controls(extras: Mapping[str, Any], controls: Controls, made: Made | None = None) -> dict[str, Any]:
-    """The extras of a CONDITIONING's entry, with these controls, if there are any, as its controls.
+    """The extras of a CONDITIONING entry with its controls replaced by these.
 
-    `made` is what they were made for; None where they are known to follow what the entry holds.
+    `made` is what they were made for; None if they already fit the entry.
     """
     return _with(extras, ControlCond(tuple(controls), made) if controls else None)
 
 
 def ready_entry(entry: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
-    """An entry whose controls are these, and may be handed to a model."""
+    """An entry with its controls replaced by these, marked as ready for the model."""
     return _with(entry, ControlCond(tuple(controls), is_ready=True) if controls else None)
 
 
@@ -268,7 +270,7 @@ def _with(extras: Mapping[str, Any], cond: ControlCond | None) -> dict[str, Any]
 
 
 def take_controls(extras: Mapping[str, Any]) -> tuple[dict[str, Any], ControlCond | None]:
-    """The extras without controls, and the controls with what they were made for, if there are any."""
+    """The extras without controls, and the ControlCond, None if there is none."""
     conds = dict(extras.get(MODEL_CONDS, {}))
     cond = conds.pop(KEY, None)
     rest = {key: value for key, value in extras.items() if key != MODEL_CONDS}
@@ -276,7 +278,7 @@ def take_controls(extras: Mapping[str, Any]) -> tuple[dict[str, Any], ControlCon
 
 
 def controls_of(extras: Mapping[str, Any]) -> Controls:
-    """Those of an entry, or of a prompt that is being sampled."""
+    """The controls of an entry's extras, before or during sampling."""
     cond = extras.get(MODEL_CONDS, {}).get(KEY)
     return cond.controls if cond else ()
 

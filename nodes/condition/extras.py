@@ -1,7 +1,7 @@
-"""What a CONDITIONING carries beside its prompts and its guidance: pictures, masks, ControlNets, hooks. Pure torch.
+"""Extras: what a CONDITIONING holds besides prompts and guidance: pictures, masks, ControlNets, hooks. Pure torch.
 
-Two prompts may each have come through their own ReferenceLatent or Apply ControlNet with the same picture: what they
-carry is then equal, though no object is the other's. So extras are compared by what they hold.
+Two prompts may each have passed a ReferenceLatent or Apply ControlNet of their own with the same picture. Their extras
+are then equal but not identical objects, so extras are compared by content.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .controls import take_controls
 Merge = Callable[[Any, Any], Any]
 AnyStream = TypeVar("AnyStream", bound=Stream)
 
-# What weights the attention between the very rows of a T5 prompt (Redux with attn_bias): it goes where they go.
+# The attention mask belongs to the rows of one T5 prompt (Redux with attn_bias).
 OF_TXT = (keys.MASK, keys.MASK_SIZE)
 _OF_PROMPT = (keys.POOLED, keys.GUIDANCE, *OF_TXT)
 _TIMES = ((keys.START_PERCENT, keys.END_PERCENT), (keys.CLIP_START, keys.CLIP_END))
 _PLAIN = (int, float, str, bytes, bool, type(None), torch.dtype, torch.device)
-_DEPTH = 16  # how deep objects are looked into
+_DEPTH = 16  # nesting limit for comparing objects
 TITLES = {
     keys.CONTROL: "ControlNets (Apply ControlNet)",
     keys.REFERENCES: "reference pictures (ReferenceLatent)",
@@ -43,15 +43,15 @@ TITLES = {
 
 
 def title(key: str) -> str:
-    """What people call an extra; one of another pack by its key."""
+    """An extra's name for messages; its quoted key if it is another pack's."""
     return TITLES.get(key, f"'{key}'")
 
 
 def same(a: Any, b: Any, depth: int = _DEPTH) -> bool:
-    """Whether two extras hold the same. Where that cannot be told, they do not; nothing is raised.
+    """Whether two extras are equal in content; False if that cannot be determined. Never raises.
 
-    ComfyUI copies a ControlNet each time that it is applied: such objects are one class and equal in all that they
-    hold. Models and functions are the same only if they are one object.
+    ComfyUI copies a ControlNet each time it is applied, so objects of one class are compared by their attributes.
+    Modules and functions are equal only if they are the same object.
     """
     if a is b:
         return True
@@ -76,9 +76,10 @@ def merged(
     a: Mapping[str, Any], b: Mapping[str, Any], merges: Mapping[str, Merge], names: Sequence[str] = ("vec", "txt"),
     node: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """Both extras. `merges` says how to unite a key's two values; without a rule two that differ raise ValueError.
+    """Both extras in one dict. `merges` maps a key to a function that merges two different values.
 
-    `names` are the inputs of the `node` that they came by.
+    Raises ValueError for different values of a key without such a function. `names` are the inputs that `a` and `b`
+    came from, `node` is the node's name; both are for the message.
     """
     out = {**a, **b}
     for key in a.keys() & b.keys():
@@ -87,35 +88,35 @@ def merged(
         if key not in merges:
             one, other = names
             raise ValueError(
-                f"{node}{': ' if node else ''}`{one}` and `{other}` carry different {title(key)}, expected the same on "
-                "both, or on one alone. Give both the same, or set it on the CONDITIONING that comes out here."
+                f"{node}{': ' if node else ''}`{one}` and `{other}` have different {title(key)}, expected the same on "
+                "both, or on only one of them. Set the same on both, or set it on this node's output CONDITIONING."
             )
         out[key] = merges[key](a[key], b[key])
     return out
 
 
 def extras_of(like: list | None, node: str) -> dict[str, Any]:
-    """The extras of a CONDITIONING whose prompt is not used: all but its prompt, guidance and controls.
+    """The extras of the CONDITIONING `like`, without its prompt, guidance and controls; {} for None.
 
-    Raises ValueError where it holds several prompts, each with extras of its own, or is for a part of the run.
+    Raises ValueError, with the node's name, if it holds several prompts or is limited to a part of the run.
     """
     if like is None:
         return {}
     if len(like) != 1:
         raise ValueError(
-            f"{node}: `like` holds {len(like)} prompts, each with masks, pictures and times of its own, expected one. "
+            f"{node}: `like` holds {len(like)} prompts, each with its own masks, pictures and times, expected one. "
             "Connect the CONDITIONING of one prompt, before Conditioning Combine."
         )
     rest, _ = take_controls(like[0][1])
     if any(rest.get(start, 0.0) > 0 or rest.get(end, 1.0) < 1 for start, end in _TIMES):
         raise ValueError(
-            f"{node}: `like` is limited to a part of the run, so that no prompt would be left for the rest. Connect it "
-            "before Conditioning Set Timestep Range, and from a CLIP whose hooks last throughout."
+            f"{node}: `like` is limited to a part of the run, so there would be no prompt for the rest. Connect it "
+            "before Conditioning Set Timestep Range, and encode it with a CLIP whose hooks are not scheduled."
         )
     return {key: value for key, value in rest.items() if key not in _OF_PROMPT}
 
 
 def with_extras(stream: AnyStream, extras: Mapping[str, Any], merges: Mapping[str, Merge], node: str) -> AnyStream:
-    """A stream whose every encoding carries these extras too. Raises ValueError where it has others of its own."""
+    """A stream with these extras added to every span. Raises ValueError, as `merged`, for conflicting values."""
     spans = (replace(each, extras=merged(each.extras, extras, merges, ("t5", "like"), node)) for each in stream.spans)
     return replace(stream, spans=tuple(spans))

@@ -1,4 +1,4 @@
-"""What becomes of ComfyUI's own extras that both streams carry with different values. Imports ComfyUI."""
+"""How to merge extras that both streams carry with different values. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..keys import HOOKS
 
 
 def _both_hooks(vec_hooks, txt_hooks):
-    """Two CLIPs with hooks of their own: the model gets both groups, as with ComfyUI's Combine Hooks."""
+    """Hooks of two CLIPs: the model gets both groups, as with ComfyUI's Combine Hooks."""
     return combine_hooks(txt_hooks, vec_hooks)
 
 

@@ -1,14 +1,15 @@
-"""What becomes of a prompt's controls where native nodes have changed the prompt since. Pure torch.
+"""Adapts controls to a prompt that native nodes have changed since the controls were set. Pure torch.
 
-Between the node that set a control and the sampler there may be any node that takes a CONDITIONING. It changes `txt`
-and `vec` and knows of no control, so the control is held against what the entry holds by then:
+Any node that takes a CONDITIONING may come between the node that set a control and the sampler. It changes `txt` and
+`vec` but not the controls. So the entry's tensors are compared with those that the controls were made for:
 
-    unchanged                                     the control acts as it was set
-    rows behind it (Conditioning Concat, Redux)   they belong to the first text; a timeline leaves them where they are
-    all of it times a number (Multiply)           the control's own texts and vectors are multiplied as well
-    all of it zero (ZeroOut)                      there is no prompt left, and so no control of it
-    mixed with another prompt (Average)           what lies over the prompt, or weighs it, acts on the mixture; a
-                                                  timeline would put its own prompts in its place, so it is refused
+    change                                 the control
+    none                                   acts as it was set
+    rows appended (Concat, Redux)          the rows belong to the first text; a timeline keeps them after its prompts
+    multiplied by a number (Multiply)      its texts and vectors are multiplied too
+    all zero (ZeroOut)                     is removed with its prompt
+    mixed with another prompt (Average)    a placed text or a weight acts on the mixture; a timeline raises, because it
+                                           would replace the mixture by its own prompts
 """
 
 from __future__ import annotations
@@ -21,10 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..streams import TXT, VEC
 from .controls import (
     TITLES,
-    TXT,
-    VEC,
     Bias,
     Control,
     Controls,
@@ -35,44 +35,45 @@ from .controls import (
     take_controls,
 )
 
-ROUNDING = 1e-5  # of a prompt's largest number: what multiplying it in half precision might leave
+ROUNDING = 1e-5  # relative to a prompt's largest value: the rounding error of multiplication in half precision
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a prompt's rows, or its vector, were multiplied by (None: it is another one), and the rows behind them."""
+    """The factor of a prompt's rows or vector (None: not a multiple of the original), and the rows after them."""
 
     scale: float | None = 1.0
-    more: Tensor | None = None
+    appended: Tensor | None = None
 
 
-def followed(txt: Tensor, vec: Tensor | None, extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls]:
-    """An entry's extras without controls, and its controls as they fit the txt and the vec that it holds.
+def reconciled(txt: Tensor, vec: Tensor | None, extras: Mapping[str, Any]) -> tuple[dict[str, Any], Controls]:
+    """An entry's extras without controls, and its controls, adapted to the entry's present `txt` and `vec`.
 
-    Raises ValueError where a control cannot follow.
+    Raises ValueError if a control cannot be adapted.
     """
     rest, cond = take_controls(extras)
     if cond is None or cond.made is None:
         return rest, cond.controls if cond else ()
     changes = {TXT: changed(cond.made.txt, txt), VEC: changed(cond.made.vec, vec)}
-    return rest, tuple(_following(cond.controls, changes, txt.shape[1]))
+    return rest, tuple(_adapted(cond.controls, changes, txt.shape[1]))
 
 
 def changed(made: Tensor | None, now: Tensor | None) -> Change:
-    """How `now` came from `made`: txt [B, L, C] or vec [B, C]."""
+    """How `now` differs from `made`; both are txt [B, L, C] or vec [B, C]."""
     if made is now or made is None:
         return Change()
     if now is None:
         return Change(scale=0.0)
-    more = None
+    appended = None
     if made.ndim == 3 and now.shape[1] > made.shape[1]:
-        now, more = now[:, : made.shape[1]], now[:, made.shape[1] :]
+        now, appended = now[:, : made.shape[1]], now[:, made.shape[1] :]
     if now.shape != made.shape:
         return Change(scale=None)
-    return Change(_ratio(made, now.to(made)), more)
+    return Change(_ratio(made, now.to(made)), appended)
 
 
 def _ratio(made: Tensor, now: Tensor) -> float | None:
+    """The number by which `made` was multiplied to give `now`; None if there is none."""
     if torch.equal(made, now):
         return 1.0
     if not now.any():
@@ -86,7 +87,7 @@ def _ratio(made: Tensor, now: Tensor) -> float | None:
     return 1.0 if abs(ratio - 1) <= ROUNDING else ratio
 
 
-def _following(controls: Controls, changes: Mapping[str, Change], rows: int) -> Iterator[Control]:
+def _adapted(controls: Controls, changes: Mapping[str, Change], rows: int) -> Iterator[Control]:
     for control in controls:
         change = changes[control.stream]
         if isinstance(control, Timeline):
@@ -94,40 +95,42 @@ def _following(controls: Controls, changes: Mapping[str, Change], rows: int) -> 
                 what = "T5's rows" if control.stream == TXT else "CLIP's vector"
                 raise ValueError(_MIXED.format(TITLES[type(control)], what))
             if change.scale:
-                yield _behind(_scaled(control, change.scale), change.more)
+                yield _with_appended(_scaled(control, change.scale), change.appended)
         elif isinstance(control, Bias) and control.columns.shape[1] > rows:
             raise ValueError(
-                f"A T5 prompt has weights in the attention for {control.columns.shape[1]} rows, and another node has "
-                f"left {rows} of them. Weight the prompt after it was cut, or use weights 'embedding' in T5 Encode."
+                f"A T5 prompt has weights in the attention for {control.columns.shape[1]} rows, but another node has "
+                f"cut it to {rows} rows. Cut the prompt before it is weighted, or use weights 'embedding' in T5 Encode."
             )
         elif not isinstance(control, (PlacedText, Bias, VecDelta)) or change.scale != 0.0:
             yield _scaled(control, 1.0 if change.scale is None else change.scale)
 
 
 _MIXED = (
-    "This CONDITIONING has {}, and another node (Conditioning Average does) has since mixed or replaced {}. The "
-    "timeline would play its own prompts in place of the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
-    "schedule what comes out."
+    "This CONDITIONING has {}, and another node (such as Conditioning Average) has since mixed or replaced {}. The "
+    "timeline would use its own prompts instead of the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
+    "schedule the result."
 )
 
 
-def _behind(control: Control, more: Tensor | None) -> Control:
-    """A T5 timeline with what native nodes have put behind its prompts, in their order."""
-    if more is None or not isinstance(control, T5Timeline):
+def _with_appended(control: Control, rows: Tensor | None) -> Control:
+    """A T5 timeline with the rows that native nodes have appended to its prompt, in their order."""
+    if rows is None or not isinstance(control, T5Timeline):
         return control
-    return replace(control, more=more if control.more is None else torch.cat([control.more.to(more), more], 1))
+    return replace(
+        control, appended=rows if control.appended is None else torch.cat([control.appended.to(rows), rows], 1)
+    )
 
 
 def _scaled(control: Control, scale: float) -> Control:
-    """A control of a prompt that was multiplied by a number."""
+    """A control whose prompt was multiplied by `scale`."""
     if scale == 1.0:
         return control
     if isinstance(control, PlacedText):
         return replace(control, rows=control.rows * scale)
     if isinstance(control, VecDelta):
         return replace(control, vecs=control.vecs * scale)
-    if isinstance(control, T5Timeline) and control.more is not None:
-        control = replace(control, more=control.more * scale)
+    if isinstance(control, T5Timeline) and control.appended is not None:
+        control = replace(control, appended=control.appended * scale)
     if isinstance(control, Timeline):
         return replace(
             control,

@@ -1,7 +1,7 @@
-"""Points of a run, in steps, percent of time or sigma, and what the moment is at a model's evaluation. Pure.
+"""Points of a run in steps, percent of time or sigma, and their order relative to an evaluation of the model. Pure.
 
-ComfyUI's percent is of time before the schedule's shift: 50 % of FLUX.1's run is at sigma 0.76, not at half of the
-steps. So a point keeps the unit in which it was given, and only the run's own clock turns it into a sigma.
+ComfyUI's percent counts time before the schedule's shift: 50 % of a FLUX.1 run is at sigma 0.76, not at half of the
+steps. So a point keeps the unit in which it was given, and the run's Clock converts it to a sigma.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from decimal import Decimal
 from ..quoting import shorten
 
 STEP, PERCENT, SIGMA = "step", "percent", "sigma"
-# A sigma counts as reached a little early: schedules are computed in float32, and round otherwise than a point does.
+# Tolerance: a sigma counts as reached slightly early, because schedules are rounded to float32 and points are not.
 NEARLY = 1 + 1e-6
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where in a run: before step 8, at 40 % of time, at sigma 0.7."""
+    """A point of a run: the start of step 8, 40 % of time (0 to 100), or sigma 0.7."""
 
     value: float
     unit: str
 
     def __str__(self):
-        """As `parse` reads it, with every digit."""
+        """The text that `parse` reads, with all digits."""
         number = f"{Decimal(repr(float(self.value))).normalize():f}"
         return {SIGMA: f"s{number}", PERCENT: f"{number}%", STEP: number}[self.unit]
 
@@ -54,15 +54,14 @@ START, END = Point(0.0, PERCENT), Point(100.0, PERCENT)
 
 
 def at_start(point: Point) -> bool:
-    """Whether all of a run comes after it."""
+    """Whether the point is at or before the start of any run."""
     return point.value >= 1 if point.unit == SIGMA else point.value == 0
 
 
 def percent_at(sigma: float, sigma_at: Callable[[float], float]) -> float:
-    """The percent of time (0 to 100) at which a run is at `sigma`: the inverse of a sampling's `percent_to_sigma`.
+    """The percent of time (0 to 100) at which a run is at `sigma`: the inverse of `percent_to_sigma`.
 
-    ComfyUI has that direction alone, so this halves until floats have no more between them. Sigmas above those of any
-    run are at 0, sigmas below at 100.
+    ComfyUI has no inverse, so this bisects to float precision. Sigmas above the range give 0, below it 100.
     """
     low, high = 0.0, 1.0
     if sigma >= float(sigma_at(low)):
@@ -74,10 +73,10 @@ def percent_at(sigma: float, sigma_at: Callable[[float], float]) -> float:
 
 @dataclass(frozen=True)
 class Clock:
-    """How a run turns points into sigmas. Either part may be unknown before the run.
+    """Converts points to sigmas for one run. Before the run `sigmas` and `sigma_at` may be None (unknown).
 
-    `sigmas` are the run's noise levels, one more than its steps; `first` is the number of their first step, where two
-    samplers share a run. `sigma_at` turns a share of time (0 to 1) into a sigma, as the model's sampling does it.
+    `sigmas` [steps + 1] are the run's noise levels, `first` the number of its first step if a sampler continues another
+    one's run. `sigma_at` converts a share of time (0 to 1) to a sigma: the model_sampling's `percent_to_sigma`.
     """
 
     sigmas: Sequence[float] | None = None
@@ -85,24 +84,24 @@ class Clock:
     first: int = 0
 
     def sigma(self, point: Point) -> float:
-        """Raises ValueError where the point's unit needs what this clock does not know."""
+        """The point's sigma: infinity before the run, 0 after it. Raises ValueError if the clock lacks the data."""
         if point.unit == SIGMA:
             return point.value
         if point.unit == PERCENT:
-            if point.value in (0.0, 100.0):  # known without any model: all of a run lies between them
+            if point.value in (0.0, 100.0):  # known without a model: the start and the end of any run
                 return math.inf if point.value == 0.0 else 0.0
             if self.sigma_at is None:
-                raise ValueError(f"{point} of the run is a sigma only for a certain model: connect `model`.")
+                raise ValueError(f"The sigma at {point} of the run depends on the model: connect `model`.")
             return float(self.sigma_at(point.value / 100))
         if self.sigmas is None:
-            raise ValueError(f"Step {point} is a sigma only in a certain schedule: connect `sigmas`.")
+            raise ValueError(f"The sigma at step {point} depends on the schedule: connect `sigmas`.")
         index = int(point.value) - self.first
         if index < 0:
             return math.inf
         return float(self.sigmas[index]) if index < len(self.sigmas) else 0.0
 
     def acting(self, start: Point, *ends: Point) -> bool:
-        """Whether some step of this run, whose sigmas are known, has reached `start` and none of `ends`.
+        """Whether there is a step at which `start` is reached and none of `ends` is. Needs `sigmas`.
 
         Raises ValueError as `sigma` does.
         """
@@ -111,29 +110,32 @@ class Clock:
 
 
 def step_at(sigmas: Sequence[float], sigma: float) -> int:
-    """The index of the last of a schedule's noise levels that an evaluation at `sigma` has reached; 0 before all."""
+    """The index of the last noise level that is reached at `sigma`; 0 if none is."""
     return max((index for index, level in enumerate(sigmas) if sigma <= float(level) * NEARLY), default=0)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One evaluation of the model: its sigma, in a run with this clock."""
+    """One evaluation of the model: its sigma, and the run's clock."""
 
     sigma: float
     clock: Clock
 
     @property
     def is_first(self) -> bool:
-        """Whether it is an evaluation at the level of noise that its run starts at; False where that is not known."""
+        """Whether this evaluation is at the run's first noise level; False if the run's sigmas are unknown."""
         return self.clock.sigmas is not None and step_at(self.clock.sigmas, self.sigma) == 0
 
     def reached(self, point: Point) -> bool:
-        """Whether the point is now or past. The end of the run never is: no evaluation comes after it."""
+        """Whether the point is now or past. The end of the run is never reached: no evaluation is after it."""
         limit = self.clock.sigma(point)
         return limit > 0.0 and self.sigma <= limit * NEARLY
 
     def progress(self, start: Point, end: Point) -> float:
-        """How far into `start` to `end`, both of one unit: 0 before, 1 from `end` on; in steps, each counts alike."""
+        """How much of the range from `start` to `end` is over: 0 before it, 1 from `end` on.
+
+        Both points have the same unit. In steps it is linear in steps, else in sigma.
+        """
         if self.reached(end):
             return 1.0
         if not self.reached(start):
@@ -146,13 +148,13 @@ class Moment:
         return 0.0 if first == last else min(1.0, max(0.0, (first - self.sigma) / (first - last)))
 
     def _step(self) -> int:
-        """The step that this evaluation belongs to, with a solver's evaluations inside it."""
+        """The number of the step, also for a solver's intermediate evaluations."""
         return self.clock.first + step_at(self.clock.sigmas, self.sigma)
 
 
 @dataclass(frozen=True)
 class Range:
-    """From one point up to another, which is no longer within."""
+    """A part of a run: from `start`, inclusive, to `end`, exclusive."""
 
     start: Point = START
     end: Point = END
@@ -162,18 +164,18 @@ class Range:
 
     @classmethod
     def parse(cls, start: str, end: str) -> Range:
-        """Raises ValueError for points that cannot be read, and for a range that holds at no moment of any run."""
+        """Raises ValueError for points that cannot be parsed, and for a range that is empty in every run."""
         made = cls(Point.parse(start), Point.parse(end))
         if made._is_empty:
             raise ValueError(
-                f"Got {made.start} to {made.end} for a part of the run, in which there is no moment: nothing would "
-                "ever act. Expected an end that is later than the start; 0% to 100% is the whole run."
+                f"Got {made.start} to {made.end} for a part of the run, which is empty. Expected an end later than "
+                "the start; 0% to 100% is the whole run."
             )
         return made
 
     @property
     def _is_empty(self) -> bool:
-        """Whether the end is known not to be later than the start; points of different units are not compared."""
+        """Whether the end is not later than the start; False if it is unknown, as for points of different units."""
         start, end = self.start, self.end
         if at_start(end) or start == END or (start.unit == SIGMA and start.value == 0):
             return True

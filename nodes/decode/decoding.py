@@ -1,4 +1,4 @@
-"""LATENT -> IMAGE by any VAE, and whether it had to be done in tiles. Imports ComfyUI."""
+"""LATENT -> IMAGE with any VAE, and whether it was decoded in tiles. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from ..keys import SAMPLES
 
 
 def decode(vae, samples: dict) -> tuple[Tensor, bool]:
-    """(pixels [B, H, W, 3] in 0..1, whether memory ran short and the picture was decoded in tiles)."""
+    """LATENT -> (pixels [B, H, W, 3] in 0..1, whether they were decoded in tiles because memory ran out).
+
+    Raises ValueError for no VAE.
+    """
     if vae is None:
         raise ValueError("VAE Decode: got no VAE. Load one with VAELoader (for FLUX.1: ae.safetensors).")
     latent = samples[SAMPLES]
@@ -27,7 +30,7 @@ def decode(vae, samples: dict) -> tuple[Tensor, bool]:
 
         return call
 
-    watching = copy.copy(vae)  # a shallow copy: the VAE that others hold stays as it is
+    watching = copy.copy(vae)  # a shallow copy: the given VAE is not changed
     for name in tiled_decoders(vae):
         setattr(watching, name, watched(getattr(vae, name)))
     pixels = watching.decode(latent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..notice import tell
+from ..notice import warn
 
 TILED = "Memory ran short, so the picture was decoded in tiles. Faint seams are possible; a smaller batch avoids them."
 
@@ -30,7 +30,7 @@ class VAEDecode(io.ComfyNode):
         from .decoding import decode
 
         pixels, tiled = decode(vae, samples)
-        return io.NodeOutput(pixels, ui=tell(TILED) if tiled else None)
+        return io.NodeOutput(pixels, ui=warn(TILED) if tiled else None)
 
 
 NODES = [VAEDecode]

@@ -1,1 +1,1 @@
-"""What the pack keeps on disk: whole writes, bounded folders, what is in a file, what the machine computes with."""
+"""Files: atomic writes, folders with a size limit, checksums and digests of files, models and settings."""

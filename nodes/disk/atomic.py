@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name, then renamed."""
+"""Atomic file writes: a file is written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ UNFINISHED = ".unfinished"
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Other processes see the old file or the new one, and a kill at any moment leaves the old one."""
+    """Writes `data` atomically: other processes see the old file or the new one, and a killed process leaves the old.
+
+    Creates the folder. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:

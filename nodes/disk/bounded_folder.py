@@ -1,7 +1,6 @@
-"""A folder of files that may go: which are there, which was not used for longest, and room for a new one. Pure.
+"""A folder of cached files with a size limit; the least recently used files are removed first. Pure.
 
-What is not a file of its own (a folder, a link, a pipe under such a name) is nothing that was kept here. It is counted,
-so that the limit holds, and goes first.
+A folder, link or pipe with such a name was not written by this pack. It counts towards the limit and is removed first.
 """
 
 from __future__ import annotations
@@ -17,61 +16,61 @@ from pathlib import Path
 from .atomic import UNFINISHED
 
 SUFFIX = ".safetensors"
-_ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
+_ABANDONED = 3600  # seconds after which an unfinished file counts as abandoned by its writer
 
 
 @dataclass(frozen=True, order=True)
-class Kept:
-    """When it was last used, in ns since 1970; its bytes; where it is. 0 for what was not kept here."""
+class KeptFile:
+    """A file: time of last use in ns since 1970 (0 for a folder, link or pipe), size in bytes, path."""
 
     used: int
     size: int
     path: Path
 
 
-def kept(folder: Path, suffix: str = SUFFIX) -> list[Kept]:
-    """Longest unused first.
+def kept_files(folder: Path, suffix: str = SUFFIX) -> list[KeptFile]:
+    """All files with this suffix, least recently used first.
 
-    A time in the future, from a clock that was wrong, would outlive all that comes: it becomes now, in the file too.
+    A time in the future (from a wrong clock) would keep a file forever; it is set to now, in the file system too.
     """
     found = (_at(path) for path in folder.glob(f"*{suffix}"))
     return sorted(each for each in found if each is not None)
 
 
-def unfinished(folder: Path) -> int:
-    """Bytes of files that are being written, or whose writer was killed less than an hour ago."""
+def unfinished_bytes(folder: Path) -> int:
+    """Total size of the files that are being written, or whose writer was killed less than an hour ago."""
     found = (_at(path) for path in folder.glob(f"*{UNFINISHED}"))
     return sum(each.size for each in found if each is not None)
 
 
-def sweep(folder: Path) -> None:
-    """Takes away what killed writers left; no writer takes an hour, nor has one begun in an hour's time."""
+def remove_abandoned(folder: Path) -> None:
+    """Removes unfinished files of killed writers: those more than an hour old, or dated more than an hour ahead."""
     for path in folder.glob(f"*{UNFINISHED}"):
-        with contextlib.suppress(OSError):  # another process may sweep too
+        with contextlib.suppress(OSError):  # another process may have removed it
             if abs(time.time() - os.lstat(path).st_mtime) > _ABANDONED:
                 remove(path)
 
 
 def empty(folder: Path) -> int:
-    """Takes away all that is kept, and what is being written too; how many things could not be."""
+    """Removes all kept and unfinished files; returns how many could not be removed."""
     found = [*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{SUFFIX}.*{UNFINISHED}")]
     return sum(not remove(path) for path in found)
 
 
 def make_room(folder: Path, most: int) -> None:
-    """Takes away what was not used for longest, until the folder takes at most so many bytes."""
-    sweep(folder)
-    found = kept(folder)
-    too_much = sum(each.size for each in found) + unfinished(folder) - most
-    for each in found:
-        if each.used and too_much <= 0:
+    """Removes the least recently used files until the folder takes at most `most` bytes."""
+    remove_abandoned(folder)
+    found = kept_files(folder)
+    excess = sum(file.size for file in found) + unfinished_bytes(folder) - most
+    for file in found:
+        if file.used and excess <= 0:
             return
-        if remove(each.path):
-            too_much -= each.size
+        if remove(file.path):
+            excess -= file.size
 
 
 def remove(path: Path) -> bool:
-    """Whether it is gone. A link goes, not what it leads to."""
+    """Removes a file, folder or link (not the link's target); returns whether that succeeded."""
     with contextlib.suppress(OSError):  # another process reads it (Windows), or the disk is read-only
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -82,35 +81,35 @@ def remove(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file of its own is there."""
+    """Whether there is an ordinary file, not a link to one."""
     with contextlib.suppress(OSError):
         return stat.S_ISREG(os.lstat(path).st_mode)
     return False
 
 
 def in_the_way(path: Path) -> bool:
-    """Whether something other than a file is there: a folder, a link, or a pipe, which would be waited for."""
+    """Whether there is something other than an ordinary file: a folder, a link, or a pipe (opening it would block)."""
     return os.path.lexists(path) and not is_file(path)
 
 
-def _at(path: Path) -> Kept | None:
+def _at(path: Path) -> KeptFile | None:
     try:
         found, now = os.lstat(path), time.time_ns()
         if not stat.S_ISREG(found.st_mode):
-            return Kept(0, _size(path) if stat.S_ISDIR(found.st_mode) else found.st_size, path)
+            return KeptFile(0, _size(path) if stat.S_ISDIR(found.st_mode) else found.st_size, path)
         if found.st_mtime_ns <= now:
-            return Kept(max(1, found.st_mtime_ns), found.st_size, path)
-    except OSError:  # another process made room
+            return KeptFile(max(1, found.st_mtime_ns), found.st_size, path)
+    except OSError:  # another process removed it
         return None
     try:
         os.utime(path)
-        return Kept(now, found.st_size, path)
-    except OSError:  # another user's: it would stay in the future
-        return Kept(1, found.st_size, path)
+        return KeptFile(now, found.st_size, path)
+    except OSError:  # another user's file, whose time cannot be set: removed early
+        return KeptFile(1, found.st_size, path)
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """Total size of all files in a folder, in bytes."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -1,10 +1,10 @@
-"""What is in an encoder's file, known without opening it: by its stat, from a record made when it was last read.
+"""Facts about a text encoder's file (digest, layout), recorded when it was last read, so that it need not be opened.
 
 A 9.8 GB file is hashed once, in pieces on all cores, and opened again only when its weights are needed. The record is
-believed while the file's size, times and inode are those it had then. Where ctime is the time of the last change
-(everywhere but on Windows) it cannot be set back, and an exchanged file is a new one. On Windows it is the time of the
-file's making: there, a file that is overwritten in place by one of the same size, whose time of change is then set back
-to the old one's, is taken for the old one. An ordinary copy or download leaves another time.
+valid while the file's size, times and inode are unchanged. Except on Windows, ctime is the time of the last change and
+cannot be set back, so a replaced file is always noticed. On Windows ctime is the creation time: a file that is
+overwritten in place by one of the same size, and whose mtime is then set back, is not noticed. An ordinary copy or
+download changes the mtime.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .atomic import write_whole
 
 log = logging.getLogger("flux_duet")
 
-_PIECE = 64 * 2**20  # bytes; the digest is of the pieces' digests, so that all cores take part
+_PIECE = 64 * 2**20  # bytes; pieces are hashed in parallel
 
 
 def stat_of(path: str | Path) -> list[int]:
-    """What tells this file from what stood there before: size, both times in ns, inode and device.
+    """A file's identity: size in bytes, mtime and ctime in ns, inode, device. Raises OSError.
 
-    What each system's times promise is told above.
+    The module's docstring says which changes it detects.
     """
     stat = os.stat(path)
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
 
 
 def digest_of(path: str | Path) -> str:
-    """sha256 over the sha256 of each 64 MiB of the file."""
+    """sha256 (hex) of the concatenated sha256 digests of the file's 64 MiB pieces."""
     starts = range(0, max(os.path.getsize(path), 1), _PIECE)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pieces = list(pool.map(lambda start: _piece(path, start), starts))
@@ -54,7 +54,7 @@ def _piece(path: str | Path, start: int) -> bytes:
 
 @dataclass(frozen=True)
 class EncoderFile:
-    """One version of one file. `records` is the folder in which is kept what was learned of it."""
+    """One version of one file. `records` is the folder of the records, one JSON file per encoder file."""
 
     path: str
     stat: tuple[int, ...]
@@ -62,11 +62,12 @@ class EncoderFile:
 
     @classmethod
     def at(cls, path: str, records: str | Path) -> EncoderFile:
+        """The file's present version. Raises OSError if there is none."""
         real = os.path.realpath(path)
         return cls(real, tuple(stat_of(real)), Path(records))
 
     def recall(self) -> dict:
-        """What is known of this version; empty where there is no record, or one of another version."""
+        """The recorded facts about this version; {} if there is no record, or only one of another version."""
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             return record["known"] if record["stat"] == list(self.stat) else {}
@@ -74,32 +75,32 @@ class EncoderFile:
             return {}
 
     def learn(self, **known) -> None:
-        """Keeps what was found; where the disk is full or read-only, it will have to be found again."""
+        """Adds facts to the record. If the disk is full or read-only, logs a warning; they will be computed again."""
         known = {**self.recall(), **known}
         text = json.dumps({"path": self.path, "stat": self.stat, "known": known})
         try:
             write_whole(self._record, text.encode())
         except OSError as error:
-            log.warning("What was found in %s could not be kept: %s", self.path, error)
+            log.warning("The facts about %s could not be recorded: %s", self.path, error)
 
     def digest(self) -> str | None:
-        """The content's digest, from the record or by reading; None where the file is no longer this version."""
+        """The content's digest, from the record or by reading; None if the file is no longer this version."""
         if known := self.recall().get("digest"):
             return known
-        if not self.is_there():
+        if not self.is_current():
             return None
         try:
             digest = digest_of(self.path)
-        except OSError as error:  # a disk that fails; whoever reads the weights will say so
+        except OSError as error:  # a failing disk; reading the weights will raise
             log.warning("%s cannot be read: %s", os.path.basename(self.path), error.strerror)
             return None
-        if not self.is_there():
+        if not self.is_current():
             return None
         self.learn(digest=digest)
         return digest
 
-    def is_there(self) -> bool:
-        """Whether the file at this path still is the version that this stands for."""
+    def is_current(self) -> bool:
+        """Whether the file at this path is still this version."""
         try:
             return tuple(stat_of(self.path)) == self.stat
         except OSError:

@@ -1,4 +1,4 @@
-"""Files that a user names, read as far as they may go. Pure."""
+"""Reads files that a user names, up to a size limit. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_I
 
 
 def kind_of(mode: int) -> str | None:
-    """What a path with this st_mode leads to, where that is no ordinary file; None where it is one."""
+    """In words, what a path with this st_mode is; None for an ordinary file."""
     if stat.S_ISREG(mode):
         return None
     return next((words for is_one, words in _KINDS if is_one(mode)), "a device")
 
 
 def read_given(path: Path, most: int) -> bytes:
-    """The bytes of an ordinary file. Raises ValueError, in words that go on after the file's name and "cannot be used:"
-    for what cannot be read, is larger than `most` bytes, or is no file; opening a pipe would wait for ever.
+    """The bytes of an ordinary file (opening a pipe would block).
+
+    Raises ValueError if it cannot be read, is no ordinary file, or is larger than `most` bytes. The message continues
+    the sentence "<name> cannot be used: ...".
     """
     try:
         if kind := kind_of(os.stat(path).st_mode):

@@ -1,7 +1,7 @@
-"""What on this machine decides the numbers that a model gives, beside the model and what it is given. Imports ComfyUI.
+"""What a model's results depend on besides the model and its inputs: versions, device, options. Imports ComfyUI.
 
-One list for whatever keeps results on disk: a result that was kept under `--fast fp16_accumulation` must not be given
-to a run without it. What costs only time or memory (threads, caches, async offloading) is not in it.
+It is part of the key of every result on disk: a result computed with `--fast fp16_accumulation` must not be used in a
+run without it. Settings that affect only speed or memory (threads, caches, async offloading) are not included.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from ..compat import machine as core
 from ..compat.patches import ModelPatcher, is_dynamic, load_device
 
-# ComfyUI's options that choose other kernels, types or algorithms where nothing else here would tell.
+# ComfyUI's command-line options that select kernels, dtypes or algorithms and show in no other value here.
 FLAGS = ("fast", "force_upcast_attention", "dont_upcast_attention", "deterministic", "supports_fp8_compute",
          "force_fp32", "force_fp16", "fp16_intermediates", "force_channels_last", "enable_triton_backend",
          "disable_triton_backend")  # fmt: skip
-# What those options, nodes or start scripts set in torch, as it is now. `--fast` sets the first.
+# torch's global state, set by those options, by nodes or start scripts. `--fast` sets the first.
 STATES = (
     "backends.cuda.matmul.allow_fp16_accumulation",
     "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
@@ -43,17 +43,17 @@ CALLS = (
     "backends.cuda.fp16_bf16_reduction_math_sdp_allowed",
 )
 VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
-PACKAGES = ("comfy-kitchen", "xformers", "sageattention", "flash-attn")  # whose kernels ComfyUI runs
+PACKAGES = ("comfy-kitchen", "xformers", "sageattention", "flash-attn")  # packages whose kernels ComfyUI uses
 
 
 def machine(patcher: ModelPatcher) -> list[str]:
-    """Versions, the device that computes, attention, ComfyUI's options and torch's state, each as a text."""
+    """Versions, load device, attention functions, ComfyUI's options and torch's state, one string each."""
     device = load_device(patcher)
     return [
         *(f"{name} {version}" for name, version in _versions()),
         f"device {core.device_name(device)}",
         f"attention {' '.join(core.attention_names(device))}",
-        # Where weights are streamed in, LoRAs are added in another type than where they stay.
+        # LoRAs are added in a different dtype if weights are streamed to the device.
         f"memory {core.vram_state()} {is_dynamic(patcher)}",
         *(f"--{flag} {_flag(flag)}" for flag in FLAGS),
         *(f"{name} {_state(name)}" for name in STATES),
@@ -75,7 +75,7 @@ def _versions() -> list[tuple[str, str | None]]:
 
 def _flag(name: str) -> str:
     value = core.option(name)
-    # A set lists what it holds in another order in each process.
+    # The order of a set differs between processes.
     return ", ".join(sorted(map(str, value))) if isinstance(value, set | list | tuple) else str(value)
 
 
@@ -83,5 +83,5 @@ def _state(name: str, call: bool = False) -> str:
     try:
         value = attrgetter(name)(torch)
         return str(value() if call else value)
-    except (AttributeError, RuntimeError) as error:  # a torch without it, or one that is set by its newer name
+    except (AttributeError, RuntimeError) as error:  # a torch without this setting, or one that uses its newer name
         return type(error).__name__

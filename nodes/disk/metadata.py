@@ -1,4 +1,4 @@
-"""What a .safetensors file says of itself beside its tensors. Pure."""
+"""The metadata of a .safetensors file. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import json
 
 
 def metadata_of(data: bytes) -> dict[str, str]:
-    """`__metadata__` of a file that safetensors has read; {} if there is none, or null, which safetensors takes too."""
+    """`__metadata__` of the bytes of a valid .safetensors file; {} if it is absent or null."""
     length = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + length]).get("__metadata__") or {}

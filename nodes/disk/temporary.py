@@ -1,4 +1,4 @@
-"""Where files lie that may be gone at ComfyUI's next start. Imports ComfyUI."""
+"""The folder for temporary files, which ComfyUI empties when it starts. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import folder_paths
 
 
 def temporary_folder() -> Path:
-    """The pack's part of ComfyUI's temporary folder."""
+    """The pack's subfolder of ComfyUI's temporary folder."""
     return Path(folder_paths.get_temp_directory()) / "flux_duet"

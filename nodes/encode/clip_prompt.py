@@ -1,4 +1,4 @@
-"""A whole CLIP prompt -> vec: weights that act, and what to do with more than CLIP-L reads. Imports ComfyUI."""
+"""A CLIP prompt -> vec, with prompt weights, and with rules for prompts longer than CLIP-L reads. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from ..compat.text_encoders import CLIP
 from ..streams import ClipVec, Span
 from .choices import AVERAGE, FIRST, STRONGEST
-from .encoding import CLIP_L, Cut, clip_chunks, clip_told, encode_clip, encode_clip_chunks, said, source_of
+from .encoding import CLIP_L, Cut, clip_chunks, decoded, encode_clip, encode_clip_chunks, inversion_notes, source_of
 from .tokens import weights
 from .tokens.lengths import Tokens, unweighted, words
 
@@ -18,11 +18,11 @@ Read = tuple[ClipVec, "Cut | None"]
 
 
 def encode_clip_prompt(clip: CLIP, text: str, past: str, weighted: bool = True) -> tuple[ClipVec, list[str]]:
-    """`text` -> vec [1, 768], and what to tell of it: what CLIP-L did not read, and weights that do nothing.
+    """`text` -> (vec [1, 768], notes for the user: text that CLIP-L did not read, weights without effect).
 
-    `past` is one of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. Text
-    without weights that fits into 75 tokens gives `encode_clip`'s vec, bit for bit. What may be no weight is text, see
-    weight_number.py.
+    `past` is one of PAST. A weight like `(word:1.3)` moves vec, see weights.py; CLIP-L runs once more for each. For
+    text without weights that fits into 75 tokens, vec equals that of `encode_clip` bit for bit. Numbers that may not be
+    meant as weights are text, see weight_number.py.
     """
     read = READERS[past]
     prompt = weights.parse(text if weighted else weights.escape(text), strict=True)
@@ -31,7 +31,7 @@ def encode_clip_prompt(clip: CLIP, text: str, past: str, weighted: bool = True) 
     acting = [group for group in prompt.groups if group.change]
     without = [read(clip, clip_chunks(clip, prompt.plain(without=group)))[0] for group in acting]
     idle = [group for group, each in zip(acting, without, strict=True) if _same(plain, each)]
-    notes = [*([str(cut)] if cut else []), *clip_told(clip, text, weighted), *weights.clip_notes(prompt, idle)]
+    notes = [*([str(cut)] if cut else []), *inversion_notes(clip, text, weighted), *weights.clip_notes(prompt, idle)]
     vec = _moved(plain, without, [group.change for group in acting])
     settings = {"past_75": past, "weights": "act" if weighted else "are text"}
     return replace(vec, source=source_of(clip, CLIP_L, text, chunks, settings)), notes
@@ -51,11 +51,11 @@ def _same(one: ClipVec, other: ClipVec) -> bool:
     return all(torch.equal(a.tensor, b.tensor) for a, b in zip(one.spans, other.spans, strict=True))
 
 
-# ---- more than CLIP-L reads
+# ---- prompts of more than one chunk
 
 
 def _first(clip: CLIP, chunks: list[Tokens]) -> Read:
-    """Natively: the first chunk's, and the rest is lost."""
+    """The first chunk's vec, as in ComfyUI; the rest is lost."""
     return encode_clip_chunks(clip, chunks), _cut(clip, chunks, 0)
 
 
@@ -70,28 +70,28 @@ def _average(clip: CLIP, chunks: list[Tokens]) -> Read:
 
 
 def _strongest(clip: CLIP, chunks: list[Tokens]) -> Read:
-    """The chunk whose vector is farthest from the empty prompt's: the longest way from saying nothing."""
+    """The vec that is farthest (L2) from the empty prompt's; the other chunks are lost."""
     vecs = _each(clip, chunks)
     if len(vecs) == 1:
         return vecs[0], None
-    nothing = encode_clip(clip, "").spans[0].tensor
-    ways = [float((vec.spans[0].tensor - nothing).norm()) for vec in vecs]
-    best = ways.index(max(ways))
-    return vecs[best], _cut(clip, chunks, best)
+    empty = encode_clip(clip, "").spans[0].tensor
+    distances = [float((vec.spans[0].tensor - empty).norm()) for vec in vecs]
+    farthest = distances.index(max(distances))
+    return vecs[farthest], _cut(clip, chunks, farthest)
 
 
 def _each(clip: CLIP, chunks: list[Tokens]) -> list[ClipVec]:
-    """The vec of each chunk, as if there were no other."""
+    """The vec of each chunk, encoded separately."""
     return [encode_clip_chunks(clip, [chunk]) for chunk in chunks]
 
 
 def _cut(clip: CLIP, chunks: list[Tokens], kept: int) -> Cut | None:
-    """What is lost where only one chunk is kept."""
-    said_by = [words(chunk) for chunk in chunks]
-    lost = [token for index, ids in enumerate(said_by) if index != kept for token in ids]
+    """What is lost if only chunk `kept` is used; None for nothing."""
+    by_chunk = [words(chunk) for chunk in chunks]
+    lost = [token for index, ids in enumerate(by_chunk) if index != kept for token in ids]
     if not lost:
         return None
-    return Cut("CLIP-L", sum(map(len, said_by)), len(said_by[kept]), said(clip, lost, CLIP_L).strip())
+    return Cut("CLIP-L", sum(map(len, by_chunk)), len(by_chunk[kept]), decoded(clip, lost, CLIP_L).strip())
 
 
 Reader = Callable[[CLIP, list[Tokens]], Read]

@@ -1,6 +1,6 @@
-"""Text -> stream, by one half of any CLIP. Imports ComfyUI.
+"""Text -> stream, with one encoder of any CLIP. Imports ComfyUI.
 
-A CLIP may hold both encoders (DualCLIPLoader, a checkpoint) or one (ours). Either way only the wanted half is run,
+A CLIP may hold both encoders (DualCLIPLoader, a checkpoint) or one (our loaders). Only the required encoder is run,
 through ComfyUI's own `encode_from_tokens_scheduled`, so that LoRAs, hooks and layer settings act as they do natively.
 """
 
@@ -33,13 +33,13 @@ from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_
 from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
 
 _TITLES = {CLIP_L: "CLIP-L", T5XXL: "T5"}
-# FLUX.1's own T5 tokenizer pads to so many rows and no more; CLIPs made for other models pad otherwise.
+# FLUX.1's T5 tokenizer pads to this number of rows; CLIPs for other models pad differently.
 _FLUX_PADDING = {"t5xxl_min_length": T5_ROWS, "t5xxl_min_padding": None}
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What an encoder did not read: token counts, and the text that was left out."""
+    """What an encoder (`reader`, its name) did not read: tokens in total and kept, and the text that was cut off."""
 
     reader: str
     total: int
@@ -53,19 +53,23 @@ class Cut:
 def encode_clip(clip: CLIP, text: str) -> ClipVec:
     """`text` -> vec [1, 768] for FLUX.1: CLIP-L's final state at the end token, not projected.
 
-    As natively, only the first 75 tokens count, and weights do nothing. T5 is neither run nor moved.
+    As in ComfyUI, only the first 75 tokens are used, and weights have no effect. T5 is neither run nor moved. Raises
+    ValueError for a CLIP without CLIP-L.
     """
     return encode_clip_chunks(clip, clip_chunks(clip, text))
 
 
 def clip_chunks(clip: CLIP, text: str) -> list[Tokens]:
-    """The text's tokens, in chunks of 75 (Long-CLIP: 246) between a start and an end token."""
+    """The text's tokens, in chunks of 75 (Long-CLIP: 246), each with a start and an end token.
+
+    Raises ValueError for a CLIP without CLIP-L.
+    """
     _require(clip, CLIP_L)
     return _tokens(clip, text, CLIP_L)
 
 
 def encode_clip_chunks(clip: CLIP, chunks: list[Tokens]) -> ClipVec:
-    """`encode_clip` of a text that is tokenized already."""
+    """`encode_clip` of a tokenized text."""
     half = _half(clip, CLIP_L)
 
     def encode() -> tuple[Span, ...]:
@@ -76,10 +80,10 @@ def encode_clip_chunks(clip: CLIP, chunks: list[Tokens]) -> ClipVec:
 
 
 def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = EMBEDDING) -> tuple[T5Text, Cut | None]:
-    """`text` -> txt [1, L, 4096] for FLUX.1, without an attention mask, and what was cut away, if anything was.
+    """`text` -> (txt [1, L, 4096] for FLUX.1, without an attention mask; what was cut off, None for nothing).
 
-    `length` is a key of LENGTHS; `mode`, one of MODES, is how weights like `(word:1.3)` act. Text without
-    parentheses that weight_number.py refuses goes to ComfyUI's tokenizer as it is.
+    `length` is a key of LENGTHS. `mode`, one of MODES, is how weights like `(word:1.3)` act; parentheses that
+    weight_number.py rejects are escaped before ComfyUI tokenizes the text. Raises ValueError for a CLIP without T5.
     """
     half, given = _half(clip, T5XXL), text
     rule = LENGTHS[length]
@@ -96,7 +100,7 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = EMBEDDIN
 
     def encode() -> tuple[Span, ...]:
         entries = half.encode_from_tokens_scheduled({TOKENS[T5XXL]: read})
-        # The pooled output is always None: T5 has none.
+        # T5 has no pooled output: it is always None.
         return tuple(Span(txt, {key: value for key, value in entry.items() if key != POOLED}) for txt, entry in entries)
 
     spans = remembered(clip, T5XXL, read, encode)
@@ -104,7 +108,7 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = EMBEDDIN
 
 
 def source_of(clip: CLIP, name: str, text: str, chunks: list[Tokens], settings: dict[str, str]) -> Source:
-    """Where an encoding comes from: its text, tokens, settings and encoder."""
+    """The source of an encoding, without tensors; `name` is the encoder's attribute in the CLIP's model."""
     tokens = [
         [(token if isinstance(token, int) else "embedding", weight) for token, weight in chunk] for chunk in chunks
     ]
@@ -112,7 +116,7 @@ def source_of(clip: CLIP, name: str, text: str, chunks: list[Tokens], settings: 
 
 
 def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:
-    """Tokens at weight 1, and what their weights add to the attention [1, L]; nothing where all were 1."""
+    """Tokens at weight 1, and the bias [1, L] from their weights; (chunks, None) if all weights are 1."""
     given = [weight for chunk in chunks for _, weight in chunk]
     if all(weight == 1.0 for weight in given):
         return chunks, None
@@ -124,51 +128,51 @@ def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cu
     if not lost:
         return None
     counts = sum(map(len, chunks)), sum(len(chunk) for chunk, _ in kept)
-    return Cut(_TITLES[T5XXL], *counts, said(clip, lost, T5XXL))
+    return Cut(_TITLES[T5XXL], *counts, decoded(clip, lost, T5XXL))
 
 
 def t5_rows(txt: T5Text) -> str:
-    """How many rows a freshly encoded prompt has, and how many of them only fill it up."""
+    """The numbers of tokens and pads of a freshly encoded prompt, in words."""
     ids = [token for chunk in txt.source.tokens for token, _ in chunk]
     pads = ids.count(T5_PAD)
     return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
 
 
-def t5_told(clip: CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
-    """All there is to tell of a freshly encoded T5 prompt, in sentences.
+def t5_notes(clip: CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
+    """Notes for the user on a freshly encoded T5 prompt, one sentence each.
 
-    What `encode_t5` cut away, what T5 has no token for, textual inversions without an effect, and weights.
+    They are about text that was cut off, characters without a token, textual inversions without effect, and weights.
     """
     text, mode = txt.source.text, txt.source.settings["weights"]
-    tokenizer, told = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
+    tokenizer, notes = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
     is_known = all(token != T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk)
     if not is_known or has_inversion(tokenizer, text):
-        told += read_by_t5(tokenizer, text, COMFYUI, mode != OFF).notes()
-    return told + weights.t5_notes(weights.parse(text), mode)
+        notes += read_by_t5(tokenizer, text, COMFYUI, mode != OFF).notes()
+    return notes + weights.t5_notes(weights.parse(text), mode)
 
 
-def clip_told(clip: CLIP, text: str, weighted: bool) -> list[str]:
-    """Which textual inversions in a CLIP prompt have no effect, in sentences."""
+def inversion_notes(clip: CLIP, text: str, weighted: bool) -> list[str]:
+    """Notes on textual inversions without effect in a CLIP prompt, one sentence each."""
     tokenizer = tokenizer_of(clip, CLIP_L)
     return list(read_by_clip(tokenizer, text, weighted).ignored()) if has_inversion(tokenizer, text) else []
 
 
-def said(clip: CLIP, ids: list, name: str) -> str:
-    """Tokens as text, but for textual inversions, which have none."""
+def decoded(clip: CLIP, ids: list, name: str) -> str:
+    """Tokens as text; rows of textual inversions are left out."""
     return tokenizer_of(clip, name).tokenizer.decode([token for token in ids if isinstance(token, int)])
 
 
 def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]:
-    """What each stream that the CLIP has reads of a text. Nothing is run.
+    """How each encoder of the CLIP tokenizes a text. No encoder is run.
 
-    Raises ValueError for a CLIP that tokenizes for neither.
+    Raises ValueError for a CLIP without a tokenizer for CLIP-L or T5.
     """
     clip_l, t5 = tokenizer_of(clip, CLIP_L), tokenizer_of(clip, T5XXL)
     readings = [read_by_clip(clip_l, text)] if clip_l else []
     readings += [read_by_t5(t5, text, length)] if t5 else []
     if not readings:
         raise ValueError(
-            f"Prompt Inspector: this CLIP's {tokenizer_name(clip)} tokenizes neither for CLIP-L nor for T5. "
+            f"Prompt Inspector: this CLIP's {tokenizer_name(clip)} has no tokenizer for CLIP-L or T5. "
             "Connect Load CLIP-L, Load T5, or DualCLIPLoader with type flux."
         )
     return readings
@@ -177,7 +181,7 @@ def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]
 def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
     try:
         tokens = clip.tokenize(text, **options)
-    except IndexError as error:  # how ComfyUI ends at an `embedding:` with nothing behind it
+    except IndexError as error:  # ComfyUI's error for `embedding:` without a name
         if not has_inversion(tokenizer_of(clip, name), text):
             raise
         raise ValueError("Got `embedding:` without a name, expected one, such as embedding:style.") from error
@@ -187,13 +191,13 @@ def _tokens(clip, text: str, name: str, **options) -> list[Tokens]:
 
 
 def _half(clip: CLIP, name: str) -> CLIP:
-    """A stand-in for `clip` that runs the one encoder; weights, patches and hooks are shared with it."""
+    """A shallow copy of `clip` that runs one encoder only; weights, patches and hooks are shared with `clip`."""
     _require(clip, name)
     return with_model(clip, _OneEncoder(encoder_of(clip, name), name), lambda: _load(clip, name))
 
 
 def _require(clip: CLIP, name: str) -> None:
-    """Raises ValueError where the CLIP does not hold that encoder."""
+    """Raises ValueError if the CLIP does not have this encoder."""
     if clip is None:
         raise ValueError(
             f"Got no CLIP, expected one that holds {_TITLES[name]}; a checkpoint without text encoders gives none."
@@ -207,10 +211,10 @@ def _require(clip: CLIP, name: str) -> None:
 
 
 class _OneEncoder:
-    """Stands where a CLIP expects its model, and answers for one of the encoders in it, read as FLUX.1 reads it."""
+    """Replaces a CLIP's model by one of its encoders, with FLUX.1's settings."""
 
     def __init__(self, encoder, name: str):
-        # FLUX.1 masks nothing; T5s that came with other models' settings do.
+        # FLUX.1 uses no masks; T5s from other models' CLIPs may.
         self.encoder = read_unmasked(encoder)
         self.name = name
 
@@ -225,11 +229,11 @@ class _OneEncoder:
 
 
 def _load(clip, name: str):
-    """Make one encoder's weights usable on the device; for CLIP-L, 2.5 % of a dual CLIP, T5's stay where they are."""
+    """Makes one encoder's weights usable on the device; for CLIP-L (2.5 % of a dual CLIP) T5's are not moved."""
     patcher = patcher_of(clip)
     shared = name == CLIP_L and encoder_of(clip, T5XXL) is not None
     moves = patches.load_device(patcher) != patches.offload_device(patcher) and not patches.is_dynamic(patcher)
     if not (shared and moves):
-        return clip.load_model()  # on one device, or under DynamicVRAM, nothing is moved before it is used
+        return clip.load_model()  # on one device, or with DynamicVRAM, no weight is moved before it is used
     patches.load_on_use(patcher)
     return patcher

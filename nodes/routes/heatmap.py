@@ -1,4 +1,4 @@
-"""What Show Heatmap asks while its sliders move: POST /flux_duet/heatmap gives each word's map. Imports ComfyUI."""
+"""POST /flux_duet/heatmap: each word's map, requested by Show Heatmap's controls. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..probe.heat.reading import ALL, Choice, masks, span
 from ..probe.heat.stored import SUFFIX, look
 from .http import Refused, answered, shown
 
-NAME = re.compile(r"[0-9a-f]{32}")  # a name that cannot lead anywhere else
-LAST = 10_000  # no step has a higher number
+NAME = re.compile(r"[0-9a-f]{32}")  # cannot be a path to another folder
+LAST = 10_000  # the highest step number
 GONE = (
     "These maps are no longer on the server. Run the workflow again; if nothing in it has changed, change a setting of "
-    "this node first. They were let go to make room for those of later runs, or ComfyUI was started anew."
+    "this node first. They were removed to make room for those of later runs, or ComfyUI was restarted."
 )
 
 
@@ -27,29 +27,29 @@ async def heatmap(request: web.Request) -> web.Response:
     return await answered(request, checked, _answer)
 
 
-def checked(asked: Any) -> tuple[str, Choice]:
-    """The reading's name and what is chosen of it. Raises Refused for anything else."""
-    if not isinstance(asked, dict) or not isinstance(asked.get("name"), str) or not NAME.fullmatch(asked["name"]):
+def checked(body: Any) -> tuple[str, Choice]:
+    """The reading's name and the requested part of it. Raises Refused for an invalid body."""
+    if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not NAME.fullmatch(body["name"]):
         raise Refused(400, "expected a JSON object whose `name` is a reading's: 32 hexadecimal digits")
-    if unknown := sorted(asked.keys() - {"name", "first", "last", "blocks", "head"}):
+    if unknown := sorted(body.keys() - {"name", "first", "last", "blocks", "head"}):
         raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head")
-    first, last, blocks = asked.get("first", 0), asked.get("last", LAST), asked.get("blocks", "all")
-    head = asked.get("head", ALL_HEADS)
+    first, last, blocks = body.get("first", 0), body.get("last", LAST), body.get("blocks", "all")
+    head = body.get("head", ALL_HEADS)
     if type(head) is not int or not ALL_HEADS <= head < 1000:
-        raise Refused(400, f"got {shown(head)} for `head`; expected a head's number, or -1 for all")
+        raise Refused(400, f"got {shown(head)} for `head`; expected the number of a head, or -1 for all")
     for name, step in (("first", first), ("last", last)):
         if type(step) is not int or not 0 <= step <= LAST:
             raise Refused(400, f"got {shown(step)} for `{name}`; expected a step from 0 to {LAST}")
     if not isinstance(blocks, str) or len(blocks) > 1000:
         raise Refused(400, "expected a short text for `blocks`, such as 'double, 25, 28-30'")
     try:
-        return asked["name"], Choice(first, last, Blocks.parse(blocks), None if head == ALL_HEADS else head)
+        return body["name"], Choice(first, last, Blocks.parse(blocks), None if head == ALL_HEADS else head)
     except ValueError as error:
         raise Refused(400, str(error)) from error
 
 
-def _answer(asked: tuple[str, Choice]) -> dict:
-    name, choice = asked
+def _answer(request: tuple[str, Choice]) -> dict:
+    name, choice = request
     try:
         seen = look(temporary_folder() / f"{name}{SUFFIX}", choice)
     except FileNotFoundError as error:
@@ -57,7 +57,7 @@ def _answer(asked: tuple[str, Choice]) -> dict:
     except ValueError as error:
         raise Refused(400, str(error)) from error
     found, counted = seen.maps[None], None if seen.counted is None else seen.counted[None]
-    levels = (masks(found, counted) * 255).round().byte().numpy()  # each word's from its least to its most
+    levels = (masks(found, counted) * 255).round().byte().numpy()  # scaled to each word's range
     least, most = (each[0].tolist() for each in span(found, counted))
     return {
         "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": list(seen.maps.shape[1:]),

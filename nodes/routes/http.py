@@ -1,9 +1,8 @@
-"""What the routes for the front end have in common: a checked JSON object, an answer or a refusal. Imports ComfyUI.
+"""Common code of the JSON routes: checks requests, and answers them in threads. Imports ComfyUI.
 
-The server's loop and our threads share one interpreter, in which one thread runs at a time and gives way every few
-milliseconds, but not in the middle of a call that is written in C. So what is asked is read in our threads too, and
-answers become JSON in pieces; nor is garbage collected for them, which would stop all threads for as long as it takes
-to look through all that ComfyUI has in memory.
+The server's event loop and our threads share one interpreter. A thread gives way every few milliseconds, but not inside
+a call of C code. So requests are parsed in our threads, and responses are encoded in pieces. Garbage collection is off
+during a request, because it would stop all threads while it scans all of ComfyUI's objects.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from typing import Any
 
 from aiohttp import ClientPayloadError, http_exceptions, web
 
-MOST_BYTES = 2**19  # the longest text takes 12 for each character, if all are written as escapes
-THREADS, MOST_WAITING = 2, 8  # requests that are answered at once, and those that wait for it
-PIECE = 4096  # values that become JSON at once
+MOST_BYTES = 2**19  # of a body: enough for the longest text, with up to 12 bytes per character as JSON escapes
+THREADS, MOST_WAITING = 2, 8  # requests that are processed at the same time, and that wait
+PIECE = 4096  # values that are encoded as JSON in one call
 
-# Our own threads: the server's are few too, and while they work, it reads no file and sends no page.
+# Our own threads, because the server needs its few threads to read files and send pages.
 _threads = ThreadPoolExecutor(THREADS, "flux_duet_route")
 _places = BoundedSemaphore(THREADS + MOST_WAITING)
 
 
-# What aiohttp raises where a body is other than its headers say.
+# aiohttp's errors for a body that does not match its headers.
 _BROKEN = (ClientPayloadError, http_exceptions.BadHttpMessage, web.RequestPayloadError)
 
 
 class Refused(Exception):
-    """A request that is not answered: its HTTP status, and what to change."""
+    """A rejected request: its HTTP status, and a message with what to change."""
 
     def __init__(self, status: int, why: str):
         super().__init__(why)
@@ -41,9 +40,9 @@ class Refused(Exception):
 
 
 async def answered(request: web.Request, checked: Callable[[Any], Any], answer: Callable[[Any], Any]) -> web.Response:
-    """The JSON of what `answer` gives for what `checked` made of the body; either may raise Refused.
+    """A JSON response with `answer(checked(body))`, or an error if either raises Refused.
 
-    Both run in a thread, for the server's loop has other clients too; 503 says that no more requests can wait.
+    Both run in a thread, so that the event loop can serve other clients. The status is 503 if too many requests wait.
     """
     try:
         body = await _body(request)
@@ -55,9 +54,9 @@ async def answered(request: web.Request, checked: Callable[[Any], Any], answer: 
 
 async def _in_a_thread(work: Callable[[], str]) -> str:
     if not _places.acquire(blocking=False):
-        raise Refused(503, f"busy: {THREADS + MOST_WAITING} requests came before this one; ask again in a second")
+        raise Refused(503, f"busy: {THREADS + MOST_WAITING} requests are waiting; send it again in a second")
     future = _threads.submit(_without_collecting, work)
-    future.add_done_callback(lambda _: _places.release())  # also where its client has gone and it is cancelled
+    future.add_done_callback(lambda _: _places.release())  # also if it is cancelled because the client disconnected
     return await asyncio.wrap_future(future)
 
 
@@ -67,10 +66,10 @@ def _without_collecting(work: Callable[[], str]) -> str:
 
 
 class NoCollections:
-    """While any thread is inside, no garbage is collected: what is made there goes when nothing refers to it any more.
+    """A context manager that disables garbage collection while any thread is inside; reference counting still works.
 
-    Thousands of new objects would set off a collection of all that ComfyUI has, and that takes a third of a second, for
-    which every thread waits. What others leave meanwhile waits for the next one.
+    Thousands of new objects would trigger a collection of all of ComfyUI's objects, which takes a third of a second and
+    stops every thread. Cyclic garbage is collected later.
     """
 
     def __init__(self):
@@ -94,7 +93,7 @@ no_collections = NoCollections()
 
 
 async def _body(request: web.Request) -> bytes:
-    if request.content_type != "application/json":  # which a page of another site cannot send unasked
+    if request.content_type != "application/json":  # which a page of another site cannot send without a CORS preflight
         raise Refused(415, f"got {request.content_type!r}, expected the content type application/json")
     if (encoding := request.headers.get("Content-Encoding", "identity")).lower() != "identity":
         raise Refused(415, f"got the content encoding {encoding[:40]!r}, expected none: send the JSON as it is")
@@ -105,12 +104,12 @@ async def _body(request: web.Request) -> bytes:
             if len(body) > MOST_BYTES:
                 raise Refused(413, f"got more than {MOST_BYTES:,} bytes; send a shorter text")
     except _BROKEN as error:
-        raise Refused(400, "got a body that breaks off or is not in the form that its headers say") from error
+        raise Refused(400, "got a body that is incomplete or does not match its headers") from error
     return bytes(body)
 
 
 def encoded(value: Any) -> str:
-    """Plain data as JSON, of long lists PIECE values at a time: a call for all of them would stop all other threads."""
+    """Plain data as JSON, long lists PIECE values at a time, because one call would block all other threads."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(name)}:{encoded(each)}" for name, each in value.items()) + "}"
     if isinstance(value, list) and any(isinstance(each, dict) for each in value[:1]):
@@ -122,20 +121,20 @@ def encoded(value: Any) -> str:
 
 
 def parsed(body: bytes) -> Any:
-    """Raises Refused for what is no JSON."""
+    """The value of a JSON body. Raises Refused for invalid JSON."""
     try:
         return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"got no JSON ({error}); expected an object") from error
+        raise Refused(400, f"got invalid JSON ({error}); expected an object") from error
 
 
 def _integer(digits: str) -> int | float:
-    """Infinity, which no field allows, for a number so long that Python refuses or takes long to read it."""
+    """An integer; infinity, which no field allows, if it has so many digits that Python rejects or slowly parses it."""
     return int(digits) if len(digits) < 400 else -math.inf if digits.startswith("-") else math.inf
 
 
 def shown(value: Any) -> str:
-    """A value of a request, in an error message: as JSON, but of a list or an object only what it is."""
+    """A request's value for an error message: shortened JSON, or "a list", "an object"."""
     kinds: dict[type, str] = {list: "a list", dict: "an object"}
     kind = kinds.get(type(value))
     return kind or json.dumps(value if not isinstance(value, str) else value[:40])[:40]

@@ -1,4 +1,4 @@
-"""What a timeline asks to draw its ruler: POST /flux_duet/sigmas gives a run's noise levels. Imports ComfyUI."""
+"""POST /flux_duet/sigmas: a run's noise levels, requested for a timeline's ruler. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..sample.schedule import FIXED_MU, flux_sigmas, image_tokens, official_mu
 from .http import Refused, answered, shown
 
 SAMPLERS = core.sampler_names()
-LONGEST = 2500  # steps of the whole schedule, of which denoise takes the last
+LONGEST = 2500  # steps of the schedule before denoise
 DEFAULTS = {"steps": 20, "sampler": "euler", "scheduler": "simple", "denoise": 1.0, "shift": FIXED_MU,
             "width": 1024, "height": 1024}  # fmt: skip
 CHOICES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
@@ -28,17 +28,17 @@ async def sigmas(request: web.Request) -> web.Response:
     return await answered(request, checked, _answer)
 
 
-def checked(asked: Any) -> dict[str, Any]:
-    """Every field, with the default where it was left out. Raises Refused for anything else.
+def checked(body: Any) -> dict[str, Any]:
+    """All fields of a request, with defaults for missing ones. Raises Refused for an invalid body.
 
-    `shift` is the model's, null for one without, such as schnell; `mu` the official schedule's, from the size if it is
-    left out.
+    `shift` is the model's, null for a model without one, such as schnell. `mu` is the official schedule's; if missing,
+    it follows from width and height.
     """
-    if not isinstance(asked, dict):
+    if not isinstance(body, dict):
         raise Refused(400, "expected a JSON object")
-    if unknown := sorted(asked.keys() - DEFAULTS.keys() - {"mu"}):
+    if unknown := sorted(body.keys() - DEFAULTS.keys() - {"mu"}):
         raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected {', '.join(DEFAULTS)}, mu")
-    plan = {**DEFAULTS, **asked}
+    plan = {**DEFAULTS, **body}
     for name, choices in CHOICES.items():
         if plan[name] not in choices:
             raise Refused(400, f"got {shown(plan[name])} for `{name}`; expected one of {', '.join(choices)}")
@@ -47,10 +47,11 @@ def checked(asked: Any) -> dict[str, Any]:
         if value is None and name in ("shift", "mu"):
             continue
         kind = (int,) if name in COUNTS else (int, float)
-        if type(value) not in kind or not least <= value <= most:  # nor is NaN, nor what is too large for a float
+        if type(value) not in kind or not least <= value <= most:  # also for NaN and for integers too large for a float
             raise Refused(400, f"got {shown(value)} for `{name}`; expected a number from {least} to {most}")
     if plan["steps"] / plan["denoise"] > LONGEST:
-        raise Refused(400, f"{plan['steps']} steps with denoise {plan['denoise']} are the end of too long a schedule")
+        raise Refused(400, f"got {plan['steps']} steps with denoise {plan['denoise']}: the whole schedule would have "
+                           f"more than {LONGEST} steps")  # fmt: skip
     return plan
 
 
@@ -68,5 +69,5 @@ def _schedule(plan: dict[str, Any], steps: int) -> torch.Tensor:
 
 
 def _sampling(shift: float | None):
-    """ComfyUI's own, as it makes it for dev and for schnell."""
+    """ComfyUI's model_sampling for dev (with a shift) or schnell (None)."""
     return core.flow_sampling() if shift is None else core.flux_sampling(shift)

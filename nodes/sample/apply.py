@@ -1,10 +1,11 @@
-"""Carries controls out: the one set of wrappers around FLUX.1's forward. Imports ComfyUI.
+"""Carries out controls, by wrappers around FLUX.1's sampling run and forward. Imports ComfyUI.
 
-The wrappers sit on a clone of the MODEL and do nothing to a prompt that has no controls. The first stands around a
-whole run: there, controls follow what native nodes have done to their prompts, and what cannot be right is refused.
-The next stands around the evaluation of all prompts at a moment: there, what changes with time is settled. The last
-stands right around the forward of a batch, inside of whatever may leave it out (EasyCache): there, attention and
-modulation are changed, and texts of their own are put behind the first.
+The wrappers are on a clone of the MODEL and do not change prompts without controls. There are three:
+
+* around the whole run: adapts controls to prompts that native nodes have changed, and raises for invalid ones;
+* around the evaluation of all prompts at one moment: evaluates timelines and ranges;
+* around Flux.forward, inside of wrappers that may skip it (EasyCache): changes attention and modulation, and appends
+  placed texts to `txt`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ..condition.controls import (
     ready_entry,
     take_controls,
 )
-from ..condition.reconcile import followed
+from ..condition.reconcile import reconciled
 from ..condition.time.at_moment import resolve
 from ..condition.timepoints import Clock, Moment
 from ..family import require_flux1, require_plane
@@ -51,20 +52,20 @@ from ..keys import (
     SIGMA_START,
     Y,
 )
-from ..notice import tell
+from ..notice import warn
 from .attention import CONTEXT, DuetAttention
 from .attention_groups import TokenLayout, append_texts, cropped
 from .modulation import VecDeltas
 from .step_notes import step_notes
 
-REACHED = "flux_duet_reached"  # among the transformer_options of an evaluation in which controls are carried out
+REACHED = "flux_duet_reached"  # in transformer_options: a Reached, for an evaluation with controls
 
 
 def attach(model, first_step: int = 0, node: str = "Apply Duet"):
-    """A clone of a MODEL that carries out the controls in its CONDITIONING. Twice is as once.
+    """A clone of a MODEL that carries out the controls in its CONDITIONING. Applying it twice has no further effect.
 
-    `first_step` is the number of the run's first step, where another sampler took those before. Raises ValueError, in
-    the name of `node`, for a model that is not FLUX.1, or shows no blocks to act on.
+    `first_step` is the number of the run's first step, if it continues another sampler's run. Raises ValueError, with
+    the node's name `node`, for a model that is not FLUX.1 or exposes no blocks.
     """
     require_flux1(model, node)
     model = model.clone()
@@ -77,29 +78,29 @@ def attach(model, first_step: int = 0, node: str = "Apply Duet"):
 
 
 def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *args, **kwargs):
-    """Around a whole run, whose guider has copies of its prompts for that run alone."""
+    """Wrapper around a whole run. The guider's `conds` are copies for this run, so they can be replaced."""
     guider = guiders.wrapped_object(executor)
     conds = guiders.conds_of(guider)
-    found = {name: [_followed(entry) for entry in cond] for name, cond in conds.items() if cond is not None}
+    found = {name: [_reconciled(entry) for entry in cond] for name, cond in conds.items() if cond is not None}
     controls = [each for cond in found.values() for entry in cond for each in controls_of(entry)]
     if controls:
         require_plane(latent_image, "Flux Duet")
     full = sigma_max(guiders.model_of(guider))
     if notes := step_notes(controls, sigmas, first_step, full):
-        tell("\n".join(notes))
+        warn("\n".join(notes))
     conds.update(found)
     return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
 
-def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry as ComfyUI's samplers have it before a run, whose controls fit what it holds.
+def _reconciled(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry, as ComfyUI's samplers hold it before a run, with controls adapted to its present txt and vec.
 
-    Raises ValueError where they cannot.
+    Raises ValueError if they cannot be adapted.
     """
     if not controls_of(entry):
         return entry
-    rest, controls = followed(entry[CROSS_ATTN], entry.get(POOLED), entry)
-    attn_masks.taken(rest, entry[CROSS_ATTN].shape[1])  # raises for a mask that is not for these rows
+    rest, controls = reconciled(entry[CROSS_ATTN], entry.get(POOLED), entry)
+    attn_masks.take_mask(rest, entry[CROSS_ATTN].shape[1])  # raises for a mask of another size
     return {MODEL_CONDS: {}, **put_controls(rest, controls)}
 
 
@@ -107,14 +108,14 @@ def _followed(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Reached:
-    """Whether a forward of an evaluation has come to the wrapper that carries controls out."""
+    """Whether an evaluation has reached the innermost wrapper, `_carry_out`."""
 
     def __init__(self):
         self.yes = False
 
 
 def _settle(first_step: int, executor, model, conds, x_in, timestep, model_options):
-    """Around the evaluation of all prompts: each becomes what it is at this moment."""
+    """Wrapper around the evaluation of all prompts: evaluates each prompt's controls at this moment."""
     if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
         return executor(model, conds, x_in, timestep, model_options)
     options = model_options.get(OPTIONS, {})
@@ -122,18 +123,18 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
     clock = Clock(None if sigmas is None else sigmas.tolist(), percent_to_sigma_in(model), first_step)
     moment = Moment(float(timestep[0]), clock)
     settled = [
-        None if cond is None else [_at(moment, entry, x_in) for entry in cond if _counts(moment, entry)]
+        None if cond is None else [_at(moment, entry, x_in) for entry in cond if _is_active(moment, entry)]
         for cond in conds
     ]
-    resting = [number for number, cond in enumerate(conds) if cond and not settled[number]]
-    wanted = [None if number in resting else cond for number, cond in enumerate(settled)]
+    inactive = [number for number, cond in enumerate(conds) if cond and not settled[number]]
+    evaluated = [None if number in inactive else cond for number, cond in enumerate(settled)]
     reached = Reached()
     options = {**_innermost(options), REACHED: reached}
-    out = executor(model, wanted, x_in, timestep, {**model_options, OPTIONS: options})
-    asked = any(_is_in_range(entry, moment.sigma) for cond in wanted if cond for entry in cond)
-    if asked and not reached.yes and moment.is_first:  # later ones EasyCache may answer by itself
+    out = executor(model, evaluated, x_in, timestep, {**model_options, OPTIONS: options})
+    expected = any(_is_in_range(entry, moment.sigma) for cond in evaluated if cond for entry in cond)
+    if expected and not reached.yes and moment.is_first:  # later evaluations may be skipped by EasyCache
         raise ValueError(_NOT_REACHED.format(type(transformer_in(model)).__name__))
-    return _filled(out, resting, [number for number, cond in enumerate(wanted) if cond])
+    return _filled(out, inactive, [number for number, cond in enumerate(evaluated) if cond])
 
 
 def _is_in_range(entry: Mapping[str, Any], sigma: float) -> bool:
@@ -142,57 +143,56 @@ def _is_in_range(entry: Mapping[str, Any], sigma: float) -> bool:
 
 
 _NOT_REACHED = (
-    "This CONDITIONING has controls, and they were not carried out: the model's forward (of {}) is no longer "
-    "ComfyUI's, so nothing of this pack is called around it. Another pack has exchanged it, perhaps for every "
-    "workflow until ComfyUI is started again (Fluxtapoz' Configure Modified Flux does). Remove that node and restart "
-    "ComfyUI, or remove the controls."
+    "This CONDITIONING has controls, but they were not carried out: another pack has replaced the model's forward (of "
+    "{}) and does not call ComfyUI's wrappers. It may stay replaced in all workflows until ComfyUI is restarted, as "
+    "with Fluxtapoz' Configure Modified Flux. Remove that node and restart ComfyUI, or remove the controls."
 )
 
 
-def _counts(moment: Moment, entry: Mapping[str, Any]) -> bool:
+def _is_active(moment: Moment, entry: Mapping[str, Any]) -> bool:
     return all(each.when.holds(moment) for each in controls_of(entry) if isinstance(each, ActiveRange))
 
 
 def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any]:
-    """An entry as ComfyUI has prepared it for sampling, with vec, txt and controls of this moment.
+    """An entry, as ComfyUI has prepared it for sampling, with vec, txt and controls evaluated at this moment.
 
-    `x` [B, C, H, W] is the whole latent, of which the entry may be for a part.
+    `x` [B, C, H, W] is the whole latent; the entry may be for an area of it.
     """
     cond = take_controls(entry)[1]
     if cond is None or cond.is_ready:
         return entry
-    _, controls = followed(entry[CROSS_ATTN], entry.get(POOLED), entry)
+    _, controls = reconciled(entry[CROSS_ATTN], entry.get(POOLED), entry)
     given = entry[MODEL_CONDS]
     lasting = tuple(each for each in controls if not isinstance(each, ActiveRange))
     now = resolve(given[Y].cond if Y in given else None, given[C_CROSSATTN].cond, lasting, moment)
     changed = {**given, C_CROSSATTN: type(given[C_CROSSATTN])(now.txt)}
     if now.vec is not None:
         changed[Y] = type(given[Y])(now.vec)
-    if MASK in given and now.played is not None:
-        changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.played))
+    if MASK in given and now.replaced is not None:
+        changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.replaced))
     controls = tuple(_within(each, entry.get(AREA), x) for each in now.controls)
     return ready_entry({**entry, MODEL_CONDS: changed}, controls)
 
 
 def _within(control, area, x: Tensor):
-    """A control of a prompt that is for an area (h, w, y, x) of the latent: masks are over the whole picture."""
+    """A control whose mask, for the whole picture, is cropped to the entry's area (h, w, y, x) of the latent."""
     if area is None or not isinstance(control, PlacedText) or control.mask is None:
         return control
     return replace(control, mask=cropped(control.mask, tuple(x.shape[2:]), area))
 
 
-def _filled(out: list, resting: list[int], asked: list[int]) -> list:
-    """A prompt that rests gives what the first other one gives, so that guidance has nothing to push away from."""
-    if resting and not asked:
+def _filled(out: list, inactive: list[int], evaluated: list[int]) -> list:
+    """Predictions, where an inactive prompt gets that of the first evaluated one, so that CFG has no effect."""
+    if inactive and not evaluated:
         raise ValueError(
-            "At this moment of the run no prompt is left: all of them are limited to other parts of it (Prompt for a "
-            "Part of the Run). Limit the negative alone, or widen a range."
+            "At this moment of the run no prompt is active: all are limited to other parts of the run (Prompt for a "
+            "Part of the Run). Limit only the negative, or widen a range."
         )
-    return [out[asked[0]].clone() if number in resting else each for number, each in enumerate(out)]
+    return [out[evaluated[0]].clone() if number in inactive else each for number, each in enumerate(out)]
 
 
 def _innermost(options: dict) -> dict:
-    """transformer_options whose last wrapper around the forward is ours."""
+    """transformer_options with our wrapper as the innermost around Flux.forward."""
     return with_wrapper(options, DIFFUSION_MODEL, KEY, _carry_out)
 
 
@@ -201,7 +201,7 @@ def _innermost(options: dict) -> dict:
 
 def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latents=None, control=None,
                transformer_options=None, **kwargs):  # fmt: skip
-    """Around Flux.forward, whose arguments these are."""
+    """Wrapper around Flux.forward, with its arguments."""
     controls = kwargs.pop(KEY, ())
     options = transformer_options or {}
     if REACHED in options:
@@ -216,16 +216,16 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
             options = {**options, CONTEXT: context}
         layout = _layout(x, context, flux.patch_size)
         attention = DuetAttention(controls, layout, depth, options.get(OVERRIDE))
-        shifts = VecDeltas([each for each in controls if isinstance(each, VecDelta)], y, flux.vector_in, depth)
+        deltas = VecDeltas([each for each in controls if isinstance(each, VecDelta)], y, flux.vector_in, depth)
         kwargs = _with_masks(kwargs, texts, context, layout)
-        acting = [each for each in (attention, shifts) if not each.idle]
+        acting = [each for each in (attention, deltas) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}
-        options = options if shifts.idle else shifts.patched(options)
+        options = options if deltas.idle else deltas.patched(options)
     velocity = executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
     if not all(each.called for each in acting):
         raise ValueError(
             "The controls in this prompt had no effect: this model's blocks use neither ComfyUI's attention nor its "
-            "hooks. Another node has replaced them; remove it, or the controls."
+            "hooks. Another node has replaced them; remove that node, or the controls."
         )
     return velocity
 
@@ -233,7 +233,7 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
 def _with_masks(
     kwargs: dict[str, Any], texts: list[PlacedText], context: Tensor, layout: TokenLayout
 ) -> dict[str, Any]:
-    """A forward's arguments, whose attention mask is also for the texts that stand last in the context."""
+    """A forward's keyword arguments, with the attention mask extended to the appended texts."""
     size = layout.height, layout.width
 
     def of(text: PlacedText) -> Tensor | None:

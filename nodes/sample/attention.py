@@ -1,6 +1,6 @@
-"""ComfyUI's attention with a prompt's controls: weights on text columns, texts of their own, a negative. Pure torch.
+"""ComfyUI's attention with a prompt's controls: token weights, placed texts, a negative. Pure torch.
 
-It is called instead of ComfyUI's attention in every block, and calls that, whichever it is, for each group of queries.
+It replaces ComfyUI's attention function in every block, and calls that function once for each group of queries.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from ..condition.controls import Bias, Controls, Nag, PlacedText
 from ..keys import OPTIONS
 from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, weighted_columns
 
-# In the transformer_options, for those who watch the attention (probe/heat): GROUP of an attention that is asked for a
-# part of the tokens, CONTEXT [B, txt, C] of a forward in which texts of their own stand behind the first.
+# In transformer_options, for probes of the attention (probe/heat). GROUP: the QueryGroup of an attention call with a
+# part of the tokens. CONTEXT: txt [B, txt, C] of a forward with placed texts appended.
 GROUP, CONTEXT = "flux_duet_group", "flux_duet_context"
 
 
 class DuetAttention:
-    """For one forward. `layout` says how its tokens stand; text is first among them in double and in single blocks
-    (comfy/ldm/flux/layers.py). `inner` is another pack's attention that was there before."""
+    """An attention override for one forward.
+
+    `layout` is the order of its tokens: text first, in double and in single blocks (comfy/ldm/flux/layers.py). `inner`
+    is another pack's attention override, which is called instead of ComfyUI's attention.
+    """
 
     def __init__(self, controls: Controls, layout: TokenLayout, depth: Depth, inner=None):
         self.texts: Sequence[PlacedText] = [each for each in controls if isinstance(each, PlacedText)]
@@ -45,22 +48,22 @@ class DuetAttention:
 
     def __call__(self, attention, q, k, v, *args, mask=None, **kwargs):
         self.called = True
-        ask = partial(self.inner, attention) if self.inner is not None else attention
+        attend = partial(self.inner, attention) if self.inner is not None else attention
         if not self.texts:
             row = self._row_for(k)
-            return ask(q, k, v, *args, mask=row if mask is None else with_heads(mask, q.dtype) + row, **kwargs)
+            return attend(q, k, v, *args, mask=row if mask is None else with_heads(mask, q.dtype) + row, **kwargs)
         active = self._active(kwargs[OPTIONS])
         out = None
         for group in self._plan(active, q, k):
-            part = _attended(ask, group, q, k, v, args, mask, kwargs)
+            part = _attended(attend, group, q, k, v, args, mask, kwargs)
             if out is None:
                 out = part.new_empty(part.shape[0], q.shape[2], part.shape[2])
             out[:, group.rows] = part
         for number, (text, acts) in enumerate(zip(self.texts, active, strict=True)):
             if acts and isinstance(text, Nag):
                 image = slice(self.layout.txt, None)
-                against = _attended(ask, self._negative(number, q, k), q, k, v, args, mask, kwargs, seen=False)
-                out[:, image] = steered(out[:, image], against, text)
+                negative = _attended(attend, self._negative(number, q, k), q, k, v, args, mask, kwargs, seen=False)
+                out[:, image] = steered(out[:, image], negative, text)
         return out
 
     def _active(self, options: dict) -> tuple[bool, ...]:
@@ -68,10 +71,10 @@ class DuetAttention:
         return tuple(block in blocks for blocks in self.blocks)
 
     def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[QueryGroup]:
-        # Fewer queries than keys: FluxKVCache keeps the keys of reference images and leaves their queries out.
+        # There may be fewer queries than keys: FluxKVCache caches the keys of reference images and omits their queries.
         case = active, q.shape[2], k.shape[2]
         if case not in self._plans:
-            # Whatever other nodes append to the image's tokens counts as a reference image.
+            # All tokens that other nodes append to the image tokens count as reference images.
             layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
             if self._over is None or self._over.layout != layout:
                 self._over = Texts(self.texts, layout, k.shape[0])
@@ -82,7 +85,7 @@ class DuetAttention:
         return self._plans[case]
 
     def _negative(self, number: int, q: Tensor, k: Tensor) -> QueryGroup:
-        """All image tokens, looking at themselves and a negative text alone."""
+        """All image tokens, attending only to image tokens and to the negative text texts[number]."""
         own = columns_of(self.base, self.texts, number)
         columns = torch.cat([own, torch.arange(self.layout.txt, k.shape[2])])
         row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
@@ -96,9 +99,8 @@ class DuetAttention:
         return self._row
 
 
-def _attended(ask, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
-    """`seen` says whether the picture is to see it, or it is only what it is steered away from."""
-    # For those who watch the attention (probe/heat): which of all tokens ask and are looked at here.
+def _attended(attend, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:
+    """The attention's output for one group. `seen` is False for a negative, which probes must not count."""
     options = {**kwargs[OPTIONS], GROUP: group if seen else None}
     kwargs, bias = {**kwargs, OPTIONS: options}, group.bias()
     if mask is not None:
@@ -106,22 +108,22 @@ def _attended(ask, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs
         bias = mask if bias is None else mask + bias
     if group.columns is not None:
         k, v = k[:, :, group.columns], v[:, :, group.columns]
-    return ask(q[:, :, group.rows], k, v, *args, mask=bias, **kwargs)
+    return attend(q[:, :, group.rows], k, v, *args, mask=bias, **kwargs)
 
 
 def _cut(mask: Tensor, group: QueryGroup) -> Tensor:
-    """A mask's rows and columns of this group; a size of 1 stands for all."""
+    """The mask's rows and columns for this group; dimensions of size 1 are broadcast."""
     if mask.shape[-2] > 1:
         mask = mask[..., group.rows, :]
     return mask if group.columns is None or mask.shape[-1] == 1 else mask[..., group.columns]
 
 
-def steered(z: Tensor, against: Tensor, text: Nag) -> Tensor:
-    """Normalised attention guidance, arXiv 2505.21179, eq. 7-10: what the picture saw [B, N, C], away from a negative.
+def steered(z: Tensor, negative: Tensor, text: Nag) -> Tensor:
+    """Normalised attention guidance (NAG), arXiv 2505.21179, eq. 7-10, for attention outputs [B, N, C].
 
-    z~ = s z - (s - 1) z-; its L1 norm is kept within tau times that of z; and alpha of it is blended in.
+    z~ = s z - (s - 1) z-, with its L1 norm limited to tau times that of z, then blended with z by alpha.
     """
-    guided = z * text.scale - against * (text.scale - 1.0)
+    guided = z * text.scale - negative * (text.scale - 1.0)
     norm = z.norm(p=1, dim=-1, keepdim=True).clamp_min(1e-6)
     ratio = guided.norm(p=1, dim=-1, keepdim=True).clamp_min(1e-6) / norm
     guided = guided * (ratio.clamp_max(text.tau) / ratio)
@@ -129,7 +131,7 @@ def steered(z: Tensor, against: Tensor, text: Nag) -> Tensor:
 
 
 def with_heads(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Any mask that ComfyUI's attention takes, as [B or 1, heads or 1, queries, columns] to be added to logits."""
+    """Any mask that ComfyUI's attention accepts, as a bias [B or 1, heads or 1, queries, columns] on the logits."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -torch.inf)
     return mask if mask.ndim == 4 else mask.unsqueeze(1) if mask.ndim == 3 else mask[None, None]

@@ -1,9 +1,9 @@
-"""Several texts in one picture: which tokens look at which, as groups of queries that share a row of bias. Pure torch.
+"""Attention with several texts: which tokens attend to which, as groups of queries with a common bias. Pure torch.
 
-In a forward one text stands behind another. Each reads itself and its part of the picture; the picture looks at each as
-much as its masks say. A weight w on a column is a bias of log w (facts: a row of weight 2 is the row twice), so masks
-may be soft. Tokens that weigh all columns alike are one group with one row of bias: no L x L mask is ever made, and
-columns of weight 0 are left out instead of masked.
+In a forward the texts are concatenated. Each text attends to itself and to its part of the picture; image tokens attend
+to each text as its mask says. A weight w on a column is a bias of log w (weight 2 acts as two copies of the row), so
+masks may be soft. Queries with the same weights form one group with one row of bias, so no L x L mask is needed, and
+columns of weight 0 are omitted instead of masked.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn.functional import interpolate
 
 from ..condition.controls import Nag, PlacedText
 
-SHARED = 64  # tokens that weigh the columns alike are a group of their own from this number on
-CHUNK = 256  # tokens of as many weightings go together, each with its own row of bias
+SHARED = 64  # from this number on, tokens with equal weights form a group with one row of bias
+CHUNK = 256  # the other tokens are grouped in chunks of this size, with one row of bias per token
 
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """How the tokens of a forward stand: `txt` rows of text, height * width image tokens, those of reference images."""
+    """The order of a forward's tokens: `txt` text rows, height * width image tokens, `references` tokens."""
 
     txt: int
     height: int
@@ -41,26 +41,26 @@ class TokenLayout:
 
 
 def owners(base: int, texts: Sequence[PlacedText]) -> Tensor:
-    """[rows]: to which text each row belongs; 0 is the first of `base` rows, which all others lie over."""
+    """[rows]: the number of the text that each row belongs to; 0 is the first text, with `base` rows."""
     lengths = torch.tensor([base, *(text.length for text in texts)])
     return torch.arange(len(lengths)).repeat_interleave(lengths)
 
 
 def columns_of(base: int, texts: Sequence[PlacedText], number: int) -> Tensor:
-    """Where the rows of one of the texts stand."""
+    """The indices of the rows of the placed text texts[number]."""
     start = base + sum(text.length for text in texts[:number])
     return torch.arange(start, start + texts[number].length)
 
 
 def append_texts(context: Tensor, texts: Sequence[PlacedText]) -> Tensor:
-    """txt [B, L, C] with the rows of all texts behind it."""
+    """txt [B, L, C] with the rows of all placed texts appended."""
     return torch.cat([context, *(text.rows.to(context) for text in texts)], 1)
 
 
 def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[PlacedText], batch: int) -> Tensor | None:
-    """[B, rows], what is added to the logits of all texts' columns; None where no token is weighted.
+    """[B, rows], the bias of all texts' columns from token weights; None if no token is weighted.
 
-    `bias` is of the first text's rows, as far as it goes: what native nodes have put behind them has no weights.
+    `bias` is for the first text; it may be shorter, because rows that native nodes have appended have no weights.
     """
     if bias is None and all(text.bias is None for text in texts):
         return None
@@ -73,10 +73,10 @@ def weighted_columns(base: int, bias: Tensor | None, texts: Sequence[PlacedText]
 
 @dataclass(frozen=True, eq=False)
 class QueryGroup:
-    """Queries that are attended for together: tokens `rows` [R] look at tokens `columns` [C], None for all of them.
+    """Queries in one attention call: tokens `rows` [R] attend to tokens `columns` [C] (None: all).
 
-    `row` [B, C] is added to the logits of every one of them, None where all of it is zero. Where they weigh the texts
-    each in its own way, `texts` [B, R, texts + 2] is what each adds for each text, and `owner` [C] a column's text.
+    `row` [B, C] is a bias for all of them (None: zero). If their weights differ, `texts` [B, R, texts + 2] is the bias
+    of each query for each text, and `owner` [C] is the text of each column.
     """
 
     rows: Tensor
@@ -86,21 +86,21 @@ class QueryGroup:
     owner: Tensor | None = None
 
     def bias(self) -> Tensor | None:
-        """[B, 1, 1 or R, C]; made when it is used, because all groups' together might be as large as L x L."""
+        """[B, 1, 1 or R, C]; built when needed, because those of all groups together may be as large as L x L."""
         if self.texts is None:
             return None if self.row is None else self.row[:, None, None]
         bias = self.texts[:, None, :, self.owner]
         return bias if self.row is None else bias + self.row[:, None, None]
 
     def first(self, queries: int) -> QueryGroup:
-        """Those of the first so many tokens alone."""
+        """The group limited to queries among the first `queries` tokens."""
         kept = (self.rows < queries).nonzero()[:, 0]
         if len(kept) == len(self.rows):
             return self
         return replace(self, rows=self.rows[kept], texts=None if self.texts is None else self.texts[:, kept])
 
     def on(self, like: Tensor) -> QueryGroup:
-        """The same on another tensor's device, in its dtype."""
+        """The group on the device of `like`, with its biases in the dtype of `like`."""
         index = {"device": like.device}
         number = {"device": like.device, "dtype": like.dtype}
         moved = [
@@ -117,7 +117,7 @@ class QueryGroup:
 
 
 def cropped(mask: Tensor, size: tuple[int, int], area: Sequence[int]) -> Tensor:
-    """The part of a mask over a whole latent of `size` (H, W) that lies in an area (h, w, y, x) of it [B, h, w]."""
+    """The mask [B, h, w] of an area (h, w, y, x), from a mask of any size for the whole latent of `size` (H, W)."""
     height, width, top, left = area
     mask = mask if mask.ndim == 3 else mask[None]
     whole = interpolate(mask[:, None].float(), size, mode="area")[:, 0]
@@ -125,7 +125,7 @@ def cropped(mask: Tensor, size: tuple[int, int], area: Sequence[int]) -> Tensor:
 
 
 def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
-    """A mask of any size [B, H, W], or [H, W], over the picture -> the share of each image token in it [B, h * w]."""
+    """A mask of any size [B, H, W] or [H, W] for the picture -> the mask's mean in each image token [B, h * w]."""
     mask = mask if mask.ndim == 3 else mask[None]
     shares = interpolate(mask[:, None].float(), (height, width), mode="area")
     return shares.flatten(1).clamp(0, 1)
@@ -133,7 +133,7 @@ def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """The texts of a prompt over pictures of one size, `batch` of them. `masks` are theirs, by image tokens."""
+    """The placed texts of a prompt, for a batch of pictures of one size."""
 
     texts: Sequence[PlacedText]
     layout: TokenLayout
@@ -141,23 +141,24 @@ class Texts:
 
     @cached_property
     def owner(self) -> Tensor:
-        """[txt], see `owners`."""
+        """[txt]: see `owners`."""
         return owners(self.base, self.texts)
 
     @property
     def base(self) -> int:
-        """How many rows the first text has."""
+        """The number of rows of the first text."""
         return self.layout.txt - sum(text.length for text in self.texts)
 
     @cached_property
     def masks(self) -> list[Tensor | None]:
+        """The mask of each placed text [B, h * w] by image tokens; None without a mask."""
         size = self.layout.height, self.layout.width
         return [None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts]
 
     def shares(self, active: Sequence[bool]) -> Tensor:
-        """How much each image token weighs each text [B, texts + 1, h * w]; the first is that all others lie over.
+        """The weights of each text for each image token [B, texts + 1, h * w]; index 0 is the first text.
 
-        Where a text lies, `ratio` is left of all before it, as far as its mask covers them.
+        Where a text's mask is 1, the weights of all earlier texts are multiplied by its `ratio`.
         """
         weights = torch.zeros(self.batch, len(self.texts) + 1, self.layout.image)
         places = torch.zeros_like(weights)
@@ -171,10 +172,10 @@ class Texts:
         return weights
 
     def text_view(self) -> Tensor:
-        """How much the rows of each text weigh each image token [B, texts + 1, h * w]: a text reads its part of them.
+        """The weights of each image token for each text's rows [B, texts + 1, h * w]: a text attends to its area.
 
-        A mask that is empty for one picture of a batch leaves that picture whole to it, so that no row is without
-        columns.
+        If a mask is empty for one picture of a batch, the text attends to the whole of that picture, so that no row is
+        without columns.
         """
         seen = torch.ones(self.batch, len(self.texts) + 1, self.layout.image)
         for number, mask in enumerate(self.masks, 1):
@@ -183,7 +184,7 @@ class Texts:
         return seen
 
     def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[QueryGroup]:
-        """Every token in exactly one group. `bias` [B, txt] is that of the texts' columns, for all who look at them."""
+        """Groups in which each token is a query exactly once. `bias` [B, txt] is the texts' columns' token weights."""
         views = self.text_view()
         bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
         weights = _weighting(self.shares(active), self.owner, self.layout.references)
@@ -192,7 +193,10 @@ class Texts:
 
 
 def _weighting(shares: Tensor, owner: Tensor, references: int) -> Tensor:
-    """How much each token weighs each text [B, texts + 1, total]: text only itself, reference images the first text."""
+    """The weights of each text for each token [B, texts + 1, total].
+
+    Text attends only to itself, image tokens by `shares`, reference images to the first text.
+    """
     batch, count, _ = shares.shape
     own = torch.nn.functional.one_hot(owner, count).T.float()
     first = torch.zeros(count, references)
@@ -201,14 +205,14 @@ def _weighting(shares: Tensor, owner: Tensor, references: int) -> Tensor:
 
 
 def _kinds(views: Tensor, owner: Tensor, layout: TokenLayout) -> Tensor:
-    """[total]: whose view of the picture each token has; 0 is the whole picture, as the first text and the image."""
+    """[total]: the number of the text whose view of the picture each token has; 0 is the whole picture."""
     plain = (views == 1).all(2).all(0)  # [texts + 1]
     numbers = torch.arange(len(plain)).masked_fill(plain, 0)
     return torch.cat([numbers[owner], torch.zeros(layout.total - layout.txt, dtype=torch.long)])
 
 
 def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
-    """(tokens, whose view they have): those of equal weights together, the rest of a view in chunks."""
+    """(tokens, view): tokens with equal weights and view together, the others of each view in chunks."""
     keys = kinds
     for row in weights.flatten(0, 1):
         values, places = torch.unique(row, return_inverse=True)
@@ -228,7 +232,10 @@ def _alike(weights: Tensor, kinds: Tensor) -> Iterator[tuple[Tensor, int]]:
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """What any set of tokens sees: weights [B, texts + 1, total], views [B, texts + 1, image], bias [B, txt]."""
+    """Columns and biases for any set of queries.
+
+    weights [B, texts + 1, total], views [B, texts + 1, image], bias [B, txt], owner [txt].
+    """
 
     layout: TokenLayout
     owner: Tensor
@@ -242,15 +249,15 @@ class _Columns:
         owner, picture = self.owner, self.views[:, kind].log()
         text = (weights.amax((0, 2)) > 0)[owner] & ~torch.isneginf(self.bias).all(0)
         visible = ~torch.isneginf(picture).all(0)
-        beside = torch.zeros(len(self.bias), self.layout.references)
+        references = torch.zeros(len(self.bias), self.layout.references)
         added = self.bias + weights[:, :, 0].log()[:, owner] if alike else self.bias
-        row = torch.cat([added[:, text], picture[:, visible], beside], 1)
+        row = torch.cat([added[:, text], picture[:, visible], references], 1)
         row = row if row.any() else None
         kept = torch.cat([text, visible, torch.ones(self.layout.references, dtype=torch.bool)])
         columns = None if kept.all() else kept.nonzero()[:, 0]
         if alike:
             return QueryGroup(rows, columns, row)
-        # The picture's columns are one more text, which all weigh alike.
+        # The picture's columns count as one more text, with weight 1 for all queries.
         logs = torch.nn.functional.pad(weights.log().transpose(1, 2), (0, 1))
         owner = torch.nn.functional.pad(owner, (0, self.layout.total - self.layout.txt), value=logs.shape[2] - 1)
         return QueryGroup(rows, columns, row, logs, owner[kept])

@@ -24,7 +24,7 @@ NAME = "MMDiT Sampler"
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """What to do in a run, apart from the model, the prompts and the latent."""
+    """The settings of a sampling run: all inputs of MMDiT Sampler but the model, the prompts and the latent."""
 
     seed: int
     steps: int
@@ -39,9 +39,9 @@ class SamplingPlan:
 
 
 def sample(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> dict:
-    """LATENT -> LATENT, exactly as KSampler (or KSamplerAdvanced, where steps are left out) would do it.
+    """LATENT -> LATENT, bit for bit as KSampler, or KSamplerAdvanced with start_step or end_step.
 
-    Raises ValueError where the CONDITIONING or the latent does not fit the model, or cfg has no negative to work with.
+    Raises ValueError if the CONDITIONING or the latent does not fit the model, or cfg is not 1 without a negative.
     """
     _check(model, positive, negative, latent, plan)
     if has_controls(positive) or has_controls(negative or []):
@@ -55,7 +55,7 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Sam
         plan.sampler,
         plan.scheduler if plan.scheduler != OFFICIAL else core.scheduler_names()[0],
         positive,
-        # With cfg 1 no negative is evaluated, but ComfyUI wants one; the positive itself keeps every guider neutral.
+        # With cfg 1 no negative is evaluated, but ComfyUI requires one; with the positive every guider is neutral.
         positive if negative is None else negative,
         latent_image,
         denoise=plan.denoise,
@@ -74,13 +74,13 @@ def sample(model, positive: list, negative: list | None, latent: dict, plan: Sam
 
 
 def _check(model, positive: list, negative: list | None, latent: dict, plan: SamplingPlan) -> None:
-    """Raises ValueError for what would end in the middle of a run, in words of torch's."""
+    """Raises ValueError for inputs that would cause an error of torch during the run."""
     for name, conditioning in (("positive", positive), ("negative", negative or [])):
         check_widths(model, conditioning, name)
     if negative is None and plan.cfg != 1.0:
         raise ValueError(
-            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG steers away from a "
-            "negative prompt: connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
+            f"MMDiT Sampler: cfg is {plan.cfg} and `negative` is not connected. True CFG needs a negative prompt: "
+            "connect one, or set cfg to 1. The distilled guidance of FLUX.1-dev is set in Dual Prompt."
         )
     if flux1(model) is not None:
         require_plane(latent[SAMPLES], NAME)
@@ -93,13 +93,16 @@ def _noise(latent_image: Tensor, latent: dict, plan: SamplingPlan) -> Tensor:
 
 
 def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
-    """sigma [steps + 1] of BFL's get_schedule for this picture's size: shifted for dev, unshifted for schnell."""
+    """The sigmas [steps + 1] of BFL's get_schedule for this latent's size: shifted for dev, unshifted for schnell.
+
+    Raises ValueError for a model whose sigmas start above 1.
+    """
     _, *_, height, width = latent_image.shape
     full = core.sigma_max(model)
     if full > 1.0:
         raise ValueError(
-            f"MMDiT Sampler: the schedule '{OFFICIAL}' is FLUX.1's, with sigma from 1 to 0, but this model's noise "
-            f"goes up to {full:.4g}. Choose one of ComfyUI's schedulers for it."
+            f"MMDiT Sampler: the scheduler '{OFFICIAL}' is for FLUX.1, with sigma from 1 to 0, but this model's sigma "
+            f"starts at {full:.4g}. Choose one of ComfyUI's schedulers."
         )
     params = flux1(model)
     mu = official_mu(image_tokens(height, width)) if params is None or params.guidance_embed else None
@@ -108,8 +111,8 @@ def official_sigmas(model, latent_image: Tensor, plan: SamplingPlan) -> Tensor:
 
 
 def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, denoise: float) -> Tensor:
-    """sigma [steps + 1] of a sampler's run, as KSampler makes it of a schedule: steps -> sigma [steps + 1]."""
-    # These samplers end on a step of their own: ComfyUI gives them one more and drops the one before the last.
+    """The sigmas [steps + 1] of a run, as KSampler derives them from a schedule (steps -> sigmas [steps + 1])."""
+    # For these samplers KSampler adds a step and drops the second last sigma.
     extra = core.drops_second_last_sigma(sampler)
 
     def sigmas_of(steps: int) -> Tensor:
@@ -120,14 +123,14 @@ def noise_levels(schedule: Callable[[int], Tensor], sampler: str, steps: int, de
 
 
 def check_widths(model, conditioning: list, name: str, node: str = NAME) -> None:
-    """Raises ValueError where a CONDITIONING was made by encoders of other sizes than this FLUX.1 model's."""
+    """Raises ValueError if the widths of a CONDITIONING's vec and txt are not those that this FLUX.1 model expects."""
     params = flux1(model)
     if params is None:
         return
     for vec, txt in widths(conditioning):
         if vec not in (0, params.vec_in_dim) or txt != params.context_in_dim:
             raise ValueError(
-                f"{node}: `{name}` was encoded with vec of width {vec} and txt of width {txt}, but this model "
-                f"reads vec of width {params.vec_in_dim} and txt of width {params.context_in_dim}. Encoders and model "
-                "belong to different families: FLUX.1 takes CLIP-L and T5-XXL, the nano model its own two."
+                f"{node}: `{name}` has vec of width {vec} and txt of width {txt}, but this model expects vec of width "
+                f"{params.vec_in_dim} and txt of width {params.context_in_dim}. Use the model's own encoders: CLIP-L "
+                "and T5-XXL for FLUX.1, the nano encoders for the nano model."
             )

@@ -1,4 +1,4 @@
-"""What there is to say of a run's steps before it begins: some never come, some are counted anew. Pure torch."""
+"""Warnings about the step numbers in a run's prompts, before the run starts. Pure torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ..condition.timepoints import STEP, Clock, Point
 
 
 def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sigma_max: float) -> list[str]:
-    """What a user should know of the steps that the controls of a run's prompts name.
+    """Warnings about the steps in the controls of a run's prompts: steps after its end, and a continued run.
 
-    `sigmas` [steps + 1] are the run's, `first_step` the number of its first step, `sigma_max` where whole runs start.
+    `sigmas` [steps + 1] are the run's, `first_step` the number of its first step, `sigma_max` the model's largest
+    sigma.
     """
     steps = sorted({int(point.value) for point in _points(controls) if point.unit == STEP and point.value > 0})
     if not steps or len(sigmas) < 2:
         return []
-    return [*_never(steps, sigmas, first_step), *_anew(float(sigmas[0]), first_step, sigma_max)]
+    return [*_past_the_end(steps, sigmas, first_step), *_counted_from_0(float(sigmas[0]), first_step, sigma_max)]
 
 
 def _points(controls: Iterable[Control]) -> Iterator[Point]:
@@ -30,8 +31,8 @@ def _points(controls: Iterable[Control]) -> Iterator[Point]:
             yield control.when.start
 
 
-def _never(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[str]:
-    """Starts that lie past the end of a run that goes on to the end."""
+def _past_the_end(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[str]:
+    """A warning for starts after the last step, if the run ends at sigma 0 (no other sampler continues it)."""
     last, clock = first_step + len(sigmas) - 1, Clock(sigmas.tolist(), first=first_step)
     late = [step for step in steps if not clock.acting(Point(step, STEP))]
     if late and float(sigmas[-1]) == 0:
@@ -41,11 +42,11 @@ def _never(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[st
         )
 
 
-def _anew(first_sigma: float, first_step: int, sigma_max: float) -> Iterator[str]:
-    """A second native sampler counts its own steps: nothing in a run tells it those that another one took."""
+def _counted_from_0(first_sigma: float, first_step: int, sigma_max: float) -> Iterator[str]:
+    """A warning for a run that starts late: a native sampler that continues a run counts its steps from 0."""
     if first_step == 0 and first_sigma < sigma_max * (1 - 1e-3):
         yield (
-            f"This run starts at sigma {first_sigma:.3f}, not at {sigma_max:.3g}, and its prompts name steps, which "
-            "are counted from its own first step. If another sampler took the steps before, give times in percent or "
-            "sigma, or use MMDiT Sampler with start_step."
+            f"This run starts at sigma {first_sigma:.3f}, not at {sigma_max:.3g}, and its prompts have times in steps, "
+            "which are counted from its own first step. If it continues another sampler's run, give times in percent "
+            "or sigma, or use MMDiT Sampler with start_step."
         )

@@ -39,8 +39,8 @@ def test_counts_are_the_encoders(dual, singles, text, length):
 
 
 def test_each_loader_s_clip_shows_its_stream(dual, singles):
-    assert [reading.stream for reading in inspect(dual, "red")] == ["CLIP", "T5"]
-    assert [[reading.stream for reading in inspect(clip, "red")] for clip in singles] == [["CLIP"], ["T5"]]
+    assert [reading.encoder for reading in inspect(dual, "red")] == ["CLIP", "T5"]
+    assert [[reading.encoder for reading in inspect(clip, "red")] for clip in singles] == [["CLIP"], ["T5"]]
 
 
 def test_json_places_every_token(dual):

@@ -229,14 +229,14 @@ def test_cfg_without_negative_is_refused(model):
 @pytest.mark.parametrize("vec, txt", [(768, 64), (64, 4096), (768, 4096)])
 def test_other_widths_are_refused(model, vec, txt):
     wrong, words = conditioning(1, vec=vec, txt=txt), f"vec of width {vec} and txt of width {txt}.*vec of width 64"
-    with pytest.raises(ValueError, match=f"`positive` was encoded with {words}"):
+    with pytest.raises(ValueError, match=f"`positive` has {words}"):
         ours(model, EMPTY, wrong)
-    with pytest.raises(ValueError, match=f"`negative` was encoded with {words}"):
+    with pytest.raises(ValueError, match=f"`negative` has {words}"):
         ours(model, EMPTY, negative=wrong, cfg=2.0)
 
 
 def test_official_schedule_is_for_flow_models(model):
     other = model.clone()
     other.add_object_patch("model_sampling", comfy.model_sampling.ModelSamplingDiscrete())
-    with pytest.raises(ValueError, match=r"noise goes up to 14\.6.*Choose one of ComfyUI's schedulers"):
+    with pytest.raises(ValueError, match=r"sigma starts at 14\.6.*Choose one of ComfyUI's schedulers"):
         ours(other, EMPTY, scheduler=OFFICIAL)

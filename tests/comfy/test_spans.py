@@ -17,7 +17,7 @@ from flux_duet.nodes.encode.tokens import words
 from flux_duet.nodes.encode.tokens.spans import pieces
 from flux_duet.nodes.encode.tokens.weights import escape, parse
 from flux_duet.nodes.encode.tokens.words import Words
-from flux_duet.nodes.quoting import TOGETHER
+from flux_duet.nodes.quoting import JOINERS
 
 STREAMS = ("clip_l", "t5xxl")
 SIGNS = [*"ab \u00e9,.\n", "e\u0301", "\U0001f98a", "\u6771", "\u4e00", "\ufb01", "\u00bd"]
@@ -137,7 +137,7 @@ def test_places_tile_the_words(tokenizer, stream, text):
     segments = parse(text).segments
     visible = {at for segment in segments for at in range(segment.start, segment.end) if not text[at].isspace()}
     missing = {text[at] for at in visible - covered}
-    ignored = {character for character in missing if unicodedata.combining(character) or character in TOGETHER}
+    ignored = {character for character in missing if unicodedata.combining(character) or character in JOINERS}
     named = "embedding:" in text
     assert missing <= ignored or named
     assert covered <= {at for segment in segments for at in range(segment.start, segment.end)}

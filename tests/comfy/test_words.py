@@ -144,7 +144,7 @@ def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, singles):
     weights = comfy.utils.load_torch_file(str(tiny["flux"]))
     weights["img_in.weight"] = torch.cat([weights["img_in.weight"], torch.zeros(128, 64)], 1)
     canny = comfy.sd.load_diffusion_model_state_dict(weights)
-    with pytest.raises(ValueError, match="Word Ablation: this model reads a picture beside its latent.*to `like`"):
+    with pytest.raises(ValueError, match="Word Ablation: this model reads a picture in addition.*to `like`"):
         WordAblation.execute(canny, *singles, CLIP_TEXT, T5_TEXT, LATENT, 3.5, 0, 2, "euler", "simple")
     like = join(encode_clip_prompt(singles[0], "?", FIRST, False)[0], encode_t5(singles[1], "?", COMFYUI, OFF)[0], 1.0)
     like[0][1]["concat_latent_image"] = torch.ones(1, 16, 8, 8)

@@ -84,7 +84,7 @@ def test_a_word_s_own_mask(comfy_server, workflow):
 
 REFUSED = {
     "another type": (b"{}", 415, "expected the content type application/json", "text/plain"),
-    "no JSON": (b"{", 400, "got no JSON"),
+    "no JSON": (b"{", 400, "got invalid JSON"),
     "no name": ({}, 400, "whose `name` is a reading's"),
     "a path": ({"name": "../../etc/passwd"}, 400, "whose `name` is a reading's"),
     "a path of that length": ({"name": "../" * 10 + "ab"}, 400, "whose `name` is a reading's"),

@@ -53,7 +53,7 @@ def test_other_routes_answer_while_requests_wait(nano_server):
     refusals = [error for status, error in answers if status == 503]
     assert at_last < AT_ONCE // 2, "the others were answered only when most of the slow ones were"
     assert {status for status, _ in answers} == {200, 503} and len(answers) - len(refusals) >= AT_ONCE
-    assert set(refusals) == {"busy: 10 requests came before this one; ask again in a second"}
+    assert set(refusals) == {"busy: 10 requests are waiting; send it again in a second"}
     assert asking.ask(nano_server, "/flux_duet/tokens", {"text": "a"})[0] == 200, "later requests are accepted again"
 
 

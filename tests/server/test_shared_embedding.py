@@ -49,7 +49,7 @@ def test_an_exchanged_file_is_read_anew_and_a_damaged_one_named(comfy_server, wo
     path.write_bytes(path.read_bytes()[:-4] + b"abcd")
     result = comfy_server.run(own, check=False)
     assert result.error["node_type"] == "FluxDuetLoadStream"
-    assert "checksum does not fit" in result.error["exception_message"]
+    assert "checksum is wrong" in result.error["exception_message"]
 
 
 def test_a_file_that_is_not_there_is_named_before_anything_runs(comfy_server, workflow, shared):

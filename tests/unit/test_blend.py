@@ -132,7 +132,7 @@ def test_lerp_goes_row_by_row_or_says_why_not():
     a, b = t5(1, [5, 6, 7]), t5(2, [5, 8, 7])
     assert torch.allclose(tensor(join(a, b, 0.3, "lerp")), torch.lerp(tensor(a), tensor(b), 0.3))
     assert torch.equal(tensor(join(a, b, 1.0, "lerp")), tensor(b))
-    with pytest.raises(ValueError, match="have 4 and 3 tokens.*part at token 2.*'join'"):
+    with pytest.raises(ValueError, match="have 4 and 3 tokens.*first differ at token 2.*'join'"):
         join(a, t5(3, [5, 8]), 0.3, "lerp")
     with pytest.raises(ValueError, match="weights in the attention"):
         join(a, t5(3, [5, 8, 7], bias=torch.ones(1, 12)), 0.3, "lerp")
@@ -158,7 +158,7 @@ def test_a_missing_prompt_is_asked_for(mode):
 
 @pytest.mark.parametrize("mode, weight", [("join", -0.1), ("join", 1.1), ("both", -1.0)])
 def test_weights_that_mean_nothing_are_refused(mode, weight):
-    with pytest.raises(ValueError, match="how much the picture looks at"):
+    with pytest.raises(ValueError, match="how much the picture attends to"):
         join(t5(1, [5]), t5(2, [6]), weight, mode)
 
 

@@ -137,7 +137,7 @@ def test_schedules_meet_where_their_times_overlap():
 
 def test_many_without_times_raise():
     vecs, txts = [vec_span() for _ in range(3)], [txt_span() for _ in range(2)]
-    with pytest.raises(ValueError, match="holds 3 encodings and `txt` 2"):
+    with pytest.raises(ValueError, match="has 3 encodings and `txt` 2"):
         join(ClipVec(tuple(vecs)), T5Text(tuple(txts)), 3.5)
 
 
@@ -192,11 +192,11 @@ def test_comparing_never_raises_nor_goes_on_for_ever():
 
 def test_errors_name_the_node_that_runs_and_its_inputs():
     a, b = [entry(control=1)], [entry(control=2)]
-    with pytest.raises(ValueError, match="Block Routing: `a` and `b` carry different ControlNets .Apply.*Give"):
+    with pytest.raises(ValueError, match="Block Routing: `a` and `b` have different ControlNets .Apply.*Set"):
         check_pair(a, b, "Block Routing")
     with pytest.raises(ValueError, match="Block Routing, `b`: got a CONDITIONING .*pooled_output"):
         check_pair(a, [[torch.zeros(1, 7, 16), {}]], "Block Routing")
-    with pytest.raises(ValueError, match="Block Routing: `a` holds 2 encodings and `b` 3"):
+    with pytest.raises(ValueError, match="Block Routing: `a` has 2 encodings and `b` 3"):
         check_pair([entry()] * 2, [entry()] * 3, "Block Routing")
 
 

@@ -173,8 +173,8 @@ def test_a_tensor_that_does_not_fit_is_named(shapes, wanted, odd):
             continue
         with pytest.raises(BadFile) as error:
             layout.check({**shapes, key: odd(shape)}, wanted, "odd.safetensors")
-        assert "odd.safetensors holds tensors that do not fit each other" in str(error.value)
-        assert f"{key} has the shape {list(odd(shape))}, expected [" in str(error.value)
+        assert "odd.safetensors has tensors with inconsistent shapes" in str(error.value)
+        assert f"{key} is {list(odd(shape))}, expected [" in str(error.value)
         if not any(word in key for word in ALONE):
             assert f"expected {list(shape)}." in str(error.value)
 
@@ -184,8 +184,8 @@ NOT_RUN = {
     "no head": (clip(2, width=129), layout.CLIP_L, "width of 129 is no multiple of 64"),
     "positions": (clip(2, positions=2), layout.CLIP_L, "it has 2 positions, expected 77"),
     "heads": (t5(2) | {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": (32, 7)}, layout.T5,
-              "4096 rows of attention cannot be shared among 7 heads"),
-    "words": (t5(2) | {"shared.weight": (100, 4096)}, layout.T5, "it knows 100 tokens"),
+              "attention width of 4096 is no multiple of its 7 heads"),
+    "words": (t5(2) | {"shared.weight": (100, 4096)}, layout.T5, "it has embeddings for 100 tokens"),
 }  # fmt: skip
 
 
@@ -194,7 +194,7 @@ def test_sizes_that_no_encoder_has(shapes, wanted, words):
     if words is None:
         assert layout.check(shapes, wanted, "file")
         return
-    with pytest.raises(BadFile, match=f"file is no {wanted.name} that can be run: .*{words}"):
+    with pytest.raises(BadFile, match=f"file is no valid {wanted.name}: .*{words}"):
         layout.check(shapes, wanted, "file")
 
 

@@ -17,7 +17,7 @@ from flux_duet.nodes.condition.timepoints import Point
 from flux_duet.nodes.encode.tokens import weight_number, weights
 from flux_duet.nodes.encode.tokens.inspection import PromptReading
 from flux_duet.nodes.encode.tokens.spans import Pieces
-from flux_duet.nodes.encode.tokens.words import _with_signs
+from flux_duet.nodes.encode.tokens.words import _with_attached
 from flux_duet.nodes.probe import phrases
 from flux_duet.nodes.probe.grid.prompts import listed
 from flux_duet.nodes.quoting import quoted, shorten
@@ -86,7 +86,7 @@ def test_too_deep_parentheses_are_told_whatever_is_around_them():
     text = "(" * deep + "a" + ")" * deep
     assert weights.parse(text).groups and weights.parse("(" * 50_000 + "a").groups == ()
     for more in (f"({text})", "(" * 49_999 + "a" + ")" * 49_999, f"x (b) ({text})"):
-        with pytest.raises(ValueError, match=r"more than 500 parentheses in parentheses.*too deep to read"):
+        with pytest.raises(ValueError, match=r"more than 500 nested parentheses.*too deep"):
             weights.parse(more)
 
 
@@ -107,8 +107,8 @@ def test_runs_of_signs(signs):
     def work(size: int) -> int:
         text = "a" + signs * (size // len(signs)) + "b"
         ends = range(1, len(text) + 1)
-        assert _with_signs(text, ends) == [len(text) - 1] * (len(text) - 1) + [len(text)]
-        return lines_run(_with_signs, text, ends)
+        assert _with_attached(text, ends) == [len(text) - 1] * (len(text) - 1) + [len(text)]
+        return lines_run(_with_attached, text, ends)
 
     assert work(2 * SIZE) < 2.2 * work(SIZE)
     text = "a" + signs * SIZE

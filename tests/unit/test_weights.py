@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flux_duet.nodes.encode.choices import ATTENTION, EMBEDDING, OFF
 from flux_duet.nodes.encode.tokens import weights
-from flux_duet.nodes.quoting import belongs, shorten
+from flux_duet.nodes.quoting import is_attached, shorten
 
 # Characters that are difficult for a parser, and words around them.
 TEXTS = st.lists(
@@ -227,4 +227,4 @@ def test_no_sign_is_cut_in_two(text, most):
     if message != line:
         kept = message.removesuffix(" ...")
         after = line[len(kept) :]
-        assert line.startswith(kept) and (kept == "" or not belongs(after[0]))
+        assert line.startswith(kept) and (kept == "" or not is_attached(after[0]))

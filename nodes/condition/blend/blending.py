@@ -13,9 +13,9 @@ from .rows import Rows, rows_of
 
 
 def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weight: float) -> ClipVec:
-    """`vec` mixed with those of `given` that the mode needs.
+    """`vec` blended with the streams of `given` that the mode needs.
 
-    Raises ValueError for one that is missing, or has controls.
+    Raises ValueError if one of them is missing, or any has controls.
     """
     spans = []
     for own, others in _together("Blend CLIP", mode, VEC_MODES, vec, given):
@@ -26,12 +26,14 @@ def blend_vec(mode: str, vec: ClipVec, given: Mapping[str, ClipVec | None], weig
 
 
 def blend_txt(mode: str, txt: T5Text, given: Mapping[str, T5Text | None], weight: float) -> T5Text:
-    """The same for T5's rows. A weight outside 0 to 1 makes no sense for 'join', whose weights add up to 1."""
+    """`txt` blended with the streams of `given` that the mode needs.
+
+    Raises ValueError as `blend_vec`, and for a weight outside 0..1 in mode 'join' or below 0 in mode 'both'.
+    """
     if (mode == "join" and not 0 <= weight <= 1) or (mode == "both" and weight < 0):
         raise ValueError(
             f"Blend T5: weight is {weight} in mode '{mode}', expected {'0 to 1' if mode == 'join' else 'at least 0'}: "
-            f"it "
-            "says how much the picture looks at the other prompt's tokens."
+            "it is how much the picture attends to the other prompt's tokens."
         )
     known = {id(stream): rows_of(stream)[0] for stream in (txt, *given.values()) if stream is not None}
     spans = []
@@ -43,10 +45,10 @@ def blend_txt(mode: str, txt: T5Text, given: Mapping[str, T5Text | None], weight
 
 
 def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, given: Mapping[str, Stream | None]):
-    """(own encoding, {name: the other one's}) for every part of the run."""
+    """(own span, {input name: span}) for each part of the run."""
     for name in modes[mode].needs:
         if given.get(name) is None:
-            raise ValueError(f"{node}: mode '{mode}' needs `{name}`, which is not connected.{_CURES[name]}")
+            raise ValueError(f"{node}: mode '{mode}' needs `{name}`, which is not connected.{_FIXES[name]}")
     together = [(span, {}) for span in own.spans]
     for name in modes[mode].needs:
         inputs = own.name, name
@@ -56,15 +58,15 @@ def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, give
     for span, others in together:
         if any(each.controls for each in (span, *others.values())):
             raise ValueError(
-                f"{node}: a prompt has controls of its own (regions, routes, negatives, a timeline). Blend first, then "
-                "add them to what comes out."
+                f"{node}: a prompt has controls (regions, routes, negatives, a timeline). Blend first, then add them "
+                "to the result."
             )
         yield span, others
 
 
-_CURES = {
-    OTHER: " Connect the prompt to mix with.",
-    EMPTY: " Connect the empty prompt, encoded by the same node with no text: meaning is measured from there.",
+_FIXES = {
+    OTHER: " Connect the prompt to blend with.",
+    EMPTY: " Connect the empty prompt: the same encode node with no text. Differences are measured from it.",
 }
 
 
@@ -73,7 +75,7 @@ def _rows(span: Span, known: Rows) -> Rows:
 
 
 def _source(txt: T5Text, other: T5Text | None, made: Span, how: str) -> Source | None:
-    """What a blend was made of, so that it can be blended and shared again; None where that is not known."""
+    """The source of a blend, so that it can be blended and saved again; None if either prompt's source is unknown."""
     if txt.source is None or other is None or other.source is None:
         return None
     a, b = (rows_of(each)[0] for each in (txt, other))
@@ -82,7 +84,7 @@ def _source(txt: T5Text, other: T5Text | None, made: Span, how: str) -> Source |
     ids = a.ids if row_by_row else (*a.ids, *b.ids)
     tokens = [[(token, 1.0) for token in (*ids, *[rows.PAD] * (length - len(ids)))]]
     text = f"{txt.source.text} / {other.source.text}"
-    # In 'add' and 'subtract' the other prompt is a direction, and none of its words has a row.
-    beside = () if how.split()[0] in ("add", "subtract") else ((0 if row_by_row else len(a.ids), other.source),)
-    parts = ((0, txt.source), *beside)
+    # In 'add' and 'subtract' the other prompt is only a direction; its words have no rows.
+    others = () if how.split()[0] in ("add", "subtract") else ((0 if row_by_row else len(a.ids), other.source),)
+    parts = ((0, txt.source), *others)
     return Source(text, tokens, {**txt.source.settings, "blend": how}, txt.source.encoder, parts)

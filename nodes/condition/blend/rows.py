@@ -1,7 +1,7 @@
-"""T5's rows mixed: two prompts side by side, row by row, or one moved in a direction. Pure torch.
+"""Blends of T5's rows: two prompts concatenated, interpolated row by row, or one moved in a direction. Pure torch.
 
-FLUX.1 sees T5's rows as a set and masks none of them, so two prompts of unequal length can stand side by side, but
-never be cut to one length or filled up with zeros, which it would attend to.
+FLUX.1 treats T5's rows as a set and masks none of them. So prompts of different lengths can be concatenated, but must
+not be padded with zeros, which the picture would attend to.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .. import attn_masks
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """One encoding as rows: `real` of them stand for tokens, the end token's among them; the rest only fill it up.
+    """One encoding as rows. The first `real` rows are tokens, including the end token; the rest are padding.
 
-    `ids` are its tokens, () where they are unknown; then all rows count as real.
+    `ids` are the ids of the real rows. If they are unknown, `ids` is () and all rows count as real.
     """
 
     span: Span
@@ -31,15 +31,15 @@ class Rows:
         return self.span.tensor
 
     def bias(self) -> Tensor:
-        """[B, L], in main memory as all weights; zero where nothing is weighted."""
+        """[B, L] on the CPU, the log weight of each row; zero without weights."""
         return torch.zeros(self.tensor.shape[:2]) if self.span.bias is None else self.span.bias
 
 
-PAD = 0  # T5's
+PAD = 0  # T5's pad token
 
 
 def rows_of(txt: T5Text) -> list[Rows]:
-    """The rows of each span, with what is known of its tokens."""
+    """The rows of each span, with their tokens if the stream's source is known."""
     ids = tuple(token for chunk in txt.source.tokens for token, _ in chunk) if txt.source else ()
     real = max((place + 1 for place, token in enumerate(ids) if token != PAD), default=0)
     return [
@@ -49,10 +49,10 @@ def rows_of(txt: T5Text) -> list[Rows]:
 
 
 def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float, filler: Rows) -> Span:
-    """The real rows of both, seen as if each stood there so many times, and one block of pads, those of `filler`.
+    """The real rows of both prompts, concatenated, with weights in the attention, and the padding of `filler`.
 
-    A row of weight w is a row that stands there w times (facts: the column bias log w), so that a prompt beside itself,
-    both at a half, is that prompt.
+    A row of weight w (a bias of log w on its column) acts as w copies of it, so a prompt joined with itself, both at
+    weight 0.5, equals that prompt.
     """
     tensors = same_batch(a.tensor, b.tensor.to(a.tensor))
     biases = same_batch(a.bias(), b.bias())
@@ -62,21 +62,21 @@ def side_by_side(a: Rows, b: Rows, weight_a: float, weight_b: float, filler: Row
     tensor = torch.cat([tensors[0][:, : a.real], tensors[1][:, : b.real], pads.to(a.tensor)], 1)
     bias = torch.cat([biases[0][:, : a.real] + weights[0], biases[1][:, : b.real] + weights[1], pad_bias], 1)
     plain = weight_a == weight_b == 1 and a.span.bias is None and b.span.bias is None
-    masks = attn_masks.beside([(rows.span.attn_mask, _places(rows, a, b, filler)) for rows in (a, b)])
+    masks = attn_masks.concatenated([(rows.span.attn_mask, _places(rows, a, b, filler)) for rows in (a, b)])
     return replace(a.span, tensor=tensor, bias=None if plain else bias, attn_mask=masks)
 
 
 def _places(rows: Rows, a: Rows, b: Rows, filler: Rows) -> Tensor:
-    """Which row of `rows` each row of `side_by_side` is; -1 for another prompt's."""
+    """For each row of `side_by_side`, its index in `rows`; -1 if it is the other prompt's."""
     real = [torch.arange(each.real) if each is rows else torch.full((each.real,), -1) for each in (a, b)]
     pads = torch.arange(filler.real, filler.tensor.shape[1])
     return torch.cat([*real, pads if filler is rows else torch.full_like(pads, -1)])
 
 
 def fade(a: Rows, b: Rows, share: float) -> Span:
-    """From one prompt to another: side by side, the weights adding up to 1; the ends are the prompts themselves.
+    """Mode 'join': both prompts with weights 1 - share and share; shares 0 and 1 are the prompts themselves.
 
-    The pads are those of the heavier prompt.
+    The padding is that of the prompt with the larger weight.
     """
     if share <= 0.0 or share >= 1.0:
         return (b if share >= 1.0 else a).span
@@ -84,42 +84,45 @@ def fade(a: Rows, b: Rows, share: float) -> Span:
 
 
 def both(a: Rows, b: Rows, weight: float) -> Span:
-    """The first prompt whole, the second beside it, seen `weight` times."""
+    """Mode 'both': the first prompt at weight 1 and the second at `weight`."""
     return a.span if weight == 0.0 else side_by_side(a, b, 1.0, weight, filler=a)
 
 
 def lerp(a: Rows, b: Rows, weight: float) -> Span:
-    """Row by row, for texts of one template. Raises ValueError where the tokens do not line up."""
+    """Mode 'lerp': linear interpolation row by row, for texts with the same structure.
+
+    Raises ValueError if the row counts differ, a prompt has weights in the attention, or `b` has an attention mask.
+    """
     if a.tensor.shape[1] != b.tensor.shape[1] or a.real != b.real:
         raise ValueError(
-            f"Blend T5: 'lerp' goes row by row, and the prompts have {a.real} and {b.real} tokens in "
-            f"{a.tensor.shape[1]} "
-            f"and {b.tensor.shape[1]} rows{_parting(a, b)}. Word them alike, token for token, or use 'join'."
+            f"Blend T5: 'lerp' goes row by row, but the prompts have {a.real} and {b.real} tokens in "
+            f"{a.tensor.shape[1]} and {b.tensor.shape[1]} rows{_first_difference(a, b)}. Write both with the same "
+            "number of tokens, or use 'join'."
         )
     for rows in (a, b):
         if rows.span.bias is not None:
             raise ValueError(
-                "Blend T5: 'lerp' mixes rows, and one prompt has weights in the attention, a row's own. Use 'join', or "
-                "weights 'embedding' in T5 Encode."
+                "Blend T5: 'lerp' mixes rows, but one prompt has weights in the attention, which are for its own rows. "
+                "Use 'join', or weights 'embedding' in T5 Encode."
             )
     if b.span.attn_mask is not None:
         raise ValueError(
-            "Blend T5: 'lerp' mixes rows, and `other` comes with an attention mask for its own (Redux with attn_bias). "
-            "Use 'join', or apply Redux to what comes out."
+            "Blend T5: 'lerp' mixes rows, but `other` has an attention mask for its own rows (Redux with attn_bias). "
+            "Use 'join', or apply Redux to the result."
         )
     one, other = same_batch(a.tensor, b.tensor)
     return replace(a.span, tensor=torch.lerp(one, other.to(one), weight))
 
 
-def _parting(a: Rows, b: Rows) -> str:
+def _first_difference(a: Rows, b: Rows) -> str:
     places = [place for place, (one, other) in enumerate(zip(a.ids, b.ids, strict=False)) if one != other]
-    return f"; they part at token {places[0] + 1}" if places else ""
+    return f"; they first differ at token {places[0] + 1}" if places else ""
 
 
 def towards(a: Rows, plus: Rows, minus: Rows, weight: float) -> Span:
-    """All real rows of `a`, moved in the direction from `minus` to `plus`: the difference of their rows' means.
+    """Modes 'add' and 'subtract': a steering vector (arXiv 2603.17998), added to all real rows of `a`.
 
-    A steering vector; see arXiv 2603.17998.
+    It is weight * (mean of `plus`'s real rows - mean of `minus`'s real rows).
     """
     direction = _mean(plus) - _mean(minus)  # [B, 1, 4096]
     tensor, direction = same_batch(a.tensor, direction)
@@ -132,15 +135,15 @@ def _mean(rows: Rows) -> Tensor:
 
 
 def same_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with as many rows of a batch; one prompt goes with all of another's.
+    """Both tensors with the same batch size; a single prompt is expanded to the other's batch.
 
     Raises ValueError for two batches of different sizes.
     """
     counts = {a.shape[0], b.shape[0]} - {1}
     if len(counts) > 1:
         raise ValueError(
-            f"Got a batch of {a.shape[0]} prompts and one of {b.shape[0]}, expected as many in both, or a single "
-            "prompt, which goes with all of them."
+            f"Got a batch of {a.shape[0]} prompts and one of {b.shape[0]}, expected batches of the same size, or one "
+            "single prompt, which is used with each of the others."
         )
     count = max(counts, default=1)
     return tuple(each if each.shape[0] == count else each.expand(count, *each.shape[1:]) for each in (a, b))

@@ -1,6 +1,6 @@
-"""CLIP's vectors mixed. Pure torch; each function takes and gives vec [B, 768].
+"""Blends of CLIP's vectors. Pure torch; each function takes and returns vec [B, 768].
 
-A vec of no words is that of the empty prompt, not zero: strength is measured from there.
+The vector of an empty prompt is not zero, so strength is measured from the empty prompt's vector.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 def lerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
-    """Along the line from a (0) to b (1), and on past them; the ends are exact."""
+    """Linear interpolation from a (0) to b (1), and extrapolation beyond; exact at both ends."""
     return torch.lerp(a, b.to(a), weight)
 
 
 def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
-    """Along the arc: the direction turns evenly and the length changes evenly; the ends are exact.
+    """Spherical interpolation of the direction (Shoemake 1985), linear interpolation of the length.
 
-    Parallel vectors have no arc of their own and go along the line (Shoemake 1985, with lengths).
+    Exact at both ends; linear for parallel vectors.
     """
     b = b.to(a)
     if weight in (0.0, 1.0):
@@ -32,14 +32,14 @@ def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
 
 
 def towards(a: Tensor, plus: Tensor, minus: Tensor, weight: float) -> Tensor:
-    """a + weight * (plus - minus): adds what `plus` has over `minus`.
+    """a + weight * (plus - minus).
 
-    With `plus` a prompt and `minus` the empty one it adds that prompt's meaning; with `minus` a negative it is
-    modulation guidance before the MLP (arXiv 2602.09268).
+    With a prompt as `plus` and the empty prompt as `minus` it adds the prompt's meaning. With a negative as `minus` it
+    is modulation guidance (arXiv 2602.09268), applied before the MLP.
     """
     return a if weight == 0.0 else a + weight * (plus.to(a) - minus.to(a))
 
 
 def strength(a: Tensor, empty: Tensor, weight: float) -> Tensor:
-    """From the empty prompt (0) to the prompt (1), and on past it; the ends are exact."""
+    """Linear interpolation from the empty prompt (0) to the prompt (1), and extrapolation; exact at both ends."""
     return torch.lerp(empty.to(a), a, weight)

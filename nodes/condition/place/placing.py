@@ -1,7 +1,7 @@
-"""Streams with texts of their own, negatives, and streams that differ from block to block. Pure torch.
+"""Streams with regions, negatives, and prompts that differ from block to block. Pure torch.
 
-What would change nothing adds nothing: a region without a place, a route to no block and a guidance of strength 0 give
-the stream that came in, so that a neutral graph is the native one bit for bit.
+Neutral settings add no control: an empty mask, a route to no block and a strength of 0 return the input stream, so the
+result equals the native graph's bit for bit.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NAG = "T5 Negative (NAG)"
 
 
 def region(base: T5Text, text: T5Text, mask: Tensor, kind: PlacedText) -> T5Text:
-    """`text` where `mask` [B, H, W] or [H, W] is, over `base`; all else of the region is as in `kind`.
+    """`base` with `text` placed over it where `mask` [B, H, W] or [H, W] is; `kind` has the region's other settings.
 
-    Raises ValueError for a mask that is none, and for streams with a timeline.
+    Raises ValueError for an invalid mask, and for streams with a timeline.
     """
     mask = checked_mask(mask)
     spans = []
@@ -41,47 +41,51 @@ def region(base: T5Text, text: T5Text, mask: Tensor, kind: PlacedText) -> T5Text
 
 
 def checked_mask(mask: Tensor) -> Tensor:
-    """A MASK as [B, H, W] of 0 to 1. Raises ValueError for other shapes and for what is no number."""
+    """A MASK as float32 [B, H, W] on the CPU, clamped to 0..1. Raises ValueError for other shapes, NaN or infinity."""
     if mask.ndim not in (2, 3) or 0 in mask.shape:
         raise ValueError(f"T5 Region: got a mask of shape {list(mask.shape)}, expected [B, H, W], one value per pixel.")
     if not mask.isfinite().all():
-        raise ValueError("T5 Region: the mask holds values that are no numbers (NaN or infinite).")
+        raise ValueError("T5 Region: the mask has values that are not finite (NaN or infinity). Use another mask.")
     return mask.reshape(-1, *mask.shape[-2:]).detach().to("cpu", torch.float32).clamp(0, 1)
 
 
 def nag(base: T5Text, negative: T5Text, kind: Nag) -> T5Text:
-    """The picture's attention steered from `base` away from `negative`; scale 1 or alpha 0 is neutral."""
+    """`base` with a negative in the attention (NAG, arXiv 2505.21179); scale 1 or alpha 0 is neutral.
+
+    Raises ValueError if `negative` has regions or routes, or either has a timeline.
+    """
     if kind.scale == 1 or kind.alpha == 0 or kind.blocks.is_none:
         return base
     spans = []
     for text, away, extras in paired(base.spans, negative.spans, names=("txt", "negative"), node=NAG):
         if _texts(away):
-            raise ValueError(f"{NAG}: `negative` holds regions or routes of its own, expected a plain text.")
+            raise ValueError(f"{NAG}: `negative` has regions or routes, expected a plain prompt.")
         spans.append(replace(with_text(text, away, kind), extras=extras))
     return T5Text(tuple(spans))
 
 
-def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: float, shift: VecDelta | None) -> ClipVec:
-    """vec + weight * (positive - negative); `positive` is the prompt itself unless given.
+def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: float, delta: VecDelta | None) -> ClipVec:
+    """vec + weight * (positive - negative); `positive` defaults to the prompt itself.
 
-    With `shift` it is added after CLIP's MLP, in that shift's blocks and part of the run, as the code published with
-    arXiv 2602.09268 does; without, before the MLP and so everywhere.
+    With `delta` the difference is added after `vector_in`, in the blocks and the part of the run of `delta`, as in the
+    code published with arXiv 2602.09268. Without, it is added before `vector_in`, for all blocks and the whole run.
+    Raises ValueError for batches of different sizes, or a timeline in `vec` without `delta`.
     """
-    if weight == 0 or (shift is not None and shift.blocks.is_none):
+    if weight == 0 or (delta is not None and delta.blocks.is_none):
         return vec
     spans = []
     for own, away, extras in paired(vec.spans, negative.spans, names=("vec", "negative"), node="CLIP Negative"):
         wanted = own.tensor if positive is None else _only(positive)
-        if shift is None:
-            _no_timeline(own)
-            start, plus, minus = _alike(own.tensor, wanted, away.tensor)
+        if delta is None:
+            _refuse_timeline(own)
+            start, plus, minus = _same_rows(own.tensor, wanted, away.tensor)
             spans.append(replace(own, tensor=towards(start, plus, minus, weight), extras=extras))
             continue
-        same_batch(own.tensor, away.tensor)  # raises for batches of two sizes
+        same_batch(own.tensor, away.tensor)  # raises for batches of different sizes
         others = [away.tensor] if positive is None else [away.tensor, wanted]
         weights = (-weight,) if positive is None else (-weight, weight)
         moved = replace(
-            shift, vecs=torch.stack(_alike(*others), 1), weights=weights, own=weight if positive is None else 0
+            delta, vecs=torch.stack(_same_rows(*others), 1), weights=weights, own=weight if positive is None else 0
         )
         spans.append(replace(own, extras=extras, controls=(*own.controls, moved)))
     return ClipVec(tuple(spans))
@@ -89,12 +93,14 @@ def guided(vec: ClipVec, negative: ClipVec, positive: ClipVec | None, weight: fl
 
 def _only(stream: ClipVec) -> Tensor:
     if len(stream.spans) > 1:
-        raise ValueError(f"Got {len(stream.spans)} encodings for `positive`, expected one, from CLIP-L Encode.")
+        raise ValueError(
+            f"CLIP Negative: `positive` has {len(stream.spans)} encodings, expected one. Connect CLIP-L Encode."
+        )
     return stream.spans[0].tensor
 
 
-def _alike(*tensors: Tensor) -> list[Tensor]:
-    """All with as many rows of a batch."""
+def _same_rows(*tensors: Tensor) -> list[Tensor]:
+    """All tensors expanded to the largest batch size, with the first one's dtype and device."""
     count = max(tensor.shape[0] for tensor in tensors)
     return [same_batch(tensor, tensors[0].new_empty(count, 0))[0].to(tensors[0]) for tensor in tensors]
 
@@ -103,9 +109,9 @@ def _alike(*tensors: Tensor) -> list[Tensor]:
 
 
 def routed(a: list, b: list, vec_blocks: Blocks, txt_blocks: Blocks, merges: Mapping[str, Merge] | None = None) -> list:
-    """A CONDITIONING that shows prompt `b`'s CLIP and T5 to some blocks, and `a`'s to all others; guidance is `a`'s.
+    """A CONDITIONING with prompt `b`'s vec and txt in the given blocks and `a`'s in all others; guidance is `a`'s.
 
-    Raises ValueError where the two cannot be told apart block by block.
+    Raises ValueError if a prompt's vec already differs from block to block, or a routed prompt has a timeline.
     """
     vec_a, txt_a, guidance = split(a)
     vec_b, txt_b, _ = split(b)
@@ -124,15 +130,15 @@ def _routed_vec(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     if any(isinstance(each, VecDelta) for each in (*a.controls, *b.controls)):
         raise ValueError(
             "Block Routing: a prompt's CLIP vector already differs from block to block. Route first, then add CLIP "
-            "Negative or another route to what comes out."
+            "Negative or another route to the result."
         )
-    _no_timeline(b)
-    _no_timeline(a)
-    # The last layer takes vec as it is given to the model, so that is the vec of the prompt which it shall see.
+    _refuse_timeline(b)
+    _refuse_timeline(a)
+    # The last layer uses the model's input vec unchanged, so the base is the prompt that the last layer is to use.
     base, other, where = (b, a, blocks.others()) if blocks.final else (a, b, blocks)
     tensor, other_tensor = same_batch(base.tensor, other.tensor)
-    shift = VecDelta(other_tensor[:, None], (1.0,), own=-1.0, blocks=where)
-    return replace(base, tensor=tensor, extras=extras, controls=(*base.controls, shift))
+    delta = VecDelta(other_tensor[:, None], (1.0,), own=-1.0, blocks=where)
+    return replace(base, tensor=tensor, extras=extras, controls=(*base.controls, delta))
 
 
 def _routed_txt(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
@@ -141,16 +147,16 @@ def _routed_txt(a: Span, b: Span, extras: Mapping, blocks: Blocks) -> Span:
     return replace(with_text(a, b, PlacedText(blocks=blocks)), extras=extras)
 
 
-# ---- texts of their own
+# ---- placed texts
 
 
 def with_text(under: Span, over: Span, control: PlacedText) -> Span:
-    """`under`, over which lies the text of `over`; texts that `over` has lie inside of it.
+    """`under` with the text of `over` placed over it; placed texts of `over` stay inside its area.
 
-    Raises ValueError for timelines, and where the two are batches of different sizes.
+    Raises ValueError for timelines, and for batches of different sizes.
     """
-    _no_timeline(under)
-    _no_timeline(over)
+    _refuse_timeline(under)
+    _refuse_timeline(over)
     same_batch(under.tensor, over.tensor)
     number = len(_texts(under)) + 1
     mask = over.attn_mask
@@ -166,9 +172,9 @@ def _texts(span: Span) -> list[PlacedText]:
     return [each for each in span.controls if isinstance(each, PlacedText)]
 
 
-def _no_timeline(span: Span) -> None:
+def _refuse_timeline(span: Span) -> None:
     if any(isinstance(each, Timeline) for each in span.controls):
         raise ValueError(
-            "Got a prompt with a timeline in steps or with fades, which is only played while the picture is sampled. "
-            "Set regions, routes, negatives and blends on the prompts first, then schedule what comes out."
+            "Got a prompt with a timeline in steps or with fades, which is evaluated only during sampling. Apply "
+            "regions, routes, negatives and blends to the prompts first, then schedule the results."
         )

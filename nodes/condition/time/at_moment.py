@@ -1,4 +1,4 @@
-"""What a prompt is at one moment of a run: its timelines played, and what is not on now taken out. Pure torch."""
+"""A prompt at one moment of a run: timelines evaluated, inactive controls removed. Pure torch."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from .timeline import playing
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """vec [B, 768], txt [B, L, 4096] and controls, as they are at the moment; nothing of it changes any more.
+    """vec [B, 768], txt [B, L, 4096] and the controls at one moment; none of them depends on time any more.
 
-    `played` is where the T5 prompt stood in whose place a timeline has put another one, and how many rows that one
-    has; None without a timeline.
+    `replaced` is the slice of txt's rows that a timeline has replaced, and the new number of rows; None without a T5
+    timeline.
     """
 
     vec: Tensor | None
     txt: Tensor
     controls: Controls
-    played: tuple[slice, int] | None = None
+    replaced: tuple[slice, int] | None = None
 
 
 def resolve(vec: Tensor | None, txt: Tensor, controls: Controls, moment: Moment) -> Resolved:
-    """A prompt at a moment of a run."""
-    lasting: list[Control] = []
-    played = None
+    """A prompt's vec [B, 768] or None, txt [B, L, 4096] and controls, evaluated at a moment of the run."""
+    untimed: list[Control] = []
+    replaced = None
     for control in controls:
         if not isinstance(control, Timeline):
-            lasting.append(control)
+            untimed.append(control)
             continue
         span = playing(control, moment)
-        lasting += controls_in(span)
+        untimed += controls_in(span)
         if isinstance(control, T5Timeline):
-            more = _more(control, txt)
-            played = slice(0, txt.shape[1] - more.shape[1]), span.tensor.shape[1]
-            txt = torch.cat(same_batch(span.tensor.to(txt), more), 1)
+            appended = _appended(control, txt)
+            replaced = slice(0, txt.shape[1] - appended.shape[1]), span.tensor.shape[1]
+            txt = torch.cat(same_batch(span.tensor.to(txt), appended), 1)
         else:
             vec = span.tensor.to(vec)
-    return Resolved(vec, txt, tuple(_on(lasting, moment)), played)
+    return Resolved(vec, txt, tuple(_active(untimed, moment)), replaced)
 
 
-def _more(timeline: T5Timeline, txt: Tensor) -> Tensor:
-    """The rows that stay behind whatever a timeline plays [B, R, C]."""
-    return txt[:, :0] if timeline.more is None else timeline.more.to(txt)
+def _appended(timeline: T5Timeline, txt: Tensor) -> Tensor:
+    """The rows [B, R, C] that native nodes have appended and that stay at every moment."""
+    return txt[:, :0] if timeline.appended is None else timeline.appended.to(txt)
 
 
-def _on(controls: list[Control], moment: Moment) -> Iterator[Control]:
-    """Those that act now. A text that does not is left out, with those inside of it: the model need not carry it."""
-    numbers = {0: 0}  # of the texts that stay, those that they have now; 0 is the first of txt
+def _active(controls: list[Control], moment: Moment) -> Iterator[Control]:
+    """The controls that are active now. An inactive text is left out, with the texts inside it."""
+    numbers = {0: 0}  # old number of each remaining text -> new number; 0 is the first text
     for number, text in enumerate((each for each in controls if isinstance(each, PlacedText)), 1):
         if text.inside in numbers and text.when.holds(moment):
             numbers[number] = len(numbers)

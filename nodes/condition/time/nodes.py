@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ...compat.execution import GraphBuilder
 from ...compat.sampling import percent_to_sigma
-from ...notice import show, tell
+from ...notice import show, warn
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
 from ..choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
@@ -126,7 +126,7 @@ class Schedule(io.ComfyNode):
         report = "\n".join(line for stream in streams for line in timeline_lines(*stream))
         idle = "\n".join(line for stream in streams for line in never_acting(*stream))
         return io.NodeOutput(
-            join(vec, txt, guidance, merges=MERGES), ui=tell(idle, beside=report) if idle else show(report)
+            join(vec, txt, guidance, merges=MERGES), ui=warn(idle, report=report) if idle else show(report)
         )
 
 

@@ -1,13 +1,13 @@
-"""A stream's timeline: the text that writes it down, and what it plays at a moment. Pure.
+"""A stream's timeline: its text format, and the encoding at one moment. Pure.
 
     a red circle on the left
     @8 a blue square
     @40%..60% a star, fading in
 
-A line that begins with @ and a time starts the next prompt; the first prompt starts with the run. Two times let it fade
-in, from the first until the second. There may be spaces before % and around the two dots: `@40 % b`, `@2 .. 6 b`. So a
-prompt that begins with % or .. goes on the line below its mark; three dots are words. \\@ at a line's beginning is a
-plain @.
+A line that begins with @ and a time starts the next prompt; the first prompt starts with the run. With two times, the
+prompt fades in from the first to the second. Spaces are allowed before % and around the two dots: `@40 % b`,
+`@2 .. 6 b`. So a prompt that itself begins with % or .. must be on the line below its @ line; three dots are text. At
+the beginning of a line, \\@ is a plain @.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DOTS = re.compile(r"\.\.(?!\.)[ \t]*\S*")
 
 @dataclass(frozen=True)
 class Entry:
-    """One prompt of a timeline: when it starts, when it is all there (the same without a fade), and its text."""
+    """One prompt of a timeline: its text, its start, and the end of its fade-in (equal to `start` without a fade)."""
 
     text: str
     start: Point = START
@@ -41,9 +41,9 @@ class Entry:
 
 
 def parse(text: str) -> list[Entry]:
-    """The entries of a timeline. Text without marks is one entry, which lasts throughout.
+    """The entries of a timeline. Text without @ lines is one entry for the whole run.
 
-    Raises ValueError for a time that cannot be read, or is not later than the one before it, and where units are mixed.
+    Raises ValueError for a time that cannot be parsed or is out of order, and for mixed units.
     """
     entries, lines = [], []
     start = fade = START
@@ -62,31 +62,31 @@ def parse(text: str) -> list[Entry]:
 
 
 def _plain(line: str) -> str:
-    """A line of text without the backslash that keeps its @ from being a mark."""
+    """A line of text without the backslash that escapes its @."""
     return re.sub(r"^([ \t]*)\\(\\*@)", r"\1\2", line)
 
 
 def _times(text: str) -> tuple[Point, Point, str]:
-    """What stands behind an @: when the prompt starts, when it is all there, and its words."""
+    """The text after an @ -> the prompt's start, the end of its fade-in, and its first line."""
     found = _TIME.fullmatch(text)
     if not found:
         return _refuse(text.split()[0])
     start, words = Point.parse(found[1]), found[3]
     if dots := _DOTS.match(words):
         raise ValueError(
-            f"Got '{text[: found.start(3)]}{dots[0]}' for a time, expected one such as 8, or two such as 8..12. A "
-            "prompt that begins with .. goes on the line below its mark."
+            f"Got '{text[: found.start(3)]}{dots[0]}' for a time, expected one such as 8, or two such as 8..12. If "
+            "the prompt begins with .., write it on the next line."
         )
     return start, Point.parse(found[2]) if found[2] else start, words
 
 
 def _refuse(word: str):
-    """Raises ValueError for a word behind an @ that is no time."""
+    """Raises ValueError for a word after an @ that is no time."""
     word = shorten(word, 40)
-    cure = "" if re.match("s?[0-9]", word) else f" For a line that begins with an @ of its own write \\@{word}."
+    fix = "" if re.match("s?[0-9]", word) else f" For a line that begins with a plain @, write \\@{word}."
     raise ValueError(
         f"Got {word!r} for a time, expected a step (8), a percent of time (40%) or a sigma (s0.7), or two of them "
-        f"(8..12).{cure}"
+        f"(8..12).{fix}"
     )
 
 
@@ -94,20 +94,23 @@ def _checked(entries: list[Entry]) -> list[Entry]:
     first, *later = entries
     if not at_start(first.start) or first.fade != first.start:
         raise ValueError(
-            f"Got a timeline that starts at @{_mark(first)}: nothing would be drawn before. Its first prompt starts "
-            "with the run: leave its mark out."
+            f"Got a timeline that starts at @{_mark(first)}, but nothing would be drawn before. The first prompt "
+            "starts with the run: write it without a time."
         )
     if any(at_start(entry.start) for entry in later):
-        raise ValueError("Got a timeline whose second prompt starts with the run, so that the first is never drawn.")
+        raise ValueError(
+            "Got a timeline whose second prompt starts with the run, so that the first is never drawn. Remove the "
+            "first, or start the second later."
+        )
     points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
     units = {point.unit for point in points}
     if len(units) > 1:
-        raise ValueError(f"Got a timeline in {' and '.join(sorted(units))}s, expected one unit for all of its times.")
+        raise ValueError(f"Got a timeline in {' and '.join(sorted(units))}s, expected one unit for all times.")
     starts = Counter(entry.start for entry in later)
     falls = units == {SIGMA}  # sigma falls through a run, steps and percent rise
     for one, next_one in zip(points, points[1:], strict=False):
         early = next_one.value > one.value if falls else next_one.value < one.value
-        if early or (one == next_one and starts[one] > 1):  # two start at once: the first would never be drawn
+        if early or (one == next_one and starts[one] > 1):  # two starts at one time: the first is never active
             raise ValueError(f"Got {next_one} after {one} in a timeline, expected times in the order of the run.")
     return [Entry(first.text), *later]
 
@@ -121,14 +124,14 @@ def written(entries: Sequence[Entry]) -> str:
 
     def line(entry: Entry, number: int) -> str:
         text = re.sub(r"^([ \t]*)(\\*@)", r"\1\\\2", entry.text, flags=re.MULTILINE)
-        apart = "\n" if text.startswith(("%", "..")) else " "  # these would be read as parts of the time
+        apart = "\n" if text.startswith(("%", "..")) else " "  # else these would be parsed as part of the time
         return text if number == 0 else f"@{_mark(entry)}{apart}{text}"
 
     return "\n".join(line(entry, number) for number, entry in enumerate(entries))
 
 
 def playing(timeline: Timeline, moment: Moment) -> Span:
-    """What a stream's timeline plays at this moment: one cue's encoding, or two where one fades into the other."""
+    """A timeline's encoding at this moment: one keyframe's, or a blend of two during a fade."""
     number = max((at for at, keyframe in enumerate(timeline.keyframes) if moment.reached(keyframe.start)), default=0)
     keyframe = timeline.keyframes[number]
     share = moment.progress(keyframe.start, keyframe.fade) if number else 1.0

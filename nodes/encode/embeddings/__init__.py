@@ -1,1 +1,1 @@
-"""Encodings on disk: the embedding store, and files that people share."""
+"""Encodings on disk: the embedding store, and files to share."""

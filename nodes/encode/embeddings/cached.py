@@ -1,8 +1,8 @@
-"""An encoding from the embedding store, or else computed and kept there. Imports ComfyUI.
+"""Encodings from the embedding store, or computed and then stored. Imports ComfyUI.
 
-The key is a digest of everything that the numbers depend on: the encoder file's content, LoRAs and other patches,
-dtype, tokens and their weights, settings, and what the machine adds (disk/fingerprints.py). Where a CLIP carries
-something whose content cannot be told (hooks, injections, foreign loaders), nothing is kept and nothing looked up.
+The key is a digest of everything that an encoding depends on: the encoder file's content, LoRAs and other patches,
+dtype, tokens and their weights, settings, and the machine (disk/fingerprints.py). If any of it cannot be hashed (hooks,
+injections, CLIPs from other loaders), the store is not used.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from ...compat import text_encoders
 from ...compat.memory import result_device
 from ...compat.text_encoders import CLIP, patcher_of
 from ...disk.encoder_files import EncoderFile
-from ...disk.fingerprints import Untold, digest, of_patcher, weight_patches
+from ...disk.fingerprints import NotHashable, digest, of_patcher, weight_patches
 from ...streams import Span
 from ..tokens.lengths import Tokens
 from .store import VERSION, Store
 
-_FILE = "flux_duet_file"  # under which a CLIP's patcher, and each clone of it, carries its EncoderFile
+_FILE = "flux_duet_file"  # key of the EncoderFile in the attachments of a CLIP's patcher and its clones
 
 
 def store() -> Store:
+    """The embedding store in ComfyUI's user folder."""
     return Store(_folder() / "embeddings")
 
 
 def file_at(path: str) -> EncoderFile:
+    """The present version of an encoder's file, with its records in ComfyUI's user folder. Raises OSError."""
     return EncoderFile.at(path, _folder() / "files")
 
 
@@ -38,14 +40,14 @@ def _folder() -> Path:
 
 
 def mark(clip: CLIP, file: EncoderFile) -> None:
-    """Notes on a CLIP, for itself and its clones, which file its weights are of."""
+    """Attaches to a CLIP, and its later clones, the file of its weights."""
     core.attach(patcher_of(clip), _FILE, file)
 
 
 def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[], tuple[Span, ...]]) -> tuple[Span, ...]:
-    """What `encode` gives for these tokens; `name` is the encoder's attribute in the CLIP's model.
+    """The stored encoding of these tokens, or else the result of `encode`, which is then stored.
 
-    Raises ValueError, naming the file where it is known, for numbers that are not finite; they are not kept either.
+    `name` is the encoder's attribute in the CLIP's model. Raises ValueError for an encoding that is not finite.
     """
     shelf = store()
     key = key_of(clip, name, chunks) if shelf.settings().on else None
@@ -61,20 +63,23 @@ def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[],
 
 
 def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """Looked for in what the weights give, as reading all of them once more would take as long as loading them."""
+    """The spans, if they are finite, else raises ValueError.
+
+    The encoding is checked instead of the weights, because reading all weights would take as long as loading them.
+    """
     if all(bool(span.tensor.isfinite().all()) for span in spans):
         return spans
     file = core.attached(patcher_of(clip), _FILE)
     patched = ", or those of a LoRA on it," if core.weight_patches(patcher_of(clip)) else ""
     raise ValueError(
         f"{Path(file.path).name if file else 'This CLIP'} encodes this prompt as numbers that are not finite (NaN or "
-        f"infinity), which would give a black picture: its weights{patched} are damaged, or too large for the type "
-        "they are run in. Download the file again, take it in another precision, or take the LoRA off."
+        f"infinity), which would give a black picture: its weights{patched} are damaged, or too large for their "
+        "dtype. Download the file again, use it in another precision, or remove the LoRA."
     )
 
 
 def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
-    """The digest of all that goes into an encoding; None where that cannot be told."""
+    """The store's key for an encoding: a digest of all that it depends on; None if any of it cannot be hashed."""
     file = core.attached(patcher_of(clip), _FILE)
     if file is None:
         return None
@@ -85,25 +90,26 @@ def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
     dtypes = sorted(map(str, text_encoders.dtypes_of(clip)))
     try:
         return digest([VERSION, content, patches, dtypes, text_encoders.layer_of(clip), name, chunks])
-    except Untold:
+    except NotHashable:
         return None
 
 
 def fingerprint(clip: CLIP, name: str) -> Callable[[], dict[str, str | None]]:
-    """What tells this encoder from another, for a file that people share. Holds on to no weights.
+    """A function that identifies the encoder in a shared file: file name, content, model class, patches.
 
-    None stands for what is not known: the content of a file that another loader read, or a patch that cannot be told.
+    None stands for what is unknown: the file of a CLIP from another loader, or patches that cannot be hashed. The
+    function does not refer to the weights.
     """
     file, model = core.attached(patcher_of(clip), _FILE), type(text_encoders.model_of(clip)).__name__
     try:
         patches = weight_patches(patcher_of(clip), f"{name}.")
         patched = digest(patches) if patches else "none"
-    except Untold:
+    except NotHashable:
         patched = None
 
-    def tell() -> dict[str, str | None]:
+    def identity() -> dict[str, str | None]:
         if file is None:
             return {"file": None, "content": None, "model": model, "patches": patched}
         return {"file": Path(file.path).name, "content": file.digest(), "model": model, "patches": patched}
 
-    return tell
+    return identity

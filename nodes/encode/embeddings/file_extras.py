@@ -1,6 +1,6 @@
-"""What a shared file may hold of the CONDITIONING keys beside an encoding: one table, for saving and for loading. Pure.
+"""The extras (CONDITIONING keys) that a shared file may hold, for saving and loading. Pure.
 
-A key that is not here could ask anything of the nodes that read it, or stands for an object that no JSON holds.
+Other keys are refused: they may be unsafe to load from an untrusted file, or hold objects that JSON cannot.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 
 from ... import keys
 
-MOST = 1e10  # of any number here; ComfyUI's largest sigma is just below 1e9
+MOST = 1e10  # the largest number allowed; ComfyUI's largest sigma is just below 1e9
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of value: in words, and whether a value is of it. JSON gives back each such value as it was."""
+    """A kind of value: its description, and a function that checks a value. JSON preserves all of these values."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
 def number(low: float, high: float) -> Kind:
-    """Infinity and NaN lie in no range, and whole numbers of any length can be compared."""
+    """Numbers in a range, which excludes infinity and NaN; integers may have any number of digits."""
     return Kind(
         f"a number from {low:g} to {high:g}",
         lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high,
@@ -50,13 +50,13 @@ KINDS: Mapping[str, Kind] = {
     keys.DEFAULT: SWITCH,  # Cond Set Default Combine
     keys.REFERENCE_METHOD: one_of("offset", "index", "uxo", "index_timestep_zero"),  # Edit Model Reference Method
 }
-PAIRS = ((keys.CLIP_START, keys.CLIP_END), (keys.SIGMA_START, keys.SIGMA_END))  # each is read with the other
+PAIRS = ((keys.CLIP_START, keys.CLIP_END), (keys.SIGMA_START, keys.SIGMA_END))  # only valid together
 
 
 def fault(extras: Any) -> str | None:
-    """Why a file cannot hold these extras, in words that go on after "it carries"; None where it can."""
+    """Why a file cannot hold these extras, as a continuation of "it carries ..."; None if it can."""
     if not isinstance(extras, Mapping):
-        return f"{type(extras).__name__} in place of named values"
+        return f"{type(extras).__name__} instead of an object"
     for key, value in extras.items():
         if key not in KINDS:
             return f"{key!r:.60} ({type(value).__name__}), which a file cannot hold"

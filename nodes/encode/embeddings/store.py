@@ -1,8 +1,8 @@
-"""The embedding store: encodings on disk, each a .safetensors under the digest of all that went into it.
+"""The embedding store: encodings on disk, each a .safetensors named by the digest of all that it depends on.
 
-An entry never changes, so two processes may write the same one, and a reader sees a whole file or none. Its checksum
-is verified on reading; a damaged entry counts as absent and is written anew. Past the limit the entries that were not
-used for longest go first.
+An entry never changes and is written atomically, so several processes may write the same one. Its checksum is verified
+on reading; a damaged entry counts as absent and is replaced. Above the size limit the least recently used entries are
+removed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import safetensors.torch
 from torch import Tensor
 
 from ...disk.atomic import write_whole
-from ...disk.bounded_folder import empty, in_the_way, kept, make_room, remove, unfinished
+from ...disk.bounded_folder import empty, in_the_way, kept_files, make_room, remove, unfinished_bytes
 from ...disk.checksums import checksum
 from ...disk.metadata import metadata_of
 from .choices import Settings
 
 log = logging.getLogger("flux_duet")
 
-VERSION = 2  # of what CLIP-L Encode and T5 Encode compute: raise it when the same tokens give other numbers
+VERSION = 2  # part of every key: increase it when CLIP-L Encode or T5 Encode give other results for the same tokens
 _NAME = "embedding"
 
 
@@ -38,7 +38,7 @@ class Store:
     folder: Path
 
     def settings(self) -> Settings:
-        """As last set; the defaults where nothing, or nothing readable, was."""
+        """The settings as last set; the defaults if there are none or they cannot be read."""
         try:
             text = self._set_text()
             return Settings() if text is None else _parsed(text)
@@ -47,7 +47,7 @@ class Store:
             return Settings()
 
     def set(self, settings: Settings) -> None:
-        """For all runs. Raises OSError where they are others than before, and cannot be written."""
+        """Sets the settings for all runs, and applies the limit. Raises OSError if new settings cannot be written."""
         text = json.dumps(asdict(settings))
         try:
             before = self._set_text()
@@ -58,7 +58,7 @@ class Store:
         make_room(self.folder, settings.limit_mb * 10**6)
 
     def get(self, key: str) -> Tensor | None:
-        """The encoding under this key; None where there is none, or a damaged one, which is taken away."""
+        """The encoding with this key; None if there is none, or only a damaged one, which is removed."""
         path = self._path(key)
         if in_the_way(path) and not remove(path):
             return None
@@ -69,40 +69,37 @@ class Store:
         try:
             tensor = _unpack(data, key)
         except ValueError as error:
-            log.warning("The embedding store's %s is damaged (%s) and is encoded anew.", path.name, error)
+            log.warning("The embedding store's %s is damaged (%s); the prompt is encoded again.", path.name, error)
             remove(path)
             return None
-        with contextlib.suppress(OSError):  # emptied meanwhile, or a read-only disk: the encoding is good all the same
+        with contextlib.suppress(OSError):  # removed meanwhile, or a read-only disk; the encoding is valid
             os.utime(path)
         return tensor
 
     def put(self, key: str, tensor: Tensor) -> None:
-        """A disk that is full or read-only is told in the log; the run goes on with the encoding it has.
-
-        What is not finite is a fault, which keeping would make last.
-        """
+        """Stores an encoding, unless it is not finite. If the disk is full or read-only, only logs a warning."""
         if not tensor.isfinite().all():
             return
         try:
             write_whole(self._path(key), _pack(tensor, key))
             make_room(self.folder, self.settings().limit_mb * 10**6)
         except OSError as error:
-            log.warning("The embedding store could not keep an encoding: %s", error)
+            log.warning("The embedding store could not store an encoding: %s", error)
 
     def size(self) -> tuple[int, int]:
-        """How many encodings there are, and the bytes of all that the store takes."""
-        found = kept(self.folder)
-        return sum(each.used > 0 for each in found), sum(each.size for each in found) + unfinished(self.folder)
+        """(number of encodings, bytes that the store takes)."""
+        found = kept_files(self.folder)
+        return sum(each.used > 0 for each in found), sum(each.size for each in found) + unfinished_bytes(self.folder)
 
     def empty(self) -> int:
-        """How much could not be taken away, as another program reads it or the disk is read-only."""
+        """Removes all encodings; returns how many files could not be removed (in use, or a read-only disk)."""
         return empty(self.folder)
 
     def _set_text(self) -> str | None:
-        """The settings' file; None where there is none. Raises OSError and ValueError where it cannot be read."""
+        """The text of the settings' file; None if there is none. Raises OSError or ValueError if it cannot be read."""
         if not self._settings.exists():
             return None
-        if not self._settings.is_file():  # a pipe would be waited for
+        if not self._settings.is_file():  # opening a pipe would block
             raise ValueError("it is no file")
         return self._settings.read_text(encoding="utf-8")
 
@@ -115,7 +112,7 @@ class Store:
 
 
 def _parsed(text: str) -> Settings:
-    """Raises ValueError for anything but what `set` writes, and a limit in other numbers."""
+    """Settings from JSON; the limit may be any finite number. Raises ValueError for anything else."""
     try:
         given = json.loads(text)
         on, limit = given["on"], given["limit_mb"]
@@ -123,7 +120,7 @@ def _parsed(text: str) -> Settings:
         raise ValueError("expected a JSON object with `on` and `limit_mb`") from error
     if not isinstance(on, bool) or isinstance(limit, bool) or not isinstance(limit, int | float):
         raise ValueError(f"got {on!r:.40} and {limit!r:.40}, expected true or false and a number of MB")
-    if not abs(limit) <= sys.maxsize:  # NaN and infinity, and whole numbers that no float holds
+    if not abs(limit) <= sys.maxsize:  # NaN, infinity, and integers beyond a float's range
         raise ValueError(f"got {limit!r:.40} for `limit_mb`, expected a finite number of MB")
     return Settings(on=on, limit_mb=max(0, int(limit)))
 
@@ -138,9 +135,9 @@ def _unpack(data: bytes, key: str) -> Tensor:
         tensor = safetensors.torch.load(data)[_NAME]
         metadata = metadata_of(data)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ValueError(f"no whole file: {error}") from error
+        raise ValueError(f"incomplete: {error}") from error
     if metadata.get("key") != key or metadata.get("sha256") != checksum(tensor):
-        raise ValueError("its checksum does not fit")
-    if not tensor.isfinite().all():  # kept by versions that did not look
-        raise ValueError("it holds numbers that are not finite")
+        raise ValueError("wrong checksum")
+    if not tensor.isfinite().all():  # stored by versions that did not check
+        raise ValueError("values that are not finite")
     return tensor

@@ -1,1 +1,1 @@
-"""A text encoder's file -> a CLIP."""
+"""Loads a text encoder's file as a CLIP."""

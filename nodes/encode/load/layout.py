@@ -1,8 +1,8 @@
-"""What is in a text encoder's file, read from the shapes of its tensors alone. Pure.
+"""Identifies a text encoder's file, and derives the encoder's config, from the shapes of its tensors. Pure.
 
-A checkpoint has no config beside it, so depth, width and heads come from the tensors: T5's heads from its relative
-position bias, CLIP's from the width, as every published CLIP text model has 64 numbers a head.
-Key names are those of Hugging Face's T5EncoderModel and CLIPTextModel, in which ComfyUI's text encoder files come.
+A single file has no config, so depth, width and number of heads come from the tensors: T5's heads from its relative
+position bias, CLIP's from the width, because every published CLIP text model has a head width of 64. Key names are
+those of Hugging Face's T5EncoderModel and CLIPTextModel, which ComfyUI's text encoder files use.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from ... import flux1_sizes
 from ...quoting import shorten
 from .shapes import BadFile, Dims, Shapes, fitted
 
-CLIP_HEAD = 64  # numbers a head in CLIP-L, Long-CLIP, CLIP-H and CLIP-G alike
-CLIP_WORDS = 49408  # of its tokenizer, the only one there is; ComfyUI builds the table with as many rows
-CLIP_POSITIONS = 3  # at the least: start, a token, end
-T5_WORDS = 32100  # of its tokenizer; files have some rows more
-T5_BUCKETS = 32  # of relative positions, in every published T5 and in ComfyUI's
-CLIP_L_DEPTH = 22  # CLIP-H has 23 or 24 layers, CLIP-G 32; ComfyUI tells them apart by the same marks (detect_te_model)
+CLIP_HEAD = 64  # head width of CLIP-L, Long-CLIP, CLIP-H and CLIP-G
+CLIP_WORDS = 49408  # vocabulary of CLIP's tokenizer; ComfyUI's embedding table has the same number of rows
+CLIP_POSITIONS = 3  # the minimum: start, one token, end
+T5_WORDS = 32100  # vocabulary of T5's tokenizer; files have some more rows
+T5_BUCKETS = 32  # relative position buckets of every published T5 and of ComfyUI's
+CLIP_L_DEPTH = 22  # at most; CLIP-H has 23 or 24 layers, CLIP-G 32, as in ComfyUI's detect_te_model
 
 _CLIP = "text_model."
 _CLIP_LAYER = _CLIP + "encoder.layers.{}."
 _T5_BLOCK = "encoder.block.{}."
-_Names = dict[str, tuple[str, ...]]  # what the dimensions of modules are called
-MOST_BLOCKS = 1000  # the largest text encoders have a tenth of it
+_Names = dict[str, tuple[str, ...]]  # module -> the names of its weight's dimensions
+MOST_BLOCKS = 1000  # ten times as many as the largest text encoders have
 _BEYOND = re.compile(r"(?:text_model\.encoder\.layers|encoder\.block)\.[0-9]{4,}\.")
 _T5_BIAS = _T5_BLOCK + "layer.0.SelfAttention.relative_attention_bias.weight"
 
 
 @dataclass(frozen=True)
 class FileLayout:
-    """One kind of text encoder: how its file is known, what must be in it, and how ComfyUI's config follows from it.
+    """One kind of text encoder.
 
-    `dims` names the dimensions of each tensor that has to be there; `wrong` says what no such encoder has of their
-    sizes, or None.
+    `fits` recognises its files. `dims` names the dimensions of each required tensor. `wrong` describes sizes that no
+    such encoder can have, None if they are valid. `config` is the config for ComfyUI's class.
     """
 
     name: str
@@ -47,10 +47,9 @@ class FileLayout:
 
 
 def check(shapes: Shapes, layout: FileLayout, filename: str) -> dict:
-    """The config that ComfyUI's class for this encoder needs, from the tensors' shapes.
+    """The config for ComfyUI's class of this encoder, from the shapes of a file's tensors.
 
-    Raises BadFile, naming what was found, where the file is another kind of model, or tensors are missing or do not
-    fit each other.
+    Raises BadFile if the file is another kind of model, or tensors are missing or have inconsistent shapes.
     """
     if not layout.fits(shapes):
         raise BadFile(
@@ -59,23 +58,23 @@ def check(shapes: Shapes, layout: FileLayout, filename: str) -> dict:
         )
     if beyond := next((key for key in shapes if _BEYOND.match(key)), None):
         raise BadFile(
-            f"{filename} has a tensor named {shorten(beyond, 120)}, expected a {layout.name} encoder's blocks, which "
-            f"are numbered from 0 to at most {MOST_BLOCKS - 1}. The file is damaged, or made by something else."
+            f"{filename} has a tensor named {shorten(beyond, 120)}, expected the blocks of a {layout.name} encoder, "
+            f"numbered from 0 to at most {MOST_BLOCKS - 1}. The file is damaged, or of another kind; download it again."
         )
     dims = layout.dims(shapes)
     missing = [key for key in dims if key not in shapes]
     if missing:
         raise BadFile(
             f"{filename} is an incomplete {layout.name} file: {len(missing)} tensors are missing, the first is "
-            f"{missing[0]}. It may be one part of a split checkpoint, or cut short; use the whole file."
+            f"{missing[0]}. It may be one part of a split checkpoint, or truncated; use the complete file."
         )
     if wrong := layout.wrong(fitted(shapes, dims, filename)):
-        raise BadFile(f"{filename} is no {layout.name} that can be run: {wrong}. Download a published {layout.name}.")
+        raise BadFile(f"{filename} is no valid {layout.name}: {wrong}. Download a published {layout.name}.")
     return layout.config(shapes)
 
 
 def describe(shapes: Shapes) -> str:
-    """What a model file is, in words for an error message."""
+    """What kind of model file it is, in words for an error message."""
     for words, fits in _KINDS:
         if fits(shapes):
             return words(shapes) if callable(words) else words
@@ -86,9 +85,9 @@ def describe(shapes: Shapes) -> str:
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
-    """How many blocks a pattern like 'encoder.block.{}.' numbers: the highest index and one.
+    """The number of blocks that match a pattern like 'encoder.block.{}.': the highest index plus one.
 
-    Longer numbers than blocks have are not read: what is made of the count would fill the memory.
+    Indices of more than three digits are ignored, because lists of that size would fill the memory.
     """
     number = re.compile(re.escape(pattern).replace(r"\{\}", r"([0-9]{1,3})"))
     return 1 + max((int(match[1]) for key in shapes if (match := number.match(key))), default=-1)
@@ -123,7 +122,7 @@ def _clip_dims(shapes: Shapes) -> Dims:
 
 def _clip_wrong(sizes: Mapping[str, int]) -> str | None:
     if sizes["width"] % _clip_heads(sizes["width"]):
-        return f"its width of {sizes['width']} is no multiple of {CLIP_HEAD}, the width of a head"
+        return f"its width of {sizes['width']} is no multiple of {CLIP_HEAD}, the head width"
     if sizes["positions"] < CLIP_POSITIONS:
         short, long = flux1_sizes.CLIP_POSITIONS, flux1_sizes.LONG_CLIP_POSITIONS
         return f"it has {sizes['positions']} positions, expected {short} (Long-CLIP: {long})"
@@ -152,13 +151,12 @@ def _is_any_t5(shapes: Shapes) -> bool:
 
 
 def _is_umt5(shapes: Shapes) -> bool:
-    return (
-        _is_any_t5(shapes) and _T5_BIAS.format(1) in shapes
-    )  # UMT5 has a position bias in every block, T5 in the first
+    # UMT5 has a position bias in every block, T5 only in the first.
+    return _is_any_t5(shapes) and _T5_BIAS.format(1) in shapes
 
 
 def _t5_gated(shapes: Shapes) -> bool:
-    # Any of the two will do, so that in a file that lacks one the right tensor is missed.
+    # Either one suffices, so that in a file without the other the right tensor is reported as missing.
     return any(key.endswith((".wi_0.weight", ".wi_1.weight")) for key in shapes)
 
 
@@ -180,14 +178,14 @@ def _t5_dims(shapes: Shapes) -> Dims:
 
 def _t5_wrong(sizes: Mapping[str, int]) -> str | None:
     if sizes["inner"] % sizes["heads"]:
-        return f"its {sizes['inner']} rows of attention cannot be shared among {sizes['heads']} heads"
+        return f"its attention width of {sizes['inner']} is no multiple of its {sizes['heads']} heads"
     if sizes["words"] < T5_WORDS:
-        return f"it knows {sizes['words']:,} tokens, and T5's tokenizer gives {T5_WORDS:,}"
+        return f"it has embeddings for {sizes['words']:,} tokens, but T5's tokenizer has {T5_WORDS:,}"
     return None
 
 
 def _t5_config(shapes: Shapes) -> dict:
-    # Only row counts are read from matrices: quantised layouts pack columns.
+    # Only the number of rows of a matrix is used: quantised layouts pack the columns.
     heads, gated = shapes[_T5_BIAS.format(0)][1], _t5_gated(shapes)
     first_dense = _T5_BLOCK.format(0) + f"layer.1.DenseReluDense.{'wi_0' if gated else 'wi'}.weight"
     return {
@@ -215,7 +213,7 @@ def _t5_words(shapes: Shapes) -> str:
 CLIP_L = FileLayout("CLIP-L", _is_clip_l, _clip_dims, _clip_wrong, _clip_config)
 T5 = FileLayout("T5", lambda shapes: _is_any_t5(shapes) and not _is_umt5(shapes), _t5_dims, _t5_wrong, _t5_config)
 
-# Asked in this order; a whole checkpoint comes before its parts, whose keys it has with a prefix.
+# The first match counts. A whole checkpoint comes before its parts, because it contains their keys with a prefix.
 _KINDS: Iterable[tuple[str | Callable[[Shapes], str], Callable[[Shapes], bool]]] = (
     (
         "a whole checkpoint (load it with CheckpointLoaderSimple, whose CLIP works here)",

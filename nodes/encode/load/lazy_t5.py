@@ -1,7 +1,7 @@
-"""A T5 whose file has not been read, with the real one's names and sizes. Imports ComfyUI.
+"""A placeholder for a T5 whose file has not been read, with the names and shapes of its weights. Imports ComfyUI.
 
-It turns into the real one when a weight is needed. With a stored prompt none ever is, so that a run can pass Load T5,
-LoRA loaders and T5 Encode without the 9.8 GB.
+The file is read when a weight is first needed. With a prompt from the embedding store that never happens, so Load T5,
+LoRA loaders and T5 Encode run without reading 9.8 GB.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ...compat.text_encoders import T5, SDClipModel, transformer_of
 
 
 class Unread(nn.Module):
-    """Stands in `encoder.transformer` for the T5 that `read` will put there.
+    """Placeholder in `encoder.transformer` for the T5 that `read` loads and puts there.
 
-    `outline` is that T5 on the meta device: its `state_dict` gives LoRA loaders the names to match, its sizes ComfyUI's
-    memory estimates, and it takes no memory. Whoever goes further, to a layer or a weight, is led to the real one.
+    `outline` is that T5 on the meta device, which takes no memory: its `state_dict` has the names for LoRA loaders and
+    the shapes for ComfyUI's memory estimates. Any other access reads the file and is forwarded to the loaded T5.
     """
 
     def __init__(self, outline: T5, read: Callable[[], T5]):
@@ -35,11 +35,11 @@ class Unread(nn.Module):
         return self.read()(*args, **kwargs)
 
     def _apply(self, fn, recurse=True):
-        return self  # moved to a device, or cast: there is nothing to move yet
+        return self  # moving to a device or casting: there are no weights yet
 
 
 def read(encoder: SDClipModel) -> None:
-    """Makes sure that an encoder has its weights."""
+    """Loads an encoder's weights if they have not been read."""
     transformer = transformer_of(encoder)
     if isinstance(transformer, Unread):
         transformer.read()

@@ -1,7 +1,7 @@
-"""One text encoder file -> a CLIP that holds that encoder alone. Imports ComfyUI.
+"""One text encoder file -> a CLIP with that encoder alone. Imports ComfyUI.
 
-ComfyUI's own loaders know FLUX.1's encoders as a pair: CLIPLoader offers no "flux" for one file, and a lone T5-XXL
-comes out as Mochi's, with an attention mask that FLUX.1 does not use. Here each is built as FLUX.1's pair builds it.
+ComfyUI's loaders load FLUX.1's encoders only as a pair: CLIPLoader has no type "flux" for one file, and loads a single
+T5-XXL as Mochi's, with an attention mask that FLUX.1 does not use. Here each encoder is built as in FLUX.1's pair.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from . import layout
 from .lazy_t5 import Unread, read
 from .shapes import BadFile
 from .t5_names import BesideClipL
-from .weights_file import in_our_words, read_weights, require_file, shapes_of
+from .weights_file import as_bad_file, read_weights, require_file, shapes_of
 
 log = logging.getLogger("flux_duet")
 
-_OUTLINE = "t5 outline 1"  # under which a T5 file's record keeps it; another number when it is made otherwise
+_OUTLINE = "t5 outline 1"  # key of the outline in a T5 file's record; change the number when its format changes
 
 
 def load_clip_l(
@@ -49,13 +49,13 @@ def load_clip_l(
     device: torch.device | None = None,
     disable_dynamic: bool = False,
 ) -> CLIP:
-    """A CLIP that holds CLIP-L alone, or Long-CLIP with its 248 positions.
+    """A CLIP with CLIP-L alone, or Long-CLIP with 248 positions.
 
-    `embeddings` are folders of textual inversions; `device` overrides ComfyUI's choice, `disable_dynamic` its
-    DynamicVRAM. Raises BadFile, a ValueError, for a file that is not a whole CLIP-L.
+    `embeddings` are folders of textual inversions. `device` overrides ComfyUI's choice; `disable_dynamic` disables
+    DynamicVRAM. Raises BadFile, a ValueError, for a file that is not a complete CLIP-L.
     """
     require_file(path)
-    with in_our_words(path):
+    with as_bad_file(path):
         file, sd = file_at(path), read_weights(path)
         config = layout.check(shapes_of(sd), layout.CLIP_L, os.path.basename(path))
         options = {"clip_l_model_config": config, **_on(device)}
@@ -72,52 +72,53 @@ def load_t5(
     device: torch.device | None = None,
     disable_dynamic: bool = False,
 ) -> CLIP:
-    """A CLIP that holds a T5 encoder alone: T5-XXL in any precision ComfyUI reads, fp8 and its quantised layouts too.
+    """A CLIP with a T5 encoder alone, in any precision that ComfyUI supports, including fp8 and quantised layouts.
 
-    The weights are read when they are first needed. Before, the header is, and of a file that was loaded once not even
-    that. Arguments as for `load_clip_l`. Raises BadFile, a ValueError, for a file that is not a whole T5.
+    The weights are read when they are first needed. Until then only the file's header is read, and not even that if the
+    file was loaded before. Arguments as for `load_clip_l`. Raises BadFile, a ValueError, for a file that is not a
+    complete T5.
     """
     require_file(path)
-    with in_our_words(path):
+    with as_bad_file(path):
         file = file_at(path)
         return _unread_t5(path, file, _outline(file, os.path.basename(path)), embeddings, device, disable_dynamic)
 
 
 def _unread_t5(path: str, file: EncoderFile, outline: _T5Outline, embeddings, device, disable_dynamic) -> CLIP:
-    """The CLIP of a T5 that is known by its outline alone."""
+    """A CLIP with a T5 whose weights have not been read."""
     kinds = _FluxT5Tokenizer, _flux_t5(outline.dtype)
     options = {"t5xxl_model_config": outline.config, **_on(device)}
-    # No parameters and no weights as yet: a model on the meta device is neither filled nor moved.
+    # Built on the meta device, without weights: it is neither filled nor moved.
     unread = {**options, "initial_device": torch.device("meta")}
     clip = _build(kinds, [], unread, disable_dynamic, embedding_directory=embeddings)
     encoder = encoder_of(clip, T5XXL)
     t5 = transformer_of(encoder)
     if outline.quantised:
-        t5.to(torch.float8_e4m3fn)  # for a size that is about right
-    # The type that the user asks ComfyUI for is the one of now, whenever the weights are read.
+        t5.to(torch.float8_e4m3fn)  # so that the estimated size is about right
+    # Determined now, so that the dtype does not depend on when the weights are read.
     dtype = memory.text_encoder_dtype(load_device(patcher_of(clip)))
-    put_transformer(encoder, Unread(t5, lambda: _read_in_our_words(clip, file, options, dtype)))
+    put_transformer(encoder, Unread(t5, lambda: _read_checked_t5(clip, file, options, dtype)))
     mark(clip, file)
     return _reloadable(clip, load_t5, path, embeddings, device)
 
 
-def _read_in_our_words(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
-    """As it happens in the middle of a run, whose error would name no file."""
-    with in_our_words(file.path):
+def _read_checked_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
+    """`_read_t5`, with errors as BadFile: it happens during a run, where an error would not name the file."""
+    with as_bad_file(file.path):
         return _read_t5(clip, file, options, dtype)
 
 
 def _read_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -> torch.nn.Module:
-    """Puts the real T5 where the unread one is, for this CLIP and all its clones, and gives it."""
+    """Replaces the placeholder by the loaded T5, for this CLIP and all its clones, and returns the T5."""
     name = os.path.basename(file.path)
-    if not file.is_there():
-        raise BadFile(f"{name} has changed or gone since Load T5 ran; queue again, and Load T5 takes what is there.")
+    if not file.is_current():
+        raise BadFile(f"{name} was changed or removed since Load T5 ran. Queue again, so that Load T5 loads it anew.")
     sd = read_weights(file.path)
     layout.check(shapes_of(sd), layout.T5, name)
     found = t5_kind(sd)
     if "t5_quantization_metadata" in found:
         options = {**options, "t5xxl_quantization_metadata": found["t5_quantization_metadata"]}
-    # Not by another CLIP: its patcher would count the weights as patched, and LoRAs would be left out.
+    # No new CLIP is built for this: its patcher would count the weights as patched, and LoRAs would be left out.
     patcher = patcher_of(clip)
     size = count_parameters(sd) * memory.dtype_size(dtype)
     device = memory.text_encoder_initial_device(load_device(patcher), offload_device(patcher), size)
@@ -138,7 +139,7 @@ def _read_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -
 
 @dataclass(frozen=True)
 class _T5Outline:
-    """What of a T5 file must be known before its weights are needed."""
+    """The facts about a T5 file that are needed before its weights."""
 
     config: dict
     dtype: torch.dtype
@@ -146,11 +147,11 @@ class _T5Outline:
 
 
 def _outline(file: EncoderFile, name: str) -> _T5Outline:
-    """From the record of an earlier load, or else from the file."""
+    """The outline from the record of an earlier load, or else from the file. Raises BadFile."""
     known = file.recall().get(_OUTLINE)
     if known:
         return _T5Outline(known["config"], getattr(torch, known["dtype"]), known["quantised"])
-    sd = read_weights(file.path)  # of a safetensors file this maps the weights, and reads none of them
+    sd = read_weights(file.path)  # memory-maps a safetensors file, without reading its weights
     config = layout.check(shapes_of(sd), layout.T5, name)
     found = t5_kind(sd)
     outline = _T5Outline(config, found["dtype_t5"], "t5_quantization_metadata" in found)
@@ -169,7 +170,7 @@ class _FluxT5Tokenizer(SD1Tokenizer):
 
 
 def _flux_t5(file_dtype: torch.dtype | None) -> type:
-    """The T5 half of comfy.text_encoders.flux.FluxClipModel: the same choice of the weights' dtype, the same names."""
+    """A model class for T5 alone, with the names and the choice of dtype of comfy.text_encoders.flux.FluxClipModel."""
 
     class FluxT5(SD1ClipModel):
         def __init__(self, device, dtype, model_options):
@@ -181,7 +182,7 @@ def _flux_t5(file_dtype: torch.dtype | None) -> type:
             return BesideClipL(super().state_dict(*args, **kwargs))
 
         def memory_estimation_function(self, token_weight_pairs, device=None) -> int:
-            """ComfyUI asks whenever it is about to move the weights to the device, so they have to be there now."""
+            """ComfyUI calls this before it moves the weights to the device, so they must be read now."""
             read(self.t5xxl)
             return 0
 
@@ -193,13 +194,13 @@ def _on(device: torch.device | None) -> dict:
 
 
 def _build(kinds: tuple[type, type], sds: list[dict], options: dict, disable_dynamic: bool, **tokenizer) -> CLIP:
-    if disable_dynamic:  # left out otherwise: ComfyUIs without DynamicVRAM do not know it
+    if disable_dynamic:  # not passed otherwise: versions without DynamicVRAM do not accept it
         tokenizer["disable_dynamic"] = True
     return build_clip(*kinds, sds, options, **tokenizer)
 
 
 def _reloadable(clip: CLIP, load, *args) -> CLIP:
-    """Tells ComfyUI how to make this model anew where it needs a second copy (hooks under DynamicVRAM, more GPUs)."""
+    """Sets how ComfyUI loads a second copy of this model, if it needs one (hooks under DynamicVRAM, several GPUs)."""
     set_loader(patcher_of(clip), _load_patcher, (load, *args))
     return clip
 
@@ -207,5 +208,5 @@ def _reloadable(clip: CLIP, load, *args) -> CLIP:
 def _load_patcher(load, *args, disable_dynamic=False):
     clip = load(*args, disable_dynamic=disable_dynamic)
     for encoder in encoders_of(clip):
-        read(encoder)  # the CLIP that gets this copy goes on asking its first model to read
+        read(encoder)  # the CLIP that gets this copy still calls its first model's `memory_estimation_function`
     return patcher_of(clip)

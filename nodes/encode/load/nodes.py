@@ -32,7 +32,7 @@ def _load(load, filename: str, device: str):
 def _path(filename: str) -> str:
     try:
         return folder_paths.get_full_path_or_raise("text_encoders", filename)
-    except FileNotFoundError as error:  # a folder, a pipe, or a link that leads nowhere is none for ComfyUI either
+    except FileNotFoundError as error:  # also for a folder, a pipe or a broken link
         from .shapes import BadFile
         from .weights_file import CHOOSE
 
@@ -40,7 +40,7 @@ def _path(filename: str) -> str:
 
 
 def _version(filename: str | None) -> list[int] | None:
-    """What tells ComfyUI that a file was exchanged, so that it is loaded anew; a linked name is not known yet."""
+    """The file's identity: ComfyUI loads it again when this changes. None for a name that comes from a link."""
     from ...disk.encoder_files import stat_of
 
     return stat_of(_path(filename)) if filename else None

@@ -1,8 +1,8 @@
-"""The names of a lone T5's weights, so that LoRAs find it as they find it beside CLIP-L. Pure.
+"""A state_dict for a CLIP with T5 alone that makes LoRAs match it as in a CLIP with CLIP-L and T5. Pure.
 
-A LoRA for FLUX.1 calls T5 its second or third text encoder (`lora_te2_` of OneTrainer, `lora_te3_` of kohya), as T5 is
-beside CLIP-L. ComfyUI numbers the encoders of a CLIP by those that are in it (comfy.lora.model_lora_keys_clip), so that
-a lone T5 would be the first. It looks among the names of the model's state_dict, and so that is where CLIP-L is seen.
+In a LoRA for FLUX.1, T5 is the second or third text encoder (`lora_te2_` of OneTrainer, `lora_te3_` of kohya). ComfyUI
+numbers the encoders that a CLIP has (comfy.lora.model_lora_keys_clip), so T5 alone would be the first. It checks for
+CLIP-L in the keys of the model's state_dict, so these keys claim to contain a CLIP-L weight.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import KeysView
 
-# One name is enough. It is of a layer that no CLIP-L has, so that no LoRA for CLIP-L is taken for one that acts here.
+# One key is enough. CLIP-L has no such layer, so no LoRA for CLIP-L matches it.
 CLIP_L_SEAT = "clip_l.transformer.text_model.encoder.layers.31.mlp.fc1.weight"
 
 
 class BesideClipL(OrderedDict):
-    """A T5 model's state_dict whose `keys()`, asked for CLIP-L, say that it is there. It holds, lists and counts T5's
-    weights alone, so that what saves, merges or patches them has nothing else in its hands.
+    """A T5 model's state_dict whose `keys()` claim to contain CLIP_L_SEAT.
+
+    Its content, iteration and length are T5's weights only, so saving, merging and patching are not affected.
     """
 
     def keys(self) -> KeysView:  # type: ignore[override]  # the built-in view has a type of its own

@@ -1,4 +1,4 @@
-"""A prompt's tokens as a picture: a chip for each, in its stream's colour. Pure; ComfyUI ships Pillow."""
+"""A prompt's tokens as a picture: a chip per token, in the encoder's colour. Pure, with Pillow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .spans import Piece
 HUES = {"CLIP": CLIP_HUE, "T5": T5_HUE}
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
 LONGEST = 100  # characters on a chip
-MOST = 600  # chips of one stream; more would be no picture any more
+MOST = 600  # chips of one encoder
 
 
 def draw(readings: list[PromptReading], width: int = WIDTH) -> Image.Image:
-    """One block for each stream: its counter, its chips, and what it does not read."""
+    """A picture with a block per encoder: counts, chips, and notes. `width` in pixels; the height fits the content."""
     tall = Image.new("RGB", (width, _height(readings, width)), PAPER)
     pen, y = ImageDraw.Draw(tall), MARGIN
     for reading in readings:
@@ -25,7 +25,7 @@ def draw(readings: list[PromptReading], width: int = WIDTH) -> Image.Image:
 
 
 def _height(readings: list[PromptReading], width: int) -> int:
-    """By drawing on nothing."""
+    """The height in pixels, measured by drawing on an empty picture."""
     pen, y = ImageDraw.Draw(Image.new("RGB", (1, 1))), MARGIN
     for reading in readings:
         y = _block(pen, reading, y, width)
@@ -33,8 +33,8 @@ def _height(readings: list[PromptReading], width: int) -> int:
 
 
 def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int) -> int:
-    """Draws from y down, and says where it ended."""
-    hue = HUES[reading.stream]
+    """Draws one encoder's block from y down; returns the y of its end."""
+    hue = HUES[reading.encoder]
     pen.text((MARGIN, y), reading.headline, fill=hue, font=_font(20))
     x, y = MARGIN, y + ROW
     for place, piece in enumerate(reading.pieces[:MOST]):
@@ -53,7 +53,7 @@ def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int)
 
 
 def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: Piece, hue: tuple | None) -> None:
-    """`hue` is None for a token that is not read: grey, and struck through."""
+    """Draws a chip. `hue` is None for a token that is cut off: grey and struck through."""
     left, top, right, bottom = box
     tint = 0.12 * max(0.0, piece.weight) if piece.weight < 1 else min(1.0, 0.12 + 0.5 * (piece.weight - 1))
     strength = tint if hue else 0
@@ -70,20 +70,20 @@ def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: P
 
 
 def _label(reading: PromptReading, piece: Piece) -> str:
-    """A token's text, or a dot for what cannot be seen."""
-    return _drawable(shorten(reading.said(piece), LONGEST)).strip() or "."
+    """A token's text, or a dot for invisible characters."""
+    return _drawable(shorten(reading.written(piece), LONGEST)).strip() or "."
 
 
 def _drawable(text: str) -> str:
-    """Code points where the font has no signs for the text."""
-    return "".join(sign if _has(sign) else f"U+{ord(sign):04X}" for sign in text)
+    """The text, with code points instead of characters that the font does not have."""
+    return "".join(character if _has(character) else f"U+{ord(character):04X}" for character in text)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _has(sign: str) -> bool:
-    """Whether the font can draw it: what it cannot looks like a private sign."""
+def _has(character: str) -> bool:
+    """Whether the font has a character: missing ones are drawn like a private-use character."""
     font = _font(SMALL)
-    return sign.isspace() or bytes(font.getmask(sign)) != bytes(font.getmask("\ue000"))
+    return character.isspace() or bytes(font.getmask(character)) != bytes(font.getmask("\ue000"))

@@ -1,4 +1,4 @@
-"""What each stream reads of a prompt: every token, read or not, weighted, unknown. Pure, on ComfyUI's tokenizers."""
+"""How each encoder reads a prompt: tokens, those cut off, weights, unknown ones. Pure, on ComfyUI's tokenizers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .lengths import LENGTHS
 from .spans import Exists, Piece, Pieces, pieces
 from .weights import Weighted, doubts, implied, parse
 
-CLIP, T5 = "CLIP", "T5"
-_ROWS = {CLIP: VEC_WIDTH, T5: TXT_WIDTH}  # how wide an encoder's rows are
-_LONG = 300  # characters of a note's quotation
+CLIP, T5 = "CLIP", "T5"  # the encoders' names
+_WIDTHS = {CLIP: VEC_WIDTH, T5: TXT_WIDTH}  # of the encoders' rows
+_LONG = 300  # characters of a quotation in a note
 
 
 @dataclass(frozen=True)
 class PromptReading:
-    """One stream's tokens of a prompt, in order; those from `read` on do not reach FLUX.1.
+    """One encoder's tokens of a prompt, in order; those from index `read` on are cut off.
 
-    `limit` is how many words' tokens the stream can read, None for any number. `pads` is how many pad tokens there are.
-    Unless `weighted`, its parentheses are text.
+    `encoder` is CLIP or T5. `limit` is the number of tokens that the encoder can read, without start and end tokens;
+    None for no limit. `pads` is the number of pad tokens. Unless `weighted`, parentheses are text.
     """
 
-    stream: str
+    encoder: str
     text: str
     pieces: Pieces
     read: int
@@ -34,60 +34,60 @@ class PromptReading:
     pads: int
     weighted: bool = True
 
-    def said(self, piece: Piece) -> str:
-        """The characters of a token, as the user wrote them."""
+    def written(self, piece: Piece) -> str:
+        """The characters of a token in the user's text."""
         return self.text[piece.start : piece.end]
 
     @property
     def unread(self) -> str:
-        """The text that does not reach FLUX.1."""
+        """The text that is cut off."""
         if self.read == len(self.pieces):
             return ""
         return self.text[self.pieces.starts[self.read] : self.pieces.ends[-1]]
 
     @property
     def unknown(self) -> list[str]:
-        """What the tokenizer has no token for, each once. Of a run of accents on one sign no more than can be told."""
-        signs = compress(zip(self.pieces.starts, self.pieces.ends, strict=True), self.pieces.unknown)
-        return list(dict.fromkeys(self.text[start : min(end, start + _LONG + 1)] for start, end in signs))
+        """The distinct texts that the tokenizer has no token for, each cut to what a note can show."""
+        places = compress(zip(self.pieces.starts, self.pieces.ends, strict=True), self.pieces.unknown)
+        return list(dict.fromkeys(self.text[start : min(end, start + _LONG + 1)] for start, end in places))
 
     @property
     def prompt(self) -> Weighted | None:
-        """The text with its weights, by this stream's rule; None where parentheses are text."""
-        return parse(self.text, self.stream == CLIP) if self.weighted else None
+        """The text parsed for weights, by this encoder's rule; None if parentheses are text."""
+        return parse(self.text, self.encoder == CLIP) if self.weighted else None
 
     @property
     def headline(self) -> str:
-        """As a counter says it: 23 / 75, 52 pads."""
+        """The counts in words, such as "CLIP: 23 / 75 tokens, 52 pads"."""
         count = f"{len(self.pieces)} / {self.limit}" if self.limit is not None else f"{len(self.pieces)}"
-        return f"{self.stream}: {count} tokens, {self.pads} pads"
+        return f"{self.encoder}: {count} tokens, {self.pads} pads"
 
     def notes(self) -> Iterator[str]:
-        """What a user should know of the tokens."""
+        """Notes for the user on cut off, unknown and ignored text."""
         if self.unread:
-            yield f"{self.stream} does not read: {shorten(self.unread, _LONG)}"
+            yield f"{self.encoder} does not read: {shorten(self.unread, _LONG)}"
         if self.unknown:
-            yield f"{self.stream} has no token for: {shorten(' '.join(self.unknown), _LONG)}"
+            yield f"{self.encoder} has no token for: {shorten(' '.join(self.unknown), _LONG)}"
         yield from self.ignored()
 
     def ignored(self) -> Iterator[str]:
-        """Which textual inversions have no effect, and why."""
+        """Notes on textual inversions without effect."""
         for start, end, wide in dict.fromkeys(self.pieces.ignored):
             name = shorten(self.text[start:end], _LONG)
             if wide is None:
-                yield f"There is no {name}: {self.stream} reads nothing there."
+                yield f"There is no {name}: {self.encoder} reads nothing there."
             else:
-                yield f"{self.stream} cannot read {name}: its rows are {wide} wide, expected {_ROWS[self.stream]}."
+                yield f"{self.encoder} cannot read {name}: its rows are {wide} wide, expected {_WIDTHS[self.encoder]}."
 
-    def of_weights(self) -> list[str]:
-        """What there is to tell of its parentheses."""
+    def weight_notes(self) -> list[str]:
+        """Notes on parentheses."""
         prompt = self.prompt
-        return [] if prompt is None else [*doubts(prompt, self.stream), *implied(prompt)]
+        return [] if prompt is None else [*doubts(prompt, self.encoder), *implied(prompt)]
 
     def as_json(self) -> dict:
-        """Plain data, a list for each column: thousands of tokens stay small."""
+        """Plain data for JSON, with a list per column, which is compact for thousands of tokens."""
         return {
-            "road": self.stream, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
+            "road": self.encoder, "count": len(self.pieces), "read": self.read, "limit": self.limit, "pads": self.pads,
             "ids": self.pieces.ids, "starts": self.pieces.starts, "ends": self.pieces.ends,
             "weights": self.pieces.weights, "chunks": self.pieces.chunks,
             "unknown": list(compress(range(len(self.pieces)), self.pieces.unknown)),
@@ -97,7 +97,7 @@ class PromptReading:
 
 
 def read_by_clip(tokenizer, text: str, weighted: bool = True, exists: Exists | None = None) -> PromptReading:
-    """CLIP-L: 75 tokens between start and end (Long-CLIP: 246), and what comes after them is lost."""
+    """CLIP-L's reading: 75 tokens (Long-CLIP: 246) between start and end token; the rest is cut off."""
     found = pieces(tokenizer, text, weighted, strict=True, exists=exists)
     limit = tokenizer.max_length - 2
     read = found.chunks.count(0)
@@ -105,7 +105,7 @@ def read_by_clip(tokenizer, text: str, weighted: bool = True, exists: Exists | N
 
 
 def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists: Exists | None = None) -> PromptReading:
-    """T5 under a length mode, a key of LENGTHS: every token, an end token, and pads."""
+    """T5's reading with a length rule, a key of LENGTHS: tokens, an end token, and pads."""
     found, rule = pieces(tokenizer, text, weighted, exists=exists), LENGTHS[length]
     limit = None if rule.limit is None else rule.limit - 1  # the end token is always read
     read = len(found) if limit is None else min(len(found), limit)
@@ -114,15 +114,15 @@ def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists:
 
 
 def notes(readings: list[PromptReading]) -> list[str]:
-    """What there is to say of a prompt, that of its weights included; once, where it is true for both streams."""
-    told = [note for reading in readings for note in reading.notes()]
-    return list(dict.fromkeys(told + [note for reading in readings for note in reading.of_weights()]))
+    """All notes on a prompt, including its weights, without duplicates."""
+    found = [note for reading in readings for note in reading.notes()]
+    return list(dict.fromkeys(found + [note for reading in readings for note in reading.weight_notes()]))
 
 
 def named_among(files: Iterable[str]) -> Exists:
-    """Whether ComfyUI finds a textual inversion by a name, in folders that hold these files (paths from the folder).
+    """A function: whether ComfyUI finds a textual inversion of this name in folders with these files (relative paths).
 
-    It looks in every folder below them too, with and without an ending (sd1_clip.py, `load_embed`).
+    ComfyUI also searches subfolders, with and without a file extension (sd1_clip.py, `load_embed`).
     """
     paths = [file.replace("\\", "/") for file in files]
     known = {stem for path in paths for stem in (path, _without_ending(path))}

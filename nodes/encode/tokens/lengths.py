@@ -1,8 +1,8 @@
-"""How many T5 rows FLUX.1 gets: the length rules of its implementations. Pure, on ComfyUI's token lists.
+"""The number of T5 rows: the padding and truncation rules of FLUX.1's implementations. Pure.
 
-T5's rows are not masked in FLUX.1, so padding is read too, as registers (Padding Tone, arXiv 2501.06751): the length is
-part of the prompt. BFL pads and cuts to 512, for schnell to 256 (flux/cli.py); ComfyUI pads to at least 256 and never
-cuts.
+T5's rows are not masked in FLUX.1, so padding has an effect too (Padding Tone, arXiv 2501.06751): the length is part of
+the prompt. BFL pads and truncates to 512, for schnell to 256 (flux/cli.py); ComfyUI pads to at least 256 and never
+truncates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Length:
-    """Pad with id 0 up to `minimum` rows (None: the CLIP's own setting), cut after `limit` (None: never)."""
+    """Pad with id 0 to `minimum` rows (None: the CLIP's own setting), truncate to `limit` rows (None: never)."""
 
     minimum: int | None
     limit: int | None
@@ -32,19 +32,19 @@ T5_PAD, T5_UNKNOWN = 0, 2
 
 
 def words(chunk: Tokens) -> list:
-    """What stands in a chunk of CLIP-L between its start and its first end token: ids, or embedding tensors."""
+    """The tokens of a CLIP-L chunk between its start and its first end token: ids, or embedding tensors."""
     tokens = [token for token, *_ in chunk]
     ends = (place for place, token in enumerate(tokens) if isinstance(token, int) and token == CLIP_END)
     return tokens[1 : next(ends, len(tokens))]
 
 
 def unweighted(chunks: list[Tokens]) -> list[Tokens]:
-    """The same tokens, each at weight 1."""
+    """The same tokens, with weight 1."""
     return [[(token, 1.0) for token, _ in chunk] for chunk in chunks]
 
 
 def cut(tokens: Tokens, limit: int | None) -> tuple[Tokens, Tokens]:
-    """(what T5 reads, what it does not): Hugging Face's truncation=True, where the end token stays the last."""
+    """(tokens kept, tokens cut off), as Hugging Face's truncation=True: the end token stays the last."""
     if limit is None or len(tokens) <= limit:
         return tokens, []
     return tokens[: limit - 1] + tokens[-1:], tokens[limit - 1 : -1]

@@ -1,7 +1,7 @@
-"""Where parentheses open and close in a text, as parse_parentheses in comfy/sd1_clip.py has them, in one pass. Pure.
+"""Matches a text's parentheses, with the results of parse_parentheses in comfy/sd1_clip.py, in linear time. Pure.
 
-ComfyUI looks through what parentheses hold once for each pair around it. Here every parenthesis is matched once, and a
-pair's own are found by their numbers, so that nesting costs no more than any other text.
+ComfyUI scans the content of parentheses once for each pair around it. Here all parentheses are matched in one pass and
+numbered, so that nesting takes no extra time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PARENTHESIS = re.compile("[()]")
 
 
 class Range(NamedTuple):
-    """Characters from `start` to `end`, and which of the text's parentheses are among them: `first` to `after`."""
+    """Characters from `start` to `end`, and the numbers of the parentheses in it: `first` to `after`, exclusive."""
 
     start: int
     end: int
@@ -23,7 +23,7 @@ class Range(NamedTuple):
 
 
 class Item(NamedTuple):
-    """Text of one level, from `start` to `end`: plain (`held` is None), or in parentheses that hold `held`."""
+    """Text of one level, from `start` to `end`: plain (`held` is None), or a pair of parentheses around `held`."""
 
     start: int
     end: int
@@ -31,7 +31,7 @@ class Item(NamedTuple):
 
 
 class Parentheses:
-    """A text's parentheses, but for those in the places `plain`, which are text. Takes time as the text is long."""
+    """A text's parentheses, except those at the offsets `plain`, which are text. Takes linear time."""
 
     def __init__(self, text: str, plain: Collection[int] = ()):
         self.text = text
@@ -45,11 +45,11 @@ class Parentheses:
         return Range(0, len(self.text), 0, len(self.places))
 
     def behind(self, held: Range) -> int:
-        """The place behind the last parenthesis before the end of what a pair holds; no number reaches over it."""
+        """The offset after the last parenthesis in or before `held`, from which on a number may be."""
         return self.places[held.after - 1] + 1
 
     def items(self, within: Range) -> Iterator[Item]:
-        """The items of the lowest level. What opens and never closes here is one item, to the end."""
+        """The items of the outermost level. An unclosed parenthesis starts an item that goes on to the end."""
         start, number = within.start, self._next[within.first]
         while number < within.after:
             place, close = self.places[number], self._close[number]
@@ -65,7 +65,7 @@ class Parentheses:
             yield Item(start, within.end)
 
     def _unclosed(self, number: int, within: Range) -> Item:
-        """An item that ends with a parenthesis is in parentheses to ComfyUI, whichever they close."""
+        """As in ComfyUI, an unclosed item whose last character is ) is in parentheses, whichever pair that ) closes."""
         place, last = self.places[number], within.after - 1
         ends = last > number and self._live[last] and self.places[last] == within.end - 1
         if ends and self.text[within.end - 1] == ")":
@@ -73,8 +73,10 @@ class Parentheses:
         return Item(place, within.end)
 
     def _matched(self, plain: Collection[int]) -> tuple[list[int], list[bool]]:
-        """For each that opens the number of the one that closes it (a number that is none, if nothing does); and which
-        have a meaning at all. One that closes what is not open has none, nor has one that opens after it in its stead.
+        """(for each opening parenthesis the number of the one that closes it; which parentheses are live).
+
+        The number is len(places) if none closes it. A closing parenthesis without an open one is not live, nor is the
+        opening one after it that balances it.
         """
         never = len(self.places)
         close, live = [never] * never, [False] * never
@@ -97,7 +99,7 @@ class Parentheses:
 
 
 def _next(live: Sequence[bool]) -> list[int]:
-    """For each number, and the one after the last, the first from it on that is live."""
+    """For each number, and for len(live), the first live number from it on; len(live) if there is none."""
     found = [len(live)] * (len(live) + 1)
     for number in range(len(live) - 1, -1, -1):
         found[number] = number if live[number] else found[number + 1]

@@ -1,29 +1,29 @@
-"""Which numbers are weights: the one rule, for both encoders. Pure.
+"""Which numbers are weights, for both encoders. Pure.
 
-ComfyUI takes for a weight all that Python's float() reads: `(grandmother: Nan)` gives a black picture, and `(12:30)`
-weighs "12" thirty times. Here
+ComfyUI accepts all that Python's float() parses: `(grandmother: Nan)` gives a black picture, and `(12:30)` gives "12"
+a weight of 30. Here
 
-* what is not a number from -1000 to 1000 is text, in both streams: `(x: nan)`, `(x: infinity)`, `(Paris: 1920)`;
-* what may be no weight is doubtful: beyond -10 to 10, written unlike a weight (`1e1`, `1_0`), or a whole number behind
-  a digit, as in ratios and times (`(16:9)`, `(12:30)`, `(1:1)`). For CLIP, where native weights do nothing anyway, it
-  is text; for T5 it stays the weight that it is natively. Either is told.
+* what is not a number from -1000 to 1000 is text, for both encoders: `(x: nan)`, `(x: infinity)`, `(Paris: 1920)`;
+* a number that may not be meant as a weight is doubtful: beyond -10 to 10, in an unusual format (`1e1`, `1_0`), or a
+  whole number after a digit, as in ratios and times (`(16:9)`, `(12:30)`, `(1:1)`). For CLIP, where ComfyUI's weights
+  have no effect anyway, it is text; for T5 it is a weight, as in ComfyUI. A note reports either.
 """
 
 from __future__ import annotations
 
 import re
 
-MOST = 1000.0  # no weight is larger: rows times as much as this overflow half precision
-SURE = 10.0  # larger ones are doubtful
-_PLAIN = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*")  # each digit read in one way
+MOST = 1000.0  # the largest weight: larger ones overflow half precision
+SURE = 10.0  # larger weights are doubtful
+_PLAIN = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*")  # unambiguous, so that it takes linear time
 
 WEIGHT, DOUBTFUL, TEXT = "weight", "doubtful", "text"
 
 
 def number(text: str, start: int, end: int, behind: int) -> tuple[int, float | None]:
-    """Where the words of `text[start:end]` end, and the number after its last colon, if ComfyUI reads one there.
+    """(end of the words in `text[start:end]`, number after its last colon); the number is None if there is none.
 
-    `behind` is from where a number can stand: behind the last parenthesis.
+    `behind` is the offset from which the colon may be: after the last parenthesis.
     """
     colon = text.rfind(":", behind, end)
     if colon > start:
@@ -35,11 +35,11 @@ def number(text: str, start: int, end: int, behind: int) -> tuple[int, float | N
 
 
 def judged(weight: float, words: str, written: str | None = None) -> str:
-    """WEIGHT, DOUBTFUL or TEXT, for a weight that was `written` behind `words` (their end will do) and a colon.
+    """WEIGHT, DOUBTFUL or TEXT, for a number `written` after `words` and a colon; the end of the words suffices.
 
-    `written` is None where the weight was implied.
+    `written` is None for an implied weight.
     """
-    if not abs(weight) <= MOST:  # nor is NaN
+    if not abs(weight) <= MOST:  # also for NaN
         return TEXT
     if abs(weight) > SURE or (written is not None and _is_odd(words, written)):
         return DOUBTFUL

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...compat.memory import check_interrupted, result_device
 from ...condition.conditioning import join
 from ...condition.hooks import MERGES
-from ...disk.bounded_folder import kept, remove
+from ...disk.bounded_folder import kept_files, remove
 from ...encode.embeddings.store import Settings, Store
 from ...keys import SAMPLES
 from ...notice import show
@@ -38,7 +38,7 @@ class Cells(Store):
         return Settings(limit_mb=LIMIT_MB)
 
     def forget(self) -> None:
-        for each in kept(self.folder):
+        for each in kept_files(self.folder):
             if time.time() - each.used / 1e9 > FORGOTTEN:
                 remove(each.path)
 

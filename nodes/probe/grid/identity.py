@@ -12,7 +12,7 @@ from dataclasses import astuple
 
 from ...compat import patches
 from ...condition.controls import KEY
-from ...disk.fingerprints import Untold, digest, of_patcher
+from ...disk.fingerprints import NotHashable, digest, of_patcher
 from ...encode.embeddings.cached import file_at
 from ...sample.sampling import SamplingPlan
 from ...streams import ClipVec, Stream, T5Text
@@ -29,7 +29,7 @@ def of_model(model) -> str | None:
     patches = of_patcher(model, ours=OURS)
     try:
         return patches and digest([VERSION, patches, _file(model), *_kind(model), _small_weights(model)])
-    except Untold:
+    except NotHashable:
         return None
 
 
@@ -41,22 +41,22 @@ def of_cell(
         return None
     try:
         return digest([model, _stream(vec), _stream(txt), guidance, sorted(latent.items()), astuple(plan)])
-    except Untold:
+    except NotHashable:
         return None
 
 
 def _file(model) -> list:
-    """The digest of the MODEL's file, and how it was loaded. Raises Untold if unknown."""
+    """The digest of the MODEL's file, and how it was loaded. Raises NotHashable if unknown."""
     loader, args, which = patches.loader_of(model)
     if loader not in patches.FILE_LOADERS:
-        raise Untold
+        raise NotHashable
     path, *options = args
     try:
         content = file_at(path).digest()
     except OSError:
         content = None
     if content is None:
-        raise Untold
+        raise NotHashable
     return [loader.__name__, content, options, which]
 
 
@@ -75,5 +75,5 @@ def _kind(model) -> list[str]:
 
 def _stream(stream: Stream) -> list:
     if any(span.controls or span.attn_mask for span in stream.spans):
-        raise Untold
+        raise NotHashable
     return [[span.tensor, span.bias, sorted(span.extras.items())] for span in stream.spans]

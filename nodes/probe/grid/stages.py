@@ -13,7 +13,7 @@ from ...condition.extras import extras_of, with_extras
 from ...condition.hooks import MERGES
 from ...decode.decoding import decode
 from ...encode.clip_prompt import encode_clip_prompt
-from ...encode.encoding import encode_t5, t5_told
+from ...encode.encoding import encode_t5, t5_notes
 from ...family import require_flux1, require_picture
 from ...keys import SAMPLES
 from ...pictures import as_image
@@ -45,7 +45,7 @@ def encoded(
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(with_extras(txt, extras, MERGES, NAME))
-        notes += t5_told(t5, txt, cut)
+        notes += t5_notes(t5, txt, cut)
     return vecs, txts, notes
 
 

@@ -15,7 +15,7 @@ from comfy_api.latest import ui
 from ...disk.atomic import write_whole
 from ...disk.given_file import is_inside
 from ...disk.temporary import temporary_folder
-from ...notice import tell
+from ...notice import warn
 from ..percent import percent
 from ..repainted import repainted_sentence
 from .choices import HARD
@@ -51,7 +51,7 @@ def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) 
     try:
         name = store(reading, temporary_folder())
     except NoRoom as error:  # the panel has no maps; the node's outputs are complete
-        return tell(str(error))
+        return warn(str(error))
     picture = None if pictures is None else ui.PreviewImage(pictures[:1], cls=cls).as_dict()["images"][0]
     return {
         "flux_duet_heatmap": [{

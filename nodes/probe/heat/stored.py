@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...disk.atomic import write_whole
-from ...disk.bounded_folder import SUFFIX, is_file, kept, remove, sweep
+from ...disk.bounded_folder import SUFFIX, is_file, kept_files, remove, remove_abandoned
 from .reading import Choice, HeatReading, chosen, counts, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest is removed first
@@ -63,8 +63,8 @@ def free_disk(folder: Path) -> int:
 
 def _make_room(folder: Path, size: int) -> None:
     """Removes the oldest files until there is room for one of `size` bytes."""
-    sweep(folder)
-    found = kept(folder, SUFFIX)
+    remove_abandoned(folder)
+    found = kept_files(folder, SUFFIX)
     taken = sum(each.size for each in found)
     room = (free_disk(folder) + taken) // PART
     if size > room:

@@ -159,7 +159,7 @@ def test_a_busy_server_is_asked_again_quietly(front):
     def busy_once(route):
         answers.append(route.request.post_data_json["text"])
         if len(answers) == 1:
-            route.fulfill(status=503, json={"error": "busy: 10 requests came before this one"})
+            route.fulfill(status=503, json={"error": "busy: 10 requests are waiting"})
         else:
             route.fallback()
 

@@ -196,7 +196,7 @@ def test_another_text_takes_no_attention_mask_of_the_one_before(model):
 
 def test_a_timeline_of_prompts_with_attention_masks_is_reported():
     text = SplitConditioning.execute(redux("attn_bias", 0.4)(prompt()))[1]
-    with pytest.raises(ValueError, match="carries an attention mask.*apply Redux to what comes out"):
+    with pytest.raises(ValueError, match="has an attention mask.*apply Redux to the result"):
         Schedule.execute({"vec1": A[0]}, {"txt1": text, "txt2": B[1]}, "1", "1\n@2 2")
     percent = Schedule.execute({"vec1": A[0]}, {"txt1": text, "txt2": B[1]}, "1", "1\n@40% 2")[0]
     assert [("attention_mask" in entry) for _, entry in percent] == [True, False]

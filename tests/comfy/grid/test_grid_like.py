@@ -61,7 +61,7 @@ def test_a_cell_is_the_users_run_with_its_picture(tiny, singles, vae, draw, layo
 def test_a_model_that_needs_a_picture_is_refused_without_one(tiny, vae, draw, pictures, channels):
     model, plain = layouts_of(tiny, channels), [[torch.zeros(1, 9, 64), {"pooled_output": torch.zeros(1, 64)}]]
     for like in (None, plain):
-        with pytest.raises(ValueError, match="Prompt Grid: this model reads a picture beside its latent.*to `like`"):
+        with pytest.raises(ValueError, match="Prompt Grid: this model reads a picture in addition.*to `like`"):
             draw(model, like=like)
     assert not pictures.count
 

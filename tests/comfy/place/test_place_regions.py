@@ -105,7 +105,7 @@ def test_a_latent_that_is_no_picture_is_refused_before_sampling(model, shape, mo
     latent, placed = {"samples": torch.zeros(shape)}, prompt(Region.execute(A, B, half("left"))[0])
     with pytest.raises(Exception, match=r"unpack|dim"):
         natively(model, prompt(A), latent=latent)
-    words = rf"got a latent of the shape {re.escape(str(list(shape)))}, expected \[batch, 16, height, width\].* Use "
+    words = rf"got a latent of shape {re.escape(str(list(shape)))}, expected \[batch, 16, height, width\].* Use "
     flux = model.get_model_object("diffusion_model")
     monkeypatch.setattr(flux, "forward", never)
     with pytest.raises(ValueError, match=words):
@@ -116,6 +116,6 @@ def test_a_latent_that_is_no_picture_is_refused_before_sampling(model, shape, mo
 
 
 def test_a_mask_that_is_none_is_reported():
-    for mask, words in ((torch.zeros(4), "expected .B, H, W."), (torch.full((1, 4, 4), torch.nan), "no numbers")):
+    for mask, words in ((torch.zeros(4), "expected .B, H, W."), (torch.full((1, 4, 4), torch.nan), "not finite")):
         with pytest.raises(ValueError, match=words):
             Region.execute(A, B, mask)

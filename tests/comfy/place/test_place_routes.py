@@ -68,10 +68,10 @@ def test_redux_weights_go_with_the_t5_prompt_that_is_shown(model):
 
 def test_prompts_that_cannot_be_routed_are_told_in_the_nodes_words(model):
     a, b = prompt(A, CLIP_A), prompt(B, CLIP_B)
-    conflict = r"Block Routing: `a` and `b` carry different reference pictures \(ReferenceLatent\).*Give both the same"
+    conflict = r"Block Routing: `a` and `b` have different reference pictures \(ReferenceLatent\).*Set the same on both"
     for one, other, words in (
         (extras.referred(a, 3), extras.referred(b, 4), conflict),
-        (extras.combined(a, a), extras.combined(extras.combined(b, b), b), "Block Routing: `a` holds 2 encodings"),
+        (extras.combined(a, a), extras.combined(extras.combined(b, b), b), "Block Routing: `a` has 2 encodings"),
         (a, [[b[0][0], {"guidance": 3.5}]], "Block Routing, `b`: got a CONDITIONING .* without pooled_output"),
         ([], b, "Block Routing, `a`: got an empty CONDITIONING"),
     ):  # fmt: skip

@@ -43,12 +43,12 @@ def text_source(**changes):
 
 
 HOSTILE = {
-    "another format": ({"vec/0": GOOD}, {"format": "pt"}, "no embedding saved by"),
+    "another format": ({"vec/0": GOOD}, {"format": "pt"}, "not saved by"),
     "a later version": ({"vec/0": GOOD}, {"version": "2"}, "update Flux Duet"),
     "another family": ({"vec/0": GOOD}, {"family": "sd3"}, "it is for sd3, expected flux.1"),
-    "a wrong checksum": ({"vec/0": GOOD}, {"sha256": "0"}, "checksum does not fit"),
-    "no stream": ({"vec/0": GOOD}, {"vec": None}, "no known meaning"),
-    "a tensor too many": ({"vec/0": GOOD, "vec/1": GOOD + 1}, {}, r"no known meaning: \['vec/1'\]"),
+    "a wrong checksum": ({"vec/0": GOOD}, {"sha256": "0"}, "checksum is wrong"),
+    "no stream": ({"vec/0": GOOD}, {"vec": None}, "unknown tensors"),
+    "a tensor too many": ({"vec/0": GOOD, "vec/1": GOOD + 1}, {}, r"unknown tensors: \['vec/1'\]"),
     "a tensor too few": ({"txt/0": GOOD}, {}, "vec/0"),
     "a wrong shape": ({"vec/0": GOOD[None]}, {}, r"shape \[1, 1, 768\], expected 2 dimensions"),
     "no rows": ({"vec/0": torch.zeros(0, 768)}, {}, "none of them 0"),
@@ -65,13 +65,13 @@ HOSTILE = {
     "a number too long": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"strength": 10**400}])}, "'strength' with 1000"),
     "a switch that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[{"default": 1}])}, "'default' with 1"),
     "a word that is none": ({"vec/0": GOOD}, {"vec": of_one(extras=[METHOD])}, "expected one of offset, index"),
-    "extras that are none": ({"vec/0": GOOD}, {"vec": of_one(extras=[[1]])}, "list in place of named values"),
+    "extras that are none": ({"vec/0": GOOD}, {"vec": of_one(extras=[[1]])}, "list instead of an object"),
     "a thousand spans": ({"vec/0": GOOD}, {"vec": of_one(extras=[{}] * 1000)}, "1 to 64 encodings"),
     "depth": ({"vec/0": GOOD}, {"vec": "[" * 100_000}, "RecursionError|recursion"),
     "no JSON": ({"vec/0": GOOD}, {"vec": "{"}, "cannot be used"),
-    "a list for a stream": ({"vec/0": GOOD}, {"vec": "[]"}, "not built as such a file"),
-    "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not text"),
-    "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not text"),
+    "a list for a stream": ({"vec/0": GOOD}, {"vec": "[]"}, "its structure is wrong"),
+    "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not strings"),
+    "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not strings"),
     "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
     "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, NAN_]]])}, "is no token"),
     "a weight too long": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, 10**400]]])}, "is no token"),
@@ -165,7 +165,7 @@ def test_a_header_whose_metadata_is_null(tmp_path):
     head = b'{"__metadata__":null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     path = tmp_path / "null.safetensors"
     path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
-    with pytest.raises(ValueError, match="it holds no embedding saved by Save Embedding"):
+    with pytest.raises(ValueError, match="it was not saved by Save Embedding"):
         stream_file.load(path)
 
 

@@ -94,7 +94,7 @@ def test_several_prompts_with_masks_go_one_by_one(model):
     watched, rows = counting(model)
     with pytest.raises(ValueError, match="Switch Sweep: `b` holds 2 prompts that differ in masks"):
         swept(watched, native(0, 0), b)
-    with pytest.raises(ValueError, match="Switch Sweep: `a` holds 2 encodings and `b` 3"):
+    with pytest.raises(ValueError, match="Switch Sweep: `a` has 2 encodings and `b` 3"):
         swept(watched, a, native(1, 1) * 3)
     assert not rows, "before sampling begins"
 

@@ -108,5 +108,5 @@ def test_numbers_that_name_nothing_are_reported(clip, words):
 
 def test_what_is_scheduled_already_is_reported():
     vecs = SplitConditioning.execute(schedule("1\n@40% 2", "1"))[0]
-    with pytest.raises(ValueError, match="holds 2 encodings, each for a part of the run"):
+    with pytest.raises(ValueError, match="has 2 encodings, each for a part of the run"):
         Schedule.execute({"vec1": vecs, "vec2": vec(2)}, {"txt1": TXTS["txt1"]}, "1\n@3 2", "1")

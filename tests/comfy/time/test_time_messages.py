@@ -72,7 +72,7 @@ def test_spaces_before_percent_are_read_everywhere(sockets):
 
 def test_a_part_of_the_run_without_a_moment_is_an_error(sockets):
     prompt = DualPrompt.execute(sockets[0]["vec1"], sockets[1]["txt1"], 3.5)[0]
-    with pytest.raises(ValueError, match="Got 60% to 40% for a part of the run.*nothing would ever act"):
+    with pytest.raises(ValueError, match="Got 60% to 40% for a part of the run.*which is empty"):
         PartOfRun.execute(prompt, "60%", "40%")
     with pytest.raises(ValueError, match="Got 8 to 4 for a part"):
         Region.execute(sockets[1]["txt1"], sockets[1]["txt2"], torch.ones(1, 8, 8), start="8", end="4")

@@ -80,5 +80,5 @@ def test_true_cfg_for_a_part_of_the_run(model):
 
 def test_no_prompt_at_all_is_reported(model):
     late = PartOfRun.execute(prompt(1, 1), "3", "100%")[0]
-    with pytest.raises(ValueError, match="no prompt is left"):
+    with pytest.raises(ValueError, match="no prompt is active"):
         sampled(model, late)

@@ -1,31 +1,31 @@
-// Requests for what the user wants to see now.
+// Requests to the pack's JSON routes.
 
 import { api } from "../../../scripts/api.js";
 
-const AGAIN = 1000; // milliseconds until a busy server is asked again
+const AGAIN = 1000; // milliseconds until a request to a busy server is repeated
 class Busy extends Error {}
 
 /**
- * POSTs JSON to a route of ours; gives its JSON, and throws an Error with its words where it is refused: Busy where it
- * may be asked again.
+ * POSTs JSON to one of the pack's routes and returns the response's JSON. Throws an Error with the server's message if
+ * the request is refused, and Busy if it may be repeated.
  */
-export async function ask(route, body, signal) {
+export async function post(route, body, signal) {
     const headers = { "Content-Type": "application/json" };
-    const answer = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body), signal });
-    const told = await answer.json().catch(() => ({}));
-    if (answer.status === 503) throw new Busy(told.error);
-    if (!answer.ok) throw new Error(told.error ?? `The server answered ${answer.status}.`);
-    return told;
+    const response = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body), signal });
+    const answer = await response.json().catch(() => ({}));
+    if (response.status === 503) throw new Busy(answer.error);
+    if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}.`);
+    return answer;
 }
 
 /**
- * Asks for what is wanted, again and again while that changes: not more often than every `pause` milliseconds, one
- * request at a time, and always for what was wanted last. A busy server is asked again a little later, quietly.
+ * Sends requests for a value that changes often: at most one every `pause` milliseconds, one at a time, and always for
+ * the latest value. If the server is busy, the request is repeated later without an error.
  *
- * `request(what, signal)` gives a promise; `shown(answer, what)` and `failed(error)` are told in the order of asking.
- * Returns { want, stop }.
+ * `request(what, signal)` returns a promise; `shown(answer, what)` and `failed(error)` are called in the order of the
+ * requests. Returns { want, stop }.
  */
-export function asker(request, shown, failed, pause = 60) {
+export function requester(request, shown, failed, pause = 60) {
     let wanted = null, timer = 0, running = null;
 
     async function next() {
@@ -65,7 +65,7 @@ export function asker(request, shown, failed, pause = 60) {
     };
 }
 
-/** The address of a file that the server's nodes have named: { filename, subfolder, type }. */
+/** The URL of a file that a node has returned: { filename, subfolder, type }. */
 export function fileUrl(file) {
     return api.apiURL(`/view?${new URLSearchParams(file)}`);
 }
