@@ -1,7 +1,5 @@
 """Shared by the browser tests: a server with the default models, and a page in each of the two renderers."""
 
-import functools
-
 import pytest
 
 
@@ -15,18 +13,21 @@ def comfy_server(make_server):
 
 @pytest.fixture(scope="session")
 def _page(_browser, comfy_server):
-    """`_page(vue)`: each opened once, because that takes as long as all tests of a file in it."""
+    """`_page(vue)`: each opened once, because that takes as long as all tests of a file in it. While one is used the
+    other is frozen: it would draw on, which takes an eighth of a core."""
     from flux_duet.devtools.front_end import FrontEnd
 
-    @functools.cache
     def page(vue: bool) -> FrontEnd:
-        opened.append(FrontEnd(_browser, comfy_server, vue=vue))
-        return opened[-1]
+        if vue not in opened:
+            opened[vue] = FrontEnd(_browser, comfy_server, vue=vue)
+        for renderer, front in opened.items():
+            front.freeze(renderer != vue)
+        return opened[vue]
 
-    opened = []
+    opened: dict[bool, FrontEnd] = {}
     yield page
-    for each in opened:
-        each.close()
+    for front in opened.values():
+        front.close()
 
 
 # The front end keeps widgets' values by graph and node, and a cleared graph's id is always the same.
