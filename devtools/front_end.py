@@ -100,7 +100,6 @@ class FrontEnd:
         self.context = started.new_context(viewport={"width": width, "height": height})
         self.context.set_default_timeout(timeout * 1000)
         self.page: Page = self.context.new_page()
-        self._session = self.context.new_cdp_session(self.page)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("response", self._check)
@@ -117,10 +116,6 @@ class FrontEnd:
     def _check(self, response: Response) -> None:
         if response.status >= 400 and not any(part in response.url for part in USUAL_404):
             self.errors.append(f"{response.status} {response.url}")
-
-    def freeze(self, frozen: bool) -> None:
-        """Stop the page's timers and drawing, as a browser does in a hidden tab; or let them go on."""
-        self._session.send("Page.setWebLifecycleState", {"state": "frozen" if frozen else "active"})
 
     def set(self, setting: str, value: Any) -> None:
         self.page.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [setting, value])

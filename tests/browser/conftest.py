@@ -1,5 +1,7 @@
 """Shared by the browser tests: a server with the default models, and a page in each of the two renderers."""
 
+import functools
+
 import pytest
 
 
@@ -13,21 +15,18 @@ def comfy_server(make_server):
 
 @pytest.fixture(scope="session")
 def _page(_browser, comfy_server):
-    """`_page(vue)`: each opened once, because that takes as long as all tests of a file in it. While one is used the
-    other is frozen: it would draw on, which takes an eighth of a core."""
+    """`_page(vue)`: each opened once, because that takes as long as all tests of a file in it."""
     from flux_duet.devtools.front_end import FrontEnd
 
+    @functools.cache
     def page(vue: bool) -> FrontEnd:
-        if vue not in opened:
-            opened[vue] = FrontEnd(_browser, comfy_server, vue=vue)
-        for renderer, front in opened.items():
-            front.freeze(renderer != vue)
-        return opened[vue]
+        opened.append(FrontEnd(_browser, comfy_server, vue=vue))
+        return opened[-1]
 
-    opened: dict[bool, FrontEnd] = {}
+    opened = []
     yield page
-    for front in opened.values():
-        front.close()
+    for each in opened:
+        each.close()
 
 
 # The front end keeps widgets' values by graph and node, and a cleared graph's id is always the same.
