@@ -1,8 +1,9 @@
-"""Common code of the JSON routes: checks requests, and answers them in threads. Imports ComfyUI.
+"""Common code of the JSON routes: checks requests, and answers them in a thread. Imports ComfyUI.
 
-The server's event loop and our threads share one interpreter. A thread gives way every few milliseconds, but not inside
-a call of C code. So requests are parsed in our threads, and responses are encoded in pieces. Garbage collection is off
-during a request, because it would stop all threads while it scans all of ComfyUI's objects.
+The server's event loop and our thread share one interpreter. The thread gives way every five milliseconds, but not
+inside a call of C code. So requests are parsed in our thread, and responses are encoded in pieces. There is one thread:
+the event loop would wait in line with each further one, and together they would answer no sooner. Garbage collection is
+off during a request, because it would stop all threads while it scans all of ComfyUI's objects.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Any
 from aiohttp import ClientPayloadError, http_exceptions, web
 
 MOST_BYTES = 2**19  # of a body: enough for the longest text, with up to 12 bytes per character as JSON escapes
-THREADS, MOST_WAITING = 2, 8  # requests that are processed at the same time, and that wait
+MOST_REQUESTS = 10  # that wait, with the one that is processed
 PIECE = 4096  # values that are encoded as JSON in one call
 
-# Our own threads, because the server needs its few threads to read files and send pages.
-_threads = ThreadPoolExecutor(THREADS, "flux_duet_route")
-_places = BoundedSemaphore(THREADS + MOST_WAITING)
+# Our own, because the server needs its few threads to read files and send pages.
+_thread = ThreadPoolExecutor(1, "flux_duet_route")
+_places = BoundedSemaphore(MOST_REQUESTS)
 
 
 # aiohttp's errors for a body that does not match its headers.
@@ -54,8 +55,8 @@ async def answered(request: web.Request, checked: Callable[[Any], Any], answer: 
 
 async def _in_a_thread(work: Callable[[], str]) -> str:
     if not _places.acquire(blocking=False):
-        raise Refused(503, f"busy: {THREADS + MOST_WAITING} requests are waiting; send it again in a second")
-    future = _threads.submit(_without_collecting, work)
+        raise Refused(503, f"busy: {MOST_REQUESTS} requests are waiting; send it again in a second")
+    future = _thread.submit(_without_collecting, work)
     future.add_done_callback(lambda _: _places.release())  # also if it is cancelled because the client disconnected
     return await asyncio.wrap_future(future)
 

@@ -11,7 +11,6 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -36,7 +35,6 @@ CHOICES = {"length": list(LENGTHS), "t5_weights": MODES, "clip_weights": (True, 
            "clip_positions": POSITIONS, "roads": (BOTH, CLIP, T5)}  # fmt: skip
 HALF = re.compile("[\ud800-\udfff]")
 _building = Lock()
-_t5_reader = ThreadPoolExecutor(1, "flux_duet")
 
 
 async def tokens(request: web.Request) -> web.Response:
@@ -83,13 +81,11 @@ def read(text: str, length: str, t5_weights: str, clip_weights: bool, clip_posit
     """Prompt Inspector's JSON for each encoder, and its notes. Offsets count UTF-16 code units, as in JavaScript."""
     clip_l, t5 = _tokenizers(clip_positions)
     exists = named_among(folder_paths.get_filename_list("embeddings")) if has_inversion(clip_l, text) else None
-    if roads == CLIP:
-        readings = [read_by_clip(clip_l, text, clip_weights, exists)]
-    elif roads == T5:
-        readings = [read_by_t5(t5, text, length, t5_weights != OFF, exists)]
-    else:  # on two cores
-        by_t5 = _t5_reader.submit(read_by_t5, t5, text, length, t5_weights != OFF, exists)
-        readings = [read_by_clip(clip_l, text, clip_weights, exists), by_t5.result()]
+    readings = []
+    if roads != T5:
+        readings.append(read_by_clip(clip_l, text, clip_weights, exists))
+    if roads != CLIP:
+        readings.append(read_by_t5(t5, text, length, t5_weights != OFF, exists))
     tables = [reading.as_json() for reading in readings]
     at = utf16(text)
     if at:
