@@ -8,7 +8,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import folder_paths
@@ -16,17 +16,25 @@ import safetensors.torch
 import torch
 
 from ...nano import layouts
+from ...nodes.condition.blocks import Blocks
 from ...nodes.condition.time import timeline
 from ...nodes.encode.embeddings import stream_file
 from ...nodes.encode.embeddings.store import Settings, Store
 from ...nodes.encode.encoding import encode_clip, encode_t5
 from ...nodes.encode.load.loading import load_clip_l, load_t5
 from ...nodes.probe.grid.prompts import gathered
+from ...nodes.probe.heat.choices import MASS
+from ...nodes.probe.heat.reading import GROUPS, Choice, HeatReading
+from ...nodes.probe.heat.stored import SUFFIX, look, store
 from ...nodes.streams import ClipVec, Source, Span, T5Text
 from . import inputs
 from .figures import Figures, Timer
 
 ODD = (*inputs.ODD, 3, 1e999, [1, 2], {"a": 1}, "F32", "BF16", "I64", [0], [2**40], [-1, 4], ["x"], True)
+
+# Two steps, four blocks of which two are double, one picture, two words, 3 x 4 image tokens.
+HEAT = HeatReading(MASS, ("a", "ring"), torch.full((2, 4, 1, 2, 12), 0.1), torch.full((2, 4, 1, 2 + len(GROUPS)), 0.1),
+                   (1.0, 0.5), (0, 1), 2, (3, 4))  # fmt: skip
 
 
 def damaged(rng: random.Random, data: bytes) -> bytes:
@@ -63,7 +71,7 @@ def _other_header(rng: random.Random, data: bytes) -> bytes:
         header = json.loads(data[8 : 8 + length])
         _change(rng, header)
         text = json.dumps(header).encode()
-    except (ValueError, RecursionError, AttributeError, IndexError):
+    except (ValueError, RecursionError, AttributeError, IndexError, TypeError):
         return data
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
@@ -110,6 +118,7 @@ class Files:
                       if path.parent.name == "text_encoders"}  # fmt: skip
         self.stream = self._saved()
         self._store = Store(folder / "store")
+        self._heat = (folder / f"{store(HEAT, folder)}{SUFFIX}").read_bytes()
         self.kinds: dict[str, Callable[[random.Random, int], None]] = {
             "damaged encoders": self._encoder,
             "damaged embeddings": self._embedding,
@@ -117,6 +126,7 @@ class Files:
             "entries of the store": self._entry,
             "settings of the store": self._settings,
             "files of prompts": self._prompts,
+            "readings of a heatmap": self._reading,
         }
 
     def read_one(self, kind: str, rng: random.Random, most: int) -> None:
@@ -201,6 +211,12 @@ class Files:
         path = placed(rng, self.folder, "prompts.txt", lambda: data)
         for prompt in gathered("CLIP", inputs.text(rng, 60), path)[:3]:
             timeline.parse(prompt)
+
+    def _reading(self, rng: random.Random, most: int) -> None:
+        """The maps that Show Heatmap's panel asks for; a file that is missing is another answer's matter."""
+        path = placed(rng, self.folder, "reading.safetensors", lambda: damaged(rng, self._heat))
+        with suppress(FileNotFoundError):
+            look(path, Choice(rng.choice((0, 0, 1, 9)), None, Blocks.parse(rng.choice(("all", "single", "3")))))
 
 
 @contextmanager

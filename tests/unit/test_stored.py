@@ -49,6 +49,36 @@ def test_nothing_chosen_is_an_error(reading, tmp_path):
         look(tmp_path / "other.safetensors", Choice())
 
 
+DAMAGED = {
+    "cut": lambda data: data[:-40],
+    "no file of tensors": lambda data: b"as it was",
+    "empty": lambda data: b"",
+    "another metadata": lambda data: data.replace(b'"double"', b'"triple"'),
+    "no JSON": lambda data: data.replace(b'"heads":"1"', b'"heads":"{"'),
+    "no heads": lambda data: data.replace(b'"heads":"1"', b'"heads":"0"'),
+    "other words": lambda data: data.replace(b"ring", b'r\\"g'),
+    "another size": lambda data: data.replace(b"[3, 4]", b"[4, 4]"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_named_so(reading, tmp_path, kind):
+    path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
+    whole = path.read_bytes()
+    path.write_bytes(DAMAGED[kind](whole))
+    assert path.read_bytes() != whole
+    with pytest.raises(ValueError, match="the file with these maps is damaged"):
+        look(path, Choice())
+
+
+def test_what_is_no_file_is_not_opened(reading, tmp_path):
+    path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FileNotFoundError):
+        look(path, Choice())
+
+
 def test_it_is_written_once(reading, tmp_path):
     path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
     path.write_bytes(b"as it was")

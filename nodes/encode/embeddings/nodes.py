@@ -41,7 +41,7 @@ class SaveStream(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, filename_prefix=None) -> bool | str:
-        return _without_picture(filename_prefix or "") or True  # before anything is encoded, where it is typed
+        return _fault(filename_prefix or "") or True  # before anything is encoded, where it is typed
 
     @classmethod
     def execute(cls, filename_prefix, vec=None, txt=None) -> io.NodeOutput:
@@ -50,7 +50,7 @@ class SaveStream(io.ComfyNode):
         streams = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
         if not streams:
             raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
-        if wrong := _without_picture(filename_prefix):
+        if wrong := _fault(filename_prefix):
             raise ValueError(f"Save Embedding: {wrong}")
         try:
             path = _next_path(filename_prefix)
@@ -64,14 +64,16 @@ class SaveStream(io.ComfyNode):
         return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
 
 
-def _without_picture(prefix: str) -> str | None:
-    """What is wrong with a name that tells a picture's size, which ComfyUI would fill in as 0; else None."""
-    asked = [size for size in ("%width%", "%height%") if size in prefix]
-    if not asked:
+def _fault(prefix: str) -> str | None:
+    """What is wrong with a file name; None if nothing is. ComfyUI would fill in a picture's size as 0."""
+    if "\0" in prefix:
+        return f"{shorten(repr(prefix), 100)} contains a null character, expected a name for a file."
+    sizes = [size for size in ("%width%", "%height%") if size in prefix]
+    if not sizes:
         return None
     return (
-        f"{prefix!r} contains {' and '.join(asked)}, but an embedding has no picture. Name the node that has one, as "
-        f"in %EmptySD3LatentImage.{asked[0].strip('%')}%, or leave it out."
+        f"{prefix!r} contains {' and '.join(sizes)}, but an embedding has no picture. Name the node that has one, as "
+        f"in %EmptySD3LatentImage.{sizes[0].strip('%')}%, or leave it out."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ...disk.atomic import write_whole
 from ...disk.bounded_folder import SUFFIX, is_file, kept_files, remove, remove_abandoned
-from .reading import Choice, HeatReading, chosen, counts, maps, masses
+from .reading import GROUPS, Choice, HeatReading, chosen, counts, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest is removed first
 PART = 4  # files take at most 1/PART of the disk space that is free without them
@@ -94,9 +96,15 @@ class Look:
 
 
 def look(path: Path, choice: Choice) -> Look:
-    """Reads the chosen steps and blocks from a file. Raises FileNotFoundError, and ValueError if none is chosen."""
-    with safetensors.safe_open(path, "pt") as file:
-        whole = _head(file)
+    """Reads the chosen steps and blocks from a file.
+
+    Raises FileNotFoundError, and ValueError if no step is chosen or the file is damaged.
+    """
+    if not is_file(path):
+        raise FileNotFoundError(path)
+    with _as_damaged(SafetensorError), safetensors.safe_open(path, "pt") as file:
+        with _as_damaged(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            whole = _head(file)
         steps, _ = chosen(whole, choice)
         found, shares = 0, dict.fromkeys(masses(whole, choice), 0.0)
         for step in _steps(file, whole, steps):
@@ -107,14 +115,37 @@ def look(path: Path, choice: Choice) -> Look:
     return Look(whole.words, found, shares, None if counted is None else counted[0])
 
 
+@contextlib.contextmanager
+def _as_damaged(*kinds: type[Exception]) -> Iterator[None]:
+    """Turns errors of these kinds, which a damaged file raises, into one message."""
+    try:
+        yield
+    except kinds as error:
+        raise ValueError(
+            "Show Heatmap: the file with these maps is damaged. Run the workflow again; if nothing in it has changed, "
+            "change a setting of Token Heatmap first."
+        ) from error
+
+
 def _head(file) -> HeatReading:
-    """The reading without its maps."""
+    """The reading without its maps. Raises what json and safetensors do, or TypeError, for a damaged file."""
     metadata = {key: json.loads(value) for key, value in file.metadata().items()}
-    words, groups = tuple(metadata["words"]), file.get_tensor("groups")
+    words, sigmas, numbers, size = (tuple(metadata[key]) for key in ("words", "sigmas", "numbers", "size"))
+    groups, heads, double = file.get_tensor("groups"), metadata["heads"], metadata["double"]
+    repainted = file.get_tensor("repainted") if "repainted" in file.keys() else None
+    if not (all(isinstance(each, str) for each in (metadata["measure"], *words))
+            and all(isinstance(each, int | float) for each in sigmas)
+            and all(type(each) is int and each >= 0 for each in (heads, double, *numbers, *size))):  # fmt: skip
+        raise TypeError("metadata of another kind")
+    steps, tokens = len(numbers), math.prod(size)
+    shape = [steps, groups.shape[1], 1, len(words), tokens]
+    if not (heads and tokens and file.get_slice("maps").get_shape() == shape and len(sigmas) == steps
+            and groups.shape == (*shape[:3], len(words) + len(GROUPS)) and groups.shape[1] % heads == 0
+            and (repainted is None or repainted.shape == (steps, 1, tokens))):  # fmt: skip
+        raise TypeError("tensors of other shapes")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
-    return HeatReading(metadata["measure"], words, nothing, groups, tuple(metadata["sigmas"]),
-                       tuple(metadata["numbers"]), metadata["double"], tuple(metadata["size"]), heads=metadata["heads"],
-                       repainted=file.get_tensor("repainted") if "repainted" in file.keys() else None)  # fmt: skip
+    return HeatReading(metadata["measure"], words, nothing, groups, sigmas, numbers, double, size, heads=heads,
+                       repainted=repainted)  # fmt: skip
 
 
 def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading]:

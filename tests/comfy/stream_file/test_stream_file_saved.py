@@ -43,6 +43,12 @@ def test_a_name_is_filled_in_as_comfyui_s_own_savers_do(streams, tmp_path):
     assert year.isdigit() and len(month) == 2 and re.fullmatch(r"at_\d\d_00001_\.safetensors", path.name)
 
 
+def test_a_null_character_in_a_name_is_refused(streams):
+    assert "contains a null character" in SaveStream.validate_inputs("a\0b")
+    with pytest.raises(ValueError, match="Save Embedding: .*contains a null character"):  # from a link
+        SaveStream.execute("a\0b", vec=streams[0])
+
+
 @pytest.mark.parametrize("name", ["%width%", "a/%width%x%height%", "%height%_b"])
 def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tmp_path):
     assert "an embedding has no picture" in SaveStream.validate_inputs(name)
