@@ -182,6 +182,8 @@ def _fits(one: Control, other: Control) -> bool:
 
 def joined_controls(parts: Sequence[Controls]) -> Controls:
     """The controls of several prompts as one batch: their tensors, concatenated."""
+    if len(parts) == 1:
+        return parts[0]
     out = []
     for same in zip(*parts, strict=True):
         rows = {name: torch.cat([_tensors(each)[name] for each in same]) for name in _tensors(same[0])}

@@ -55,10 +55,12 @@ from ..keys import (
 from ..notice import warn
 from .attention import CONTEXT, DuetAttention
 from .attention_groups import TokenLayout, append_texts, cropped
+from .attention_plans import Plans
 from .modulation import VecDeltas
 from .step_notes import step_notes
 
-REACHED = "flux_duet_reached"  # in transformer_options: a Reached, for an evaluation with controls
+# In transformer_options. REACHED: a Reached, for an evaluation with controls. PLANS: the run's Plans.
+REACHED, PLANS = "flux_duet_reached", "flux_duet_plans"
 
 
 def attach(model, first_step: int = 0, node: str = "Apply Duet"):
@@ -89,7 +91,12 @@ def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *arg
     if notes := step_notes(controls, sigmas, first_step, full):
         warn("\n".join(notes))
     conds.update(found)
-    return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+    given = guiders.options_of(guider)
+    guiders.set_options(guider, {**given, OPTIONS: {**given.get(OPTIONS, {}), PLANS: Plans()}})
+    try:
+        return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+    finally:
+        guiders.set_options(guider, given)
 
 
 def _reconciled(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -215,7 +222,7 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
             context = append_texts(context, texts)
             options = {**options, CONTEXT: context}
         layout = _layout(x, context, flux.patch_size)
-        attention = DuetAttention(controls, layout, depth, options.get(OVERRIDE))
+        attention = DuetAttention(controls, layout, depth, options.get(OVERRIDE), options.get(PLANS))
         deltas = VecDeltas([each for each in controls if isinstance(each, VecDelta)], y, flux.vector_in, depth)
         kwargs = _with_masks(kwargs, texts, context, layout)
         acting = [each for each in (attention, deltas) if not each.idle]

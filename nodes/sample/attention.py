@@ -5,9 +5,10 @@ It replaces ComfyUI's attention function in every block, and calls that function
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +16,10 @@ from torch import Tensor
 from ..condition.blocks import Depth
 from ..condition.controls import Bias, Controls, Nag, PlacedText
 from ..keys import OPTIONS
-from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, weighted_columns
+from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, on_tokens, weighted_columns
+from .attention_plans import Plans
+
+T = TypeVar("T")
 
 # In transformer_options, for probes of the attention (probe/heat). GROUP: the QueryGroup of an attention call with a
 # part of the tokens. CONTEXT: txt [B, txt, C] of a forward with placed texts appended.
@@ -26,25 +30,44 @@ class DuetAttention:
     """An attention override for one forward.
 
     `layout` is the order of its tokens: text first, in double and in single blocks (comfy/ldm/flux/layers.py). `inner`
-    is another pack's attention override, which is called instead of ComfyUI's attention.
+    is another pack's attention override, which is called instead of ComfyUI's attention. `plans` are the run's.
     """
 
-    def __init__(self, controls: Controls, layout: TokenLayout, depth: Depth, inner=None):
+    def __init__(self, controls: Controls, layout: TokenLayout, depth: Depth, inner=None, plans: Plans | None = None):
         self.texts: Sequence[PlacedText] = [each for each in controls if isinstance(each, PlacedText)]
         self.base = layout.txt - sum(text.length for text in self.texts)
-        own = next((each.columns for each in controls if isinstance(each, Bias)), None)
-        batch = max((len(each) for each in (own, *(text.rows for text in self.texts)) if each is not None), default=1)
-        self.bias = weighted_columns(self.base, own, self.texts, batch)
+        self.columns = next((each.columns for each in controls if isinstance(each, Bias)), None)
         self.blocks = [text.blocks.within(*depth) for text in self.texts]
         self.layout, self.depth, self.inner, self.called = layout, depth, inner, False
-        self._row: Tensor | None = None
-        self._over: Texts | None = None
-        self._plans: dict[tuple, list[QueryGroup]] = {}
+        self.plans = Plans() if plans is None else plans
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        """[B, txt]: the bias of the texts' columns from token weights; None without weights."""
+        given = (self.columns, *(text.rows for text in self.texts))
+        batch = max((len(each) for each in given if each is not None), default=1)
+        return weighted_columns(self.base, self.columns, self.texts, batch)
+
+    @cached_property
+    def case(self) -> Hashable:
+        """What plans depend on besides q, k and the active texts. Masks and weights count by value: ComfyUI copies them
+        for each forward. They are in main memory, so that no GPU waits."""
+        size = self.layout.height, self.layout.width
+        masks = (None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts)
+        weights = (self.columns, *(text.bias for text in self.texts))
+        values = (None if each is None else each.float().cpu().numpy().tobytes() for each in (*masks, *weights))
+        settings = ((isinstance(text, Nag), tuple(text.rows.shape), text.inside, text.ratio, text.strength)
+                    for text in self.texts)  # fmt: skip
+        return self.layout, tuple(settings), tuple(values)
+
+    @property
+    def is_weighted(self) -> bool:
+        return self.columns is not None or any(text.bias is not None for text in self.texts)
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return self.bias is None and not self.texts
+        return not self.is_weighted and not self.texts
 
     def __call__(self, attention, q, k, v, *args, mask=None, **kwargs):
         self.called = True
@@ -70,33 +93,41 @@ class DuetAttention:
         block = self.depth.number(options)
         return tuple(block in blocks for blocks in self.blocks)
 
+    def _kept(self, name: str, q: Tensor, k: Tensor, case, make: Callable[[], T]) -> T:
+        key = name, case, self.case, q.shape[2], k.shape[0], k.shape[2], k.device, k.dtype
+        return self.plans.get(key, make)
+
     def _plan(self, active: tuple[bool, ...], q: Tensor, k: Tensor) -> list[QueryGroup]:
         # There may be fewer queries than keys: FluxKVCache caches the keys of reference images and omits their queries.
-        case = active, q.shape[2], k.shape[2]
-        if case not in self._plans:
+        def make() -> list[QueryGroup]:
             # All tokens that other nodes append to the image tokens count as reference images.
             layout = replace(self.layout, references=k.shape[2] - self.layout.txt - self.layout.image)
-            if self._over is None or self._over.layout != layout:
-                self._over = Texts(self.texts, layout, k.shape[0])
-            groups = self._over.groups(active, self.bias)
+            groups = Texts(self.texts, layout, k.shape[0]).groups(active, self.bias)
             if q.shape[2] < layout.total:
                 groups = [group.first(q.shape[2]) for group in groups]
-            self._plans[case] = [group.on(k) for group in groups if len(group.rows)]
-        return self._plans[case]
+            return [group.on(k) for group in groups if len(group.rows)]
+
+        return self._kept("groups", q, k, active, make)
 
     def _negative(self, number: int, q: Tensor, k: Tensor) -> QueryGroup:
         """All image tokens, attending only to image tokens and to the negative text texts[number]."""
-        own = columns_of(self.base, self.texts, number)
-        columns = torch.cat([own, torch.arange(self.layout.txt, k.shape[2])])
-        row = None if self.bias is None else self._row_for(k)[:, 0, 0][:, columns.to(k.device)]
-        return QueryGroup(torch.arange(self.layout.txt, q.shape[2]), columns, row).on(k)
+
+        def make() -> QueryGroup:
+            own = columns_of(self.base, self.texts, number)
+            columns = torch.cat([own, torch.arange(self.layout.txt, k.shape[2])])
+            row = self._row_for(k)[:, 0, 0][:, columns.to(k.device)] if self.is_weighted else None
+            return QueryGroup(torch.arange(self.layout.txt, q.shape[2]), columns, row).on(k)
+
+        return self._kept("negative", q, k, number, make)
 
     def _row_for(self, k: Tensor) -> Tensor:
-        columns = k.shape[2]
-        if self._row is None or self._row.shape[-1] != columns or self._row.device != k.device:
+        """[B, 1, 1, columns]: the bias of all columns."""
+
+        def make() -> Tensor:
             bias = self.bias.to(device=k.device, dtype=k.dtype)
-            self._row = torch.nn.functional.pad(bias, (0, columns - bias.shape[1]))[:, None, None]
-        return self._row
+            return torch.nn.functional.pad(bias, (0, k.shape[2] - bias.shape[1]))[:, None, None]
+
+        return self._kept("row", k, k, None, make)
 
 
 def _attended(attend, group: QueryGroup, q, k, v, args, mask: Tensor | None, kwargs: dict, seen: bool = True) -> Tensor:

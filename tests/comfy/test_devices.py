@@ -110,6 +110,7 @@ def test_controls_act_on_the_device_of_the_attention(fake_cuda, monkeypatch, bia
         weights = weighted_columns(6, columns, texts, 1) if bias else None
         found = Texts(texts, layout, 1).groups((True, True), weights)
         attention = DuetAttention((*texts, *([Bias(columns)] if bias else [])), layout, Depth(1, 1))
+        assert attention.case
     monkeypatch.setattr(Texts, "groups", lambda *_: found)
     q, k, v = (torch.empty(1, 2, layout.total, 16, device=CUDA, dtype=torch.bfloat16) for _ in range(3))
     out = attention(
