@@ -1,4 +1,5 @@
-"""What a GPU would wait for: plans are made once for a run, and a block neither reads numbers back nor moves tensors.
+"""What a GPU would wait for: plans are made once for a run, a block neither reads numbers back nor moves tensors, and a
+heatmap finds its tokens once for a forward.
 
 No graphics card is needed: fake tensors know their device, and a dispatch mode sees every operation on them.
 """
@@ -14,11 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flux_duet.nodes.condition.blocks import Blocks, Depth
 from flux_duet.nodes.condition.controls import Bias, Nag, PlacedText
 from flux_duet.nodes.condition.place.nodes import Region
+from flux_duet.nodes.encode.nodes import T5Encode
+from flux_duet.nodes.probe.heat.accumulate import Forward
+from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.sample.attention import DuetAttention
 from flux_duet.nodes.sample.attention_groups import Texts, TokenLayout
 from flux_duet.nodes.sample.attention_plans import MOST, Plans
+from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import randn
-from flux_duet.tests.comfy.place.runs import SIDE, A, B, C, half, prompt, sampled
+from flux_duet.tests.comfy.place.runs import LATENT, SIDE, A, B, C, half, prompt, sampled
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +137,33 @@ def test_a_plan_is_for_its_masks_and_weights_alone():
         assert torch.equal(*each)
         found.append(each[0])
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(found, 2))
+
+
+@pytest.mark.usefixtures("as_executed")
+@pytest.mark.parametrize("where", ["everywhere", "beside a region"])
+@pytest.mark.parametrize("measure", ["mass", "flow", "output"])
+def test_a_heatmap_reads_in_the_first_block_alone(model, singles, monkeypatch, measure, where):
+    """A forward finds in its first block which queries and columns count; later blocks read no number back."""
+    read: dict[int, list[str]] = {}
+
+    def watching(name):
+        own = getattr(Forward, name)
+
+        def watched(self, block, *args):
+            with Waits() as waits:
+                own(self, block, *args)
+            read.setdefault(block, []).extend(each for each in waits.found if each in READS)
+
+        monkeypatch.setattr(Forward, name, watched)
+
+    for name in ("note", "note_output"):
+        watching(name)
+    txt = T5Encode.execute(singles[1], "a red circle at night")[0]
+    watched, probe = Heatmap.execute(model, txt, "circle, night", measure).result
+    given = txt if where == "everywhere" else Region.execute(txt, B, SOFT, base_ratio=0.3)[0]
+    latent = sampling.sampled(watched, prompt(given), latent=LATENT, steps=2)
+    assert probe.reading(latent).words == ("circle", "night")
+    assert read.pop(0) and set(read) == {1, 2, 3, 4} and not any(read.values())
 
 
 def test_plans_are_few():

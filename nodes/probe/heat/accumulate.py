@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -114,19 +115,46 @@ class Chunk:
         """Sets a block's maps at the image tokens `places` [Q] to `found` [heads, B, words, Q]."""
         self.maps[block][..., places.to(self.maps.device)] = found.to(self.maps)
 
-    def rest(self) -> Tensor:
-        """Text rows that words are compared with (`note_output`): the prompt's other words, else its end token."""
-        for kind in (OTHER, END):
-            rows = self.member[:, len(self.wanted.words) + GROUPS.index(kind)].nonzero()[:, 0]
-            if len(rows):
-                break
-        return rows
+    @cached_property
+    def concepts(self) -> list[Tensor]:
+        """The text rows of each word, and then those that words are compared with (`note_output`): the prompt's other
+        words, else its end token."""
+        words = len(self.wanted.words)
+        rows = rows_of(self.member)
+        rest = [rows[words + GROUPS.index(kind)] for kind in (OTHER, END)]
+        return [each for each in (*rows[:words], rest[0] if len(rest[0]) else rest[1]) if len(each)]
 
     def result(self) -> Result:
         maps = self.grid.spread(self.maps).flatten(0, 1).to("cpu")
         groups, count = self.groups.flatten(0, 1).to("cpu"), self.maps.shape[2]
         grid = self.grid
         return Result(self.role, maps, groups, grid.acts(count), grid.counts(count), grid.repainted_tokens(count))
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """What one chunk reads of an attention call, as indices: image tokens among the queries, text among the columns.
+
+    `places` [Q] are the numbers of the image tokens `queries` [Q]. `text` [C] are columns, `kinds` [C, kinds] what each
+    belongs to, and `words` the indices into `text` of each word's. `group` is kept so that its id stays its own.
+    """
+
+    queries: Tensor
+    places: Tensor
+    text: Tensor
+    kinds: Tensor
+    words: list[Tensor]
+    group: Any
+
+    @classmethod
+    def of(cls, chunk: Chunk, q: Tensor, k: Tensor, group) -> Selected:
+        txt = len(chunk.member)
+        queries, places = image_of(q, group, txt, chunk.grid.tokens)
+        everything = group is None or group.columns is None
+        columns = torch.arange(k.shape[2], device=k.device) if everything else group.columns
+        text = (columns < txt).nonzero()[:, 0]
+        kinds = chunk.member[columns[text]]
+        return cls(queries, places, text, kinds, rows_of(kinds[:, : len(chunk.wanted.words)]), group)
 
 
 class Forward:
@@ -139,6 +167,7 @@ class Forward:
     def __init__(self, chunks: list[Chunk], context: Tensor, flow=None, output: bool = False):
         self.chunks, self.context, self.flow, self.output = chunks, context, flow, output
         self.seen = self.located = False
+        self._selected: dict[tuple, Selected] = {}
 
     def locate(self, context: Tensor | None) -> list[Chunk]:
         """The chunks that hold the watched prompt. `context` are the text rows that the attention sees."""
@@ -154,22 +183,24 @@ class Forward:
         `lse` [B, H, Q] as of lse.py, `group` as of sample/attention.py.
         """
         for chunk in self.chunks:
-            txt = len(chunk.member)
-            queries, places = image_of(q, group, txt, chunk.grid.tokens)
-            everything = group is None or group.columns is None
-            columns = torch.arange(k.shape[2], device=k.device) if everything else group.columns
-            text = (columns < txt).nonzero()[:, 0]
-            if not len(places):
+            its = self._select(chunk, q, k, group)
+            if not len(its.places):
                 continue
-            kinds = chunk.member[columns[text]]  # [C, kinds]
-            q_, lse_, k_ = (each[chunk.rows] for each in (q[:, :, queries], lse[:, :, queries], k[:, :, text]))
-            mask_ = None if mask is None else _part(with_heads(mask, torch.float32), chunk.rows, queries, text)
-            found = by_heads(q_, k_, lse_, mask_, partial(_by_kind, kinds))
-            chunk.note(block, found, places)
+            q_, lse_ = (each[chunk.rows][:, :, its.queries] for each in (q, lse))
+            k_ = k[chunk.rows][:, :, its.text]
+            mask_ = None if mask is None else _part(with_heads(mask, torch.float32), chunk.rows, its.queries, its.text)
+            chunk.note(block, by_heads(q_, k_, lse_, mask_, partial(_by_kind, its.kinds)), its.places)
             if self.flow is not None:
                 whole = by_heads(q_, k_, lse_, mask_, lambda share: share.transpose(0, 1)).transpose(0, 1)
-                own = kinds[:, : len(chunk.wanted.words)]
-                chunk.put(block, self.flow.gram(block, v, chunk.rows, whole, own, text, chunk.heads), places)
+                found = self.flow.gram(block, v, chunk.rows, whole, its.words, its.text, chunk.heads)
+                chunk.put(block, found, its.places)
+
+    def _select(self, chunk: Chunk, q: Tensor, k: Tensor, group) -> Selected:
+        """Found once for a forward, not in each block: a GPU waits while indices are counted."""
+        key = id(chunk), id(group), q.shape[2], k.shape[2]
+        if key not in self._selected:
+            self._selected[key] = Selected.of(chunk, q, k, group)
+        return self._selected[key]
 
     def note_output(self, block: int, attn: Tensor) -> None:
         """Records how similar each image token's attention output is to each word's (ConceptAttention, Helbling 2025).
@@ -181,10 +212,14 @@ class Forward:
             # [B, heads, txt + image, C / heads]: one head of all channels where the heads are not kept apart
             own = attn[chunk.rows].float().unflatten(-1, (chunk.heads, -1)).transpose(1, 2)
             image = own[:, :, txt : txt + chunk.grid.tokens]
-            rows = [*(chunk.member[:, word].nonzero()[:, 0] for word in range(words)), chunk.rest()]
-            concepts = torch.stack([own[:, :, each].mean(2) for each in rows if len(each)], 2)
+            concepts = torch.stack([own[:, :, each].mean(2) for each in chunk.concepts], 2)
             scores = concepts @ image.mT / own.shape[-1] ** 0.5  # [B, heads, words + 1, image]
             chunk.put(block, scores.softmax(2)[:, :, :words].transpose(0, 1), torch.arange(image.shape[2]))
+
+
+def rows_of(member: Tensor) -> list[Tensor]:
+    """For each column of `member` [rows, columns], the indices of the rows in which it is not 0."""
+    return [column.nonzero()[:, 0] for column in member.unbind(1)]
 
 
 def by_heads(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, made: Callable[[Tensor], Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ part is exact, and its length follows from the vectors u = W_o v of the word's o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,18 +27,24 @@ class Flow:
         self.vecs: dict[int, Tensor] = {}
 
     def gram(
-        self, block: int, v: Tensor, rows: slice, share: Tensor, words: Tensor, columns: Tensor, parts: int
+        self,
+        block: int,
+        v: Tensor,
+        rows: slice,
+        share: Tensor,
+        words: Sequence[Tensor],
+        columns: Tensor,
+        parts: int,
     ) -> Tensor:
         """[parts, B, words, Q]: the length of what each word adds to each query.
 
         `parts` is 1 for all heads together, or the number of heads for each head alone. `share` [B, H, Q, C] are the
-        queries' attention shares of the text columns, `columns` [C] the columns' indices in `v`, and `words` [C, words]
-        is 1 where a column is a word's.
+        queries' attention shares of the text columns, `columns` [C] the columns' indices in `v`, and `words` the
+        indices into `columns` of each word's.
         """
-        found = share.new_zeros(parts, share.shape[0], words.shape[1], share.shape[2])
+        found = share.new_zeros(parts, share.shape[0], len(words), share.shape[2])
         gates = self._gate(block)[rows]
-        for word in range(words.shape[1]):
-            own = words[:, word].nonzero()[:, 0]
+        for word, own in enumerate(words):
             if not len(own):
                 continue
             values = v[rows][:, :, columns[own]]  # [B, H, J, D]
