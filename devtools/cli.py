@@ -24,7 +24,7 @@ def shared_options() -> argparse.ArgumentParser:
     """The options of every command: which ComfyUI to work with."""
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument(
-        "--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; {build.DEFAULT} unless told otherwise"
+        "--comfy", metavar="VERSION", help=f"one of {', '.join(build.RELEASES)}; {build.DEFAULT} by default"
     )
     options.add_argument("--comfy-path", metavar="DIR", help="your own ComfyUI folder; nothing is written into it")
     options.add_argument("--python", metavar="PATH", help="the Python of --comfy-path, if it is not in its venv")

@@ -63,15 +63,15 @@ class RunResult:
     def why(self) -> str:
         """The error message."""
         error = self.error or {}
-        told = [f"{self.status}: {error.get('exception_message') or error.get('message') or error}".strip()]
+        lines = [f"{self.status}: {error.get('exception_message') or error.get('message') or error}".strip()]
         if "node_type" in error:
-            told.append(f"in node {error.get('node_id')} ({error['node_type']})")
+            lines.append(f"in node {error.get('node_id')} ({error['node_type']})")
         for node, wrong in self.node_errors.items():
-            told += [
+            lines += [
                 f"node {node} ({wrong['class_type']}): {each['message']} {each['details']}" for each in wrong["errors"]
             ]
-        told.append("".join(error.get("traceback") or []))
-        return "\n".join(line for line in told if line)
+        lines.append("".join(error.get("traceback") or []))
+        return "\n".join(line for line in lines if line)
 
 
 def run(

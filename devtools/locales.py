@@ -21,7 +21,7 @@ LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "devtools" / "translations"
 ENGLISH = "en"
 LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")  # without English
 SPECIAL = re.compile(r"[{}@$|]")  # characters with a meaning in vue-i18n
-Say = Callable[[str], str]
+Translate = Callable[[str], str]
 
 
 def schemas() -> list:
@@ -45,29 +45,33 @@ def texts() -> list[str]:
     return list(found)
 
 
-def node_defs(said: Say) -> dict:
+def node_defs(translate: Translate) -> dict:
     """The content of the front end's nodeDefs.json."""
-    return {schema.node_id: _node(schema, said) for schema in schemas()}
+    return {schema.node_id: _node(schema, translate) for schema in schemas()}
 
 
-def categories(said: Say) -> dict:
+def categories(translate: Translate) -> dict:
     """The content of the front end's main.json: each part of a category's path."""
     parts = {part: None for schema in schemas() for part in schema.category.split("/")}
-    return {"nodeCategories": {part: _message(said(part)) for part in parts}}
+    return {"nodeCategories": {part: _message(translate(part)) for part in parts}}
 
 
-def _node(schema, said: Say) -> dict:
-    told = {"display_name": _message(said(schema.display_name)), "description": _message(said(schema.description))}
-    told["inputs"] = {_key(each.id): _slot(each, each.id, said) for each in schema.inputs}
-    told["outputs"] = {
-        str(number): _slot(each, each.display_name or each.io_type, said) for number, each in enumerate(schema.outputs)
+def _node(schema, translate: Translate) -> dict:
+    entry = {
+        "display_name": _message(translate(schema.display_name)),
+        "description": _message(translate(schema.description)),
     }
-    return told
+    entry["inputs"] = {_key(each.id): _slot(each, each.id, translate) for each in schema.inputs}
+    entry["outputs"] = {
+        str(number): _slot(each, each.display_name or each.io_type, translate)
+        for number, each in enumerate(schema.outputs)
+    }
+    return entry
 
 
-def _slot(slot, name: str, said: Say) -> dict:
-    told = {"name": _message(said(name))}
-    return {**told, "tooltip": _message(said(slot.tooltip))} if slot.tooltip else told
+def _slot(slot, name: str, translate: Translate) -> dict:
+    entry = {"name": _message(translate(name))}
+    return {**entry, "tooltip": _message(translate(slot.tooltip))} if slot.tooltip else entry
 
 
 def _key(name: str) -> str:
@@ -94,10 +98,10 @@ def files() -> Iterator[tuple[Path, str]]:
     for language in (ENGLISH, *LANGUAGES):
         known = {} if language == ENGLISH else table(language)
 
-        def said(text: str, known=known) -> str:
+        def translate(text: str, known=known) -> str:
             return known.get(text, text)
 
-        for name, content in (("nodeDefs", node_defs(said)), ("main", categories(said))):
+        for name, content in (("nodeDefs", node_defs(translate)), ("main", categories(translate))):
             yield LOCALES / language / f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -35,11 +35,11 @@ class Lock:
     def __enter__(self) -> "Lock":
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        told = False
+        reported = False
         while not self._take():
-            if not told:
+            if not reported:
                 say(f"Waiting for another set-up (process {self._holder()}) to finish ...")
-                told = True
+                reported = True
             time.sleep(self.poll)
         os.ftruncate(self.fd, 0)
         os.lseek(self.fd, 0, os.SEEK_SET)

@@ -54,11 +54,11 @@ class Figures:
         self.refused[kind] += 1
         where = traceback.extract_tb(error.__traceback__)[-1]
         ours = where.filename.startswith(OURS) and (where.line or "").startswith("raise ")
-        told = str(error)
+        message = str(error)
         if not isinstance(error, ValueError) or not ours:
             self.fault(f"{kind}: {error!r:.150} by {where.filename}:{where.lineno} for {given:.100}")
-        elif not told or len(told) > LONGEST or (folder and str(folder) in told):
-            self.fault(f"{kind}: the message {told!r:.150} for {given:.100}")
+        elif not message or len(message) > LONGEST or (folder and str(folder) in message):
+            self.fault(f"{kind}: the message {message!r:.150} for {given:.100}")
 
     @property
     def late(self) -> list[str]:

@@ -157,18 +157,18 @@ class Files:
         """A file with odd metadata and a valid checksum, as made on purpose."""
         tensors = safetensors.torch.load(self.stream)
         length = int.from_bytes(self.stream[:8], "little")
-        told = json.loads(self.stream[8 : 8 + length])["__metadata__"]
-        streams = {stream: json.loads(told[stream]) for stream in stream_file.STREAMS}
+        metadata = json.loads(self.stream[8 : 8 + length])["__metadata__"]
+        streams = {stream: json.loads(metadata[stream]) for stream in stream_file.STREAMS}
         for _ in range(rng.choice((1, 1, 3))):
             _change(rng, streams)
-        said = {stream: json.dumps(value) for stream, value in streams.items() if stream in stream_file.STREAMS}
+        changed = {stream: json.dumps(value) for stream, value in streams.items() if stream in stream_file.STREAMS}
         if rng.random() < 0.3:
             key = rng.choice(sorted(tensors))
             tensors[key] = rng.choice((tensors[key][:0], tensors[key].long(), tensors[key] / 0, tensors[key][None]))
-        head = {key: told[key] for key in ("format", "version", "family")}
+        head = {key: metadata[key] for key in ("format", "version", "family")}
         path = self.folder / "signed.safetensors"
-        digest = stream_file._digest(tensors, said)
-        path.write_bytes(safetensors.torch.save(tensors, {**head, **said, "sha256": digest}))
+        digest = stream_file._digest(tensors, changed)
+        path.write_bytes(safetensors.torch.save(tensors, {**head, **changed, "sha256": digest}))
         stream_file.load(path).about()
 
     def _encoder(self, rng: random.Random, most: int) -> None:

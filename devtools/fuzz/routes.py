@@ -17,7 +17,7 @@ from ..server import OPENER, Server
 from . import inputs, others
 from .figures import LONGEST, Figures, Timer
 
-TOLD = (400, 404, 413, 415, 503)  # valid statuses besides 200
+REFUSALS = (400, 404, 413, 415, 503)  # valid statuses besides 200
 CROWD = 12  # simultaneous requests, more than the routes process and queue
 
 
@@ -80,10 +80,10 @@ class Routes:
             return
         self.figures.refused[route] += 1
         try:
-            told = json.loads(answer)["error"]
+            message = json.loads(answer)["error"]
         except (ValueError, TypeError, KeyError):
-            told = ""
-        if status not in TOLD or not isinstance(told, str) or not 0 < len(told) <= LONGEST:
+            message = ""
+        if status not in REFUSALS or not isinstance(message, str) or not 0 < len(message) <= LONGEST:
             self.figures.fault(f"{route}: {status} {answer!r:.100} for {body!r:.100} {headers}")
 
     def sent(self, route: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -37,8 +37,8 @@ class Workflows:
         names = [f"FluxDuet{name}" for name in CHEAP] + [*NATIVE.values(), "PreviewAny"]
         self.nodes = {name: known[name] for name in names if name in known}
         self.makers: dict[str, list[tuple[str, int]]] = {}
-        for name, told in self.nodes.items():
-            for slot, kind in enumerate(told["output"]):
+        for name, schema in self.nodes.items():
+            for slot, kind in enumerate(schema["output"]):
                 self.makers.setdefault(kind, []).append((name, slot))
 
     def run_one(self, rng: random.Random, most: int) -> None:
@@ -66,11 +66,11 @@ class Workflows:
     def _add(self, prompt: dict, name: str, rng: random.Random, most: int, deep: int) -> str:
         node = str(len(prompt) + 1)
         prompt[node] = {"class_type": name, "inputs": {}}
-        asked = self.nodes[name]["input"]
+        schema = self.nodes[name]["input"]
         for part in ("required", "optional"):
-            for field, told in asked.get(part, {}).items():
+            for field, given in schema.get(part, {}).items():
                 if rng.random() < (0.995 if part == "required" else 0.6):
-                    kind, options = told[0], told[1] if len(told) > 1 else {}
+                    kind, options = given[0], given[1] if len(given) > 1 else {}
                     value = self._value(prompt, kind, options, rng, most, deep)
                     if value is not None:
                         prompt[node]["inputs"][field] = value
@@ -130,11 +130,11 @@ class Workflows:
             self._judge_error(error, prompt)
 
     def _judge_error(self, error: dict, prompt: dict) -> None:
-        told, last = str(error.get("exception_message")), (error.get("traceback") or [""])[-1].strip()
+        message, last = str(error.get("exception_message")), (error.get("traceback") or [""])[-1].strip()
         ours = f"custom_nodes/{PACK}/nodes/" in last.replace("\\", "/") and "\n    raise " in last
-        if error.get("exception_type") != "ValueError" or not ours or not 0 < len(told) <= LONGEST:
+        if error.get("exception_type") != "ValueError" or not ours or not 0 < len(message) <= LONGEST:
             given = prompt.get(str(error.get("node_id")), {}).get("inputs")
-            what = f"{error.get('exception_type')} {told:.120} by {last:.160}"
+            what = f"{error.get('exception_type')} {message:.120} by {last:.160}"
             self.figures.fault(f"{KIND}: {error['node_type']}: {what} for {given!r:.100}")
 
 

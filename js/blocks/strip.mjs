@@ -25,17 +25,17 @@ export class Strip {
         this.#listen();
     }
 
-    /** `state` is { blocks, final, wrong, said, isFixed, depth }. */
+    /** `state` is { blocks, final, wrong, unread, isFixed, depth }. */
     show(state) {
         this.#state = state;
         if (!this.#stroke) this.#paint(state);
     }
 
     #paint(shown) {
-        const said = shown.wrong || shown.said;
-        if (said) {
+        const text = shown.wrong || shown.unread;
+        if (text) {
             this.#cells = [];
-            const message = element("div", { className: "said", textContent: said, title: said });
+            const message = element("div", { className: "message", textContent: text, title: text });
             message.toggleAttribute("data-wrong", Boolean(shown.wrong));
             return this.root.replaceChildren(message);
         }

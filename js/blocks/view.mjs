@@ -30,9 +30,9 @@ const STYLE = styles(`
     .cell[aria-selected=true] { background: var(--hue); }
     .cell:hover { filter: brightness(1.3); }
     .cell:focus-visible { outline-offset: 0; z-index: 1; position: relative; }
-    .said { align-self: center; font-size: 11px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+    .message { align-self: center; font-size: 11px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
         color: var(--descrip-text, #999); }
-    .said[data-wrong], .scale[data-wrong] { color: var(--wrong); }
+    .message[data-wrong], .scale[data-wrong] { color: var(--wrong); }
     .presets { width: 18px; height: 16px; padding: 0; border: 0; border-radius: 4px; background: none; cursor: pointer;
         color: var(--descrip-text, #999); line-height: 1; }
     .presets:hover { background: color-mix(in srgb, var(--input-text, #ddd) 12%, transparent);
@@ -116,7 +116,7 @@ export class Picker {
         const text = isFixed ? setting(this.node, list.widget) : valueOf(this.node, list.widget);
         const isKnown = typeof text === "string";
         const found = read(isKnown ? text : "", this.#depth, list.presets, list.final);
-        return { ...found, text, isFixed, depth: this.#depth, said: isKnown ? "" : TEXTS.unread };
+        return { ...found, text, isFixed, depth: this.#depth, unread: isKnown ? "" : TEXTS.unread };
     }
 
     #listen() {

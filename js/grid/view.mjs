@@ -20,7 +20,7 @@ export const TEXTS = {
 export const CSS = `
     .view { display: flex; flex-direction: column; gap: 6px; height: 100%; position: relative; }
     .finding { max-height: 4.3em; overflow: auto; }
-    .told:empty { display: none; }
+    .note:empty { display: none; }
     .room { flex: 1; min-height: 0; container-type: size; }
     /* As large as the room lets all rows be, and never too small to see: then the sheet scrolls. */
     .sheet { height: 100%; overflow: auto; display: grid; gap: 4px; place-content: start center;
@@ -51,7 +51,7 @@ export class GridView {
     #grid = null;
     #cells = [];
     #finding = element("div", { className: "finding scrolls" });
-    #told = element("div", { className: "told quiet", role: "status" });
+    #note = element("div", { className: "note quiet", role: "status" });
     #seed = element("select", { "aria-label": TEXTS.seed });
     #seeds = element("label", { className: "seeds quiet" }, TEXTS.seed, this.#seed);
     #sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet });
@@ -62,14 +62,14 @@ export class GridView {
         this.node = node;
         const room = element("div", { className: "room" }, this.#sheet);
         root.append(element("div", { className: "view" },
-            this.#finding, this.#bar.root, this.#seeds, room, this.#told, this.#one));
+            this.#finding, this.#bar.root, this.#seeds, room, this.#note, this.#one));
         this.#seed.addEventListener("change", () => this.#lay());
     }
 
     show(output) {
         const grid = this.#grid = output.flux_duet_grid[0];
         this.#finding.textContent = grid.sentence;
-        this.#told.textContent = grid.notes.join("\n");
+        this.#note.textContent = grid.notes.join("\n");
         this.#one.hidden = true;
         this.#seed.replaceChildren(...grid.seeds.map(each => element("option", { textContent: each })));
         this.#seeds.hidden = grid.seeds.length < 2;
@@ -95,7 +95,7 @@ export class GridView {
         const name = TEXTS.cell(clip[row] || TEXTS.nothing, t5[column] || TEXTS.nothing);
         const file = cells[this.#seed.selectedIndex * clip.length * t5.length + at];
         const image = element("img", { src: fileUrl(file), alt: "", draggable: false });
-        image.addEventListener("error", () => this.#told.textContent = TEXTS.gone);
+        image.addEventListener("error", () => this.#note.textContent = TEXTS.gone);
         image.addEventListener("load", () =>
             this.#sheet.style.setProperty("--shape", image.naturalWidth / image.naturalHeight));
         const button = { className: "cell", title: name, "aria-label": name, tabIndex: at ? -1 : 0 };
@@ -119,20 +119,20 @@ export class GridView {
     /** Shows one enlarged cell over the sheet. */
     #enlarge(row, column, from) {
         const prompts = { clip: this.#grid.clip[row], t5: this.#grid.t5[column] };
-        const said = element("span", { className: "quiet", role: "status" });
+        const used = element("span", { className: "quiet", role: "status" });
         const use = element("button", { textContent: TEXTS.use });
         const back = element("button", { textContent: TEXTS.back });
         const close = () => {
             this.#one.hidden = true;
             from.focus({ preventScroll: true });
         };
-        use.addEventListener("click", async () => said.textContent = await usePrompts(this.node, prompts));
+        use.addEventListener("click", async () => used.textContent = await usePrompts(this.node, prompts));
         back.addEventListener("click", close);
         this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
         const texts = Object.keys(prompts).map(stream => element("p", { className: "scrolls" },
             element("b", { textContent: `${STREAMS[stream].name} ` }), prompts[stream] || TEXTS.nothing));
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
-            element("div", { className: "row" }, use, back), said);
+            element("div", { className: "row" }, use, back), used);
         this.#one.hidden = false;
         use.focus({ preventScroll: true });
     }

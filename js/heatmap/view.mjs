@@ -31,9 +31,9 @@ export const CSS = `
         .words { max-height: 9em; }
         .words .list { display: grid; grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)); }
     }
-    .told { min-height: 0; }
-    .told:empty { display: none; }
-    .told.wrong { color: var(--error-text, #e66); }
+    .note { min-height: 0; }
+    .note:empty { display: none; }
+    .note.wrong { color: var(--error-text, #e66); }
     ${PICTURE_CSS} ${WORDS_CSS} ${RANGE_CSS}
     .choice { display: flex; align-items: center; gap: 8px; height: 22px; }
     .choice > .name { width: 62px; flex: none; white-space: nowrap; text-align: left; }
@@ -45,7 +45,7 @@ export const CSS = `
 export class HeatmapView {
     #run = null;
     #maps = null;
-    #told = element("div", { className: "told quiet", role: "status" });
+    #note = element("div", { className: "note quiet", role: "status" });
     #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture));
     #words;
     #choices;
@@ -57,7 +57,7 @@ export class HeatmapView {
         this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]));
         this.#choices = new Choices(node, choice => this.#server.want({ name: this.#run.name, ...choice }));
         const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, legend());
-        root.append(element("div", { className: "view" }, stage, this.#choices.root, this.#told));
+        root.append(element("div", { className: "view" }, stage, this.#choices.root, this.#note));
         watch(node, ["first_step", "last_step", "blocks", "head"], () => this.start());
         watch(node, ["word"], () => this.#words.choose(valueOf(node, "word")));
     }
@@ -105,8 +105,8 @@ export class HeatmapView {
     }
 
     #say(text, wrong = false) {
-        this.#told.textContent = text;
-        this.#told.classList.toggle("wrong", wrong);
+        this.#note.textContent = text;
+        this.#note.classList.toggle("wrong", wrong);
     }
 }
 

@@ -32,8 +32,8 @@ export const CSS = `
     .large .frame { flex: 1; min-height: 0; position: relative; }
     .large img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
     .large figcaption { font-size: 11px; min-height: 2.8em; }
-    .told { color: var(--error-text, #e66); }
-    .told:empty { display: none; }
+    .note { color: var(--error-text, #e66); }
+    .note:empty { display: none; }
     [hidden] { display: none !important; }
     ${STRIP_CSS} ${CHART_CSS}
 `;
@@ -42,23 +42,23 @@ export class SweepView {
     #swept = null;
     #chosen = 0;
     #finding = element("div", { className: "finding scrolls" });
-    #told = element("div", { className: "told", role: "status" });
+    #note = element("div", { className: "note", role: "status" });
     #image = element("img", { alt: TEXTS.large });
     #caption = element("figcaption", { className: "quiet" });
     #large = element("figure", { className: "large" },
         element("div", { className: "frame" }, this.#image), this.#caption);
     #plot = new Chart(TEXTS.chart, at => this.#look(at));
-    #strip = new FilmStrip(at => this.#look(at), at => this.#choose(at), () => this.#told.textContent = TEXTS.gone);
+    #strip = new FilmStrip(at => this.#look(at), at => this.#choose(at), () => this.#note.textContent = TEXTS.gone);
     #middle = element("div", { className: "middle" }, this.#large, this.#plot.root);
 
     constructor(root) {
-        root.append(element("div", { className: "view" }, this.#finding, this.#strip.root, this.#middle, this.#told));
+        root.append(element("div", { className: "view" }, this.#finding, this.#strip.root, this.#middle, this.#note));
     }
 
     show(output) {
         const swept = this.#swept = output.flux_duet_sweep[0];
         this.#finding.textContent = [swept.sentence, swept.kind].filter(Boolean).join(" ");
-        this.#told.textContent = "";
+        this.#note.textContent = "";
         this.#large.hidden = !swept.frames.length;
         this.#middle.classList.toggle("bare", this.#large.hidden);
         const names = swept.step.map((_, at) => `${this.#head(at)}, ${this.#when(at)}`);

@@ -8,14 +8,14 @@ const SHADES = [100, 66, 82, 52];
 
 /** `active` is the focused segment's index; `drag` is { index, kind } of the dragged part, or null. */
 export function segments(state, active, drag) {
-    if (!state.entries) return [message(state.wrong ?? state.said, Boolean(state.wrong))];
+    if (!state.entries) return [message(state.wrong ?? state.unread, Boolean(state.wrong))];
     const made = state.entries.map((_, index) => segment(state, index, index === active));
     for (const index of state.entries.keys()) if (index) made.push(...handles(state, index, drag));
     return made;
 }
 
 function message(text, isWrong) {
-    const made = element("div", { className: "said", tabIndex: 0, role: "option", dataset: { about: text } },
+    const made = element("div", { className: "message", tabIndex: 0, role: "option", dataset: { about: text } },
         element("span", { textContent: text }));
     made.toggleAttribute("data-wrong", isWrong);
     return made;

@@ -47,11 +47,11 @@ export const STYLE = styles(`
     .track:hover .ease, .ease[data-held] { opacity: .9; }
     .ease:hover, .ease[data-held] { transform: scale(1.2); opacity: 1; }
     .track[data-fixed] :is(.grip, .ease, .more) { display: none; }
-    .said { height: 100%; display: flex; align-items: center; padding: 0 8px; font-size: 11px; line-height: 1.15;
+    .message { height: 100%; display: flex; align-items: center; padding: 0 8px; font-size: 11px; line-height: 1.15;
         overflow: hidden; border-radius: 4px; color: var(--descrip-text, #999); }
-    .said[data-wrong] { color: var(--wrong);
+    .message[data-wrong] { color: var(--wrong);
         box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--wrong) 60%, transparent); }
-    .said span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
+    .message span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
     .ruler { position: relative; height: 16px; font-size: 10px; color: var(--descrip-text, #999);
         font-variant-numeric: tabular-nums; }
     .ruler .ticks { position: absolute; inset: -2px 0 auto; height: 3px; }

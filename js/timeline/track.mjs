@@ -32,7 +32,7 @@ export class Track {
         return this.#drag !== null;
     }
 
-    /** `state` comes from view.mjs: { text, entries, wrong, said, isFixed, connected, moves, clock ... }. */
+    /** `state` comes from view.mjs: { text, entries, wrong, unread, isFixed, connected, moves, clock ... }. */
     show(state) {
         this.#state = state;
         if (!this.isBusy) this.#paint();
@@ -40,7 +40,7 @@ export class Track {
 
     /** Moves the focus to a segment. */
     focus(index) {
-        const all = [...this.root.querySelectorAll(".segment, .said")];
+        const all = [...this.root.querySelectorAll(".segment, .message")];
         this.#active = Math.min(Math.max(index, 0), all.length - 1);
         all.forEach((each, at) => {
             each.tabIndex = at === this.#active ? 0 : -1;

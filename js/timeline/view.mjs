@@ -169,7 +169,7 @@ function read(node, stream, clock, unit) {
     const isFixed = isLinked(node, stream.widget);
     const text = isFixed ? setting(node, stream.widget) : valueOf(node, stream.widget);
     const state = { stream, text, isFixed, clock, connected: prompts(node, stream), entries: null, problems: [] };
-    if (typeof text !== "string") return { ...state, said: TEXTS.unread(stream.name) };
+    if (typeof text !== "string") return { ...state, unread: TEXTS.unread(stream.name) };
     try {
         const entries = parse(text);
         const edits = moves(text, entries, clock, unit);

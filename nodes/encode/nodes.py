@@ -163,8 +163,8 @@ class Inspect(io.ComfyNode):
         readings = inspect(clip, text, length)
         picture = as_image(draw(readings))
         summary = "\n".join([*(reading.headline for reading in readings), *notes(readings)])
-        told = json.dumps([reading.as_json() for reading in readings])
-        return io.NodeOutput(picture, summary, told, ui=ui.PreviewImage(picture, cls=cls))
+        data = json.dumps([reading.as_json() for reading in readings])
+        return io.NodeOutput(picture, summary, data, ui=ui.PreviewImage(picture, cls=cls))
 
 
 NODES = [ClipEncode, T5Encode, Inspect]

@@ -235,7 +235,7 @@ def test_results_outlive_a_reload_but_not_the_server_s_files(shown, forgotten):
     shown.errors.clear()  # the browser's own line about the 404
     ran(shown)
     assert words(shown) == before
-    shown.page.locator(".told.wrong").wait_for(state="hidden")
+    shown.page.locator(".note.wrong").wait_for(state="hidden")
 
 
 def test_a_batch_s_first_picture_is_said_to_be_that(shown):
@@ -249,4 +249,4 @@ def test_a_batch_s_first_picture_is_said_to_be_that(shown):
 
 def test_maps_that_had_no_room_are_reported(shown):
     shown.page.evaluate(f"() => {NODE}.fluxDuetResult({{ text: ['These maps take 9 GB.'], images: [] }})")
-    shown.page.locator(".told.wrong").get_by_text("These maps take 9 GB.").wait_for()
+    shown.page.locator(".note.wrong").get_by_text("These maps take 9 GB.").wait_for()

@@ -126,9 +126,9 @@ class LoadStream(io.ComfyNode):
         from .stream_file import STREAMS, load
 
         shared = load(Path(folder_paths.get_annotated_filepath(file)))
-        told = shared.about()
+        about = shared.about()
         missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in STREAMS}
-        return io.NodeOutput(*{**missing, **shared.streams}.values(), told, ui=ui.PreviewText(told))
+        return io.NodeOutput(*{**missing, **shared.streams}.values(), about, ui=ui.PreviewText(about))
 
 
 def _files() -> list[str]:
