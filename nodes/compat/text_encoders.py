@@ -28,9 +28,9 @@ from ..flux1_sizes import CLIP_POSITIONS
 
 __all__ = ["CLIP", "T5", "SD1ClipModel", "SD1Tokenizer", "SDClipModel", "T5XXLModel", "build_clip",
            "clip_l_tokenizer", "count_parameters", "dtypes_of", "empty_tokens", "encoder_of", "encoders_of", "hooks_of",
-           "layer_of", "model_of", "patcher_of", "put_transformer", "read_unmasked", "t5_kind", "t5_tokenizer",
-           "t5_tokenizer_class", "tokenizer_name", "tokenizer_of", "tokenizer_options", "transformer_of",
-           "with_model"]  # fmt: skip
+           "is_clip", "layer_of", "model_of", "patcher_of", "put_transformer", "read_unmasked", "t5_kind",
+           "t5_tokenizer", "t5_tokenizer_class", "tokenizer_name", "tokenizer_of", "tokenizer_options",
+           "transformer_of", "with_model"]  # fmt: skip
 
 
 def build_clip(tokenizer: type, model: type, weights: list[dict], options: dict, **settings) -> CLIP:
@@ -85,6 +85,11 @@ def patcher_of(clip: CLIP):
 def model_of(clip: CLIP):
     """What a CLIP encodes with: a module of all its encoders."""
     return clip.cond_stage_model
+
+
+def is_clip(value) -> bool:
+    """Whether a value can encode: a CLIP, or another pack's object that serves as one."""
+    return hasattr(value, "cond_stage_model")
 
 
 def encoder_of(clip: CLIP, name: str):

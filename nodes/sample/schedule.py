@@ -37,8 +37,10 @@ def flux_sigmas(steps: int, mu: float | None) -> Tensor:
 def denoised(sigmas_of, steps: int, denoise: float) -> Tensor:
     """The last `steps` + 1 sigmas of a schedule with steps / denoise steps, as ComfyUI does it; empty for denoise 0.
 
-    `sigmas_of` is a function: steps -> sigmas [steps + 1].
+    `sigmas_of` is a function: steps -> sigmas [steps + 1]. Raises ValueError for NaN, which an API prompt may hold.
     """
+    if math.isnan(denoise):
+        raise ValueError("`denoise` is nan, expected a number from 0 to 1.")
     if denoise <= 0.0:
         return torch.FloatTensor([])
     if denoise > 0.9999:

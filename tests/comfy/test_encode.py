@@ -1,6 +1,7 @@
 """CLIP-L Encode and T5 Encode equal CLIPTextEncodeFlux's CONDITIONING bit for bit."""
 
 import os
+import re
 from collections import Counter
 
 import comfy
@@ -11,7 +12,7 @@ from transformers import T5TokenizerFast
 
 from flux_duet.nano.layouts import Shape
 from flux_duet.nodes.condition.nodes import DualPrompt
-from flux_duet.nodes.encode.encoding import encode_clip, encode_t5
+from flux_duet.nodes.encode.encoding import encode_clip, encode_t5, inspect
 from flux_duet.nodes.encode.load.loading import load_clip_l, load_t5
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
 from flux_duet.nodes.encode.tokens.lengths import LENGTHS
@@ -192,6 +193,13 @@ def test_a_missing_half_is_named(singles):
         ClipEncode.execute(t5, "a")
     with pytest.raises(ValueError, match="no CLIP, expected one that holds T5"):
         T5Encode.execute(None, "a")
+
+
+@pytest.mark.parametrize("clip", [0, "clip", [0.5], {}])
+def test_a_constant_in_place_of_a_link_is_named(clip):
+    for encode in (encode_clip, encode_t5, inspect):
+        with pytest.raises(ValueError, match=f"Got {re.escape(repr(clip))} as `clip`, expected .*Link a text encoder"):
+            encode(clip, "a fox")
 
 
 def test_t5_encode_tells_pads_and_what_it_has_no_token_for(singles):

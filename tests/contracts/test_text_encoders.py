@@ -73,6 +73,7 @@ def test_what_a_clip_holds(tiny):
     assert text_encoders.encoder_of(dual, "clip_l") is model.clip_l
     assert list(text_encoders.encoders_of(dual)) == [model.clip_l, model.t5xxl]
     assert text_encoders.encoder_of(clip_l, "t5xxl") is None
+    assert text_encoders.is_clip(dual) and not any(map(text_encoders.is_clip, (None, 0, "clip", [])))
     t5 = text_encoders.transformer_of(model.t5xxl)
     assert isinstance(t5, text_encoders.T5)
     assert text_encoders.dtypes_of(dual) == {model.clip_l.transformer.dtype, t5.dtype}

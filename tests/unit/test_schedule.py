@@ -63,6 +63,11 @@ def test_image_tokens_pad_odd_sides(height, width, tokens):
     assert image_tokens(height, width) == tokens
 
 
+def test_denoise_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="`denoise` is nan, expected a number from 0 to 1"):
+        denoised(lambda steps: flux_sigmas(steps, None), 4, math.nan)
+
+
 def test_denoise_takes_the_end_of_a_longer_schedule():
     def sigmas_of(steps):
         return flux_sigmas(steps, 1.15)
