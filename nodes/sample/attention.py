@@ -16,7 +16,7 @@ from torch import Tensor
 from ..condition.blocks import Depth
 from ..condition.controls import Bias, Controls, Nag, PlacedText
 from ..keys import OPTIONS
-from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, on_tokens, weighted_columns
+from .attention_groups import QueryGroup, Texts, TokenLayout, columns_of, masks_of, weighted_columns
 from .attention_plans import Plans
 
 T = TypeVar("T")
@@ -52,13 +52,11 @@ class DuetAttention:
     def case(self) -> Hashable:
         """What plans depend on besides q, k and the active texts. Masks and weights count by value: ComfyUI copies them
         for each forward. They are in main memory, so that no GPU waits."""
-        size = self.layout.height, self.layout.width
-        masks = (None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts)
-        weights = (self.columns, *(text.bias for text in self.texts))
-        values = (None if each is None else each.float().cpu().numpy().tobytes() for each in (*masks, *weights))
+        values = (*masks_of(self.texts, self.layout), self.bias)
+        copies = tuple(None if each is None else each.numpy().tobytes() for each in values)
         settings = ((isinstance(text, Nag), tuple(text.rows.shape), text.inside, text.ratio, text.strength)
                     for text in self.texts)  # fmt: skip
-        return self.layout, tuple(settings), tuple(values)
+        return self.layout, tuple(settings), copies
 
     @property
     def is_weighted(self) -> bool:

@@ -131,6 +131,11 @@ def on_tokens(mask: Tensor, height: int, width: int) -> Tensor:
     return shares.flatten(1).clamp(0, 1)
 
 
+def masks_of(texts: Sequence[PlacedText], layout: TokenLayout) -> list[Tensor | None]:
+    """The mask of each placed text by image tokens [B, h * w], in main memory; None without a mask."""
+    return [None if text.mask is None else on_tokens(text.mask.cpu(), layout.height, layout.width) for text in texts]
+
+
 @dataclass(frozen=True, eq=False)
 class Texts:
     """The placed texts of a prompt, for a batch of pictures of one size."""
@@ -151,9 +156,7 @@ class Texts:
 
     @cached_property
     def masks(self) -> list[Tensor | None]:
-        """The mask of each placed text [B, h * w] by image tokens; None without a mask."""
-        size = self.layout.height, self.layout.width
-        return [None if text.mask is None else on_tokens(text.mask.cpu(), *size) for text in self.texts]
+        return masks_of(self.texts, self.layout)
 
     def shares(self, active: Sequence[bool]) -> Tensor:
         """The weights of each text for each image token [B, texts + 1, h * w]; index 0 is the first text.
@@ -184,9 +187,9 @@ class Texts:
         return seen
 
     def groups(self, active: Sequence[bool], bias: Tensor | None) -> list[QueryGroup]:
-        """Groups in which each token is a query exactly once. `bias` [B, txt] is the texts' columns' token weights."""
+        """Groups in which each token is a query exactly once. `bias` is as `weighted_columns` returns it."""
         views = self.text_view()
-        bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt].float().cpu()
+        bias = torch.zeros(self.batch, self.layout.txt) if bias is None else bias[:, : self.layout.txt]
         weights = _weighting(self.shares(active), self.owner, self.layout.references)
         columns = _Columns(self.layout, self.owner, weights, views, bias)
         return [columns.group(rows, kind) for rows, kind in _alike(weights, _kinds(views, self.owner, self.layout))]
