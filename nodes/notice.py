@@ -17,6 +17,12 @@ def warn(text: str, report: str = "") -> dict:
     return show(f"{text}\n{report}" if report else text)
 
 
+def say(text: str, before: str = "") -> dict:
+    """Logs `text` and shows it on the running node, after `before`, which is not logged (again)."""
+    log.info(text)
+    return show(f"{before}\n{text}" if before else text)
+
+
 def show(text: str) -> dict:
     """Shows `text` on the running node, without logging it. Returns `ui` for a NodeOutput."""
     node_id = shown_node_id()

@@ -21,6 +21,11 @@ def model_of(guider):
     return guider.model_patcher
 
 
+def set_model(guider, model) -> None:
+    """Exchanges the MODEL that a guider samples with, before its run loads it."""
+    guider.model_patcher = model
+
+
 def base_model_of(guider):
     """The BaseModel that a guider samples with; it is there only during a run."""
     return guider.inner_model

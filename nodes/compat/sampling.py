@@ -17,7 +17,7 @@ from torch import Tensor
 __all__ = ["CFGGuider", "areas_of", "drops_second_last_sigma", "fitting_latent", "flow_sampling", "flux_sampling",
            "noise_mask", "percent_to_sigma", "percent_to_sigma_in", "prepare_noise", "run_sigmas", "sample",
            "sample_custom", "sampler", "sampler_function", "sampler_names", "scheduler_names", "schedule_sigmas",
-           "sigma_max", "solver", "solver_name"]  # fmt: skip
+           "sigma_max", "solver", "solver_name", "timesteps_in"]  # fmt: skip
 
 RATIO = "downscale_ratio_"  # prefix of the LATENT keys that describe an empty latent
 
@@ -105,6 +105,11 @@ def percent_to_sigma(model) -> Callable[[float], float]:
 def percent_to_sigma_in(base) -> Callable[[float], float]:
     """The same of a BaseModel, which is what wrappers of a run are given."""
     return base.model_sampling.percent_to_sigma
+
+
+def timesteps_in(base, sigmas: Tensor | None) -> list[float]:
+    """What a BaseModel's transformer is given as timestep at each of these sigmas but the last 0, as floats."""
+    return [] if sigmas is None else base.model_sampling.timestep(sigmas[sigmas > 0]).float().tolist()
 
 
 def run_sigmas(model, steps: int, sampler_name: str, scheduler: str, denoise: float) -> Tensor:

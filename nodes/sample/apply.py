@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ..compat import guiders
+from ..compat import guiders, patches
 from ..compat.flux_model import scale_attention_mask, transformer_in
 from ..compat.sampling import percent_to_sigma_in, sigma_max
 from ..compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, OUTER_SAMPLE, set_wrapper, with_wrapper
@@ -58,19 +59,26 @@ from .attention_groups import TokenLayout, append_texts, cropped
 from .attention_plans import Plans
 from .modulation import VecDeltas
 from .step_notes import step_notes
+from .table.call import Call
+from .table.run import KEY as TABLE
+from .table.run import table_of
 
-# In transformer_options. REACHED: a Reached, for an evaluation with controls. PLANS: the run's Plans.
-REACHED, PLANS = "flux_duet_reached", "flux_duet_plans"
+# In transformer_options. REACHED: a Reached, for an evaluation with controls. PLANS: the run's Plans. BASE: the
+# BaseModel, for a run with a table.
+REACHED, PLANS, BASE = "flux_duet_reached", "flux_duet_plans", "flux_duet_base"
 
 
-def attach(model, first_step: int = 0, node: str = "Apply Duet"):
+def attach(model, first_step: int = 0, node: str = "Apply Duet", with_table: bool = False):
     """A clone of a MODEL that carries out the controls in its CONDITIONING. Applying it twice has no further effect.
 
-    `first_step` is the number of the run's first step, if it continues another sampler's run. Raises ValueError, with
-    the node's name `node`, for a model that is not FLUX.1 or exposes no blocks.
+    `first_step` is the number of the run's first step, if it continues another sampler's run. `with_table` gives its
+    runs a modulation table. Raises ValueError, with the node's name `node`, for a model that is not FLUX.1 or exposes
+    no blocks.
     """
     require_flux1(model, node)
     model = model.clone()
+    if with_table:
+        patches.attach(model, TABLE, True)  # no patch, so caches know the model as the same one
     for kind, wrapper in ((OUTER_SAMPLE, _begin), (CALC_COND_BATCH, _settle)):
         set_wrapper(model, kind, KEY, partial(wrapper, first_step))
     return model
@@ -88,15 +96,16 @@ def _begin(first_step: int, executor, noise, latent_image, sampler, sigmas, *arg
     if controls:
         require_plane(latent_image, "Flux Duet")
     full = sigma_max(guiders.model_of(guider))
-    if notes := step_notes(controls, sigmas, first_step, full):
-        warn("\n".join(notes))
+    if notes := "\n".join(step_notes(controls, sigmas, first_step, full)):
+        warn(notes)
     conds.update(found)
     given = guiders.options_of(guider)
-    guiders.set_options(guider, {**given, OPTIONS: {**given.get(OPTIONS, {}), PLANS: Plans()}})
-    try:
-        return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
-    finally:
-        guiders.set_options(guider, given)
+    with table_of(guider, notes) as table:
+        guiders.set_options(guider, {**given, OPTIONS: {**given.get(OPTIONS, {}), PLANS: Plans(), TABLE: table}})
+        try:
+            return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
+        finally:
+            guiders.set_options(guider, given)
 
 
 def _reconciled(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -123,9 +132,12 @@ class Reached:
 
 def _settle(first_step: int, executor, model, conds, x_in, timestep, model_options):
     """Wrapper around the evaluation of all prompts: evaluates each prompt's controls at this moment."""
+    options = model_options.get(OPTIONS, {})
+    if options.get(TABLE) is not None:
+        options = {**_innermost(options), BASE: model}
+        model_options = {**model_options, OPTIONS: options}
     if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
         return executor(model, conds, x_in, timestep, model_options)
-    options = model_options.get(OPTIONS, {})
     sigmas = options.get(SAMPLE_SIGMAS)
     clock = Clock(None if sigmas is None else sigmas.tolist(), percent_to_sigma_in(model), first_step)
     moment = Moment(float(timestep[0]), clock)
@@ -213,9 +225,9 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
     options = transformer_options or {}
     if REACHED in options:
         options[REACHED].yes = True
-    acting = []
+    acting, deltas, served = [], None, options
+    flux = guiders.wrapped_object(executor)
     if controls:
-        flux = guiders.wrapped_object(executor)
         depth = Depth.of(flux)
         texts = [each for each in controls if isinstance(each, PlacedText)]
         if texts:
@@ -228,13 +240,20 @@ def _carry_out(executor, x, timestep, context, y=None, guidance=None, ref_latent
         acting = [each for each in (attention, deltas) if not each.idle]
         options = options if attention.idle else {**options, OVERRIDE: attention}
         options = options if deltas.idle else deltas.patched(options)
-    velocity = executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
+    with _table(served, Call(flux, x, timestep, y, guidance, deltas)):
+        velocity = executor(x, timestep, context, y, guidance, ref_latents, control, options, **kwargs)
     if not all(each.called for each in acting):
         raise ValueError(
             "The controls in this prompt had no effect: this model's blocks use neither ComfyUI's attention nor its "
             "hooks. Another node has replaced them; remove that node, or the controls."
         )
     return velocity
+
+
+def _table(options: dict, call: Call) -> AbstractContextManager[None]:
+    """What serves a forward from the run's table, if it has one. `options` are without our own block patches."""
+    table = options.get(TABLE)
+    return nullcontext() if table is None else table.serving(options[BASE], call, options)
 
 
 def _with_masks(

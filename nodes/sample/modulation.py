@@ -21,6 +21,9 @@ class VecDeltas:
 
     def __init__(self, controls: Sequence[VecDelta], y: Tensor, vector_in: Callable[[Tensor], Tensor], depth: Depth):
         self.depth, self.called = depth, False
+        # What the differences depend on beside y: CLIP vectors, and how they are summed up.
+        self.vecs = [control.vecs for control in controls]
+        self.terms = tuple((each.weights, each.own, each.blocks) for each in controls)
         self.deltas: dict[int, Tensor] = {}
         for control in controls:
             delta = difference(control, y, vector_in)
@@ -45,10 +48,16 @@ class VecDeltas:
 
     def _block(self, delta: Tensor, before: Callable | None, args: dict, extra: dict) -> dict:
         self.called = True
-        vec = args["vec"]
-        # Kontext's index_timestep_zero doubles vec's rows: first those for the picture, then those for its references.
-        args = {**args, "vec": vec + delta.to(vec).repeat(vec.shape[0] // delta.shape[0], 1)}
+        args = {**args, "vec": added(delta, args["vec"])}
         return before(args, extra) if before is not None else extra["original_block"](args)
+
+
+def added(delta: Tensor, vec: Tensor) -> Tensor:
+    """vec [B or 2 B, hidden] and a difference [B, hidden].
+
+    Kontext's index_timestep_zero doubles vec's rows: first those for the picture, then those for its references.
+    """
+    return vec + delta.to(vec).repeat(vec.shape[0] // delta.shape[0], 1)
 
 
 def difference(control: VecDelta, y: Tensor, vector_in: Callable[[Tensor], Tensor]) -> Tensor:

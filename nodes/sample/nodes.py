@@ -116,14 +116,26 @@ class MMDiTSampler(io.ComfyNode):
                 _denoise(),
                 *_true_cfg(),
                 *_chaining(),
+                io.Boolean.Input(
+                    "modulation_table",
+                    default=False,
+                    tooltip="Computes what the modulation layers give at every step in the first one, so that 27 % of "
+                    "the model's weights are not needed again. The same picture; for models larger than the GPU's "
+                    "memory. See Modulation Table.",
+                    optional=True,
+                    advanced=True,
+                ),
             ],
             outputs=[io.Latent.Output(tooltip="For VAE Decode.")],
         )
 
     @classmethod
-    def execute(cls, model, positive, latent, negative=None, **plan) -> io.NodeOutput:
-        from .sampling import SamplingPlan, sample
+    def execute(cls, model, positive, latent, negative=None, modulation_table=False, **plan) -> io.NodeOutput:
+        from .apply import attach
+        from .sampling import NAME, SamplingPlan, sample
 
+        if modulation_table:
+            model = attach(model, plan.get("start_step", 0), NAME, with_table=True)
         return io.NodeOutput(sample(model, positive, negative, latent, SamplingPlan(**plan)))
 
 
@@ -147,6 +159,29 @@ class ApplyDuet(io.ComfyNode):
         from .apply import attach
 
         return io.NodeOutput(attach(model))
+
+
+class ModulationTable(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetTable",
+            display_name="Modulation Table",
+            category=CATEGORY,
+            description="The same picture with 27 % fewer weights at every step but the first. FLUX.1's modulation "
+            "layers read only the time, the guidance and the CLIP vector, so what they give at all steps of a run is "
+            "computed in the first one: 2 MiB a step. For models larger than the GPU's memory: 6.1 GiB (fp8: 3.0) less "
+            "to move at every step. It says on the sampler what it saved, or why it did nothing.",
+            search_aliases=["low vram", "modulation", "offload", "memory", "adaln", "cache"],
+            inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
+            outputs=[io.Model.Output(tooltip="The same model, for any sampler.")],
+        )
+
+    @classmethod
+    def execute(cls, model) -> io.NodeOutput:
+        from .apply import attach
+
+        return io.NodeOutput(attach(model, node="Modulation Table", with_table=True))
 
 
 SHIFTS = {
@@ -197,4 +232,4 @@ class FluxSigmas(io.ComfyNode):
         return io.NodeOutput(denoised(lambda n: flux_sigmas(n, strength), steps, denoise))
 
 
-NODES = [MMDiTSampler, ApplyDuet, FluxSigmas]
+NODES = [MMDiTSampler, ApplyDuet, ModulationTable, FluxSigmas]

@@ -1,0 +1,54 @@
+"""What a run's modulation table did, in a sentence. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+# Why layers computed their outputs by themselves.
+UNKNOWN = "the sampler evaluates the model at noise levels between the steps"
+MOVING = "the prompt was new at that step, or changes at every step"
+HOOKS = "a LoRA hook changes the weights during the run"
+NOT_OWN = "another node has replaced or compiled the model's forward"
+OTHERS = "other nodes have replaced the blocks, or doubled their vec (a reference at time 0)"
+DEVICES = "the run is shared by several GPUs"
+MEMORY = "there was no memory left for the table"
+
+
+@dataclass
+class Report:
+    """Counts of a run: forwards served from the table, and others by the reason."""
+
+    served: int = 0
+    own: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    table_bytes: int = 0
+    seconds: float = 0.0
+    layers_bytes: int = 0
+    model_bytes: int = 0
+
+    def note(self, layers_bytes: int, model_bytes: int, rows: int, table_bytes: int, seconds: float) -> None:
+        """Counts rows that were filled in."""
+        self.layers_bytes, self.model_bytes = layers_bytes, model_bytes
+        self.rows, self.table_bytes, self.seconds = (
+            self.rows + rows, self.table_bytes + table_bytes, self.seconds + seconds
+        )  # fmt: skip
+
+    def sentence(self) -> str:
+        """For the user, such as "Modulation table: 6.1 of 22.2 GiB of weights were needed at one step only ..."."""
+        total = self.served + self.own.total()
+        if not total:
+            return ""
+        reasons = "; ".join(f"{count} because {why}" for why, count in self.own.most_common())
+        if not self.served:
+            return f"Modulation table: not used, {reasons.partition(' ')[2]}."
+        saved = (
+            f"Modulation table: {_gib(self.layers_bytes)} of {_gib(self.model_bytes)} GiB of weights were read once for "
+            f"{self.served} of {total} evaluations; table {self.table_bytes / 2**20:.3g} MiB in {self.rows} rows, "
+            f"built in {self.seconds:.2g} s."
+        )
+        return f"{saved} Without the table: {reasons}." if reasons else saved
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.3g}"
