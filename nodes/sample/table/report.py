@@ -35,20 +35,20 @@ class Report:
         )  # fmt: skip
 
     def sentence(self) -> str:
-        """For the user, such as "Modulation table: 6.1 of 22.2 GiB of weights were needed at one step only ..."."""
+        """For the user; "" if nothing was evaluated."""
         total = self.served + self.own.total()
-        if not total:
-            return ""
         reasons = "; ".join(f"{count} because {why}" for why, count in self.own.most_common())
         if not self.served:
-            return f"Modulation table: not used, {reasons.partition(' ')[2]}."
+            return f"Modulation Table: not used, {reasons.partition(' ')[2]}." if total else ""
         saved = (
-            f"Modulation table: {_gib(self.layers_bytes)} of {_gib(self.model_bytes)} GiB of weights were read once for "
-            f"{self.served} of {total} evaluations; table {self.table_bytes / 2**20:.3g} MiB in {self.rows} rows, "
+            f"Modulation Table: {_sizes(self.layers_bytes, self.model_bytes)} of weights were read once for "
+            f"{self.served} of {total} evaluations. The table has {self.rows} rows, {_sizes(self.table_bytes)}, and was "
             f"built in {self.seconds:.2g} s."
         )
-        return f"{saved} Without the table: {reasons}." if reasons else saved
+        return f"{saved} Evaluations without it: {reasons}." if reasons else saved
 
 
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.3g}"
+def _sizes(*counts: int) -> str:
+    """Bytes as "6.1 of 22.2 GiB", all in the largest one's unit."""
+    unit, name = max(((2**20, "MiB"), (2**30, "GiB")), key=lambda each: each[0] <= max(counts) and each[0])
+    return f"{' of '.join(f'{each / unit:.3g}' for each in counts)} {name}"

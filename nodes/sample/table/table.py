@@ -42,8 +42,8 @@ class Prompt:
 class Table:
     """The table of one run of a MODEL (`patcher`). `serving` is used around every forward."""
 
-    def __init__(self, patcher, most_bytes: int = MOST_BYTES):
-        self.patcher, self.most_bytes = patcher, most_bytes
+    def __init__(self, patcher):
+        self.patcher = patcher
         self.report = Report()
         self._first: bytes | None = None  # the time of the run's first forward
         self._times: list[float] = []  # of all steps
@@ -104,7 +104,7 @@ class Table:
         """Computes a prompt's rows at these times, as many as fit; False if the device has no memory for them."""
         started, layers = time.perf_counter(), core.layers(call.flux)
         row_bytes = len(call.timestep) * sum(each.lin.out_features for each in layers) * call.x.element_size()
-        times = times[: max(1, self.most_bytes // row_bytes)]
+        times = times[: max(1, MOST_BYTES // row_bytes)]
         try:
             rows = _rows(call, self.patcher, layers, times)
         except Exception as error:
