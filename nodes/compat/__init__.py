@@ -7,7 +7,8 @@ aiohttp; any file marked "Imports ComfyUI" may import them. All else (the rest o
 
 For each use there is one thin function, or the class itself where it is needed for `isinstance`, as a base class or in
 annotations. A function looks up its target when it is called, so that replacements by other packs and tests take
-effect. Nothing is assigned into ComfyUI's modules and classes, and its objects are not wrapped. Attributes of ComfyUI's
+effect. Nothing is assigned into ComfyUI's modules and classes, and its objects are not wrapped; modulation.py replaces
+layers' forwards and weights for the time of a `with`. Attributes of ComfyUI's
 objects (a patcher's `patches`, a guider's `conds`) have a function here too. Exceptions are
 FLUX.1's layers under BFL's names (`flux.vector_in`), an SDTokenizer's numbers, which pure modules read, and the list of
 a patcher's attributes in disk/fingerprints.py; they have contract tests as well.
@@ -21,6 +22,8 @@ support a new ComfyUI, run those tests first.
     guiders.py        what a run's guider holds, whose method a wrapper stands around
     machine.py        device, attention kernels, command-line options, version
     memory.py         free memory, out-of-memory errors, interruption, devices and dtypes
+    modulation.py     FLUX.1's modulation layers, what they compute, their weights
+    offloading.py     a MODEL that leaves some modules offloaded
     patches.py        ModelPatcher, what it carries, LoRA adapters, hooks
     previews.py       progress bars and rough pictures
     sampling.py       samplers, schedules, noise, areas and masks of a prompt

@@ -11,10 +11,14 @@ from comfy.ldm.flux.model import Flux
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
+from ..keys import REPLACE
 from .patches import is_dynamic
 from .wrappers import APPLY_MODEL
 
-IMG, TXT, BOTH = "img_mod", "txt_mod", "modulation"  # attributes of a double block, of a single one
+# Attributes of a double block, and of a single one.
+IMG = "img_mod"
+TXT = "txt_mod"
+BOTH = "modulation"
 
 
 class Layer(NamedTuple):
@@ -30,7 +34,7 @@ class Layer(NamedTuple):
 
 
 def layers(flux: Flux) -> list[Layer]:
-    """All modulation layers in the order in which a forward calls them: two in each double block, one in each single."""
+    """All modulation layers, as a forward calls them one after another: two of a double block, one of a single one."""
     double = [(number, f"double_blocks.{number}.{which}", getattr(block, which))
               for number, block in enumerate(flux.double_blocks) for which in (IMG, TXT)]  # fmt: skip
     single = [(len(flux.double_blocks) + number, f"single_blocks.{number}.{BOTH}", getattr(block, BOTH))
@@ -88,7 +92,7 @@ def vec_of(flux: Flux, x: Tensor, timestep: Tensor, y: Tensor | None, guidance: 
     batch, like = len(timestep), {"dtype": x.dtype, "device": x.device}
     img, txt = (torch.zeros(batch, 1, each.in_features, **like) for each in (flux.img_in, flux.txt_in))
     kind = "double_block" if len(flux.double_blocks) else "single_block"
-    options = {"patches_replace": {"dit": {(kind, 0): reached}}}
+    options = {REPLACE: {"dit": {(kind, 0): reached}}}
     try:
         flux.forward_orig(img, None, txt, None, timestep, y, guidance, transformer_options=options)
     except _Reached as found:

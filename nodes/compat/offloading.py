@@ -10,7 +10,9 @@ from torch import nn
 
 from .patches import is_dynamic
 
-ALL, NEXT_TO_NOTHING = 1e32, 0.1  # bytes; 0 means "all" to ComfyUI
+# Bytes to load; to ComfyUI 0 means all.
+ALL = 1e32
+NEXT_TO_NOTHING = 0.1
 
 
 def can_keep_offloaded(patcher: ModelPatcher) -> bool:

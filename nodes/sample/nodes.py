@@ -83,6 +83,17 @@ def _chaining():
     ]
 
 
+def _table():
+    return io.Boolean.Input(
+        "modulation_table",
+        default=False,
+        tooltip="Computes what the modulation layers give at all steps in the first one, so that 27 % of the model's "
+        "weights are not needed again. The same picture. For models larger than the GPU's memory: see Modulation Table.",
+        optional=True,
+        advanced=True,
+    )
+
+
 class MMDiTSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -116,15 +127,7 @@ class MMDiTSampler(io.ComfyNode):
                 _denoise(),
                 *_true_cfg(),
                 *_chaining(),
-                io.Boolean.Input(
-                    "modulation_table",
-                    default=False,
-                    tooltip="Computes what the modulation layers give at every step in the first one, so that 27 % of "
-                    "the model's weights are not needed again. The same picture; for models larger than the GPU's "
-                    "memory. See Modulation Table.",
-                    optional=True,
-                    advanced=True,
-                ),
+                _table(),
             ],
             outputs=[io.Latent.Output(tooltip="For VAE Decode.")],
         )

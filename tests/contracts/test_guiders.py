@@ -1,6 +1,7 @@
 import comfy.samplers
 import torch
 from comfy.ldm.flux.model import Flux
+from comfy.patcher_extension import CallbacksMP
 
 from flux_duet.nodes.compat import guiders, sampling, wrappers
 
@@ -87,3 +88,18 @@ def test_exchanged_options(model, prompt):
     wrappers.set_wrapper(wrapped, wrappers.DIFFUSION_MODEL, "b", note)
     run(wrapped, prompt[:1])
     assert set(seen) == {1}
+
+
+def test_another_model(model, prompt):
+    """A guider samples with the patcher that it has when its run begins."""
+    other = model.clone()
+
+    def exchange(executor):
+        guider = guiders.wrapped_object(executor)
+        guiders.set_model(guider, other)
+        assert guiders.model_of(guider) is other
+
+    ran = []
+    other.add_callback_with_key(CallbacksMP.ON_PRE_RUN, "a", ran.append)
+    run(around(model, wrappers.OUTER_SAMPLE, exchange), prompt[:1])
+    assert ran == [other]

@@ -151,3 +151,10 @@ def test_mask_of_a_latent():
     made = sampling.noise_mask(mask, samples)
     assert made.shape == samples.shape
     assert torch.equal(made, (torch.arange(6) < 3).float().expand(2, 3, 4, 6))
+
+
+def test_timesteps(model):
+    """What the transformer is given for each sigma of a run but 0: FLUX.1's are equal to sigma."""
+    sigmas = sampling.run_sigmas(model, 5, "euler", "simple", 1.0)
+    assert sampling.timesteps_in(model.model, sigmas) == sigmas[:-1].tolist()
+    assert sampling.timesteps_in(model.model, None) == []

@@ -1,4 +1,4 @@
-"""A forward as the modulation sees it: what vec depends on, and vec itself at any time of the run. Pure torch."""
+"""A forward as the modulation sees it: what vec depends on, and vec itself at any time of the run. Imports ComfyUI."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ class Report:
             return f"Modulation Table: not used, {reasons.partition(' ')[2]}." if total else ""
         saved = (
             f"Modulation Table: {_sizes(self.layers_bytes, self.model_bytes)} of weights were read once for "
-            f"{self.served} of {total} evaluations. The table has {self.rows} rows, {_sizes(self.table_bytes)}, and was "
-            f"built in {self.seconds:.2g} s."
+            f"{self.served} of {total} evaluations. The table has {self.rows} rows, {_sizes(self.table_bytes)}, built "
+            f"in {self.seconds:.2g} s."
         )
         return f"{saved} Evaluations without it: {reasons}." if reasons else saved
 

@@ -1,7 +1,4 @@
-"""A run with a modulation table: from its start, where the model's layers may stay offloaded, to its report.
-
-Imports ComfyUI.
-"""
+"""A run with a modulation table, from its start, where layers may stay offloaded, to its report. Imports ComfyUI."""
 
 from __future__ import annotations
 

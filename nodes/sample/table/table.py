@@ -1,4 +1,4 @@
-"""The outputs of all modulation layers for the steps of one run, and when they replace the layers. Pure torch.
+"""The outputs of all modulation layers for the steps of one run, and when they replace the layers. Imports ComfyUI.
 
 Modulation depends on vec alone, and vec on the time, the guidance and the CLIP vector (BFL's flux/model.py). So these
 layers, 27 % of FLUX.1's weights, are needed at one step of a run; the others read 2 MiB of a table. A row is computed
@@ -40,10 +40,10 @@ class Prompt:
 
 
 class Table:
-    """The table of one run of a MODEL (`patcher`). `serving` is used around every forward."""
+    """The table of one run of a MODEL. `serving` is used around every forward."""
 
-    def __init__(self, patcher):
-        self.patcher = patcher
+    def __init__(self, model):
+        self.model = model
         self.report = Report()
         self._first: bytes | None = None  # the time of the run's first forward
         self._times: list[float] = []  # of all steps
@@ -106,7 +106,7 @@ class Table:
         row_bytes = len(call.timestep) * sum(each.lin.out_features for each in layers) * call.x.element_size()
         times = times[: max(1, MOST_BYTES // row_bytes)]
         try:
-            rows = _rows(call, self.patcher, layers, times)
+            rows = _rows(call, self.model, layers, times)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -117,12 +117,12 @@ class Table:
         return True
 
 
-def _rows(call: Call, patcher, layers: list[core.Layer], times: list[float]) -> dict[float, Outputs]:
+def _rows(call: Call, model, layers: list[core.Layer], times: list[float]) -> dict[float, Outputs]:
     """What each layer gives at these times. Each layer's weights are moved to the device once for all of them."""
     vecs = {at: call.vecs(at) for at in times}
     rows: dict[float, Outputs] = {at: {} for at in times}
     for layer in layers:
-        with core.weights_on(call.x.device, patcher, layer):
+        with core.weights_on(call.x.device, model, layer):
             for at, by_block in vecs.items():
                 rows[at][layer.name] = core.output_of(layer, by_block.get(layer.block, by_block[-1]))
     return rows

@@ -115,8 +115,8 @@ def test_the_switch_on_the_sampler(model, reports):
 def test_two_prompts_one_after_another(model, reports):
     """A run does not read what another run left."""
     tabled = with_table(model)
-    for prompt in (POSITIVE, conditioning(7), POSITIVE):
-        assert torch.equal(sampled(model, prompt), sampled(tabled, prompt))
+    for positive in (POSITIVE, conditioning(7), POSITIVE):
+        assert torch.equal(sampled(model, positive), sampled(tabled, positive))
 
 
 @pytest.mark.parametrize("strengths", [(1.0, 0.4), (0.0, 1.0)])
@@ -138,20 +138,22 @@ def test_a_lora_on_the_layers(model, reports, strengths):
 def test_interruption(model, monkeypatch):
     """During the build and during a served step: the layers' own forwards are back."""
     layers = modulation.layers(model.model.diffusion_model)
-    calls, at = [], 0
+    calls, last = [], 0
 
     def interrupt():
         calls.append(1)
-        if len(calls) == at:
+        if len(calls) == last:
             raise comfy.model_management.InterruptProcessingException
 
     monkeypatch.setattr(comfy.model_management, "throw_exception_if_processing_interrupted", interrupt)
     expected = sampled(model, POSITIVE)
-    for at in (9, 150):
+    for each in (9, 150):
         calls.clear()
+        last = each
         with pytest.raises(comfy.model_management.InterruptProcessingException):
             sampled(with_table(model), POSITIVE)
         assert not any("forward" in vars(each.lin) for each in layers)
+        last = 0
         assert torch.equal(expected, sampled(model, POSITIVE))
         assert torch.equal(expected, sampled(with_table(model), POSITIVE))
 
@@ -231,4 +233,3 @@ def test_the_sentence(model, monkeypatch):
     assert told[0].startswith(f"Modulation Table: {ours:.3g} of {modulation.bytes_of(weights) / 2**20:.3g} MiB of")
     assert f"for {STEPS} of {STEPS} evaluations" in told[0] and "Without" not in told[0]
     assert report.UNKNOWN in told[1]
-

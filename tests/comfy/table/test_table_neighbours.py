@@ -73,5 +73,3 @@ def test_probes(flux, singles, kind, first):
     assert torch.equal(plain, picture)
     for one, other in zip(shown, again, strict=True):
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-
-
