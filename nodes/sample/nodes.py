@@ -88,7 +88,7 @@ def _table():
         "modulation_table",
         default=False,
         tooltip="Computes what the modulation layers give at all steps in the first one, so that 27 % of the model's "
-        "weights are not needed again. The same picture. For models larger than the GPU's memory: see Modulation Table.",
+        "weights are not needed again. The same picture; for models that do not fit on the GPU. See Modulation Table.",
         optional=True,
         advanced=True,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from ...compat import guiders, modulation
 from ...compat.flux_model import transformer_of
@@ -28,12 +28,12 @@ def table_of(guider, notes: str) -> Iterator[Table | None]:
     if not attached(model, KEY):
         yield None
         return
-    table = Table(model)
+    table = Table(model, can_keep_offloaded(model))
     if reason := _obstacle(guider, model):
         table.report.own[reason] += 1
         yield None
     else:
-        with _offloaded(guider, model):
+        with _offloaded(guider, model) if table.offloaded else nullcontext():
             yield table
     if sentence := table.report.sentence():
         say(sentence, notes)
@@ -53,9 +53,6 @@ def _obstacle(guider, model) -> str | None:
 
 @contextmanager
 def _offloaded(guider, model) -> Iterator[None]:
-    if not can_keep_offloaded(model):
-        yield
-        return
     layers = modulation.layers(transformer_of(model))
     guiders.set_model(guider, keeping_offloaded(model, [each.lin for each in layers]))
     try:

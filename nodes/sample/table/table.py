@@ -40,11 +40,12 @@ class Prompt:
 
 
 class Table:
-    """The table of one run of a MODEL. `serving` is used around every forward."""
+    """The table of one run of a MODEL, whose layers stay `offloaded` or not. `serving` is used around every forward."""
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, offloaded: bool = False):
+        self.model, self.offloaded = model, offloaded
         self.report = Report()
+        self._out_of_memory = False
         self._first: bytes | None = None  # the time of the run's first forward
         self._times: list[float] = []  # of all steps
         self._prompts: dict[Hashable, Prompt] = {}
@@ -57,20 +58,21 @@ class Table:
         `base` is the BaseModel that runs, `options` are its transformer_options. The layers of blocks that another pack
         replaces, and those that are given another batch (Kontext's doubled vec), compute their outputs themselves.
         """
-        found = self._row(base, call, options)
-        if isinstance(found, str):
-            self.report.own[found] += 1
-            yield
-            return
+        row = self._row(base, call, options)
         depth, replaced = Depth.of(call.flux), options.get(REPLACE, {}).get("dit", {})
-        layers = [each for each in core.layers(call.flux) if depth.key(each.block) not in replaced]
-        self._used = 0
-        with core.forwards({each.lin: partial(self._given, found[each.name], each.lin.forward) for each in layers}):
+        forwards, self._used = {}, 0
+        for layer in core.layers(call.flux):
+            own = partial(self._own, layer, layer.lin.forward) if self.offloaded else layer.lin.forward
+            if not isinstance(row, str) and depth.key(layer.block) not in replaced:
+                forwards[layer.lin] = partial(self._given, row[layer.name], own)
+            elif self.offloaded:
+                forwards[layer.lin] = own
+        with core.forwards(forwards):
             yield
         if self._used:
             self.report.served += 1
         else:
-            self.report.own[OTHERS] += 1
+            self.report.own[row if isinstance(row, str) else OTHERS] += 1
 
     def _given(self, output: Tensor, own: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
         """In place of a linear layer's forward: its output in the table, unless it is given another batch."""
@@ -78,6 +80,11 @@ class Table:
             return own(given)
         self._used += 1
         return output
+
+    def _own(self, layer: core.Layer, own: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+        """An offloaded layer's own forward, with the weights that it has when it is loaded."""
+        with core.weights_on(given.device, self.model, layer):
+            return own(given)
 
     def _row(self, base, call: Call, options: Mapping[str, Any]) -> Outputs | str:
         """The row for a forward, or why there is none."""
@@ -96,20 +103,21 @@ class Table:
             now = memoryview(key.time).cast("f")[0]
             if now not in self._times:
                 return UNKNOWN
-            if not self._fill(prompt, call, [each for each in self._times if each <= now]):
+            if self._out_of_memory or not self._fill(prompt, call, now):
                 return MEMORY
         return prompt.rows[key.time]
 
-    def _fill(self, prompt: Prompt, call: Call, times: list[float]) -> bool:
-        """Computes a prompt's rows at these times, as many as fit; False if the device has no memory for them."""
+    def _fill(self, prompt: Prompt, call: Call, now: float) -> bool:
+        """Computes a prompt's rows from a time on, as many as fit; False if the device has no memory for them."""
         started, layers = time.perf_counter(), core.layers(call.flux)
         row_bytes = len(call.timestep) * sum(each.lin.out_features for each in layers) * call.x.element_size()
-        times = times[: max(1, MOST_BYTES // row_bytes)]
+        times = [each for each in self._times if each <= now][: max(1, MOST_BYTES // row_bytes)]
         try:
             rows = _rows(call, self.model, layers, times)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            self._out_of_memory = True
             return False
         prompt.rows = {array("f", [at] * len(call.timestep)).tobytes(): row for at, row in rows.items()}
         weights = sum(core.bytes_of(each.lin) for each in layers), core.bytes_of(call.flux)

@@ -127,10 +127,12 @@ def test_a_failed_run_leaves_nothing(patcher, lora, monkeypatch):
     assert torch.equal(expected, sampled(model))
 
 
-def test_samplers_between_the_steps(patcher):
-    """Layers that compute by themselves are used from main memory."""
-    expected = sampling.sampled(patcher, POSITIVE, latent=EMPTY, steps=STEPS, sampler="dpm_2")["samples"]
-    tabled = ModulationTable.execute(patcher)[0]
-    assert torch.equal(
-        expected, sampling.sampled(tabled, POSITIVE, latent=EMPTY, steps=STEPS, sampler="dpm_2")["samples"]
-    )
+@pytest.mark.parametrize("patcher", [torch.float32, torch.bfloat16], indirect=True, ids=str)
+def test_samplers_between_the_steps(patcher, reports):
+    """Layers that compute by themselves have the weights of a full load, too, with a LoRA rounded as there."""
+    model = comfy.sd.load_lora_for_models(patcher, None, mod_lora(), 1.0, 0.0)[0]
+    options = {"latent": EMPTY, "steps": STEPS, "sampler": "dpm_2"}
+    expected = sampling.sampled(model, POSITIVE, **options)["samples"]
+    tabled = ModulationTable.execute(model)[0]
+    assert torch.equal(expected, sampling.sampled(tabled, POSITIVE, **options)["samples"])
+    assert reports[0].own and reports[0].served
