@@ -110,13 +110,16 @@ def on_the_device(dtype: torch.dtype) -> Comparison:
             patcher = keeping_offloaded(patcher, [each.lin for each in modulation.layers(base.diffusion_model)])
         patcher.partially_load(device, 1e32)
         loaded[side] = [patcher.loaded_size()]
-    return Comparison(f"weights on the device, FLUX.1-dev in {str(dtype).removeprefix('torch.')}", **loaded, as_text=size)
+    return Comparison(
+        f"weights on the device, FLUX.1-dev in {str(dtype).removeprefix('torch.')}", **loaded, as_text=size
+    )
 
 
 # As ComfyUI finds them in FLUX.1-dev's file.
 FULL = {"in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": 768, "context_in_dim": 4096,
         "hidden_size": 3072, "mlp_ratio": 4.0, "num_heads": 24, "depth": DOUBLE, "depth_single_blocks": SINGLE,
-        "axes_dim": [16, 56, 56], "theta": 10000, "qkv_bias": True, "guidance_embed": True, "txt_ids_dims": []}  # fmt: skip
+        "axes_dim": [16, 56, 56], "theta": 10000, "qkv_bias": True, "guidance_embed": True,
+        "txt_ids_dims": []}  # fmt: skip
 
 
 def options() -> argparse.Namespace:
@@ -140,7 +143,9 @@ def main() -> None:
     found = [after_the_first(flux, sides, *given, counting, "weights read in a step")]
     if all(each.exists() for each in PAGES):
         found.append(after_the_first(flux, sides, *given, measuring, "memory touched in a step"))
-    calls = {side: lambda each=each: sampled(each, positive, chosen.tokens, chosen.steps) for side, each in sides.items()}
+    calls = {
+        side: lambda each=each: sampled(each, positive, chosen.tokens, chosen.steps) for side, each in sides.items()
+    }
     times = steps_compared(calls, chosen.rounds, chosen.steps, f"a step, table built in each run of {chosen.steps}")
     found += [times, *(on_the_device(dtype) for dtype in (torch.bfloat16, torch.float8_e4m3fn))]
     print(f"\n{machine()}, {chosen.rounds} rounds of {chosen.steps} steps\n\n{compared(found)}\n")

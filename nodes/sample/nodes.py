@@ -87,8 +87,9 @@ def _table():
     return io.Boolean.Input(
         "modulation_table",
         default=False,
-        tooltip="Computes what the modulation layers give at all steps in the first one, so that 27 % of the model's "
-        "weights are not needed again. The same picture; for models that do not fit on the GPU. See Modulation Table.",
+        tooltip="On: what the modulation layers give at all steps is computed in the first one, and 27 % of the "
+        "model's weights are not needed again. The same picture; for models that do not fit on the GPU. See Modulation "
+        "Table.",
         optional=True,
         advanced=True,
     )
@@ -171,10 +172,10 @@ class ModulationTable(io.ComfyNode):
             node_id="FluxDuetTable",
             display_name="Modulation Table",
             category=CATEGORY,
-            description="The same picture with 27 % fewer weights at every step but the first. FLUX.1's modulation "
-            "layers read only the time, the guidance and the CLIP vector, so what they give at all steps of a run is "
-            "computed in the first one: 2 MiB a step. For models larger than the GPU's memory: 6.1 GiB (fp8: 3.0) less "
-            "to move at every step. It says on the sampler what it saved, or why it did nothing.",
+            description="Computes in a run's first step what the modulation layers, 27 % of FLUX.1's weights, give at "
+            "all of its steps. Later steps do not need these weights, and the picture is the same. For models that do "
+            "not fit on the GPU: 6 GiB (fp8: 3) less to move at every step. The sampler shows what was saved, or "
+            "why nothing was.",
             search_aliases=["low vram", "modulation", "offload", "memory", "adaln", "cache"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
             outputs=[io.Model.Output(tooltip="The same model, for any sampler.")],

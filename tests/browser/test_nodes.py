@@ -22,6 +22,7 @@ SOCKETS = {
         ["LATENT"],
     ),
     "FluxDuetApply": ("Apply Duet", ["model MODEL"], ["MODEL"]),
+    "FluxDuetTable": ("Modulation Table", ["model MODEL"], ["MODEL"]),
     "FluxDuetSigmas": ("Flux Sigmas", ["latent LATENT"], ["SIGMAS"]),
     "FluxDuetDecode": ("VAE Decode", ["vae VAE", "samples LATENT"], ["IMAGE"]),
 }

@@ -51,10 +51,11 @@ SOCKETS = {
     "FluxDuetSampler": (
         "model MODEL, positive CONDITIONING, latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, "
         "denoise FLOAT, negative CONDITIONING?, cfg FLOAT?, start_step INT?, end_step INT?, add_noise BOOLEAN?, "
-        "leftover_noise BOOLEAN?",
+        "leftover_noise BOOLEAN?, modulation_table BOOLEAN?",
         "LATENT",
     ),
     "FluxDuetApply": ("model MODEL", "MODEL"),
+    "FluxDuetTable": ("model MODEL", "MODEL"),
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
     "FluxDuetHeatmap": (

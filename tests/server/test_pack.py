@@ -28,6 +28,7 @@ NODES = [
     "FluxDuetNag",
     "FluxDuetSampler",
     "FluxDuetApply",
+    "FluxDuetTable",
     "FluxDuetSigmas",
     "FluxDuetDecode",
     "FluxDuetHeatmap",
