@@ -46,6 +46,9 @@ class Measured:
     clip: Count
     t5: Count
 
+    def of(self, encoder: str) -> Count:
+        return self.clip if encoder == "CLIP" else self.t5
+
     def unread(self, count: Count) -> str:
         """The text that an encoder does not read."""
         return "" if count.cut is None else self.caption.text[count.cut :]
@@ -85,7 +88,7 @@ def tokens(tokenizer, texts: Sequence[str]) -> list[Tokens]:
 
 def _count(text: str, found: Tokens, limit: int, unknown: int | None) -> Count:
     ids, starts, ends = found
-    texts = ()
+    texts: tuple[str, ...] = ()
     if unknown is not None and unknown in ids:
         places = zip(ids, starts, ends, strict=True)
         texts = tuple(dict.fromkeys(text[start:end] for token, start, end in places if token == unknown))
@@ -106,4 +109,6 @@ def written(tokenizer, text: str) -> tuple[str, ...]:
     """A text's tokens as they are written; T5's sign for a word's beginning is shown where it is a token by itself."""
     [(ids, starts, ends)] = tokens(tokenizer, [text])
     bare = tokenizer.tokenizer.convert_tokens_to_ids("\u2581")
-    return tuple(SPACE if token == bare else text[start:end] for token, start, end in zip(ids, starts, ends, strict=True))
+    return tuple(
+        SPACE if token == bare else text[start:end] for token, start, end in zip(ids, starts, ends, strict=True)
+    )

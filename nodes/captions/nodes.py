@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io, ui
 
-from ..notice import show, warn
+from ..notice import log, show
 from .choices import NAME, T5_LENGTHS
 
 
@@ -15,22 +15,22 @@ def _inputs():
     return [
         io.String.Input(
             "folder", default="",
-            tooltip="A folder in ComfyUI's input folder, with .txt or .caption files beside the pictures, "
-            "metadata.jsonl, CSV, or kohya's JSON. Folders in it are read too. Nothing is written there.",
+            tooltip="A folder in ComfyUI's input folder that holds .txt or .caption files, metadata.jsonl, CSV or "
+            "kohya's JSON. Its subfolders are read too; nothing is written.",
         ),
         io.String.Input(
             "trigger", default="",
-            tooltip="The word that the LoRA is to be called by; several with commas. Empty: none is looked for.",
+            tooltip="The LoRA's trigger word; several are separated by commas. Empty: no trigger is checked.",
         ),
         io.Combo.Input(
             "t5_length", options=list(T5_LENGTHS), default=T5_LENGTHS[0],
-            tooltip="The trainer's T5 length, with the end token: 512 for dev and 256 for schnell in sd-scripts, 77 "
-            "is OneTrainer's default. CLIP-L always reads 75 tokens.",
+            tooltip="The trainer's maximum T5 length, end token included: in sd-scripts 512 for dev and 256 for "
+            "schnell, in OneTrainer 77 by default. CLIP-L always reads 75 tokens.",
         ),
         io.String.Input(
             "captions", multiline=True, default="", optional=True,
-            tooltip="More captions, one a line: pasted, or from a node that writes captions. With these the folder "
-            "may be empty.",
+            tooltip="More captions, one per line, pasted or from a node that writes captions. With these, `folder` "
+            "may be left empty.",
         ),
     ]  # fmt: skip
 
@@ -42,17 +42,22 @@ class CaptionCheck(io.ComfyNode):
             node_id="FluxDuetCaptions",
             display_name=NAME,
             category="Flux Duet/lora",
-            description="Shows what CLIP-L and T5 will read of the captions of a LoRA's training: what is cut, how "
-            "the trigger falls into tokens, which captions lack it, and which words will be learned with it. No model "
-            "is loaded.",
+            description="Shows what CLIP-L and T5 read of a LoRA's training captions: what is cut, how many tokens "
+            "the trigger is, which captions lack it, and which words will be learned with it. No model is loaded.",
             search_aliases=["lora captions", "dataset", "training", "token count", "trigger word", "metadata.jsonl"],
             is_output_node=True,
             inputs=_inputs(),
             outputs=[
-                io.Image.Output("picture", display_name="picture", tooltip="The captions' lengths, and the triggers."),
-                io.String.Output("table", display_name="table", tooltip="The captions, those that lose most first."),
-                io.String.Output("csv", display_name="csv", tooltip="Every caption, for a spreadsheet."),
-                io.String.Output("json", display_name="json", tooltip="Every caption and everything that was found."),
+                io.Image.Output(
+                    "picture",
+                    display_name="picture",
+                    tooltip="How long the captions are, where they are cut, and each trigger's tokens.",
+                ),
+                io.String.Output(
+                    "table", display_name="table", tooltip="The captions as a table, those that lose most first."
+                ),
+                io.String.Output("csv", display_name="csv", tooltip="All captions as CSV."),
+                io.String.Output("json", display_name="json", tooltip="All captions, and all that was found."),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
             ],
         )
@@ -75,10 +80,11 @@ class CaptionCheck(io.ComfyNode):
 
         done = checked(Path(folder_paths.get_input_directory()), folder, trigger, int(t5_length), captions)
         picture, text = as_image(page.draw(done)), summary.sentence(done)
-        notes = "\n".join(summary.notes(done))
-        shown = warn(notes, report=text) if done.found.problems else show("\n".join(filter(None, (text, notes))))
-        outputs = summary.table(done), summary.as_csv(done), summary.as_json(done), text
-        return io.NodeOutput(picture, *outputs, ui={**ui.PreviewImage(picture, cls=cls).as_dict(), **shown})
+        notes = summary.notes(done)
+        for problem in done.found.problems[: summary.MOST_PROBLEMS]:
+            log.warning("%s: %s", NAME, problem)
+        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show("\n".join([text, *notes]))}
+        return io.NodeOutput(picture, summary.table(done), summary.as_csv(done), summary.as_json(done), text, ui=shown)
 
 
 NODES = [CaptionCheck]

@@ -10,8 +10,9 @@ from ..palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE, Colour
 from ..probe.percent import percent
 from ..probe.plots import charts, sheets
 from ..quoting import shorten
-from . import histogram
+from . import cuts, histogram
 from .checking import Check
+from .glyphs import drawable
 from .measure import CLIP_LIMIT
 from .summary import notes, sentence
 from .triggers import Trigger
@@ -20,43 +21,36 @@ WIDTH, SIDE, GAP = 860, 20, 10
 CHIP, CHIP_ROW, CHIP_TEXT = 24, 30, 14
 BAR_ROW = 22
 MIDDLE = 450  # where the words beside a trigger begin
-MOST_TRIGGERS, MOST_BESIDE, MOST_CHIPS, MOST_NOTES = 4, 7, 24, 8
+MOST_TRIGGERS, MOST_BESIDE, MOST_CHIPS, MOST_NOTES = 4, 7, 24, 12
 
 
 def draw(check: Check) -> Image.Image:
     """The page; as tall as its content."""
-    counts = [(f"{encoder} tokens of a caption", [of(each).tokens for each in check.captions], limit, hue)
-              for encoder, of, limit, hue in (
-                  ("CLIP", lambda each: each.clip, CLIP_LIMIT, CLIP_HUE),
-                  ("T5", lambda each: each.t5, check.t5_length - 1, T5_HUE))]  # fmt: skip
-    pages = [_head(check), *(histogram.draw(*each, WIDTH) for each in counts)]
+    pages = [_head(check)]
+    for encoder, limit, hue in (("CLIP", CLIP_LIMIT, CLIP_HUE), ("T5", check.t5_length - 1, T5_HUE)):
+        counts = [(each, each.of(encoder)) for each in check.worst_first]
+        pages.append(histogram.draw(encoder, [count.tokens for _, count in counts], limit, hue, WIDTH))
+        if lost := sorted((pair for pair in counts if pair[1].lost), key=lambda pair: -pair[1].lost):
+            pages.append(cuts.draw(encoder, lost, hue, WIDTH))
     pages += [_trigger(each, len(check.captions)) for each in check.triggers[:MOST_TRIGGERS]]
-    if lines := notes(check)[:MOST_NOTES]:
-        pages.append(_notes(lines))
+    lines = notes(check)
+    if lines:
+        more = [f"And {len(lines) - MOST_NOTES} more notes."] if len(lines) > MOST_NOTES else []
+        pages.append(_notes(lines[:MOST_NOTES] + more))
     return sheets.stack_vertically(pages)
 
 
 def _head(check: Check) -> Image.Image:
-    lines = sheets.wrapped(_drawable(sentence(check)), WIDTH - 2 * SIDE)
+    lines = sheets.wrapped(drawable(sentence(check)), WIDTH - 2 * SIDE)
     page = Image.new("RGB", (WIDTH, 52 + sheets.LINE * len(lines)), PAPER)
     pen = ImageDraw.Draw(page)
-    title = f"{NAMES_TITLE} {_drawable(shorten(check.where, 70))}"
+    title = f"What CLIP and T5 read of the captions in {drawable(shorten(check.where, 70))}"
     pen.text((SIDE, 16), title, fill=INK, font=charts.font(17))
     pen.multiline_text((SIDE, 44), "\n".join(lines), fill=INK, font=charts.font(), spacing=4)
     return page
 
 
 NAMES_TITLE = "What CLIP and T5 read of the captions in"
-
-
-def _drawable(text: str) -> str:
-    """The text, with code points instead of characters that the font does not have."""
-    return "".join(each if each.isascii() or _has(each) else f"U+{ord(each):04X}" for each in text)
-
-
-def _has(character: str) -> bool:
-    font = charts.font()
-    return character.isspace() or bytes(font.getmask(character)) != bytes(font.getmask("\ue000"))
 
 
 # ---- triggers
@@ -68,7 +62,7 @@ def _trigger(each: Trigger, count: int) -> Image.Image:
     page = Image.new("RGB", (WIDTH, height), PAPER)
     pen = ImageDraw.Draw(page)
     pen.line([(SIDE, 2), (WIDTH - SIDE, 2)], fill=RULE)
-    pen.text((SIDE, 12), f"Trigger: {_drawable(shorten(each.text, 40))}", fill=INK, font=charts.font(15))
+    pen.text((SIDE, 12), f"Trigger: {drawable(shorten(each.text, 40))}", fill=INK, font=charts.font(15))
     y = 44
     for encoder, pieces, hue in (("CLIP", each.clip, CLIP_HUE), ("T5", each.t5, T5_HUE)):
         _chips(pen, y, encoder, pieces, hue)
@@ -86,7 +80,7 @@ def _chips(pen: ImageDraw.ImageDraw, y: int, encoder: str, pieces: Sequence[str]
     tail = f"{len(pieces)} {'token' if len(pieces) == 1 else 'tokens'}"
     room = MIDDLE - 30 - charts.font().getlength(tail)
     for number, piece in enumerate(pieces[:MOST_CHIPS]):
-        label = _drawable(shorten(piece, 24)) or "."
+        label = drawable(shorten(piece, 24)) or "."
         wide = charts.font(CHIP_TEXT).getlength(label) + 14
         if x + wide > room:
             tail = f"... {tail}" if number < len(pieces) else tail
@@ -115,7 +109,7 @@ def _beside(pen: ImageDraw.ImageDraw, each: Trigger) -> None:
     left, right = MIDDLE + 130, WIDTH - SIDE - 60
     for number, (word, share) in enumerate(shown):
         middle = 50 + BAR_ROW * number
-        pen.text((left - 8, middle), _drawable(shorten(word, 16)), fill=INK, font=charts.font(), anchor="rm")
+        pen.text((left - 8, middle), drawable(shorten(word, 16)), fill=INK, font=charts.font(), anchor="rm")
         end = left + (right - left) * share
         pen.rectangle([left, middle - 7, end, middle + 7], fill=MUTED)
         pen.text((end + 8, middle), percent(share), fill=MUTED, font=charts.font(), anchor="lm")
@@ -123,7 +117,7 @@ def _beside(pen: ImageDraw.ImageDraw, each: Trigger) -> None:
 
 def _notes(lines: Sequence[str]) -> Image.Image:
     """The notes, a paragraph each."""
-    wrapped = [line for text in lines for line in sheets.wrapped(_drawable(shorten(text, 300)), WIDTH - 2 * SIDE, 3)]
+    wrapped = [line for text in lines for line in sheets.wrapped(drawable(shorten(text, 300)), WIDTH - 2 * SIDE, 3)]
     page = Image.new("RGB", (WIDTH, 12 + sheets.LINE * len(wrapped) + SIDE), PAPER)
     pen = ImageDraw.Draw(page)
     pen.line([(SIDE, 2), (WIDTH - SIDE, 2)], fill=RULE)

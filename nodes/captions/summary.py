@@ -26,16 +26,13 @@ COLUMNS = ("caption", "clip_tokens", "clip_lost", "clip_cut_word", "clip_unread"
 def sentence(check: Check) -> str:
     """What is cut, and what is so of the triggers."""
     count = len(check.captions)
-    clip, t5 = ([of(each).lost for each in check.captions if of(each).lost] for _, of in _ENCODERS)
+    clip, t5 = ([each.of(name).lost for each in check.captions if each.of(name).lost] for name in ("CLIP", "T5"))
     if not clip and not t5:
         text = f"{_captions(count)} {'fits' if count == 1 else 'fit'} into what CLIP and T5 read."
     else:
         text = f"Of {_captions(count)}, {_lose(len(clip))} for CLIP{_longest(clip)}"
         text += f" and {len(t5):,} for T5{_longest(t5)}." if t5 else " and none for T5."
     return " ".join([text, *(_of_trigger(each, count) for each in check.triggers)])
-
-
-_ENCODERS = (("CLIP", lambda each: each.clip), ("T5", lambda each: each.t5))
 
 
 def _lose(count: int) -> str:
@@ -128,9 +125,7 @@ def table(check: Check) -> str:
     worst, limit = check.worst_first, check.t5_length - 1
     without, same = _by_name(check)
     lines = [("CLIP", "T5", "caption", "not read, and more")]
-    for each in worst[:ROWS]:
-        lines.append((f"{each.clip.tokens}/{CLIP_LIMIT}", f"{each.t5.tokens}/{limit}", shorten(each.caption.name, 40),
-                      "; ".join(_remarks(each, without, same))))  # fmt: skip
+    lines += (_line(each, limit, "; ".join(_remarks(each, without, same))) for each in worst[:ROWS])
     widths = [max(len(line[at]) for line in lines) for at in range(3)]
     text = [f"{a:>{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in lines]
     if len(worst) > ROWS:
@@ -138,10 +133,15 @@ def table(check: Check) -> str:
     return "\n".join(text)
 
 
+def _line(each: Measured, t5_limit: int, remarks: str) -> tuple[str, str, str, str]:
+    counts = f"{each.clip.tokens}/{CLIP_LIMIT}", f"{each.t5.tokens}/{t5_limit}"
+    return (*counts, shorten(each.caption.name, 40), remarks)
+
+
 def _remarks(each: Measured, without: dict, same: dict) -> Iterator[str]:
-    for name, of in _ENCODERS:
-        if of(each).lost:
-            yield f"{name}: {_cut(each, of(each), 60)}"
+    for name in ("CLIP", "T5"):
+        if each.of(name).lost:
+            yield f"{name}: {_cut(each, each.of(name), 60)}"
     if each.caption.name in without:
         yield f"no {', '.join(without[each.caption.name])}"
     if each.caption.name in same:

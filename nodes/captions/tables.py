@@ -87,32 +87,31 @@ def _of_csv(text: str) -> Iterator[Row]:
     head = text.split("\n", 1)[0].rstrip("\r")
     delimiter = max(DELIMITERS, key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = _next(lines)
-    if not isinstance(names, list):
-        yield Row("line 1", fault="it is not CSV" if names is None else "it is empty")
-        return
-    column, named = _column(names, CAPTION_COLUMNS), _column(names, PICTURE_COLUMNS)
+    names = next(_cells(lines), (1, None))[1]
+    column, named = _column(names or [], CAPTION_COLUMNS), _column(names or [], PICTURE_COLUMNS)
     if column is None:
-        yield Row("line 1", fault=_no_caption(names))
+        yield Row("line 1", fault=_no_caption(names) if names else "it is not CSV")
         return
     at, picture = names.index(column), names.index(named) if named is not None else None
-    before = lines.line_num
-    while (cells := _next(lines)) is not False:
-        place, before = f"line {before + 1}", lines.line_num
+    for number, cells in _cells(lines):
         if cells is None:
-            yield Row(place, fault="it is not CSV, or its text does not end")
+            yield Row(f"line {number}", fault="it is not CSV, or its text does not end")
         elif cells and len(cells) <= max(at, picture or 0):
-            yield Row(place, fault=f"got {len(cells)} columns, expected {len(names)}")
+            yield Row(f"line {number}", fault=f"got {len(cells)} columns, expected {len(names)}")
         elif cells:
-            yield Row(place, cells[picture] if picture is not None else "", cells[at])
+            yield Row(f"line {number}", cells[picture] if picture is not None else "", cells[at])
 
 
-def _next(lines) -> list[str] | None | bool:
-    """The next line of a CSV; None if it cannot be read, False at the end."""
-    try:
-        return next(lines, False)
-    except csv.Error:
-        return None
+def _cells(lines) -> Iterator[tuple[int, list[str] | None]]:
+    """The number of the line at which each row begins, and its cells; None if it cannot be read."""
+    while True:
+        number = lines.line_num + 1
+        try:
+            yield number, next(lines)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield number, None
 
 
 def _of_json(text: str) -> Iterator[Row]:

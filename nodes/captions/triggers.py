@@ -14,14 +14,15 @@ FEWEST = 3  # captions with the trigger: of fewer every word would stand in most
 LEAST = 0.5  # of the captions with the trigger that have a word beside it
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _PLAIN = "[0-9A-Za-z_]"
-STOP_WORDS = frozenset(
-    "a about above after against all along also am among an and any are around as at away back be because been before "
-    "behind being below beneath beside between both but by can could did do does down each either for from further "
-    "had has have having he her here hers him his how i if in inside into is it its itself just like may me more most "
-    "my near no nor not of off on once one only onto or other our out outside over own past she should so some such "
-    "than that the their them then there these they this those through to too toward towards under until up upon very "
-    "was we were what when where which while who whom whose why will with within without would you your".split()
-)
+_STOP_WORDS = """
+a about above after against all along also am among an and any are around as at away back be because been before behind
+being below beneath beside between both but by can could did do does down each either for from further had has have
+having he her here hers him his how i if in inside into is it its itself just like may me more most my near no nor not
+of off on once one only onto or other our out outside over own past she should so some such than that the their them
+then there these they this those through to too toward towards under until up upon very was we were what when where
+which while who whom whose why will with within without would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True)
