@@ -63,11 +63,12 @@ def main() -> None:
         for number, text in enumerate(texts):
             Path(folder, f"{number:06}.txt").write_text(text, encoding="utf-8")
         calls = {"native": lambda: native(texts), "ours": lambda: ours(Path(folder))}
-        for number, side in rounds(chosen.rounds):
-            start, counts = time.perf_counter(), calls[side]()
+        expected = None
+        for _, side in rounds(chosen.rounds):
+            start = time.perf_counter()
+            counts = calls[side]()
             times[side].append(time.perf_counter() - start)
-            if number == 0:
-                expected = counts if side == SIDES[0] else expected
+            expected = counts if expected is None else expected
             if counts != expected:
                 raise ValueError("the two sides counted different tokens")
     print(f"\n{machine()}, {chosen.rounds} rounds, {chosen.captions:,} captions of {chosen.words} words\n")
