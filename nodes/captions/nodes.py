@@ -28,9 +28,9 @@ def _inputs():
             "schnell, in OneTrainer 77 by default. CLIP-L always reads 75 tokens.",
         ),
         io.String.Input(
-            "captions", multiline=True, default="", optional=True,
-            tooltip="More captions, one per line, pasted or from a node that writes captions. With these, `folder` "
-            "may be left empty.",
+            "captions", optional=True, force_input=True,
+            tooltip="More captions, one per line, from a text node or from a node that writes captions. With these, "
+            "`folder` may be left empty.",
         ),
     ]  # fmt: skip
 
@@ -80,10 +80,9 @@ class CaptionCheck(io.ComfyNode):
 
         done = checked(Path(folder_paths.get_input_directory()), folder, trigger, int(t5_length), captions)
         picture, text = as_image(page.draw(done)), summary.sentence(done)
-        notes = summary.notes(done)
         for problem in done.found.problems[: summary.MOST_PROBLEMS]:
             log.warning("%s: %s", NAME, problem)
-        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show("\n".join([text, *notes]))}
+        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
         return io.NodeOutput(picture, summary.table(done), summary.as_csv(done), summary.as_json(done), text, ui=shown)
 
 

@@ -15,7 +15,7 @@ from .read import Found, gathered
 def checked(root: Path, name: str, trigger: str, t5_length: int, text: str = "") -> Check:
     """The captions of a folder in `root`, and those of a text. Raises ValueError if there are none."""
     if text.strip() and not name.strip():
-        return of(gathered(None, text), "`captions`", trigger, t5_length)
+        return of(gathered(None, text), "the text", trigger, t5_length)
     folder = chosen(root, name)
     return of(gathered(listed(folder, root), text), shown(name.strip()), trigger, t5_length)
 

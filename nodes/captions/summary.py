@@ -24,7 +24,7 @@ COLUMNS = ("caption", "clip_tokens", "clip_lost", "clip_cut_word", "clip_unread"
 
 
 def sentence(check: Check) -> str:
-    """What is cut, and what is so of the triggers."""
+    """What is cut, what is so of the triggers, and how many problems there were."""
     count = len(check.captions)
     clip, t5 = ([each.of(name).lost for each in check.captions if each.of(name).lost] for name in ("CLIP", "T5"))
     if not clip and not t5:
@@ -32,7 +32,9 @@ def sentence(check: Check) -> str:
     else:
         text = f"Of {_captions(count)}, {_lose(len(clip))} for CLIP{_longest(clip)}"
         text += f" and {len(t5):,} for T5{_longest(t5)}." if t5 else " and none for T5."
-    return " ".join([text, *(_of_trigger(each, count) for each in check.triggers)])
+    problems = len(check.found.problems)
+    last = [f"{problems:,} {'problem' if problems == 1 else 'problems'} with files: see the notes."] if problems else []
+    return " ".join([text, *(_of_trigger(each, count) for each in check.triggers), *last])
 
 
 def _lose(count: int) -> str:
@@ -82,7 +84,7 @@ def _notes(check: Check) -> Iterator[str]:
         yield f"{_count(check.differing, 'picture has', 'pictures have')} different captions in two places."
     if check.same:
         first = [" = ".join(names[:3]) for names in check.same]
-        yield f"The same text stands for several pictures, {len(check.same):,} times: {quoted(first, 80, 3)}."
+        yield f"The same text stands for several pictures: {quoted(first, 80, 3)}."
     if check.unknown:
         texts = [text for text, _ in check.unknown.most_common(12)]
         many = sum(1 for each in check.captions if each.t5.unknown)

@@ -57,7 +57,8 @@ def test_outputs(folder):
 
 def test_the_node_shows_the_sentence_and_the_problems(folder):
     shown = CaptionCheck.execute("lora", "ohwx", "512").ui
-    assert shown["images"] and "f.txt" in shown["text"][0] and shown["text"][0].startswith("Of 6 captions")
+    assert shown["images"] and shown["text"][0].startswith("Of 6 captions")
+    assert shown["text"][0].endswith("1 problem with files: see the notes.")
 
 
 def test_nothing_is_written_into_the_folder(folder):
