@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..probe.plots.charts import font
 
 DOTS = "..."
@@ -12,6 +14,7 @@ def drawable(text: str) -> str:
     return "".join(each if each.isascii() or _has(each) else f"U+{ord(each):04X}" for each in text)
 
 
+@lru_cache(maxsize=4096)
 def _has(character: str) -> bool:
     """The font draws all characters that it lacks alike, such as a private one."""
     return character.isspace() or bytes(font().getmask(character)) != bytes(font().getmask("\ue000"))

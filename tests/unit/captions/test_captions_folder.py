@@ -119,7 +119,7 @@ def test_bad_encodings_and_large_files_are_reported_by_name(root):
     assert {caption.text for caption in found.captions} == {"one", "two", "three"}
     problems = "\n".join(found.problems)
     assert "latin.txt: it is not text in UTF-8 (byte 3 is 0xe9)" in problems
-    assert "big.txt: it is larger than 1,000,000 bytes" in problems
+    assert "big.txt: it is larger than 100,000 bytes" in problems
     assert "bare.txt: it contains null characters" in problems
     assert "cut.txt: it is not text in UTF-16" in problems
     assert found.empty == ["empty.txt"]
