@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,16 +105,26 @@ def _placed(found: Listing, entry: os.DirEntry, within: Path | None) -> str | No
     among = next((names for suffixes, names in kinds.items() if suffix in suffixes), None)
     if suffix == ".json" and stem.startswith(METADATA):
         among = found.tables
-    if entry.is_dir(follow_symlinks=False):
+    linked = entry.is_symlink() or _is_junction(entry)
+    if not linked and entry.is_dir(follow_symlinks=False):
         if among is not None:
             found.problems.append(f"{shown(name)} is a folder, expected a file.")
         return name
-    if entry.is_symlink() and (fault := _fault(Path(entry.path), within)):
+    if linked and (fault := _fault(Path(entry.path), within)):
         found.problems += [f"{shown(name)} {fault}"] * (among is not None or os.path.isdir(entry.path))
         return None
     if among is not None:
         among.append(name)
     return None
+
+
+def _is_junction(entry: os.DirEntry) -> bool:
+    """Whether it is Windows' other kind of link to a folder, which Python takes for a folder."""
+    try:
+        tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) if os.name == "nt" else 0
+    except OSError:  # removed since it was listed
+        return False
+    return tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0)
 
 
 def _fault(link: Path, within: Path | None) -> str | None:
@@ -140,8 +151,8 @@ def state(folder: Path, within: Path) -> str:
     for name in [*found.captions, *found.tables, *found.pictures]:
         digest.update(os.fsencode(name))
         try:
-            stat = os.stat(folder / name)
-            digest.update(f"\0{kind_of(stat.st_mode)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+            now = os.stat(folder / name)
+            digest.update(f"\0{kind_of(now.st_mode)}\0{now.st_size}\0{now.st_mtime_ns}\0".encode())
         except OSError:
             digest.update(b"\0gone\0")
     return digest.hexdigest()

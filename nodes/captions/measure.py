@@ -87,15 +87,18 @@ def tokens(tokenizer, texts: Sequence[str]) -> list[Tokens]:
 
 
 def _count(text: str, found: Tokens, limit: int, unknown: int | None) -> Count:
-    ids, starts, ends = found
-    texts: tuple[str, ...] = ()
-    if unknown is not None and unknown in ids:
-        places = zip(ids, starts, ends, strict=True)
-        texts = tuple(dict.fromkeys(text[start:end] for token, start, end in places if token == unknown))
+    ids, starts, _ = found
+    texts = _without_token(text, found, unknown) if unknown in ids else ()
     if len(ids) <= limit:
         return Count(len(ids), limit, unknown=texts)
     cut = starts[limit]
     return Count(len(ids), limit, cut, _split(text, cut), texts)
+
+
+def _without_token(text: str, found: Tokens, unknown: int | None) -> tuple[str, ...]:
+    """The different texts that have the unknown token, in order."""
+    places = zip(*found, strict=True)
+    return tuple(dict.fromkeys(text[start:end] for token, start, end in places if token == unknown))
 
 
 def _split(text: str, cut: int) -> tuple[str, str] | None:
@@ -112,3 +115,9 @@ def written(tokenizer, text: str) -> tuple[str, ...]:
     return tuple(
         SPACE if token == bare else text[start:end] for token, start, end in zip(ids, starts, ends, strict=True)
     )
+
+
+def unknown_to_t5(tokenizer, text: str) -> tuple[str, ...]:
+    """The parts of a text that T5 has no token for."""
+    [found] = tokens(tokenizer, [text])
+    return _without_token(text, found, T5_UNKNOWN)

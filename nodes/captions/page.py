@@ -15,7 +15,7 @@ from .checking import Check
 from .glyphs import drawable
 from .measure import CLIP_LIMIT
 from .summary import notes, sentence
-from .triggers import Trigger
+from .triggers import FEWEST, Trigger
 
 WIDTH, SIDE, GAP = 860, 20, 10
 CHIP, CHIP_ROW, CHIP_TEXT = 24, 30, 14
@@ -105,6 +105,8 @@ def _beside(pen: ImageDraw.ImageDraw, each: Trigger) -> None:
     shown = each.beside[:MOST_BESIDE]
     more = len(each.beside) - len(shown)
     title = "Learned with it: words in at least half of its captions" if shown else "No word stands beside it in most."
+    if each.found < FEWEST:
+        title = f"Words beside it are counted from {FEWEST} captions on."
     pen.text((MIDDLE, 14), title + (f", and {more} more" if more else ""), fill=INK, font=charts.font())
     left, right = MIDDLE + 130, WIDTH - SIDE - 60
     for number, (word, share) in enumerate(shown):

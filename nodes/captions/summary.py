@@ -109,6 +109,9 @@ def _count(names: Sequence[str], one: str, several: str) -> str:
 
 def _trigger_notes(each: Trigger) -> Iterator[str]:
     name = f'"{shorten(each.text, 60)}"'
+    if each.unknown:
+        parts = quoted(list(each.unknown), 12)
+        yield f"T5 has no token for {parts} in the trigger {name}: it reads all unknown characters alike."
     for names, words in (
         (each.missing if each.found else (), "without the trigger {}"),
         (each.other_letters, "with {} in other letters, which are other tokens for T5"),
@@ -211,5 +214,5 @@ def _trigger_json(each: Trigger, count: int) -> dict:
     return {
         "trigger": each.text, "clip": list(each.clip), "t5": list(each.t5), "captions": each.found, "of": count,
         "missing": list(each.missing), "other_letters": list(each.other_letters), "past_clip": list(each.past_clip),
-        "past_t5": list(each.past_t5), "beside": dict(each.beside),
+        "past_t5": list(each.past_t5), "unknown_to_t5": list(each.unknown), "beside": dict(each.beside),
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .measure import Count, Measured, Tokenizers, written
+from .measure import Count, Measured, Tokenizers, unknown_to_t5, written
 
 MOST = 20  # triggers
 FEWEST = 3  # captions with the trigger: of fewer every word would stand in most
@@ -32,6 +32,7 @@ class Trigger:
     text: str
     clip: tuple[str, ...]  # its tokens
     t5: tuple[str, ...]
+    unknown: tuple[str, ...]  # its parts that T5 has no token for
     found: int  # captions with it, in whatever letters
     missing: tuple[str, ...]
     other_letters: tuple[str, ...]
@@ -59,8 +60,9 @@ def read(text: str, captions: Sequence[Measured], tokenizers: Tokenizers) -> Tri
             other.append(each.caption.name)
         past_clip += [each.caption.name] * _past(first, each.clip)
         past_t5 += [each.caption.name] * _past(first, each.t5)
-    return Trigger(text, written(tokenizers.clip_l, text), written(tokenizers.t5, text), len(holding), tuple(missing),
-                   tuple(other), tuple(past_clip), tuple(past_t5), tuple(_beside(sign, text, holding)))  # fmt: skip
+    pieces = written(tokenizers.clip_l, text), written(tokenizers.t5, text), unknown_to_t5(tokenizers.t5, text)
+    return Trigger(text, *pieces, len(holding), tuple(missing), tuple(other), tuple(past_clip), tuple(past_t5),
+                   tuple(_beside(sign, text, holding)))  # fmt: skip
 
 
 def _sign(text: str) -> re.Pattern:

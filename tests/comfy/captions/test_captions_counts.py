@@ -7,6 +7,7 @@ from flux_duet.nodes.captions import triggers
 from flux_duet.nodes.captions.checking import check
 from flux_duet.nodes.captions.measure import Tokenizers, measured, written
 from flux_duet.nodes.captions.read import Caption, gathered
+from flux_duet.nodes.captions.summary import notes
 from flux_duet.nodes.compat.text_encoders import clip_l_tokenizer, t5_tokenizer
 from flux_duet.tests.comfy.test_spans import ANY
 
@@ -124,6 +125,12 @@ def test_words_beside_a_trigger_are_those_of_half_the_captions():
     (one,) = checked(text, "ohwx").triggers
     assert one.beside == (("man", 0.75), ("photo", 0.75))
     assert triggers.listed(" a, b\nc,,a ") == ["a", "b", "c"]
+
+
+def test_a_trigger_without_a_token_is_told():
+    (one,) = checked("a {fox}", "{fox}").triggers
+    assert one.unknown == ("{", "}") and one.found == 1
+    assert any("T5 has no token for {, } in the trigger" in note for note in notes(checked("a {fox}", "{fox}")))
 
 
 def test_copies_are_of_different_pictures(tmp_path):
