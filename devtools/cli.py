@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     fuzz = command("fuzz", "send odd texts, files, requests and workflows into the pack, and print the outcome")
     fuzz.add_argument("--minutes", type=float, default=1)
     fuzz.add_argument("--seed", type=int, default=0)
+    command("captions", "check a folder of LoRA captions: what CLIP-L and T5 read of them", own_help=False)
     command("train-nano", "train the nano models", own_help=False)
     command("env", "print the environment as JSON: python, comfyui, version, cache")
     run = command("run", "run a module of the pack, with ComfyUI at hand")
@@ -87,7 +88,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options, unknown = top.parse_known_args(head)
     if options.command is None and not unknown:
         return options, []
-    if unknown and options.command not in ("demo", "test", "train-nano"):
+    if unknown and options.command not in ("demo", "test", "captions", "train-nano"):
         top.error(f"unknown argument {unknown[0]}")
     if shared.comfy and shared.comfy_path:
         top.error("--comfy and --comfy-path name two different ComfyUIs; give one of them")
@@ -163,6 +164,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         inside(found, f"bench.{options.name}", *rest)
     elif options.command == "fuzz":
         inside(found, "devtools.fuzz", "--minutes", str(options.minutes), "--seed", str(options.seed))
+    elif options.command == "captions":
+        inside(found, "devtools.captions", *rest)
     elif options.command == "train-nano":
         inside(found, "nano.train", *rest)
     elif options.command == "run":

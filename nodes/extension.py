@@ -6,6 +6,7 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
+from .captions.nodes import NODES as CAPTIONS
 from .condition.blend.nodes import NODES as BLEND
 from .condition.nodes import NODES as CONDITION
 from .condition.place.nodes import NODES as PLACE
@@ -36,4 +37,4 @@ class FluxDuetExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
-        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *SHAPE]
+        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *SHAPE, *CAPTIONS]

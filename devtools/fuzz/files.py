@@ -27,7 +27,7 @@ from ...nodes.probe.heat.choices import MASS
 from ...nodes.probe.heat.reading import GROUPS, Choice, HeatReading
 from ...nodes.probe.heat.stored import SUFFIX, look, store
 from ...nodes.streams import ClipVec, Source, Span, T5Text
-from . import inputs
+from . import captions, inputs
 from .figures import Figures, Timer
 
 ODD = (*inputs.ODD, 3, 1e999, [1, 2], {"a": 1}, "F32", "BF16", "I64", [0], [2**40], [-1, 4], ["x"], True)
@@ -118,6 +118,7 @@ class Files:
                       if path.parent.name == "text_encoders"}  # fmt: skip
         self.stream = self._saved()
         self._store = Store(folder / "store")
+        self._captions = captions.Captions(folder / "captions")
         self._heat = (folder / f"{store(HEAT, folder)}{SUFFIX}").read_bytes()
         self.kinds: dict[str, Callable[[random.Random, int], None]] = {
             "damaged encoders": self._encoder,
@@ -127,6 +128,7 @@ class Files:
             "settings of the store": self._settings,
             "files of prompts": self._prompts,
             "readings of a heatmap": self._reading,
+            "folders of captions": self._folder,
         }
 
     def read_one(self, kind: str, rng: random.Random, most: int) -> None:
@@ -217,6 +219,15 @@ class Files:
         path = placed(rng, self.folder, "reading.safetensors", lambda: damaged(rng, self._heat))
         with suppress(FileNotFoundError):
             look(path, Choice(rng.choice((0, 0, 1, 9)), None, Blocks.parse(rng.choice(("all", "single", "3")))))
+
+    def _folder(self, rng: random.Random, most: int) -> None:
+        """Some files of captions, whole or damaged, or what is no file; the rest of the folder must be checked."""
+        for name in captions.NAMES:
+            data = captions.data(rng, name, most)
+            if rng.random() < 0.2:
+                data = rng.choice((_flipped, _cut, _longer))(rng, data)
+            placed(rng, self._captions.folder, name, lambda data=data: data)
+        self._captions.check(rng)
 
 
 @contextmanager

@@ -93,6 +93,10 @@ SOCKETS = {
         "IMAGE, LATENT, IMAGE, STRING, STRING",
     ),
     "FluxDuetShape": ("value COMFY_MATCHTYPE_V3", "COMFY_MATCHTYPE_V3, STRING"),
+    "FluxDuetCaptions": (
+        "folder STRING, trigger STRING, t5_length COMBO, captions STRING?",
+        "IMAGE, STRING, STRING, STRING, STRING",
+    ),
 }
 
 

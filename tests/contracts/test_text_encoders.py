@@ -33,6 +33,17 @@ def test_t5_tokens():
     assert tokenizer.tokenizer.decode(ids[: ids.index(T5_END)]) == "a cat"
 
 
+def test_the_text_as_it_is():
+    """A tokenizer's `tokenizer` is Hugging Face's: it parses no weights and cuts nothing off, as trainers' do."""
+    clip_l, t5 = text_encoders.clip_l_tokenizer().tokenizer, text_encoders.t5_tokenizer().tokenizer
+    assert clip_l.convert_ids_to_tokens(clip_l("ohwx (a:1.2)")["input_ids"])[1:-1] == [
+        "ohwx</w>", "(</w>", "a</w>", ":</w>", "1</w>", ".</w>", "2</w>", ")</w>",
+    ]  # fmt: skip
+    assert t5.convert_ids_to_tokens(t5("ohwx")["input_ids"]) == ["\u2581", "o", "h", "w", "x", "</s>"]
+    assert t5.convert_tokens_to_ids("\u2581") == t5("ohwx")["input_ids"][0]
+    assert (len(clip_l("cat " * 200)["input_ids"]), len(t5("cat " * 600)["input_ids"])) == (202, 601)
+
+
 def test_empty_tokens():
     """Start and end tokens if there are any, then pads."""
     assert text_encoders.empty_tokens({"start": 7, "end": 8, "pad": 9}, 4) == [7, 8, 9, 9]

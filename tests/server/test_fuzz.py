@@ -14,10 +14,10 @@ pytestmark = pytest.mark.slow
 
 ROUTES = {"/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap"}
 FILES = {"damaged encoders", "damaged embeddings", "embeddings signed anew", "entries of the store",
-         "settings of the store", "files of prompts", "readings of a heatmap"}  # fmt: skip
+         "settings of the store", "files of prompts", "readings of a heatmap", "folders of captions"}  # fmt: skip
 # There is no such reading, no such file is valid, and the other routes refuse only parentheses that are too deep.
 NEVER_RIGHT = {"/flux_duet/heatmap", "names of tensors"}
-NEVER_WRONG = {kind for kind in PARSERS if "prompts" in kind} | {"settings of the store"}
+NEVER_WRONG = {kind for kind in PARSERS if "prompts" in kind} | {"settings of the store", "folders of captions"}
 
 
 def test_odd_input_gives_a_result_or_a_message_of_ours(nano_server, comfy_server):

@@ -39,6 +39,7 @@ NODES = [
     "FluxDuetSweep",
     "FluxDuetGrid",
     "FluxDuetShape",
+    "FluxDuetCaptions",
 ]
 FAILURES = ["IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"]
 LOADERS = [

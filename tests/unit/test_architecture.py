@@ -24,6 +24,7 @@ FLOORS = [
     {"encode", "condition", "decode"},
     {"sample"},
     {"probe"},
+    {"captions"},
     {"routes"},
     {"extension"},
 ]

@@ -30,6 +30,7 @@ def test_shared_options_stand_before_or_after_the_command(line):
         ("test tests/unit -x", "test", ["tests/unit", "-x"]),
         ("comfy --port 9 -- --lowvram", "comfy", ["--lowvram"]),
         ("train-nano --steps 3 -h", "train-nano", ["--steps", "3", "-h"]),
+        ("captions a/b --trigger ohwx --t5 256", "captions", ["a/b", "--trigger", "ohwx", "--t5", "256"]),
         ("run nano.train --steps 3", "run", ["--steps", "3"]),
         ("fuzz --minutes 10 --seed 3", "fuzz", []),
         ("demo --clip a --out b.png", "demo", ["--clip", "a", "--out", "b.png"]),
