@@ -15,6 +15,7 @@ from .decode.nodes import NODES as DECODE
 from .encode.embeddings.nodes import NODES as KEEP
 from .encode.load.nodes import NODES as LOAD
 from .encode.nodes import NODES as ENCODE
+from .lora.nodes import NODES as LORA
 from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
 from .probe.influence.nodes import NODES as INFLUENCE
@@ -36,5 +37,5 @@ class FluxDuetExtension(ComfyExtension):
             register(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        pictures = [*LOAD, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
+        pictures = [*LOAD, *LORA, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
         return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *SHAPE, *CAPTIONS]

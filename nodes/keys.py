@@ -41,3 +41,8 @@ BLOCK_INDEX, BLOCK_TYPE = "block_index", "block_type"
 # Attributes of a CLIP's model and tokenizer, and the keys of their token lists.
 CLIP_L, T5XXL = "clip_l", "t5xxl"
 TOKENS = {CLIP_L: "l", T5XXL: "t5xxl"}
+
+# Prefixes of weights' names in a MODEL; in a CLIP they begin with the encoder's attribute (CLIP_L, T5XXL).
+TRANSFORMER = "diffusion_model."
+ALPHA = "alpha"  # of a LoRA's layer, after its name and a dot: the change is multiplied by alpha / rank
+LORA_METADATA = "lora_metadata"  # what LoraLoader attaches to a MODEL and a CLIP

@@ -20,6 +20,7 @@ support a new ComfyUI, run those tests first.
     execution.py      graph expansion, blocked outputs, the id of the running node
     flux_model.py     classes of FLUX.1 and related models, parameters, sinusoidal embedding
     guiders.py        what a run's guider holds, whose method a wrapper stands around
+    loras.py          LoRA files, the patches made of them, and what a patch does to a weight
     machine.py        device, attention kernels, command-line options, version
     memory.py         free memory, out-of-memory errors, interruption, devices and dtypes
     modulation.py     FLUX.1's modulation layers, what they compute, their weights

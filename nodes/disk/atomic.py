@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
@@ -14,10 +15,15 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Creates the folder. Raises OSError.
     """
+    write_whole_by(path, lambda unfinished: unfinished.write_bytes(data))
+
+
+def write_whole_by(path: Path, write: Callable[[Path], object]) -> None:
+    """The same with what `write(path)` writes, for content that should not be in memory as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
-        unfinished.write_bytes(data)
+        write(unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

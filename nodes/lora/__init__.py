@@ -1,0 +1,1 @@
+"""LoRAs sorted by what they change: load with a strength for each part, save what remains."""

@@ -1,0 +1,5 @@
+"""What the LoRA nodes' schemas share with their runs. Pure."""
+
+from __future__ import annotations
+
+NAME = "Load LoRA by Stream"

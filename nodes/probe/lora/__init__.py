@@ -1,0 +1,1 @@
+"""LoRA Anatomy: what does a LoRA change?"""
