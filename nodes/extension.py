@@ -19,6 +19,7 @@ from .lora.nodes import NODES as LORA
 from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
 from .probe.influence.nodes import NODES as INFLUENCE
+from .probe.lora.nodes import NODES as ANATOMY
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS
@@ -38,4 +39,4 @@ class FluxDuetExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *LORA, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
-        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *SHAPE, *CAPTIONS]
+        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *ANATOMY, *SHAPE, *CAPTIONS]

@@ -11,6 +11,11 @@ def free_main_memory() -> int:
     return comfy.model_management.get_free_memory(torch.device("cpu"))
 
 
+def free_memory(size: int, device: torch.device) -> None:
+    """Moves models away until `size` bytes are free on a device."""
+    comfy.model_management.free_memory(size, device)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the GPU ran out of memory; ComfyUI handles it."""
     return comfy.model_management.is_oom(error)

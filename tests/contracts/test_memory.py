@@ -13,6 +13,16 @@ def test_free_main_memory():
     assert 0 < memory.free_main_memory() <= psutil.virtual_memory().total
 
 
+def test_free_memory(monkeypatch):
+    """Models are moved away for a size in bytes on a device."""
+    asked = []
+    monkeypatch.setattr(comfy.model_management, "free_memory", lambda size, device: asked.append((size, device)))
+    memory.free_memory(7, CPU)
+    monkeypatch.undo()
+    assert asked == [(7, CPU)]
+    assert comfy.model_management.free_memory(0, torch.device("cpu:0")) == []
+
+
 def test_out_of_memory():
     """torch's error is distinguished from others, whatever their text."""
     assert memory.is_out_of_memory(torch.OutOfMemoryError("no room"))

@@ -14,6 +14,7 @@ from ...palette import CLIP_HUE, INK, MUTED, PAPER, T5_HUE
 from ..percent import percent
 from ..plots import charts
 from ..plots.charts import Line
+from ..plots.ramps import ramp
 from ..plots.sheets import stack_vertically
 from .effects import WHOLE, maps, pooled
 from .reading import InfluenceReading, floor
@@ -138,9 +139,9 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
     if picture is not None:
         panels.append(("the picture", _resized(picture.movedim(-1, 0), height).movedim(0, -1)))
     for stream, values in zip(("clip", "t5"), found, strict=True):
-        ramp = torch.from_numpy(_ramp(HUES[stream]))  # [256, 3]
+        colours = torch.from_numpy(ramp(HUES[stream]))  # [256, 3]
         wide = _resized(values[None], height)[0].clamp(0, 1)
-        panels.append((f"where {NAMES[stream]} matters", ramp[(wide * 255).round().long()]))
+        panels.append((f"where {NAMES[stream]} matters", colours[(wide * 255).round().long()]))
     page = Image.new("RGB", (GAP + (PANEL + GAP) * len(panels), HEAD + height + FOOT), PAPER)
     draw = ImageDraw.Draw(page)
     for number, (title, pixels) in enumerate(panels):
@@ -160,15 +161,8 @@ def _resized(pixels: Tensor, height: int) -> Tensor:
     return interpolate(pixels.to("cpu", torch.float32)[None], size, mode="bilinear", align_corners=False)[0]
 
 
-def _ramp(hue: tuple[int, int, int]) -> np.ndarray:
-    """[256, 3], 0 to 1: from paper to the hue to a dark shade of it, with evenly falling lightness."""
-    stops = np.array([(250, 250, 248), hue, [part * 0.35 for part in hue]], dtype=np.float32) / 255
-    at = np.linspace(0, 1, 256)
-    return np.stack([np.interp(at, (0, 0.62, 1), stops[:, channel]) for channel in range(3)], -1).astype(np.float32)
-
-
 def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, hue: tuple[int, int, int], most: float):
-    bar = np.repeat((_ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
+    bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
     page.paste(Image.fromarray(bar).resize((160, 10)), (x + 28, y))
     draw.text((x, y + 5), "0", fill=MUTED, font=charts.font(), anchor="lm")
     draw.text((x + 196, y + 5), charts.number(most, True), fill=MUTED, font=charts.font(), anchor="lm")

@@ -1,0 +1,73 @@
+"""LoRA Anatomy. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ...notice import show
+from .choices import NAME, NONE
+
+
+class Anatomy(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        files = folder_paths.get_filename_list("loras")
+        return io.Schema(
+            node_id="FluxDuetLoraAnatomy",
+            display_name=NAME,
+            category="Flux Duet/lora",
+            description="Shows what a LoRA changes: in which blocks, and in which parts of FLUX.1. Measures the change "
+            "that ComfyUI applies, for every format that it reads, against the weights' own norms. Compares two files.",
+            search_aliases=["lora analysis", "inspect lora", "lora blocks", "compare loras", "lora rank", "probe"],
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="The FLUX.1 model; LoRAs that are on it do not count."),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders, to measure them too."
+                ),
+                io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
+                io.Combo.Input("lora_name", options=files, tooltip="A file in models/loras."),
+                io.Combo.Input(
+                    "compare_with", options=[NONE, *files], default=NONE, optional=True,
+                    tooltip="Another file to compare with, or none.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("plot", display_name="plot", tooltip="All blocks, a row for each part."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
+                io.String.Output("json", display_name="json", tooltip="Every part, block and weight."),
+                io.String.Output("table", display_name="table", tooltip="The parts as a table in Markdown."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, lora_name=None, compare_with=NONE, **_):
+        from ...disk.encoder_files import stat_of
+
+        return [stat_of(_path(name)) for name in (lora_name, compare_with) if name and name != NONE]
+
+    @classmethod
+    def execute(cls, model, lora_name, clip=None, t5=None, compare_with=NONE) -> io.NodeOutput:
+        from ...family import require_flux1
+        from ...lora.load import read
+        from ...pictures import as_image
+        from .draw import plot
+        from .measure import measure
+        from .reading import as_json, sentence, table
+
+        require_flux1(model, NAME)
+        files = [read(_path(name)) for name in (lora_name, compare_with) if name != NONE]
+        found = measure(files, model, [each for each in (clip, t5) if each is not None])
+        text, picture = sentence(*found), as_image(plot(*found))
+        shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
+        return io.NodeOutput(picture, text, json.dumps(as_json(*found, text)), table(*found), ui=shown)
+
+
+def _path(name: str) -> str:
+    return folder_paths.get_full_path_or_raise("loras", name)
+
+
+NODES = [Anatomy]
