@@ -30,10 +30,8 @@ class LoadLora(io.ComfyNode):
             search_aliases=["lora loader", "block weight", "lora blocks", "split lora", "extract lora", "save lora"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 model, with or without other LoRAs."),
-                io.Clip.Input(
-                    "clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders, as of DualCLIPLoader."
-                ),
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
                 io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
                 io.Combo.Input(
                     "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."

@@ -11,6 +11,11 @@ from flux_duet import comfy_entrypoint
 SOCKETS = {
     "FluxDuetLoadClip": ("clip_name COMBO, device COMBO?", "CLIP"),
     "FluxDuetLoadT5": ("t5_name COMBO, device COMBO?", "CLIP"),
+    "FluxDuetLora": (
+        "model MODEL, clip CLIP?, t5 CLIP?, lora_name COMBO, strength FLOAT, clip_encoder FLOAT, t5_encoder FLOAT, "
+        "clip_stream FLOAT, t5_stream FLOAT, image FLOAT, joint FLOAT, blocks STRING?, save_as STRING?",
+        "MODEL, CLIP, CLIP",
+    ),
     "FluxDuetClipEncode": ("clip CLIP, text STRING, past_75 COMBO?, weights BOOLEAN?", "FLUX_VEC"),
     "FluxDuetT5Encode": ("clip CLIP, text STRING, length COMBO, weights COMBO?", "FLUX_TXT"),
     "FluxDuetInspect": ("clip CLIP, text STRING, length COMBO", "IMAGE, STRING, STRING"),
@@ -91,6 +96,10 @@ SOCKETS = {
         "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?, "
         "like CONDITIONING?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
+    ),
+    "FluxDuetLoraAnatomy": (
+        "model MODEL, clip CLIP?, t5 CLIP?, lora_name COMBO, compare_with COMBO?",
+        "IMAGE, STRING, STRING, STRING",
     ),
     "FluxDuetShape": ("value COMFY_MATCHTYPE_V3", "COMFY_MATCHTYPE_V3, STRING"),
     "FluxDuetCaptions": (

@@ -8,6 +8,7 @@ from flux_duet.nano.layouts import FILES
 NODES = [
     "FluxDuetLoadClip",
     "FluxDuetLoadT5",
+    "FluxDuetLora",
     "FluxDuetClipEncode",
     "FluxDuetT5Encode",
     "FluxDuetInspect",
@@ -38,6 +39,7 @@ NODES = [
     "FluxDuetWords",
     "FluxDuetSweep",
     "FluxDuetGrid",
+    "FluxDuetLoraAnatomy",
     "FluxDuetShape",
     "FluxDuetCaptions",
 ]

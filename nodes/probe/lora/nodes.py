@@ -25,9 +25,7 @@ class Anatomy(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The FLUX.1 model; LoRAs that are on it do not count."),
-                io.Clip.Input(
-                    "clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders, to measure them too."
-                ),
+                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
                 io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
                 io.Combo.Input("lora_name", options=files, tooltip="A file in models/loras."),
                 io.Combo.Input(

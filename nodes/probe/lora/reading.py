@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ...condition.blocks import Depth
@@ -87,7 +88,7 @@ class LoraReading:
     unused: Sequence[str] = ()
     spread: float = 0.0
 
-    @property
+    @cached_property
     def whole(self) -> Total:
         return Total.of(self.changes)
 
@@ -198,10 +199,14 @@ def sentence(readings: Sequence[LoraReading], compared: Comparison | None) -> st
     elif compared:
         most = max(compared.cosines, key=lambda part: abs(compared.cosines[part]))
         texts.append(
-            f"The cosine of the two changes is {compared.whole:.2f}; they are most alike, or most opposed, in "
-            f"{_IN_WORDS[most]} ({compared.cosines[most]:.2f})."
+            f"The cosine of the two changes is {_cosine(compared.whole)}; furthest from 0 it is in {_IN_WORDS[most]}: "
+            f"{_cosine(compared.cosines[most])}."
         )
     return " ".join(texts)
+
+
+def _cosine(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # no -0.00
 
 
 def _told(reading: LoraReading) -> str:
