@@ -50,7 +50,8 @@ def inner(one: Change, other: Change, shape: Sequence[int]) -> float:
 
 def norm(change: Change, shape: Sequence[int]) -> float:
     """Frobenius norm."""
-    return max(inner(change, change, shape), 0.0) ** 0.5
+    square = inner(change, change, shape)
+    return 0.0 if square < 0 else square**0.5  # not a number stays one
 
 
 def effective_rank(change: Change) -> tuple[float, int] | None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from ...lora.parts import CLIP_ENCODER, CLIP_STREAM, ENCODERS, IMAGE, JOINT, T5_ENCODER, T5_STREAM, TITLES, Place
 from ...palette import CLIP_HUE, INK, MUTED, PAPER, PART_HUES, RULE, T5_HUE
+from ...quoting import shorten
 from ..percent import percent
 from ..plots import charts
 from ..plots.ramps import ramp
@@ -48,7 +49,7 @@ def plot(readings: Sequence[LoraReading], compared: Comparison | None) -> Image.
 def _panel(reading: LoraReading, scale: Scale) -> Image.Image:
     page = Image.new("RGB", (WIDTH, HEAD + ROW * len(ROWS) + GAP + FOOT), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 16), f"What {reading.file} changes", fill=INK, font=charts.font(17))
+    draw.text((MARGIN, 16), f"What {shorten(reading.file, 80)} changes", fill=INK, font=charts.font(17))
     columns = _Columns(reading)
     columns.head(draw)
     cells, largest = reading.cells(), max([reading.share(reading.total(part)) for part in ROWS] + [1e-9])

@@ -52,7 +52,8 @@ def _low_rank(patch: Patch, shape: Sequence[int]) -> LowRank | None:
     up, down, scale = factors
     reshape = value.weights[5] if isinstance(value, LoRAAdapter) else None
     # ComfyUI leaves out a patch of another size; the dense way shows what it does.
-    fits = len(shape) == 2 and (up.shape[0], down.shape[1]) == tuple(reshape or (rows, shape[1]))
+    target = tuple(reshape or (rows, shape[1])) if len(shape) == 2 else None
+    fits = (up.shape[0], down.shape[1]) == target and up.shape[1] == down.shape[0]
     return LowRank(up, down, scale, first) if fits else None
 
 

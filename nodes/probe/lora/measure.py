@@ -6,6 +6,7 @@ reading all 12 billion weights of FLUX.1 takes a minute on a CPU; the standard e
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ def measure(files: Sequence[LoraFile], model, clips: Sequence[Any]) -> tuple[lis
         changes = [_change(group.get(name), name, weights) for group in grouped]
         for lora, change, into in zip(loras, changes, found, strict=True):
             if change is not None:
-                into.append(_measured(name, place_of(name, lora.depth), change, weights))
+                into.append(_measured(lora, name, change, weights))
         if len(changes) == 2 and all(change is not None for change in changes):
             inner[name] = algebra.inner(changes[0], changes[1], weights.shapes[name])
         bar.update_absolute(number)
@@ -133,9 +134,16 @@ def _change(patches: Sequence[Patch] | None, name: str, weights: _Weights) -> Ch
     return change_of(patches, weights.shapes[name], read)
 
 
-def _measured(name: str, place, change: Change, weights: _Weights) -> WeightChange:
+def _measured(lora: SortedLora, name: str, change: Change, weights: _Weights) -> WeightChange:
     shape = weights.shapes[name]
-    return WeightChange(name, place, algebra.norm(change, shape), weights.norm(name)[0], algebra.effective_rank(change))
+    norm = algebra.norm(change, shape)
+    if not math.isfinite(norm):
+        raise ValueError(
+            f"LoRA Anatomy: {lora.file.name} holds numbers that are not finite, or change {name} beyond what 32-bit "
+            "numbers hold. Pictures with it would be black; train or download it again."
+        )
+    own, rank = weights.norm(name)[0], algebra.effective_rank(change)
+    return WeightChange(name, place_of(name, lora.depth), norm, own, rank)
 
 
 def _reading(lora: SortedLora, changes: Sequence[WeightChange], weights: _Weights) -> LoraReading:

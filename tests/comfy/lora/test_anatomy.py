@@ -200,3 +200,20 @@ def test_packed_weights(maker, model, show, monkeypatch):
     assert "of their norm" not in show(model, maker.kohya())[1]
     with pytest.raises(ValueError, match="is stored as torch.uint8, from which this LoRA's format cannot be measured"):
         anatomy(model, maker.dora())
+
+
+def test_numbers_that_are_not_finite(maker, model):
+    weights = maker.kohya(["img_in"])
+    weights["lora_unet_img_in.lora_up.weight"][0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"0.safetensors holds numbers that are not finite.*img_in"):
+        anatomy(model, weights)
+
+
+@pytest.mark.parametrize("side", ["lora_up", "lora_down"])
+def test_factors_that_do_not_fit_change_nothing(side, maker, model):
+    """ComfyUI leaves such a layer out, and says so in its log."""
+    weights = maker.kohya(["img_in", "txt_in"])
+    weights[f"lora_unet_img_in.{side}.weight"] = torch.ones(3, 5)
+    ((reading,), _) = anatomy(model, weights)
+    assert {each.name: each.change > 0 for each in reading.changes} == {
+        "diffusion_model.img_in.weight": False, "diffusion_model.txt_in.weight": True}  # fmt: skip

@@ -1,0 +1,76 @@
+"""The LoRA nodes on the real server: the picture, what is shown, what is saved."""
+
+import json
+
+import numpy
+import pytest
+from safetensors.torch import load_file
+
+from flux_duet.tests.server.test_probes import pixels
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+LORA = "tiny_lora.safetensors"  # of the first two single blocks
+
+
+def with_ours(workflow, **options):
+    """Ours between the model and the sampler; returns its id."""
+    sampler = workflow.inputs("FluxDuetSampler")
+    parts = dict.fromkeys(("clip_encoder", "t5_encoder", "clip_stream", "t5_stream", "image", "joint"), 1.0)
+    given = {"lora_name": LORA, "strength": 1.0, **parts, **options}
+    sampler["model"] = workflow.add("FluxDuetLora", model=sampler["model"], **given)
+    return sampler["model"][0]
+
+
+def picture(comfy_server, workflow) -> numpy.ndarray:
+    return pixels(comfy_server.run(workflow), workflow.node("SaveImage"))
+
+
+def test_the_picture_is_lora_loaders(comfy_server, workflow):
+    plain, native, ours, none, joint = (workflow.copy() for _ in range(5))
+    sampler = native.inputs("FluxDuetSampler")
+    sampler["model"] = native.add("LoraLoaderModelOnly", model=sampler["model"], strength_model=1.0, lora_name=LORA)
+    with_ours(ours)
+    with_ours(none, joint=0.0)
+    with_ours(joint, clip_stream=0.0, t5_stream=0.0, image=0.0)
+    pictures = [picture(comfy_server, each) for each in (plain, native, ours, none, joint)]
+    assert not numpy.array_equal(pictures[0], pictures[1])
+    assert numpy.array_equal(pictures[1], pictures[2])
+    assert numpy.array_equal(pictures[0], pictures[3])
+    assert numpy.array_equal(pictures[1], pictures[4])
+
+
+def test_all_three_outputs(comfy_server, workflow):
+    """Both encoders pass through, T5 as it is read when it is needed; what is saved is listed for LoRA loaders."""
+    before = picture(comfy_server, workflow)
+    clip, t5 = workflow.out("FluxDuetLoadClip"), workflow.out("FluxDuetLoadT5")
+    node = with_ours(workflow, clip=clip, t5=t5, joint=0.5, save_as="kept/half")
+    workflow.inputs("FluxDuetClipEncode")["clip"] = [node, 1]
+    workflow.inputs("FluxDuetT5Encode")["clip"] = [node, 2]
+    result = comfy_server.run(workflow)
+    assert not numpy.array_equal(pixels(result, workflow.node("SaveImage")), before)
+    (text,) = result.outputs[node]["text"]
+    assert text == "Saved 6 tensors: loras/kept/half_00001_.safetensors"
+    saved = load_file(comfy_server.base / "output" / "loras/kept/half_00001_.safetensors")
+    assert {name.rsplit(".", 1)[1] for name in saved} == {"weight", "alpha"}
+    blocked = workflow.copy()
+    del blocked[node]["inputs"]["t5"]
+    result = comfy_server.run(blocked, check=False)
+    assert "`t5` is not connected" in json.dumps(result.error)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"blocks": "99, x"}, "Got 'x' in the list of blocks"), ({"save_as": "../x"}, "is no name in output/loras")],
+)
+def test_wrong_inputs_are_refused_before_the_run(comfy_server, workflow, options, words):
+    with_ours(workflow, **options)
+    result = comfy_server.run(workflow, check=False)
+    assert words in json.dumps(result.error, ensure_ascii=False)
+
+
+def test_anatomy(comfy_server, workflow):
+    model = workflow.out("UNETLoader")
+    shown = workflow.add("FluxDuetLoraAnatomy", model=model, lora_name=LORA, compare_with=LORA)
+    outputs = comfy_server.run(workflow).outputs[shown[0]]
+    assert outputs["images"] and "The cosine of the two changes is 1.00" in outputs["text"][0]
+    assert f"{LORA} changes 2 of " in outputs["text"][0]
