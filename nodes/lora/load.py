@@ -1,7 +1,9 @@
 """A LoRA file's patches, sorted by what they change, and put on a MODEL and CLIPs. Imports ComfyUI.
 
-`read` -> LoraFile, `patches_of` -> SortedLora, `SortedLora.put` -> clones with the patches. ComfyUI's own loader makes
-the patches, so whatever format it reads works here too, and equal strengths give what LoraLoader gives, bit for bit.
+    model, clips = patches_of(read(path), model, clips).put(Strengths({CLIP_STREAM: 0.5}))
+
+ComfyUI's own loader makes the patches, so whatever format it reads works here too, and with all parts at 1 the result
+is LoraLoader's, bit for bit. Nothing is changed in place: `put` may be called again with other strengths.
 """
 
 from __future__ import annotations
@@ -29,13 +31,12 @@ from .strengths import Strengths
 class LoraFile:
     """A file's tensors, under the names that ComfyUI's loader knows, and its metadata.
 
-    `renamed` tells that the file has other names for them (Black Forest Labs' control LoRAs, USO).
+    Black Forest Labs' control LoRAs and USO have other names for them in the file.
     """
 
     name: str
     weights: Mapping[str, Tensor]
     metadata: Mapping[str, str] | None = None
-    renamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,7 @@ def read(path: str | Path) -> LoraFile:
 
 def as_file(name: str, weights: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> LoraFile:
     """Tensors by name, as they are in a file, as a LoraFile."""
-    known = loras.converted(weights)
-    return LoraFile(name, known, metadata, renamed=known.keys() != weights.keys())
+    return LoraFile(name, loras.converted(weights), metadata)
 
 
 def patches_of(file: LoraFile, model, clips: Collection = ()) -> SortedLora:

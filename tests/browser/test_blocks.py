@@ -43,7 +43,7 @@ class Picker:
         front.still()
 
     def strip(self, name="CLIP"):
-        return self.page.get_by_role("listbox", name=f"{name} blocks", exact=True)
+        return self.page.get_by_role("listbox", name=f"{name} blocks" if name else "Blocks", exact=True)
 
     def cells(self, name="CLIP"):
         return self.strip(name).locator(".cell")
@@ -178,7 +178,8 @@ def test_the_nano_model_has_fewer_blocks(front):
 
 
 @pytest.mark.parametrize(
-    "kind, name", [("FluxDuetClipNegative", "CLIP"), ("FluxDuetRegion", "T5"), ("FluxDuetNag", "T5")]
+    "kind, name",
+    [("FluxDuetClipNegative", "CLIP"), ("FluxDuetRegion", "T5"), ("FluxDuetNag", "T5"), ("FluxDuetLora", "")],
 )
 def test_other_nodes_lists_are_painted_too(front, kind, name):
     shown = Picker(front, kind, blocks="5-" if name == "CLIP" else "all")
