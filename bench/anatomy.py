@@ -1,6 +1,6 @@
 """How long does LoRA Anatomy take for a LoRA of rank 64 at FLUX.1's size (target 5 s)?
 
-    python dev.py bench anatomy [--rank 64] [--rounds 3] [--files 1] [--threads 1]
+    python dev.py bench anatomy [--rank 64] [--rounds 3] [--files 1] [--threads 1] [--dora]
 
 A random LoRA in fp16 for the 304 linear layers of FLUX.1-dev's blocks, written to a temporary folder and read from it
 in each round. The model has all of FLUX.1's layers at their real sizes in bf16, but blocks share their weights, so that
@@ -53,8 +53,8 @@ def flux1():
     return comfy.model_patcher.ModelPatcher(base, cpu, cpu)
 
 
-def write_lora(model, rank: int, path: Path) -> int:
-    """A random LoRA of every linear layer in the blocks. Returns their number."""
+def write_lora(model, rank: int, path: Path, dora: bool = False) -> int:
+    """A random LoRA or DoRA of every linear layer in the blocks. Returns their number."""
     tensors, layers = {}, 0
     for name, module in model.model.diffusion_model.named_modules():
         if isinstance(module, torch.nn.Linear) and "_blocks." in name:
@@ -62,6 +62,8 @@ def write_lora(model, rank: int, path: Path) -> int:
             layer, layers = f"diffusion_model.{name}", layers + 1
             tensors[f"{layer}.lora_A.weight"] = (torch.randn(rank, columns) * 0.01).half()
             tensors[f"{layer}.lora_B.weight"] = (torch.randn(rows, rank) * 0.01).half()
+            if dora:
+                tensors[f"{layer}.dora_scale"] = torch.ones(rows, 1)
     save_file(tensors, path)
     return layers
 
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, choices=(1, 2), default=1, help="2: compared with each other")
     parser.add_argument("--threads", type=int, help="of torch; all cores by default")
+    parser.add_argument("--dora", action="store_true", help="whose changes are computed densely")
     options = parser.parse_args()
     say(machine())
     warn_if_busy()
@@ -97,7 +100,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         paths = [Path(folder) / f"{number}.safetensors" for number in range(options.files)]
         for path in paths:
-            layers = write_lora(model, options.rank, path)
+            layers = write_lora(model, options.rank, path, options.dora)
             say(f"{layers} layers, rank {options.rank}, {path.stat().st_size / 1e6:.0f} MB")
         found = [timed(model, paths) for _ in range(options.rounds)]
     say(found[0][1])

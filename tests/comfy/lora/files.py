@@ -159,6 +159,14 @@ class Maker:
         return {f"lora_unet_{layer.replace('.', '_')}.oft_blocks": self.tensor(self.shapes[layer][0] // 4, 4, 4)
                 for layer in self.layers}  # fmt: skip
 
+    def boft(self) -> dict:
+        found = {}
+        for layer in self.layers:
+            name, rows = f"lora_unet_{layer.replace('.', '_')}", self.shapes[layer][0]
+            found[f"{name}.oft_blocks"] = self.tensor(2, rows // 4, 4, 4)
+            found[f"{name}.alpha"] = torch.tensor(2.0)
+        return found
+
 
 LAYOUTS = {
     "kohya": Maker.kohya,
@@ -174,5 +182,6 @@ LAYOUTS = {
     "DoRA": Maker.dora,
     "GLoRA": Maker.glora,
     "OFT": Maker.oft,
+    "BOFT": Maker.boft,
     "whole changes": Maker.diff,
 }

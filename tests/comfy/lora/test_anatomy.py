@@ -16,7 +16,7 @@ from flux_duet.nodes.probe.lora.nodes import Anatomy
 from flux_duet.tests.comfy.lora.files import LAYOUTS, Maker
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
-LOW_RANK = set(LAYOUTS) - {"DoRA", "GLoRA", "OFT", "whole changes"}
+LOW_RANK = set(LAYOUTS) - {"DoRA", "GLoRA", "OFT", "BOFT", "whole changes"}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from flux_duet.tests.comfy.lora.files import LAYOUTS, Maker
 from flux_duet.tests.comfy.lora.test_by_stream import ZERO, load, same_patches  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
-UNSCALED = ("DoRA", "OFT")  # the change is not proportional to the strength
+UNSCALED = ("DoRA", "OFT", "BOFT")  # the change is not proportional to the strength
 
 
 @pytest.fixture(scope="module")
