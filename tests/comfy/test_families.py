@@ -16,9 +16,11 @@ from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.encode.nodes import T5Encode
 from flux_duet.nodes.family import family, flux1, is_wrapped, needs_picture
+from flux_duet.nodes.lora.nodes import LoadLora
 from flux_duet.nodes.probe.grid.nodes import PromptGrid
 from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.probe.influence.nodes import ZEROS, Influence
+from flux_duet.nodes.probe.lora.nodes import Anatomy
 from flux_duet.nodes.probe.shape.describing import described
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.probe.words.nodes import WordAblation
@@ -101,6 +103,8 @@ def calls(dual) -> dict:
     plan = 0, 2, "euler", "simple"
     return {
         "Apply Duet": lambda model: ApplyDuet.execute(model),
+        "Load LoRA by Stream": lambda model: LoadLora.execute(model, "any.safetensors"),
+        "LoRA Anatomy": lambda model: Anatomy.execute(model, "any.safetensors"),
         "Token Heatmap": lambda model: Heatmap.execute(model, streams()[1]),
         "Encoder Influence": lambda model: Influence.execute(model, ZEROS),
         "Word Ablation": lambda model: WordAblation.execute(model, dual, dual, "a", "b", LATENT, 3.5, *plan),
@@ -113,7 +117,7 @@ def calls(dual) -> dict:
 
 
 NAMES = ("Apply Duet", "Token Heatmap", "Encoder Influence", "Word Ablation", "Switch Sweep", "Prompt Grid",
-         "MMDiT Sampler")  # fmt: skip
+         "MMDiT Sampler", "Load LoRA by Stream", "LoRA Anatomy")  # fmt: skip
 
 
 @pytest.mark.parametrize("node", NAMES)
@@ -183,7 +187,7 @@ def wrapped(tiny):
 def test_a_wrapped_model_serves_where_no_block_is_looked_at(tiny, node, dual):
     model = wrapped(tiny)
     assert is_wrapped(model) and flux1(model) is None and not needs_picture(model)
-    if node in ("Apply Duet", "Token Heatmap", "MMDiT Sampler"):
+    if node in ("Apply Duet", "Token Heatmap", "MMDiT Sampler", "Load LoRA by Stream", "LoRA Anatomy"):
         with pytest.raises(ValueError, match=f"{node}: got a wrapped model .ComfyFluxWrapper.*expected FLUX.1"):
             calls(dual)[node](model)
     elif node != "Prompt Grid":  # which decodes what it draws
