@@ -53,7 +53,7 @@ LATER = ("steps", "decoder_steps", "decoder_minutes", "emphasis", "guided_from",
 TABLE_DTYPE = torch.float8_e4m3fn  # a table is looked up, never multiplied
 
 
-def _write(path: Path, content: dict | str) -> None:
+def save(path: Path, content: dict | str) -> None:
     """Writes tensors or text to a file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".partial-{os.getpid()}")
@@ -71,7 +71,7 @@ def train_autoencoder(recipe: Recipe, cache: Path) -> autoencoder.SlimTAESD:
     if not path.exists():
         for stale in cache.glob("*.pt"):  # they depend on the latents of another autoencoder
             stale.unlink()
-        _write(path, autoencoder.train(slim, recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
+        save(path, autoencoder.train(slim, recipe.ae_steps, 60 * recipe.ae_minutes, recipe.seed).state_dict())
     slim.load_state_dict(torch.load(path, weights_only=True))
     return slim.eval()
 
@@ -81,7 +81,7 @@ def train_encoders(recipe: Recipe, shape: layouts.Shape, cache: Path) -> TextEnc
     if not path.exists():
         encoders.train(texts, shape, recipe.encoder_steps, recipe.seed)
         texts.round_tables(TABLE_DTYPE)
-        _write(path, texts.state_dict())
+        save(path, texts.state_dict())
     texts.load_state_dict(torch.load(path, weights_only=True))
     return texts.requires_grad_(False).eval()
 
@@ -90,7 +90,7 @@ def polish_decoder(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> 
     path = cache / "decoder.pt"
     if not path.exists():
         autoencoder.train(slim, recipe.decoder_steps, 60 * recipe.decoder_minutes, recipe.seed + 1, decoder_only=True)
-        _write(path, slim.taesd_decoder.state_dict())
+        save(path, slim.taesd_decoder.state_dict())
     slim.taesd_decoder.load_state_dict(torch.load(path, weights_only=True))
 
 
@@ -109,7 +109,7 @@ def encode_pool(recipe: Recipe, cache: Path, slim: autoencoder.SlimTAESD) -> Ten
         for start in tqdm(range(0, len(pool), size), desc="latents", mininterval=5):
             image = autoencoder.pictures(pool[start : start + size])
             latents.append(encoder(image.contiguous(memory_format=torch.channels_last)).half().contiguous())
-        _write(path, {"latents": torch.cat(latents)})
+        save(path, {"latents": torch.cat(latents)})
     return torch.load(path, weights_only=True)["latents"]
 
 
@@ -150,7 +150,7 @@ class Run:
 
     def keep(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in self.PARTS}
-        _write(
+        save(
             self.path,
             {**state, "identity": self._identity, "step": self.step, "elapsed": self.elapsed, "curve": self.curve},
         )
@@ -219,7 +219,7 @@ def write_curve(run: Run, path: Path) -> None:
     """Writes the recipe and the curve of (step, seconds, loss)."""
     content = {"recipe": asdict(run.recipe), "steps": run.step, "minutes": round(run.elapsed / 60, 1)}
     lines = ",\n".join(f"  {json.dumps(point)}" for point in run.curve)
-    _write(path, json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n')
+    save(path, json.dumps(content, indent=1)[:-2] + f',\n "curve": [\n{lines}\n ]\n}}\n')
 
 
 def main() -> None:

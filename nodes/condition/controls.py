@@ -186,7 +186,8 @@ def joined_controls(parts: Sequence[Controls]) -> Controls:
         return parts[0]
     out = []
     for same in zip(*parts, strict=True):
-        rows = {name: torch.cat([_tensors(each)[name] for each in same]) for name in _tensors(same[0])}
+        rows = {name: torch.cat([_tensors(each)[name].to(first.device) for each in same])
+                for name, first in _tensors(same[0]).items()}  # fmt: skip
         out.append(replace(same[0], **rows))
     return tuple(out)
 

@@ -20,7 +20,7 @@ from ..compat import guiders
 from ..compat.memory import check_interrupted
 from ..compat.wrappers import APPLY_MODEL, CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ..condition.timepoints import step_at
-from ..keys import COND_OR_UNCOND, OPTIONS, OVERRIDE, PATCHES, REPLACE, SIGMAS
+from ..keys import COND_OR_UNCOND, OPTIONS, OVERRIDE, PATCHES, REPLACE
 from .entries import POSITIVE, roles
 from .hooks import AGAIN, Given, Guard, around_forward
 from .repainted import Repainted, counted
@@ -73,9 +73,11 @@ class RowCounts:
 
 @dataclass(eq=False)
 class PlainEvaluation:
-    """One plain evaluation of all prompts: the role of each, and the positive's entries with controls resolved."""
+    """One plain evaluation of all prompts, at `sigma`: the role of each, and the positive's entries with controls
+    resolved."""
 
     names: Sequence[str]
+    sigma: float = 0.0
     entries: Sequence[Entry] | None = None
 
     @property
@@ -97,7 +99,7 @@ class Reevaluator:
         self.repainted = repainted
         self.key, self.guider, self.steps, self.measure = key, guider, steps, measure
         self.moment = f"{key}_moment"  # in transformer_options
-        self.sigmas = [float(sigma) for sigma in sigmas]
+        self.sigmas = sigmas.tolist()
         self.counts, self.done, self.guard = RowCounts(), set(), Guard(key, logs=False)
         self.forward: Callable[[Any, Mapping[str, Any]], None] | None = None  # also called at each plain forward
 
@@ -144,7 +146,7 @@ class Reevaluator:
     def _show(self, moment: PlainEvaluation, given: Given) -> None:
         """Passes the arguments of the positive's first row of the batch to `forward`."""
         indices = given.options[COND_OR_UNCOND]
-        if moment.place in indices and self.is_due(float(given.options[SIGMAS][0])):
+        if moment.place in indices and self.is_due(moment.sigma):
             row = indices.index(moment.place) * (given.x.shape[0] // len(indices))
             parts = {"t": given.timestep, "y": given.y, "g": given.guidance}
             self.forward(given.flux, {name: None if each is None else each[row : row + 1]
@@ -156,18 +158,18 @@ class Reevaluator:
             return executor(model, conds, x, timestep, options)
         moment, before = PlainEvaluation(()), self.counts.rows[0]
         with self.guard:
-            moment = PlainEvaluation(roles(conds, guiders.conds_of(self.guider)))
+            moment = PlainEvaluation(roles(conds, guiders.conds_of(self.guider)), float(timestep[0]))
         out = executor(model, conds, x, timestep, {**options, OPTIONS: {**given, self.moment: moment}})
         with self.guard:
             # If no row was counted, a cache answered, and `out` is not the model's value at this step.
-            if moment.entries and self.is_due(float(timestep[0])) and self.counts.rows[0] != before:
+            if moment.entries and self.is_due(moment.sigma) and self.counts.rows[0] != before:
                 self._measured(partial(executor, model), moment, out, (x, timestep), options)
         return out
 
     def _measured(
         self, evaluate, moment: PlainEvaluation, out: Sequence[Tensor], at: tuple[Tensor, Tensor], options: dict
     ) -> None:
-        x, sigma, mask = at[0], float(at[1][0]), self.repainted.mask
+        x, sigma, mask = at[0], moment.sigma, self.repainted.mask
 
         def velocity(denoised: Tensor) -> Tensor:
             return counted((x - denoised).float() / sigma, mask)

@@ -37,7 +37,7 @@ def of_run(guider, shape: Sequence[int], sampler, sigmas: torch.Tensor, seed: in
     given = {
         "seed": seed,
         "sampler": solver_name(sampler).removeprefix("sample_"),
-        "sigmas": [float(sigma) for sigma in sigmas],
+        "sigmas": sigmas.tolist(),
         "cfg": guiders.cfg_of(guider),
     }
     guidance = guidance_of(guiders.conds_of(guider).get(POSITIVE, []))

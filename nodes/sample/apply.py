@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..compat import guiders, patches
@@ -28,6 +29,8 @@ from ..condition.blocks import Depth
 from ..condition.controls import (
     KEY,
     ActiveRange,
+    Control,
+    Nag,
     PlacedText,
     VecDelta,
     controls_of,
@@ -56,7 +59,7 @@ from ..keys import (
 from ..notice import warn
 from .attention import CONTEXT, DuetAttention
 from .attention_groups import TokenLayout, append_texts, cropped
-from .attention_plans import Plans
+from .attention_plans import Plans, Same
 from .modulation import VecDeltas
 from .step_notes import step_notes
 from .table.call import Call
@@ -138,11 +141,11 @@ def _settle(first_step: int, executor, model, conds, x_in, timestep, model_optio
         model_options = {**model_options, OPTIONS: options}
     if not any(controls_of(entry) for cond in conds if cond is not None for entry in cond):
         return executor(model, conds, x_in, timestep, model_options)
-    sigmas = options.get(SAMPLE_SIGMAS)
-    clock = Clock(None if sigmas is None else sigmas.tolist(), percent_to_sigma_in(model), first_step)
-    moment = Moment(float(timestep[0]), clock)
+    sigmas, plans = options.get(SAMPLE_SIGMAS), options.get(PLANS) or Plans()
+    levels = None if sigmas is None else plans.get(("levels", Same(sigmas)), sigmas.tolist)
+    moment = Moment(float(timestep[0]), Clock(levels, percent_to_sigma_in(model), first_step))
     settled = [
-        None if cond is None else [_at(moment, entry, x_in) for entry in cond if _is_active(moment, entry)]
+        None if cond is None else [_at(moment, entry, x_in, plans) for entry in cond if _is_active(moment, entry)]
         for cond in conds
     ]
     inactive = [number for number, cond in enumerate(conds) if cond and not settled[number]]
@@ -172,7 +175,7 @@ def _is_active(moment: Moment, entry: Mapping[str, Any]) -> bool:
     return all(each.when.holds(moment) for each in controls_of(entry) if isinstance(each, ActiveRange))
 
 
-def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any]:
+def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor, plans: Plans) -> Mapping[str, Any]:
     """An entry, as ComfyUI has prepared it for sampling, with vec, txt and controls evaluated at this moment.
 
     `x` [B, C, H, W] is the whole latent; the entry may be for an area of it.
@@ -189,7 +192,7 @@ def _at(moment: Moment, entry: Mapping[str, Any], x: Tensor) -> Mapping[str, Any
         changed[Y] = type(given[Y])(now.vec)
     if MASK in given and now.replaced is not None:
         changed[MASK] = type(given[MASK])(attn_masks.replaced(given[MASK].cond, *now.replaced))
-    controls = tuple(_within(each, entry.get(AREA), x) for each in now.controls)
+    controls = tuple(_on_device(_within(each, entry.get(AREA), x), x.device, plans) for each in now.controls)
     return ready_entry({**entry, MODEL_CONDS: changed}, controls)
 
 
@@ -198,6 +201,15 @@ def _within(control, area, x: Tensor):
     if area is None or not isinstance(control, PlacedText) or control.mask is None:
         return control
     return replace(control, mask=cropped(control.mask, tuple(x.shape[2:]), area))
+
+
+def _on_device(control: Control, device: torch.device, plans: Plans) -> Control:
+    """A control whose texts or vectors are on the device, to which they are moved once in a run."""
+    name = {PlacedText: "rows", Nag: "rows", VecDelta: "vecs"}.get(type(control))
+    if name is None:
+        return control
+    given = getattr(control, name)
+    return replace(control, **{name: plans.get((name, Same(given), device), partial(given.to, device))})
 
 
 def _filled(out: list, inactive: list[int], evaluated: list[int]) -> list:

@@ -19,7 +19,8 @@ def step_notes(controls: Iterable[Control], sigmas: Tensor, first_step: int, sig
     steps = sorted({int(point.value) for point in _points(controls) if point.unit == STEP and point.value > 0})
     if not steps or len(sigmas) < 2:
         return []
-    return [*_past_the_end(steps, sigmas, first_step), *_counted_from_0(float(sigmas[0]), first_step, sigma_max)]
+    levels = sigmas.tolist()
+    return [*_past_the_end(steps, levels, first_step), *_counted_from_0(levels[0], first_step, sigma_max)]
 
 
 def _points(controls: Iterable[Control]) -> Iterator[Point]:
@@ -31,11 +32,11 @@ def _points(controls: Iterable[Control]) -> Iterator[Point]:
             yield control.when.start
 
 
-def _past_the_end(steps: Sequence[int], sigmas: Tensor, first_step: int) -> Iterator[str]:
+def _past_the_end(steps: Sequence[int], sigmas: Sequence[float], first_step: int) -> Iterator[str]:
     """A warning for starts after the last step, if the run ends at sigma 0 (no other sampler continues it)."""
-    last, clock = first_step + len(sigmas) - 1, Clock(sigmas.tolist(), first=first_step)
+    last, clock = first_step + len(sigmas) - 1, Clock(sigmas, first=first_step)
     late = [step for step in steps if not clock.acting(Point(step, STEP))]
-    if late and float(sigmas[-1]) == 0:
+    if late and sigmas[-1] == 0:
         yield (
             f"What starts at step {', '.join(map(str, late))} never acts: this run ends before step {last}. Give an "
             "earlier step, or a percent (40%)."

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...sample.attention import with_heads
+from .known import Known
 from .lse import shares
 from .reading import END, GROUPS, OTHER
 from .selection import Wanted
@@ -76,11 +77,17 @@ class Means:
 
 
 class Chunk:
-    """One prompt's rows of a batch. `member` [txt, kinds] is 1 where a text row belongs to a word or one of GROUPS."""
+    """One prompt's rows of a batch. `member` [txt, kinds] is 1 where a text row belongs to a word or one of GROUPS.
 
-    def __init__(self, role: str, rows: slice, grid: Grid, depth: int, heads: int, wanted: Wanted):
+    `known` is what the run's earlier forwards have found for this prompt, and is updated.
+    """
+
+    def __init__(
+        self, role: str, rows: slice, grid: Grid, depth: int, heads: int, wanted: Wanted, known: Known | None = None
+    ):  # fmt: skip
         self.role, self.rows, self.grid = role, rows, grid
         self.depth, self.heads, self.wanted = depth, heads, wanted
+        self.known = known or Known()
         self.member: Tensor | None = None
 
     def locate(self, context: Tensor) -> bool:
@@ -89,8 +96,10 @@ class Chunk:
         Allocates the maps if it is.
         """
         own = context[self.rows]
-        member = self.wanted.within(own[0])
-        if member is None or any(not self._same(picture, member) for picture in own[1:]):
+        if not self.known.holds(own):
+            self.known.learn(own, self._member(own))
+        member = self.known.member
+        if member is None:
             return False
         self.member, pictures, words = member, len(own), len(self.wanted.words)
         size = (self.depth, self.heads, pictures)
@@ -98,27 +107,41 @@ class Chunk:
         where = member.device if self.heads == 1 else torch.device("cpu")
         self.maps = torch.zeros(*size, words, self.grid.tokens, device=where)
         self.groups = member.new_zeros(*size, member.shape[1])
-        self.weights = self.grid.weights(pictures).to(member.device)  # [B, image], adding up to 1
+        self.weights = self.grid.weights(pictures, member.device)  # [B, image], adding up to 1
         return True
+
+    def _member(self, own: Tensor) -> Tensor | None:
+        member = self.wanted.within(own[0])
+        return None if member is None or any(not self._same(each, member) for each in own[1:]) else member
 
     def _same(self, picture: Tensor, member: Tensor) -> bool:
         other = self.wanted.within(picture)
         return other is not None and torch.equal(other, member)
 
-    def note(self, block: int, found: Tensor, places: Tensor) -> None:
-        """Adds a block's shares `found` [heads, B, kinds, Q] of the image tokens `places` [Q], each once in a block."""
+    def note(self, block: int, found: Tensor, its: Selected, is_mass: bool) -> None:
+        """Adds a block's shares `found` [heads, B, kinds, Q] of the image tokens selected, each once in a block.
+
+        They are the block's maps too if `is_mass`.
+        """
         found = found if self.heads > 1 else found.mean(0, keepdim=True)
-        self.groups[block] += (found * self.weights[:, None, places]).sum(-1)
-        self.put(block, found[:, :, : len(self.wanted.words)], places)
+        self.groups[block] += (found * self.weights[:, None, its.places]).sum(-1)
+        if is_mass:
+            self.put(block, found[:, :, : len(self.wanted.words)], its.targets)
 
-    def put(self, block: int, found: Tensor, places: Tensor) -> None:
-        """Sets a block's maps at the image tokens `places` [Q] to `found` [heads, B, words, Q]."""
-        self.maps[block][..., places.to(self.maps.device)] = found.to(self.maps)
+    def put(self, block: int, found: Tensor, targets: Tensor) -> None:
+        """Sets a block's maps at the image tokens `targets` [Q] to `found` [heads, B, words, Q].
 
-    @cached_property
+        `targets` are on the maps' device.
+        """
+        self.maps[block][..., targets] = found.to(self.maps)
+
+    @property
     def concepts(self) -> list[Tensor]:
         """The text rows of each word, and then those that words are compared with (`note_output`): the prompt's other
         words, else its end token."""
+        return self.known.get("concepts", self._concepts)
+
+    def _concepts(self) -> list[Tensor]:
         words = len(self.wanted.words)
         rows = rows_of(self.member)
         rest = [rows[words + GROUPS.index(kind)] for kind in (OTHER, END)]
@@ -135,12 +158,14 @@ class Chunk:
 class Selected:
     """What one chunk reads of an attention call, as indices: image tokens among the queries, text among the columns.
 
-    `places` [Q] are the numbers of the image tokens `queries` [Q]. `text` [C] are columns, `kinds` [C, kinds] what each
-    belongs to, and `words` the indices into `text` of each word's. `group` is kept so that its id stays its own.
+    `places` [Q] are the numbers of the image tokens `queries` [Q], `targets` the same on the maps' device. `text` [C]
+    are columns, `kinds` [C, kinds] what each belongs to, and `words` the indices into `text` of each word's. `group` is
+    kept so that its id stays its own.
     """
 
     queries: Tensor
     places: Tensor
+    targets: Tensor
     text: Tensor
     kinds: Tensor
     words: list[Tensor]
@@ -154,7 +179,8 @@ class Selected:
         columns = torch.arange(k.shape[2], device=k.device) if everything else group.columns
         text = (columns < txt).nonzero()[:, 0]
         kinds = chunk.member[columns[text]]
-        return cls(queries, places, text, kinds, rows_of(kinds[:, : len(chunk.wanted.words)]), group)
+        targets, words = places.to(chunk.maps.device), rows_of(kinds[:, : len(chunk.wanted.words)])
+        return cls(queries, places, targets, text, kinds, words, group)
 
 
 class Forward:
@@ -167,7 +193,6 @@ class Forward:
     def __init__(self, chunks: list[Chunk], context: Tensor, flow=None, output: bool = False):
         self.chunks, self.context, self.flow, self.output = chunks, context, flow, output
         self.seen = self.located = False
-        self._selected: dict[tuple, Selected] = {}
 
     def locate(self, context: Tensor | None) -> list[Chunk]:
         """The chunks that hold the watched prompt. `context` are the text rows that the attention sees."""
@@ -189,18 +214,17 @@ class Forward:
             q_, lse_ = (each[chunk.rows][:, :, its.queries] for each in (q, lse))
             k_ = k[chunk.rows][:, :, its.text]
             mask_ = None if mask is None else _part(with_heads(mask, torch.float32), chunk.rows, its.queries, its.text)
-            chunk.note(block, by_heads(q_, k_, lse_, mask_, partial(_by_kind, its.kinds)), its.places)
+            found = by_heads(q_, k_, lse_, mask_, partial(_by_kind, its.kinds))
+            chunk.note(block, found, its, is_mass=self.flow is None)
             if self.flow is not None:
                 whole = by_heads(q_, k_, lse_, mask_, lambda share: share.transpose(0, 1)).transpose(0, 1)
                 found = self.flow.gram(block, v, chunk.rows, whole, its.words, its.text, chunk.heads)
-                chunk.put(block, found, its.places)
+                chunk.put(block, found, its.targets)
 
     def _select(self, chunk: Chunk, q: Tensor, k: Tensor, group) -> Selected:
-        """Found once for a forward, not in each block: a GPU waits while indices are counted."""
-        key = id(chunk), id(group), q.shape[2], k.shape[2]
-        if key not in self._selected:
-            self._selected[key] = Selected.of(chunk, q, k, group)
-        return self._selected[key]
+        """Found once in a run, not in each block: a GPU waits while indices are counted."""
+        key = id(group), q.shape[2], k.shape[2], chunk.grid.tokens
+        return chunk.known.get(key, lambda: Selected.of(chunk, q, k, group))
 
     def note_output(self, block: int, attn: Tensor) -> None:
         """Records how similar each image token's attention output is to each word's (ConceptAttention, Helbling 2025).
@@ -214,7 +238,8 @@ class Forward:
             image = own[:, :, txt : txt + chunk.grid.tokens]
             concepts = torch.stack([own[:, :, each].mean(2) for each in chunk.concepts], 2)
             scores = concepts @ image.mT / own.shape[-1] ** 0.5  # [B, heads, words + 1, image]
-            chunk.put(block, scores.softmax(2)[:, :, :words].transpose(0, 1), torch.arange(image.shape[2]))
+            targets = torch.arange(image.shape[2], device=chunk.maps.device)
+            chunk.put(block, scores.softmax(2)[:, :, :words].transpose(0, 1), targets)
 
 
 def rows_of(member: Tensor) -> list[Tensor]:

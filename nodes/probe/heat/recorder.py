@@ -29,6 +29,7 @@ from ..repainted import Repainted, places_of
 from .accumulate import Chunk, Forward, Means, Result
 from .choices import FLOW, OUTPUT
 from .flow import Flow, watching
+from .known import Known
 from .lse import Attention, lse_of
 from .reading import HeatReading
 from .selection import Wanted
@@ -68,6 +69,7 @@ class HeatRecorder:
         self.depth, self.patch = Depth.of(flux), flux.patch_size
         self.attention, self.guard = Attention(), Guard(NAME, logs=False)
         self.steps = Means()
+        self.known: dict[tuple, Known] = {}
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
         self.repainted = repainted or Repainted()
         self.last: tuple[StepEvaluation, str] | None = None  # (the last evaluation kept, its role)
@@ -107,13 +109,12 @@ class HeatRecorder:
     def _evaluate(self, executor, model, conds, x, timestep, options):
         given, moment = options.get(OPTIONS, {}), None
         with self.guard:
-            step = step_at(self.levels, float(timestep[0]))
+            sigma = float(timestep[0])
+            step = step_at(self.levels, sigma)
             if step % self.every == 0 and not given.get(AGAIN) and self.guard.error is None:
                 names = roles(conds, self._known())
                 where = [places(cond, x, timestep) if cond else {} for cond in conds]
-                moment = StepEvaluation(
-                    step, float(timestep[0]), x, lambda index, uuid: (names[index], where[index][uuid])
-                )
+                moment = StepEvaluation(step, sigma, x, lambda index, uuid: (names[index], where[index][uuid]))
         options = {**options, OPTIONS: {**given, MOMENT: moment}}
         out = executor(model, conds, x, timestep, options)
         if moment is not None:
@@ -191,7 +192,8 @@ class HeatRecorder:
             role, place = moment.who(index, uuid)
             grid = Grid(moment.x.shape[-2:], self.patch, place, mask)
             rows = slice(number * each, (number + 1) * each)
-            chunks.append(Chunk(role, rows, grid, self.depth.blocks, self.heads, self.wanted))
+            known = self.known.setdefault((uuid, rows.start, given.x.device), Known())
+            chunks.append(Chunk(role, rows, grid, self.depth.blocks, self.heads, self.wanted, known))
         flow = Flow(given.flux) if self.measure == FLOW else None
         return Forward(chunks, given.context, flow, self.measure == OUTPUT)
 

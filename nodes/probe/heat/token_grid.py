@@ -72,17 +72,17 @@ class Grid:
         height, width, top, left = self.area
         return own * self.repainted[:, top : top + height, left : left + width].to(own)
 
-    def weights(self, count: int) -> Tensor:
-        """[B, tokens]: the weight of each of the crop's tokens in means, by `counted`; the weights add up to 1.
+    def weights(self, count: int, device: torch.device | None = None) -> Tensor:
+        """[B, tokens] on the device: the weight of each of the crop's tokens in means; the weights add up to 1.
 
-        By `pixels` if nothing of the crop is repainted.
+        By `counted`, and by `pixels` if nothing of the crop is repainted.
         """
         if self.is_whole and self.repainted is None:
-            return torch.full((count, self.tokens), 1 / self.tokens)
+            return torch.full((count, self.tokens), 1 / self.tokens, device=device)
         pixels = self.counted(count)
         pixels = torch.where(pixels.sum((1, 2), keepdim=True) > 0, pixels, self.pixels(count).to(pixels))
         own = self._sums(pixels, self.size).flatten(1)
-        return own / own.sum(1, keepdim=True).clamp_min(1e-12)
+        return (own / own.sum(1, keepdim=True).clamp_min(1e-12)).to(device)
 
     def counts(self, count: int) -> Tensor:
         """[B]: the share of the picture that is in this forward's means."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from math import factorial
 
 import torch
 from torch import Tensor
@@ -32,15 +31,17 @@ def tables(flux) -> dict[str, list[Table]] | None:
         return None
 
 
-def weights() -> Tensor:
-    """[3, 8]: Shapley weights of each subset's value (bit n is set if source n is in it) for each source."""
-    out = torch.zeros(len(SOURCES), 8)
-    for source in range(len(SOURCES)):
-        for subset in range(8):
-            others = (subset & ~(1 << source)).bit_count()
-            share = factorial(others) * factorial(2 - others) / factorial(3)
-            out[source, subset] = share if subset >> source & 1 else -share
-    return out
+def subsets(device: torch.device | None = None) -> Tensor:
+    """[8, 3]: which sources are in each subset, bit n for source n. Made on the device, so that a GPU does not wait."""
+    return torch.arange(8, device=device)[:, None] >> torch.arange(len(SOURCES), device=device) & 1
+
+
+def weights(device: torch.device | None = None) -> Tensor:
+    """[3, 8]: Shapley weights of each subset's value for each source: k! (2 - k)! / 3! for k other sources in it."""
+    bits = subsets(device)
+    others = bits.sum(1, keepdim=True) - bits
+    shares = torch.where(others == 1, 1 / 6, 1 / 3)
+    return torch.where(bits > 0, shares, -shares).T.contiguous()
 
 
 def parts(table: Mapping[str, Sequence[Table]], embeddings: Sequence[Tensor], null: Tensor) -> Tensor:
@@ -48,10 +49,9 @@ def parts(table: Mapping[str, Sequence[Table]], embeddings: Sequence[Tensor], nu
 
     `embeddings` are those of the three sources [hidden], `null` [hidden] is vector_in of the null's vec.
     """
-    bits = torch.tensor([[subset >> source & 1 for source in range(3)] for subset in range(8)])
-    rows = bits.to(embeddings[0]) @ torch.stack(list(embeddings))
+    rows = subsets(embeddings[0].device).to(embeddings[0]) @ torch.stack(list(embeddings))
     rows = silu(torch.cat([rows, (embeddings[0] + embeddings[1] + null)[None]]))  # [9, hidden]
-    count = weights().to(rows.device)
+    count = weights(rows.device)
     out = [sum(_of_one(each(rows).float(), count) for each in kind) for kind in table.values()]
     return torch.stack([*out, sum(out)])
 

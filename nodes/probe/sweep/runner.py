@@ -95,9 +95,10 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
     pure_a = run(a, core.sampler(SAMPLER), keep, 1)
     others = run(b, core.solver(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
     sigma_at = core.percent_to_sigma(model)
-    percents = [percent_at(float(sigma), sigma_at) for sigma in sigmas]
+    levels = sigmas.tolist()
+    percents = [percent_at(sigma, sigma_at) for sigma in levels]
     samples = torch.cat([others, pure_a])
-    return Swept([*starts, steps], samples, sigmas.tolist(), percents, rows, mask_of(latent, pure_a))
+    return Swept([*starts, steps], samples, levels, percents, rows, mask_of(latent, pure_a))
 
 
 def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:

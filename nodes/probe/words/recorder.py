@@ -146,7 +146,7 @@ class WordRecorder:
     def __init__(
         self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], variants: Sequence[Sequence[Variant]]
     ):  # fmt: skip
-        levels = [float(sigma) for sigma in sigmas][:-1]
+        levels = sigmas.tolist()[:-1]
         nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
         self.reevaluator = Reevaluator(KEY, guider, sigmas, nearest, self._measure, mask)
         self.variants, self.moments = variants, []
