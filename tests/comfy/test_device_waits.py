@@ -19,6 +19,7 @@ from flux_duet.nodes.probe.heat.nodes import Heatmap
 from flux_duet.nodes.probe.influence.nodes import Influence
 from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
 from flux_duet.nodes.probe.words.nodes import WordAblation
+from flux_duet.nodes.sample.nodes import ModulationTable
 from flux_duet.tests.comfy import sampling
 from flux_duet.tests.comfy.inputs import txt
 from flux_duet.tests.comfy.place.runs import CLIP_A, CLIP_B, LATENT, SIDE, A, B, prompt
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 SOFT = torch.linspace(0, 1, 31)[None, :, None].expand(1, 31, 17)
 MASK = {**LATENT, "noise_mask": SOFT[:, :SIDE, :SIDE]}
 APPLY = {"sample/apply.py": 1}  # the moment's sigma is read once
+TABLE = {"sample/table/call.py": 1}  # what the row is found by is read once
 HEAT = {**APPLY, "probe/heat/recorder.py": 1, "probe/heat/known.py": 1, "probe/heat/accumulate.py": 2}
 # Two evaluations a step, one of them with all variants of the prompt.
 INFLUENCE = {"sample/apply.py": 2, "probe/reeval.py": 1}
@@ -64,6 +66,8 @@ RUNS = {
     "heatmap, mass": (lambda model, t5: watched(model, t5, "mass"), HEAT),
     "heatmap, flow": (lambda model, t5: watched(model, t5, "flow"), HEAT),
     "heatmap, output": (lambda model, t5: watched(model, t5, "output"), HEAT),
+    "a table": (lambda model, t5: (ModulationTable.execute(model)[0], prompt()), TABLE),
+    "a table, a region": (lambda model, t5: (ModulationTable.execute(model)[0], prompt(region(A))), {**APPLY, **TABLE}),
     "influence": (lambda model, t5: (Influence.execute(model, "zeros", 1)[0], prompt(region(A))), INFLUENCE),
 }
 
