@@ -42,16 +42,17 @@ GUIDANCE = 3.5
 
 @dataclass(frozen=True)
 class Prompts:
-    """Random prompts of a shape's widths, equal for equal numbers; `steps` is the run's length."""
+    """Random prompts of a shape's widths, equal for equal numbers; `steps` is the run's length, `rows` a text's."""
 
     shape: layouts.Shape
     steps: int
+    rows: int = step.TXT_TOKENS
 
     def vec(self, number: int) -> ClipVec:
         return ClipVec((Span(_randn(number, 1, self.shape.clip_width)),))
 
     def txt(self, number: int, texts: int = 1) -> T5Text:
-        return T5Text((Span(_randn(number, 1, texts * step.TXT_TOKENS, self.shape.t5_width)),))
+        return T5Text((Span(_randn(number, 1, texts * self.rows, self.shape.t5_width)),))
 
     def plain(self, texts: int = 1) -> list:
         return join(self.vec(1), self.txt(1, texts), GUIDANCE)

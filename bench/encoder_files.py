@@ -1,4 +1,4 @@
-"""Writes text encoders of any size with random weights, tensor by tensor: T5-XXL's 9.5 GB are never in memory at once.
+"""Writes models of any size with random weights, tensor by tensor: T5-XXL's 9.5 GB are never in memory at once.
 
 Every layer has the same random numbers: time and memory do not depend on them, and one layer is quick to generate.
 """
@@ -29,7 +29,8 @@ SCALES = {
 SPARE_GB = 3  # memory for ComfyUI, activations and one layer in float32, besides the weights
 
 ENCODERS = ("clip_l", "t5xxl")
-DTYPE, DTYPE_NAME = torch.bfloat16, "BF16"  # safetensors' name for it
+DTYPE = torch.bfloat16
+DTYPE_NAMES = {torch.bfloat16: "BF16", torch.float8_e4m3fn: "F8_E4M3"}  # safetensors' names
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -73,9 +74,14 @@ def check_room(folder: Path, shape: layouts.Shape) -> None:
 
 def shapes(shape: layouts.Shape) -> dict[str, Shapes]:
     """The shape of every tensor of both encoders, by official key names."""
+    return {name: shapes_of(name, shape) for name in ENCODERS}
+
+
+def shapes_of(part: str, shape: layouts.Shape) -> Shapes:
+    """The shape of every tensor of one part of FLUX.1, by official key names."""
     with torch.device("meta"):
-        parts = layouts.official({name: layouts.BUILDERS[name](shape) for name in ENCODERS})
-    return {name: {key: tuple(value.shape) for key, value in part.items()} for name, part in parts.items()}
+        official = layouts.official({part: layouts.BUILDERS[part](shape)})[part]
+    return {key: tuple(value.shape) for key, value in official.items()}
 
 
 def size(shape: layouts.Shape) -> int:
@@ -85,26 +91,36 @@ def size(shape: layouts.Shape) -> int:
 
 def write(folder: Path, shape: layouts.Shape) -> dict[str, str]:
     """Writes both encoders to files in `folder`; returns their names."""
-    one_layer = layouts.random_state_dicts(dataclasses.replace(shape, clip_layers=1, t5_layers=1))
-    names = {}
-    for name, wanted in shapes(shape).items():
-        stock = {key: value.to(DTYPE) for key, value in one_layer.pop(name).items()}
-        names[name] = f"{name}.safetensors"
-        stream(folder / names[name], wanted, lambda key, stock=stock: stock[first_layer(key)])
-    return names
+    for name in ENCODERS:
+        write_part(folder / f"{name}.safetensors", name, shape)
+    return {name: f"{name}.safetensors" for name in ENCODERS}
+
+
+def write_part(path: Path, part: str, shape: layouts.Shape, dtype: torch.dtype = DTYPE) -> None:
+    """Writes one part of FLUX.1 to a file: "flux", "clip_l" or "t5xxl"."""
+    one_layer = dataclasses.replace(shape, clip_layers=1, t5_layers=1, double=1, single=1)
+    weights = layouts.random_weights(layouts.BUILDERS[part](one_layer))
+    stock = {key: value.to(dtype) for key, value in layouts.official({part: weights})[part].items()}
+    del weights
+    stream(path, shapes_of(part, shape), lambda key: stock[first_layer(key)], dtype)
 
 
 def first_layer(key: str) -> str:
     """The key of the first layer's tensor that corresponds to a tensor of any layer."""
-    return re.sub(r"\.(layers|block)\.\d+\.", r".\1.0.", key)
+    return re.sub(r"(^|\.)(layers|block|double_blocks|single_blocks)\.\d+\.", r"\1\2.0.", key)
 
 
-def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callable[[str], torch.Tensor]) -> None:
+def stream(
+    path: Path,
+    wanted: Mapping[str, tuple[int, ...]],
+    tensor_of: Callable[[str], torch.Tensor],
+    dtype: torch.dtype = DTYPE,
+) -> None:
     """Writes a safetensors file with one tensor in memory at a time: header length, JSON header, raw bytes."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key, shape in wanted.items():
-        start, end = end, end + _size(shape)
-        header[key] = {"dtype": DTYPE_NAME, "shape": list(shape), "data_offsets": [start, end]}
+        start, end = end, end + _size(shape, dtype)
+        header[key] = {"dtype": DTYPE_NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # so that tensors are aligned
     partial = path.with_suffix(".partial")
@@ -112,13 +128,18 @@ def stream(path: Path, wanted: Mapping[str, tuple[int, ...]], tensor_of: Callabl
         file.write(len(text).to_bytes(8, "little") + text)
         for key, shape in wanted.items():
             tensor = tensor_of(key)
-            if tuple(tensor.shape) != shape or tensor.dtype != DTYPE:
-                raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {DTYPE} {list(shape)}")
+            if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+                raise ValueError(f"{key}: got {tensor.dtype} {list(tensor.shape)}, expected {dtype} {list(shape)}")
             file.write(tensor.contiguous().view(torch.uint8).numpy())
         file.flush()
         os.fsync(file.fileno())  # otherwise the system would still be writing during the measurement
     os.replace(partial, path)
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    return torch.Size(shape).numel() * DTYPE.itemsize
+def size_of(part: str, shape: layouts.Shape, dtype: torch.dtype = DTYPE) -> int:
+    """Bytes of one part's file, without its header."""
+    return sum(_size(each, dtype) for each in shapes_of(part, shape).values())
+
+
+def _size(shape: tuple[int, ...], dtype: torch.dtype = DTYPE) -> int:
+    return torch.Size(shape).numel() * dtype.itemsize

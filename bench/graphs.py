@@ -8,6 +8,7 @@ from typing import Any
 
 from ..devtools import ROOT
 from ..devtools.server import PACK, Server
+from ..nano.layouts import Shape
 from ..nodes.encode.load import layout
 from . import encoder_files
 from .encoder_files import Encoders
@@ -27,8 +28,13 @@ def dual_loader(encoders: Encoders) -> dict[str, Any]:
     pair = {"clip_name1": encoders.names["clip_l"], "clip_name2": encoders.names["t5xxl"]}
     if encoders.scale == "real":
         return node("DualCLIPLoader", **pair, type="flux")
-    config = layout.T5.config(encoder_files.shapes(encoder_files.SCALES[encoders.scale])["t5xxl"])
+    config = t5_config(encoder_files.SCALES[encoders.scale])
     return node("SizedDualCLIPLoader", **pair, t5_config=json.dumps(config))
+
+
+def t5_config(shape: Shape) -> dict[str, Any]:
+    """ComfyUI's sizes of a T5 of another size than T5-XXL."""
+    return layout.T5.config(encoder_files.shapes_of("t5xxl", shape))
 
 
 def native(encoders: Encoders, clip: str, t5: str) -> Graph:

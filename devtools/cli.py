@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     comfy.add_argument("--port", type=int, default=8188)
     bench = command("bench", "run a benchmark")
     bench.add_argument("name", help="a module of bench/, for instance edit")
+    command("check", "compare with native nodes on this machine, and write a report for an issue", own_help=False)
     fuzz = command("fuzz", "send odd texts, files, requests and workflows into the pack, and print the outcome")
     fuzz.add_argument("--minutes", type=float, default=1)
     fuzz.add_argument("--seed", type=int, default=0)
@@ -88,7 +89,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options, unknown = top.parse_known_args(head)
     if options.command is None and not unknown:
         return options, []
-    if unknown and options.command not in ("demo", "test", "captions", "train-nano"):
+    if unknown and options.command not in ("demo", "test", "captions", "check", "train-nano"):
         top.error(f"unknown argument {unknown[0]}")
     if shared.comfy and shared.comfy_path:
         top.error("--comfy and --comfy-path name two different ComfyUIs; give one of them")
@@ -162,6 +163,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         inside(found, "devtools.serve", "--port", str(options.port), "--base", str(found.cache / "workspace"), *rest)
     elif options.command == "bench":
         inside(found, f"bench.{options.name}", *rest)
+    elif options.command == "check":
+        inside(found, "check.run", *rest)
     elif options.command == "fuzz":
         inside(found, "devtools.fuzz", "--minutes", str(options.minutes), "--seed", str(options.seed))
     elif options.command == "captions":

@@ -7,8 +7,10 @@ Never imported by name from a folder on sys.path: the pack's root must not be th
 modules called `nodes` and `server` too. tests/conftest.py and other tools load this file by its path and call `boot`.
 """
 
+import importlib.metadata
 import importlib.util
 import os
+import re
 import runpy
 import signal
 import sys
@@ -73,7 +75,39 @@ def exists(name: str) -> bool:
         return False
 
 
+def missing_requirements(comfyui: Path) -> list[str]:
+    """ComfyUI's requirements that this Python does not have, by their names in its requirements.txt."""
+    try:
+        lines = (comfyui / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    names = [found[0] for line in lines if (found := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line.strip()))]
+    return [name for name in names if not has_distribution(name)]
+
+
+def has_distribution(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def main(module: str, *args: str) -> None:
+    """Runs a module of the pack, or pytest. If an import fails, tells all that is missing in one message."""
+    try:
+        run(module, *args)
+    except ModuleNotFoundError as error:
+        if missing := missing_requirements(Path(os.environ.get(COMFYUI, ""))):
+            raise SystemExit(
+                f"error: {sys.executable} has no module {error.name}. Of ComfyUI's requirements it lacks: "
+                f"{', '.join(missing)}. Name a Python that has them with --python PATH, or give them to this one:\n"
+                f"  {sys.executable} -m pip install {' '.join(missing)}"
+            ) from None
+        raise
+
+
+def run(module: str, *args: str) -> None:
     # SIGTERM acts like Ctrl-C, so that servers are stopped and their folders removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     boot()

@@ -140,6 +140,12 @@ def modules(shape: Shape, seed: int = 0) -> dict[str, torch.nn.Module]:
     return parts
 
 
+def random_weights(part: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """The same module, with seeded random weights."""
+    _fill(part, torch.Generator().manual_seed(seed))
+    return part
+
+
 @torch.no_grad()
 def _fill(module: torch.nn.Module, generator: torch.Generator) -> None:
     """Sets norms to 1, biases near 0, and other weights so that the output's variance equals the input's."""
