@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io, ui
 
 from ...compat.execution import ExecutionBlocker
+from ...disk.listing import files_in
 from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
 from .choices import Settings
@@ -134,17 +134,7 @@ class LoadStream(io.ComfyNode):
 def _files() -> list[str]:
     """All .safetensors of the input and the output folder, named as ComfyUI's own loaders name them."""
     places = (folder_paths.get_input_directory(), ""), (folder_paths.get_output_directory(), " [output]")
-    return [f"{name}{mark}" for folder, mark in places for name in _in(folder)]
-
-
-def _in(folder: str) -> list[str]:
-    found = (
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(".safetensors")
-    )
-    return sorted(found)
+    return [f"{name}{mark}" for folder, mark in places for name in files_in(folder, ".safetensors")]
 
 
 class EmbeddingStore(io.ComfyNode):

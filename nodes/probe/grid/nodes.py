@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 
 from ...compat.sampling import sampler_names
 from ...condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ...disk.listing import files_in
 from ...encode.choices import EMBEDDING, FIRST, MODES, PAST
 from ...encode.tokens.lengths import COMFYUI, LENGTHS
 from ...keys import SAMPLES
@@ -27,8 +28,7 @@ NOT_KEPT = (
 
 def _files() -> list[str]:
     """The choices of a file input: the .txt files in ComfyUI's input folder."""
-    folder = Path(folder_paths.get_input_directory())
-    return [NO_FILE, *sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))]
+    return [NO_FILE, *files_in(folder_paths.get_input_directory(), ".txt")]
 
 
 def _file(name: str) -> Path | None:
