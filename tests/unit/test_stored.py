@@ -114,12 +114,12 @@ def test_files_take_a_part_of_the_free_disk_alone(reading, tmp_path, monkeypatch
 
 
 def test_a_reading_from_the_future_goes_in_time(reading, tmp_path):
-    first = store(replace(reading, name="f" * 32), tmp_path)
+    first = store(replace(reading, name="0" * 32), tmp_path)
     future = time.time() + 10**8
     os.utime(tmp_path / f"{first}{SUFFIX}", (future, future))
-    for number in range(MOST):
+    for number in range(1, MOST + 1):  # names that sort behind it, as times may be equal
         store(replace(reading, name=f"{number:032x}"), tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == {f"{number:032x}" for number in range(MOST)}
+    assert {path.stem for path in tmp_path.iterdir()} == {f"{number:032x}" for number in range(1, MOST + 1)}
 
 
 def test_folders_in_a_readings_place_go(reading, tmp_path):
@@ -131,3 +131,18 @@ def test_a_disk_that_takes_nothing_says_so(reading, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NoRoom, match="cannot be written into ComfyUI's temp folder .*outputs are complete"):
         store(reading, tmp_path / "file" / "maps")
+
+
+def test_the_file_is_written_from_the_maps_own_memory(reading, tmp_path, monkeypatch):
+    """With heads kept apart the maps take gigabytes: no copy of them as bytes is made."""
+
+    def copies(*args, **kwargs):
+        raise AssertionError("the maps are copied")
+
+    monkeypatch.setattr("safetensors.torch.save", copies)
+    monkeypatch.setattr("safetensors.torch._tobytes", copies, raising=False)
+    path = tmp_path / f"{store(reading, tmp_path)}{SUFFIX}"
+    assert look(path, Choice()).words == WORDS
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert [each.name for each in tmp_path.glob("*.unfinished")] == []

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import folder_paths
 import numpy as np
-import safetensors.torch
 import torch
 from comfy_api.latest import ui
 
-from ...disk.atomic import write_whole
+from ...disk.atomic import write_tensors
 from ...disk.given_file import is_inside
 from ...disk.temporary import temporary_folder
 from ...notice import warn
@@ -106,6 +105,5 @@ def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Pa
     metadata = {key: json.dumps(value) for key, value in metadata_of(reading, Choice()).items()}
     metadata["settings"] = json.dumps(settings)
     tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, safetensors.torch.save(tensors, metadata))
+    write_tensors(path, tensors, metadata)
     return path

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ...disk.atomic import write_whole
+from ...disk.atomic import write_tensors
 from ...disk.bounded_folder import SUFFIX, is_file, kept_files, remove, remove_abandoned
 from .reading import GROUPS, Choice, HeatReading, chosen, counts, maps, masses
 
@@ -48,7 +47,7 @@ def store(reading: HeatReading, folder: Path) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
-        write_whole(path, safetensors.torch.save(first, {key: json.dumps(value) for key, value in metadata.items()}))
+        write_tensors(path, first, {key: json.dumps(value) for key, value in metadata.items()})
     except OSError as error:
         raise NoRoom(
             f"Show Heatmap: this run's maps cannot be written into ComfyUI's temp folder ({error.strerror or error}). "
