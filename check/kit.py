@@ -8,6 +8,7 @@ from functools import cached_property
 
 import comfy.model_management
 import torch
+from PIL.Image import Image
 
 from ..bench import controls, step
 from ..bench.controls import GUIDANCE, Prompts
@@ -31,14 +32,14 @@ class Kit:
     rows: int
     rounds: int
     steps: int
-    only: list[str] = field(default_factory=list)
     evaluation: float | None = None
+    pages: dict[str, Image] = field(default_factory=dict)  # pictures to keep beside the report, by file name
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, models: Models) -> Kit:
         large = models.scale == "real" and has_cuda()
         tokens, rows = chosen.tokens or (4096 if large else 64), chosen.rows or (256 if large else 64)
-        return cls(models, tokens, rows, chosen.rounds, chosen.steps, chosen.only or [])
+        return cls(models, tokens, rows, chosen.rounds, chosen.steps)
 
     @property
     def prompts(self) -> Prompts:

@@ -14,10 +14,11 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 import torch
+from PIL.Image import Image
 
 from ..devtools import say
 from ..devtools.environment import cache_folder
-from . import edit, equal, times
+from . import edit, equal, shown, times
 from .about import about, hidden, peak_memory
 from .kit import Kit, has_cuda
 from .models import SHAPES, Models
@@ -35,7 +36,7 @@ def all_sections() -> list[Section]:
     first, *others = samplers
     neutral, *costs = times.sections()
     limited, *more_limited = times.limited_sections()
-    return [encode, edited, first, neutral, decode, *others, *costs, limited, cold, *more_limited]
+    return [encode, edited, first, neutral, decode, *others, *costs, *shown.sections(), limited, cold, *more_limited]
 
 
 def chosen_sections(only: list[str] | None) -> list[Section]:
@@ -62,7 +63,8 @@ def own_folders(disk: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def checked(chosen: argparse.Namespace, folder: Path, budget: Budget) -> Report:
+def checked(chosen: argparse.Namespace, folder: Path, budget: Budget) -> tuple[Report, dict[str, Image]]:
+    """The report, and the pages that belong to it."""
     scale = chosen.scale or ("real" if has_cuda() else "small")
     given = {part: name for part, option in GIVEN.items() if (name := getattr(chosen, option))}
     kit = Kit.of(chosen, Models(scale, given, folder))
@@ -75,11 +77,13 @@ def checked(chosen: argparse.Namespace, folder: Path, budget: Budget) -> Report:
         "time limit, minutes": chosen.minutes, "took, seconds": round(budget.total - budget.left(), 1),
         "peak main memory": peak_memory(),
     }  # fmt: skip
-    return Report({**about(), **settings}, outcomes, {**hidden(), str(folder): "RANDOM_MODELS"})
+    return Report({**about(), **settings}, outcomes, {**hidden(), str(folder): "RANDOM_MODELS"}), kit.pages
 
 
-def write(report: Report, out: Path) -> list[Path]:
+def write(report: Report, pages: dict[str, Image], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
+    for name, page in pages.items():
+        page.save(out / name)
     texts = {"report.md": report.as_markdown(), "report.json": json.dumps(report.as_json(), indent=1) + "\n"}
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
@@ -95,8 +99,8 @@ def main() -> int:
         return 0
     comfy.utils.set_progress_bar_enabled(False)
     with own_folders(chosen.disk or cache_folder()) as folder:
-        report = checked(chosen, folder, budget)
-    paths = write(report, chosen.out)
+        report, pages = checked(chosen, folder, budget)
+    paths = write(report, pages, chosen.out)
     print(f"{report.summary()}\n{' and '.join(map(str, paths))}")
     return 0 if report.passed else 1
 

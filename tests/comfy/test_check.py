@@ -54,6 +54,7 @@ def test_every_section_is_equal_and_measured(tmp_path):
     (edit,) = rows(sections["edit"], "cost")
     assert edit["seconds"]["ratio"] < 1
     assert found["about"]["model files"] == "random, 2 + 4 blocks of width 256"
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"show_heatmap.png", "show_influence.png"}
     assert "**Passed**" in page and str(tmp_path) not in page
     assert list((tmp_path / "disk").iterdir()) == []
 
