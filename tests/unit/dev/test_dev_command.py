@@ -34,6 +34,7 @@ def test_shared_options_stand_before_or_after_the_command(line):
         ("run nano.train --steps 3", "run", ["--steps", "3"]),
         ("fuzz --minutes 10 --seed 3", "fuzz", []),
         ("demo --clip a --out b.png", "demo", ["--clip", "a", "--out", "b.png"]),
+        ("check --scale small --comfy-path DIR --python PATH -h", "check", ["--scale", "small", "-h"]),
         ("lint ruff format --fix -- a.py b.py", "lint", ["a.py", "b.py"]),
         ("env", "env", []),
         ("", None, []),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flux_duet.devtools import ROOT, SetupError, build, environment
+from flux_duet.devtools import ROOT, SetupError, build, environment, inside
 from flux_duet.devtools.environment import ensure
 from flux_duet.tests.unit.dev.builder import VERSION, Builder
 
@@ -173,3 +173,39 @@ def test_a_wrong_install_is_reported(install, tmp_path, folder, python, reason):
     with pytest.raises(SetupError) as error:
         environment.existing(str(tmp_path / folder), python)
     assert reason in one_line(error)
+
+
+# ---- A given Python
+
+
+REQUIREMENTS = """torch
+no-such-package>=2.0  # for pictures
+
+#non essential dependencies:
+another.missing_one==1.2; python_version > "3"
+"""
+
+
+def test_all_that_a_given_python_lacks_is_told_at_once(monkeypatch, tmp_path):
+    def run(*args):
+        raise ModuleNotFoundError("No module named 'no_such_package'", name="no_such_package")
+
+    (tmp_path / "requirements.txt").write_text(REQUIREMENTS)
+    monkeypatch.setenv(inside.COMFYUI, str(tmp_path))
+    monkeypatch.setattr(inside, "run", run)
+    with pytest.raises(SystemExit) as error:
+        inside.main("check.run")
+    assert "has no module no_such_package" in str(error.value)
+    assert "it lacks: no-such-package, another.missing_one. " in str(error.value)
+    assert f"{sys.executable} -m pip install no-such-package another.missing_one" in str(error.value)
+
+
+def test_a_module_that_is_missing_although_all_requirements_are_there_is_an_error_of_its_own(monkeypatch, tmp_path):
+    def run(*args):
+        raise ModuleNotFoundError("No module named 'own_mistake'", name="own_mistake")
+
+    (tmp_path / "requirements.txt").write_text("torch\n")
+    monkeypatch.setenv(inside.COMFYUI, str(tmp_path))
+    monkeypatch.setattr(inside, "run", run)
+    with pytest.raises(ModuleNotFoundError, match="own_mistake"):
+        inside.main("check.run")
