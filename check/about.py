@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import comfy.memory_management
 import comfy.model_management
 import psutil
 import torch
@@ -43,12 +44,18 @@ def about() -> dict[str, Any]:
         "main memory": size(psutil.virtual_memory().total),
         "CPU cores": os.cpu_count(),
         "VRAM mode": machine.vram_state(),
+        "DynamicVRAM": "on" if dynamic_vram() else "off, unlike in ComfyUI itself on most NVIDIA cards",
         "attention": f"{diffusion}; text encoders: {text}",
         "CUDA": torch.version.cuda or "none",
         "Python": sys.version.split()[0],
         "system": platform.platform(),
         **{name: version for name in PACKAGES if (version := version_of(name))},
     }
+
+
+def dynamic_vram() -> bool:
+    """Whether models are loaded by comfy-aimdo, which ComfyUI's main.py switches on and this process does not."""
+    return bool(getattr(comfy.memory_management, "aimdo_enabled", False))
 
 
 def version_of(distribution: str) -> str:

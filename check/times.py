@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import comfy.model_management
@@ -26,6 +27,7 @@ from .reserve import reserved
 from .sections import NotRun, Section
 
 TABLE = "FluxDuetTable"
+TABLE_STEPS = 4
 INFLUENCE_EVALUATIONS = 5  # of the model at a measured step, at most
 LIMITED = ", memory limited"
 LIMIT = 0.6  # the share of the transformer's weights that fits into the memory when it is limited
@@ -107,6 +109,12 @@ def tabled(kit: Kit, flux):
     return node.execute(flux)[0]
 
 
+def table(kit: Kit) -> Iterator[Row]:
+    """The first step fills the table, so the run is long enough to show the later ones."""
+    longer = replace(kit, steps=max(kit.steps, TABLE_STEPS))
+    yield from with_model(longer, f"Modulation Table, runs of {longer.steps} steps", tabled)
+
+
 def node_of(node_id: str):
     """A node of the pack by its id; None if there is none."""
     listing = FluxDuetExtension().get_node_list()
@@ -168,11 +176,10 @@ def probe_sections() -> list[Section]:
 
 
 def sections() -> list[Section]:
-    table = partial(with_model, what="Modulation Table", change=tabled)
     return [
         timing("neutral", "a step, KSampler and MMDiT Sampler", neutral),
         *probe_sections(),
-        timing("table", "Modulation Table on and off", table),
+        timing("table", "Modulation Table on and off", table, TABLE_STEPS - 1),
         *(timing(f"control.{row.key}", row.name, partial(controlled, row=row), 2) for row in ROWS),
     ]
 
