@@ -8,8 +8,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import comfy.utils
 import folder_paths
@@ -21,9 +22,9 @@ from ..devtools.environment import cache_folder
 from . import edit, equal, shown, times
 from .about import about, hidden, peak_memory
 from .kit import Kit, has_cuda
-from .models import SHAPES, Models
+from .models import Models
 from .options import parse
-from .report import Report
+from .report import FAILED, Outcome, Report
 from .sections import Budget, Section, run_all
 
 GIVEN = {"flux": "unet", "clip_l": "clip", "t5xxl": "t5", "ae": "vae"}  # parts, by the options that name their files
@@ -63,31 +64,44 @@ def own_folders(disk: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def checked(chosen: argparse.Namespace, folder: Path, budget: Budget) -> tuple[Report, dict[str, Image]]:
-    """The report, and the pages that belong to it."""
+def checked(chosen: argparse.Namespace, sections: list[Section], folder: Path, budget: Budget) -> Report:
+    """Runs the sections. The report is written after each: one may take the whole process down."""
     scale = chosen.scale or ("real" if has_cuda() else "small")
     given = {part: name for part, option in GIVEN.items() if (name := getattr(chosen, option))}
     kit = Kit.of(chosen, Models(scale, given, folder))
+    known, hide = about(), {**hidden(), str(folder): "RANDOM_MODELS"}
+
+    def report(outcomes: Sequence[Outcome]) -> Report:
+        return Report({**known, **settings(kit, chosen, budget)}, outcomes, hide)
+
+    def after(done: list[Outcome], to_come: list[Outcome]) -> None:
+        if done[-1].status == FAILED:
+            kit.models.free()  # they may be half loaded
+        write(report([*done, *to_come]), kit.pages, chosen.out)
+
     with torch.inference_mode():
-        outcomes = run_all(chosen_sections(chosen.only), kit, budget, say)
-    settings = {
-        "scale": scale, "model files": ", ".join(given.values()) or f"random, {SHAPES[scale].double} + "
-        f"{SHAPES[scale].single} blocks of width {SHAPES[scale].hidden}", "image tokens": kit.tokens,
-        "rows of text": kit.rows, "steps in a round": kit.steps, "rounds": kit.rounds,
+        found = report(run_all(sections, kit, budget, say, after))
+    write(found, kit.pages, chosen.out)
+    return found
+
+
+def settings(kit: Kit, chosen: argparse.Namespace, budget: Budget) -> dict[str, Any]:
+    shape, given = kit.models.shape, ", ".join(kit.models.given.values())
+    return {
+        "scale": kit.models.scale,
+        "model files": given or f"random, {shape.double} + {shape.single} blocks of width {shape.hidden}",
+        "image tokens": kit.tokens, "rows of text": kit.rows, "steps in a round": kit.steps, "rounds": kit.rounds,
         "time limit, minutes": chosen.minutes, "took, seconds": round(budget.total - budget.left(), 1),
         "peak main memory": peak_memory(),
     }  # fmt: skip
-    return Report({**about(), **settings}, outcomes, {**hidden(), str(folder): "RANDOM_MODELS"}), kit.pages
 
 
-def write(report: Report, pages: dict[str, Image], out: Path) -> list[Path]:
+def write(report: Report, pages: Mapping[str, Image], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, page in pages.items():
         page.save(out / name)
-    texts = {"report.md": report.as_markdown(), "report.json": json.dumps(report.as_json(), indent=1) + "\n"}
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return [out / name for name in texts]
+    (out / "report.md").write_text(report.as_markdown(), encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -99,9 +113,8 @@ def main() -> int:
         return 0
     comfy.utils.set_progress_bar_enabled(False)
     with own_folders(chosen.disk or cache_folder()) as folder:
-        report, pages = checked(chosen, folder, budget)
-    paths = write(report, pages, chosen.out)
-    print(f"{report.summary()}\n{' and '.join(map(str, paths))}")
+        report = checked(chosen, sections, folder, budget)
+    print(f"{report.summary()}\nThe report: {chosen.out / 'report.md'}, and as JSON beside it")
     return 0 if report.passed else 1
 
 

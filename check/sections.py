@@ -37,19 +37,32 @@ class Budget:
         return self.total - (self.clock() - self.started)
 
 
-def run_all(sections: Sequence[Section], kit: Any, budget: Budget, say: Callable[[str], None]) -> list[Outcome]:
-    """The outcome of every section, in their order. An interruption by the user ends the run, not the report."""
+def run_all(
+    sections: Sequence[Section],
+    kit: Any,
+    budget: Budget,
+    say: Callable[[str], None],
+    after: Callable[[list[Outcome], list[Outcome]], None] = lambda done, to_come: None,
+) -> list[Outcome]:
+    """The outcome of every section, in their order. An interruption by the user ends the run, not the report.
+
+    `after` gets the outcomes so far after each section, and those to come, as not run.
+    """
     outcomes: list[Outcome] = []
-    for number, section in enumerate(sections):
+    for number, section in enumerate(sections, 1):
         say(f"{section.title} ...")
         try:
             outcomes.append(run_one(section, kit, budget))
         except KeyboardInterrupt:
-            left = sections[number:]
-            return [*outcomes, *(Outcome(each.name, each.title, NOT_RUN, why="interrupted") for each in left)]
+            return [*outcomes, *not_run(sections[number - 1 :], "interrupted")]
         found = outcomes[-1]
         say(f"  {found.status}, {found.seconds:.1f} s{f': {found.why}' if found.status == NOT_RUN else ''}")
+        after(outcomes, not_run(sections[number:], "the check ended before it"))
     return outcomes
+
+
+def not_run(sections: Sequence[Section], why: str) -> list[Outcome]:
+    return [Outcome(each.name, each.title, NOT_RUN, why=why) for each in sections]
 
 
 def run_one(section: Section, kit: Any, budget: Budget) -> Outcome:

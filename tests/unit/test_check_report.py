@@ -134,6 +134,15 @@ def test_nothing_is_run_after_the_limit():
     assert (second.status, second.why) == (NOT_RUN, "0 s of 10 are left; --minutes raises the limit")
 
 
+def test_the_outcomes_so_far_are_given_out_after_each_section():
+    seen = []
+    run_all(
+        [Section("a", "", rows()), Section("b", "", rows())], None, Budget(10, 0.0, Clock()), lambda text: None,
+        lambda done, to_come: seen.append(([each.name for each in done], [each.why for each in to_come])),
+    )  # fmt: skip
+    assert seen == [(["a"], ["the check ended before it"]), (["a", "b"], [])]
+
+
 def test_an_interruption_still_gives_all_outcomes():
     found = run([Section("a", "", rows()), Section("b", "", rows(then=KeyboardInterrupt())), Section("c", "", rows())])
     assert [each.status for each in found] == [DONE, NOT_RUN, NOT_RUN]
