@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from ..compat.loras import GLoRAAdapter, LoHaAdapter, LoKrAdapter, LoRAAdapter
-from ..disk.atomic import write_whole_by
+from ..disk.atomic import write_tensors
 from ..keys import ALPHA
 from .load import Patch, SortedLora
 from .strengths import Strengths
@@ -91,7 +90,7 @@ def write(path: Path, lora: SortedLora, strengths: Strengths) -> int:
         kept[name] = tensor.clone() if shared else tensor
         stored.add(tensor.untyped_storage().data_ptr())
     told = metadata(lora, strengths)
-    write_whole_by(path, lambda unfinished: safetensors.torch.save_file(kept, unfinished, told))
+    write_tensors(path, kept, told)
     return len(kept)
 
 
