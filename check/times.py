@@ -15,18 +15,16 @@ import nodes
 from ..bench.controls import ROWS
 from ..bench.controls import Row as Control
 from ..bench.measure import SIDES, Comparison, rounds, size
-from ..nodes.extension import FluxDuetExtension
 from ..nodes.probe.heat.choices import FLOW, MASS, OUTPUT
 from ..nodes.probe.heat.nodes import Heatmap
 from ..nodes.probe.influence.nodes import Influence
-from ..nodes.sample.nodes import MMDiTSampler
+from ..nodes.sample.nodes import MMDiTSampler, ModulationTable
 from .equal import compared
 from .kit import SEED, Kit, has_cuda
 from .report import Cost, Row
 from .reserve import reserved
 from .sections import NotRun, Section
 
-TABLE = "FluxDuetTable"
 TABLE_STEPS = 4
 INFLUENCE_EVALUATIONS = 5  # of the model at a measured step, at most
 LIMITED = ", memory limited"
@@ -103,26 +101,13 @@ def influenced(kit: Kit, flux):
 
 
 def tabled(kit: Kit, flux):
-    node = node_of(TABLE)
-    if node is None:
-        raise NotRun("this version of the pack has no Modulation Table")
-    return node.execute(flux)[0]
+    return ModulationTable.execute(flux)[0]
 
 
 def table(kit: Kit) -> Iterator[Row]:
     """The first step fills the table, so the run is long enough to show the later ones."""
     longer = replace(kit, steps=max(kit.steps, TABLE_STEPS))
     yield from with_model(longer, f"Modulation Table, runs of {longer.steps} steps", tabled)
-
-
-def node_of(node_id: str):
-    """A node of the pack by its id; None if there is none."""
-    listing = FluxDuetExtension().get_node_list()
-    try:
-        listing.send(None)  # a coroutine that waits for nothing
-    except StopIteration as done:
-        return next((node for node in done.value if node.define_schema().node_id == node_id), None)
-    raise TypeError("the list of nodes waits for something")
 
 
 def controlled(kit: Kit, row: Control) -> Iterator[Row]:
