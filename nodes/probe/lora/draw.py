@@ -15,14 +15,17 @@ from ..percent import percent
 from ..plots import charts
 from ..plots.ramps import ramp
 from ..plots.sheets import stack_vertically
-from .reading import Comparison, LoraReading, Total
+from .reading import NOTHING_IN_COMMON, Comparison, LoraReading, Total
 
 ROWS = (CLIP_STREAM, T5_STREAM, IMAGE, JOINT, CLIP_ENCODER, T5_ENCODER)  # from top to bottom
 HUES = {CLIP_STREAM: CLIP_HUE, CLIP_ENCODER: CLIP_HUE, T5_STREAM: T5_HUE, T5_ENCODER: T5_HUE, IMAGE: MUTED,
         JOINT: PART_HUES["both"]}  # fmt: skip
-MARGIN, LABEL, OUTSIDE, GAP, STRIP, ROW, BAR = 20, 122, 20, 12, 700, 28, 92
-WIDTH = MARGIN + LABEL + OUTSIDE + 2 * GAP + STRIP + GAP + 24 + BAR + 128 + 92
-HEAD, FOOT = 96, 24
+# A node shows the page at two thirds of its size or less: narrow, and with large letters, it stays readable there.
+MARGIN, LABEL, OUTSIDE, GAP, STRIP, ROW, BAR = 16, 130, 26, 10, 458, 30, 48
+NUMBERS = (0, BAR + 64, BAR + 140)  # the columns right of the strips: bar and share, of the weights, effective rank
+WIDTH = MARGIN + LABEL + OUTSIDE + GAP + STRIP + 3 * GAP + NUMBERS[-1] + 76 + MARGIN
+HEAD, FOOT = 94, 12
+TEXT, SMALL, TITLE = 16, 14, 19
 
 
 class Scale(NamedTuple):
@@ -49,18 +52,18 @@ def plot(readings: Sequence[LoraReading], compared: Comparison | None) -> Image.
 def _panel(reading: LoraReading, scale: Scale) -> Image.Image:
     page = Image.new("RGB", (WIDTH, HEAD + ROW * len(ROWS) + GAP + FOOT), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 16), f"What {shorten(reading.file, 80)} changes", fill=INK, font=charts.font(17))
+    draw.text((MARGIN, 12), f"What {shorten(reading.file, 64)} changes", fill=INK, font=charts.font(TITLE))
     columns = _Columns(reading)
     columns.head(draw)
     cells, largest = reading.cells(), max([reading.share(reading.total(part)) for part in ROWS] + [1e-9])
     for number, part in enumerate(ROWS):
         y = HEAD + ROW * number + (GAP if part in ENCODERS else 0)
-        draw.text((MARGIN + LABEL - 10, y + ROW / 2 - 2), TITLES[part], fill=INK, font=charts.font(), anchor="rm")
+        draw.text((MARGIN + LABEL - 10, y + ROW / 2 - 2), TITLES[part], fill=INK, font=charts.font(TEXT), anchor="rm")
         for block in (None, *range(reading.depth.blocks)):
             if columns.exists(part, block):
                 _cell(draw, columns.box(block, y), cells.get(Place(part, block)), part, scale)
         if part in ENCODERS:
-            draw.text((columns.left, y + ROW / 2 - 2), _encoder(reading, part), fill=MUTED, font=charts.font(),
+            draw.text((columns.left, y + ROW / 2 - 2), _encoder(reading, part), fill=MUTED, font=charts.font(TEXT),
                       anchor="lm")  # fmt: skip
         _numbers(draw, columns.right, y, reading, part, largest)
     return page
@@ -72,7 +75,7 @@ class _Columns:
     def __init__(self, reading: LoraReading):
         self.depth, self.held = reading.depth, reading.held
         self.left = MARGIN + LABEL + OUTSIDE + GAP
-        self.right = self.left + STRIP + GAP + 24
+        self.right = self.left + STRIP + 3 * GAP
         self.wide = STRIP / reading.depth.blocks
 
     def exists(self, part: str, block: int | None) -> bool:
@@ -90,16 +93,16 @@ class _Columns:
         return round(left), y, round(left + wide) - 2, y + ROW - 5
 
     def head(self, draw: ImageDraw.ImageDraw) -> None:
-        small, double = charts.font(11), self.depth.double
-        draw.text((MARGIN + LABEL + OUTSIDE / 2 - 1, HEAD - 16), "rest", fill=MUTED, font=small, anchor="mm")
+        small, double = charts.font(SMALL), self.depth.double
+        draw.text((MARGIN + LABEL + OUTSIDE / 2 - 1, HEAD - 13), "rest", fill=MUTED, font=small, anchor="mm")
         for first, count, name in ((0, double, "double blocks"), (double, self.depth.single, "single blocks")):
-            draw.text((self.x(first), HEAD - 40), name, fill=INK, font=charts.font(), anchor="lm")
+            draw.text((self.x(first), HEAD - 34), name, fill=INK, font=charts.font(TEXT), anchor="lm")
             for block in range(first, first + count):
                 if block == first or count <= 8 or (block % 5 == 0 and block - first > 1):
-                    draw.text((self.x(block) + self.wide / 2 - 1, HEAD - 16), str(block), fill=MUTED, font=small,
+                    draw.text((self.x(block) + self.wide / 2 - 1, HEAD - 13), str(block), fill=MUTED, font=small,
                               anchor="mm")  # fmt: skip
-        for at, name in ((0, "share of\nthe change"), (BAR + 70, "of the\nweights"), (BAR + 128, "effective\nrank")):
-            draw.multiline_text((self.right + at, HEAD - 46), name, fill=MUTED, font=small)
+        for at, name in zip(NUMBERS, ("share of\nthe change", "of the\nweights", "effective\nrank"), strict=True):
+            draw.multiline_text((self.right + at, HEAD - 43), name, fill=MUTED, font=small)
 
 
 def _cell(draw: ImageDraw.ImageDraw, box, total: Total | None, part: str, scale: Scale) -> None:
@@ -120,54 +123,57 @@ def _encoder(reading: LoraReading, part: str) -> str:
 
 def _numbers(draw: ImageDraw.ImageDraw, x: float, y: float, reading: LoraReading, part: str, largest: float) -> None:
     """A bar of the part's share of the change, with numbers beside it."""
-    total, middle, font = reading.total(part), y + ROW / 2 - 2, charts.font(12)
+    total, middle, font = reading.total(part), y + ROW / 2 - 2, charts.font(TEXT)
     if not total.change:
         draw.text((x, middle), "-", fill=MUTED, font=font, anchor="lm")
         return
     share = reading.share(total)
     draw.rectangle([x, y + 4, x + max(BAR * share / largest, 1), y + ROW - 9], fill=HUES[part])
-    draw.text((x + BAR * share / largest + 7, middle), percent(share), fill=INK, font=font, anchor="lm")
+    draw.text((x + BAR * share / largest + 6, middle), percent(share), fill=INK, font=font, anchor="lm")
     if total.relative is not None:
-        draw.text((x + BAR + 70, middle), percent(total.relative), fill=INK, font=font, anchor="lm")
+        draw.text((x + NUMBERS[1], middle), percent(total.relative), fill=INK, font=font, anchor="lm")
     if total.effective_rank is not None:
         text = f"{total.effective_rank:.1f} of {total.rank:.0f}"
-        draw.text((x + BAR + 128, middle), text, fill=MUTED, font=font, anchor="lm")
+        draw.text((x + NUMBERS[2], middle), text, fill=MUTED, font=font, anchor="lm")
 
 
 def _cosines(compared: Comparison) -> Image.Image:
     """A row for each part that both files change: from -1 to 1, 0 in the middle."""
     rows = [("all", compared.whole, INK), *((TITLES[part], compared.cosines.get(part), HUES[part]) for part in ROWS)]
     rows = [row for row in rows if row[1] is not None]
-    page = Image.new("RGB", (WIDTH, 76 + 24 * max(len(rows), 1)), PAPER)
-    draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 12), "Cosine of the two changes", fill=INK, font=charts.font(17))
-    left, wide = MARGIN + LABEL + OUTSIDE + GAP, 320
+    page = Image.new("RGB", (WIDTH, 74 + ROW * len(rows)), PAPER)
+    draw, left, wide = ImageDraw.Draw(page), MARGIN + LABEL + OUTSIDE + GAP, 320
+    draw.text((MARGIN, 12), "Cosine of the two changes", fill=INK, font=charts.font(TITLE))
+    if not rows:
+        draw.text((left, 54), NOTHING_IN_COMMON, fill=MUTED, font=charts.font(TEXT),
+                  anchor="lm")  # fmt: skip
+        return page
     zero = left + wide / 2
     for at, name in ((left, "-1"), (zero, "0"), (left + wide, "1")):
-        draw.line([(at, 40), (at, page.height - 32)], fill=RULE)
-        draw.text((at, page.height - 20), name, fill=MUTED, font=charts.font(11), anchor="mm")
+        draw.line([(at, 40), (at, page.height - 28)], fill=RULE)
+        draw.text((at, page.height - 16), name, fill=MUTED, font=charts.font(SMALL), anchor="mm")
     for number, (title, value, hue) in enumerate(rows):
-        y = 52 + 24 * number
-        draw.text((MARGIN + LABEL - 10, y), title, fill=INK, font=charts.font(), anchor="rm")
+        y = 56 + ROW * number
+        draw.text((MARGIN + LABEL - 10, y), title, fill=INK, font=charts.font(TEXT), anchor="rm")
         ends = sorted((zero, zero + value * wide / 2))
-        draw.rectangle([ends[0], y - 7, max(ends[1], ends[0] + 1), y + 7], fill=hue)
-        draw.text((left + wide + 10, y), f"{value:.2f}", fill=INK, font=charts.font(12), anchor="lm")
-    if not rows:
-        draw.text((left, 52), "They change no weight in common.", fill=MUTED, font=charts.font(), anchor="lm")
+        draw.rectangle([ends[0], y - 8, max(ends[1], ends[0] + 1), y + 8], fill=hue)
+        draw.text((left + wide + 10, y), f"{value:.2f}", fill=INK, font=charts.font(TEXT), anchor="lm")
     return page
 
 
 def _legend(scale: Scale) -> Image.Image:
-    page = Image.new("RGB", (WIDTH, 46), PAPER)
-    draw, font, x = ImageDraw.Draw(page), charts.font(), MARGIN + LABEL + OUTSIDE + GAP
-    draw.text((x, 14), "0", fill=MUTED, font=font, anchor="lm")
+    """What the colours stand for, on one scale in all rows."""
+    page = Image.new("RGB", (WIDTH, 70), PAPER)
+    draw, font, x = ImageDraw.Draw(page), charts.font(SMALL), MARGIN + LABEL + OUTSIDE + GAP
+    draw.text((x, 24), "0", fill=MUTED, font=font, anchor="lm")
     x += 14
     for hue in (CLIP_HUE, T5_HUE, MUTED, PART_HUES["both"]):
         bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
-        page.paste(Image.fromarray(bar).resize((64, 12)), (x, 8))
+        page.paste(Image.fromarray(bar).resize((64, 12)), (x, 18))
         x += 66
     most = percent(scale.most) if scale.relative else f"{scale.most:.3g}"
     of = "of the weights' norm" if scale.relative else "the norm of the change"
-    text = f"{most} {of}; on one scale in all rows. An outline: not touched."
-    draw.text((x + 8, 14), text, fill=MUTED, font=font, anchor="lm")
+    draw.text((x + 8, 24), f"{most} {of}", fill=MUTED, font=font, anchor="lm")
+    text = "One scale in all rows. An outline: not touched."
+    draw.text((MARGIN + LABEL + OUTSIDE + GAP, 48), text, fill=MUTED, font=font, anchor="lm")
     return page

@@ -30,6 +30,7 @@ _IN_WORDS = {
     CLIP_ENCODER: "the CLIP-L encoder",
     T5_ENCODER: "the T5 encoder",
 }
+NOTHING_IN_COMMON = "The two files change no weight in common."
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def table(readings: Sequence[LoraReading], compared: Comparison | None) -> str:
     if compared:
         pairs = [("all", compared.whole), *((TITLES[part], value) for part, value in compared.cosines.items())]
         rows = [[title, f"{value:.3f}"] for title, value in pairs if value is not None]
-        blocks.append(_markdown(["part", "cosine of the two changes"], rows))
+        blocks.append(_markdown(["part", "cosine of the two changes"], rows) if rows else NOTHING_IN_COMMON)
     return "\n\n".join(blocks)
 
 
@@ -195,14 +196,14 @@ def sentence(readings: Sequence[LoraReading], compared: Comparison | None) -> st
     """What each file changes, where most of it is, what it does not touch, and how alike two files are."""
     texts = [_told(reading) for reading in readings]
     if compared and compared.whole is None:
-        texts.append("The two files change no weight in common.")
+        texts.append(NOTHING_IN_COMMON)
     elif compared:
         most = max(compared.cosines, key=lambda part: abs(compared.cosines[part]))
         texts.append(
             f"The cosine of the two changes is {_cosine(compared.whole)}; furthest from 0 it is in {_IN_WORDS[most]}: "
             f"{_cosine(compared.cosines[most])}."
         )
-    return " ".join(texts)
+    return "\n".join(texts)
 
 
 def _cosine(value: float) -> str:
