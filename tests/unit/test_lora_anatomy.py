@@ -81,6 +81,7 @@ def test_sentence():
 def test_sentence_of_two():
     pair = reading(image__0=0.03), reading("other", image__0=0.03, joint__2=0.01)
     told = sentence(pair, Comparison(*pair, {IMAGE: -0.5}, -0.001))
+    assert told.count("\n") == 2  # a paragraph for each file, and one for both
     assert told.endswith(
         "The cosine of the two changes is 0.00; furthest from 0 it is in the image's own weights: -0.50."
     )
@@ -99,6 +100,7 @@ def test_json_and_table():
     }  # fmt: skip
     assert "| joint | 1 of 6 | 4.0 % | 62 % | 2.0 of 4 |" in table([found], None)
     assert "| image | -0.200 |" in table([found, found], Comparison(found, found, {IMAGE: -0.2}, 0.3))
+    assert table([found, found], Comparison(found, found)).endswith("The two files change no weight in common.")
 
 
 def test_picture():
