@@ -193,7 +193,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def sentence(readings: Sequence[LoraReading], compared: Comparison | None) -> str:
-    """What each file changes, where most of it is, what it does not touch, and how alike two files are; each on a line."""
+    """A line for each file: what it changes, where most of it is, what it does not touch; and how alike two are."""
     texts = [_told(reading) for reading in readings]
     if compared and compared.whole is None:
         texts.append(NOTHING_IN_COMMON)
