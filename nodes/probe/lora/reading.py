@@ -26,7 +26,7 @@ _IN_WORDS = {
     CLIP_STREAM: "the CLIP stream",
     T5_STREAM: "the T5 stream",
     IMAGE: "the image's own weights",
-    JOINT: "the single blocks",
+    JOINT: "the attention and MLP of the single blocks",
     CLIP_ENCODER: "the CLIP-L encoder",
     T5_ENCODER: "the T5 encoder",
 }

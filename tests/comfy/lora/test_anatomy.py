@@ -159,7 +159,7 @@ def test_what_the_node_says(maker, model, show):
     data = json.loads(data)
     total = len(maker.layers)
     assert sentence.startswith(f"style.safetensors changes {len(layers)} of {total} weights, by ")
-    assert "in the single blocks" in sentence and "in the image's own weights" in sentence
+    assert "in the attention and MLP of the single blocks" in sentence and "in the image's own weights" in sentence
     assert "It does not touch the CLIP stream or the T5 stream." in sentence
     assert "Not connected: CLIP-L encoder and T5 encoder. 6 of its" in sentence
     assert data["sentence"] == sentence and data["cosine"] is None
