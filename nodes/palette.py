@@ -17,11 +17,15 @@ INK: Colour = (28, 30, 36)
 MUTED: Colour = (110, 114, 124)
 RULE: Colour = (222, 224, 230)
 
-# Shares of the variance of a grid's pictures: each stream, their interaction, the seed, the seed with the prompts.
+# Shares of the variance of a grid's pictures: each stream, LoRAs, their interactions, the seed, the seed with the rest.
 PART_HUES: dict[str, Colour] = {
     "clip": CLIP_HUE,
     "t5": T5_HUE,
+    "lora": (46, 92, 62),
     "both": (122, 92, 132),
+    "clip_lora": (48, 110, 112),
+    "t5_lora": (112, 100, 48),
+    "clip_t5_lora": (96, 82, 92),
     "seed": MUTED,
     "rest": (160, 163, 172),
 }

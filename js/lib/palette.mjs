@@ -9,4 +9,7 @@ export const STREAMS = {
     t5: { name: "T5", hue: T5, light: "#dba377", type: "FLUX_TXT" },
 };
 // Shares of the variance of a grid's pictures.
-export const PARTS = { clip: CLIP, t5: T5, both: "#7a5c84", seed: "#6e727c", rest: "#a0a3ac" };
+export const PARTS = {
+    clip: CLIP, t5: T5, lora: "#2e5c3e", both: "#7a5c84", clip_lora: "#306e70", t5_lora: "#706430",
+    clip_t5_lora: "#60525c", seed: "#6e727c", rest: "#a0a3ac"
+};

@@ -29,7 +29,7 @@ def test_the_hues_of_the_streams_are_the_same_in_both_languages():
 def test_the_hues_of_a_grids_parts_are_the_same_in_both_languages():
     listed = as_listed("palette.mjs")
     text = (JS / "palette.mjs").read_text("utf-8")
-    names = re.search(r"PARTS = \{ (.*?) \}", text)[1].split(", ")
+    names = re.split(r",\s+", re.search(r"PARTS = \{\s+(.*?)\s+\}", text, re.DOTALL)[1])
     shown = {part: listed.get(hue, hue.strip('"')) for part, hue in (each.split(": ") for each in names)}
     assert shown == {part: as_hex(colour) for part, colour in palette.PART_HUES.items()}
 

@@ -23,9 +23,9 @@ from ...encode.embeddings.store import Settings, Store
 from ...keys import SAMPLES
 from ...notice import show
 from ...sample.sampling import SamplingPlan, sample
-from ...streams import ClipVec, T5Text
 from ..latent_mask import mask_of
 from . import identity
+from .variants import Variant
 
 LIMIT_MB = 1024  # the latent of a 1024 x 1024 picture takes 1 MB
 FORGOTTEN = 14 * 24 * 3600  # seconds without use after which a cell is removed
@@ -49,7 +49,7 @@ def cells() -> Cells:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The latents [seeds, CLIP prompts, T5 prompts, C, H, W] of a grid.
+    """The latents [LoRAs, seeds, CLIP prompts, T5 prompts, C, H, W] of a grid; one of LoRAs in a grid without them.
 
     `found` is the number of cells that were cached, `kept` whether all new ones were written to the cache. `mask`
     [1, C, H, W] is the LATENT's noise_mask, None if it has none.
@@ -62,10 +62,12 @@ class Drawn:
 
 
 def draw(
-    model, vecs: Sequence[ClipVec], txts: Sequence[T5Text], guidance: float, latent: dict, plan: SamplingPlan,
-    seeds: Sequence[int], keep: bool = True,
+    variants: Sequence[Variant], guidance: float, latent: dict, plan: SamplingPlan, seeds: Sequence[int],
+    keep: bool = True,
 ) -> Drawn:  # fmt: skip
-    """Samples every CLIP prompt with every T5 prompt and every seed, each as MMDiT Sampler does.
+    """Samples every CLIP prompt with every T5 prompt, every seed and every LoRA, each as MMDiT Sampler does.
+
+    One LoRA's cells follow each other, so that ComfyUI patches the weights once for each LoRA.
 
     Raises ValueError for a LATENT with more than one picture.
     """
@@ -74,22 +76,24 @@ def draw(
             f"Prompt Grid: got a LATENT with {len(latent[SAMPLES])} pictures, expected one. `seeds` draws several of "
             "each cell."
         )
-    shelf, model_digest = cells(), identity.of_model(model) if keep else None
+    shelf = cells()
     shelf.forget()
-    places = [(seed, vec, txt) for seed in seeds for vec in vecs for txt in txts]
-    drawn, found, is_kept = [], 0, bool(model_digest)
-    for number, (seed, vec, txt) in enumerate(places, 1):
+    places = [(each, seed, vec, txt) for each in variants for seed in seeds for vec in each.vecs for txt in each.txts]
+    drawn, found, is_kept = [], 0, keep
+    for number, (variant, seed, vec, txt) in enumerate(places, 1):
         check_interrupted()
-        show(f"cell {number} of {len(places)}" + (f", {found} of them from before" if found else ""))
+        told = f", {variant.line.label}" if variant.line else ""
+        show(f"cell {number} of {len(places)}{told}" + (f", {found} of them from before" if found else ""))
         its_plan = replace(plan, seed=seed)
-        key = identity.of_cell(model_digest, vec, txt, guidance, latent, its_plan)
+        key = identity.of_cell(variant.digest if keep else None, vec, txt, guidance, latent, its_plan)
         cell, is_kept = shelf.get(key) if key else None, is_kept and bool(key)
         found += cell is not None
         if cell is None:
-            cell = sample(model, join(vec, txt, guidance, MERGES), None, latent, its_plan)[SAMPLES]
+            cell = sample(variant.model, join(vec, txt, guidance, MERGES), None, latent, its_plan)[SAMPLES]
             if key:
                 shelf.put(key, cell)
         drawn.append(cell.to(result_device()))
     grid = torch.cat(drawn)
     mask = mask_of(latent, grid[:1])
-    return Drawn(grid.reshape(len(seeds), len(vecs), len(txts), *grid.shape[1:]), found, is_kept, mask)
+    design = len(variants), len(seeds), len(variants[0].vecs), len(variants[0].txts)
+    return Drawn(grid.reshape(*design, *grid.shape[1:]), found, is_kept, mask)

@@ -16,7 +16,7 @@ from ...keys import SAMPLES
 from ...notice import log, show
 from ...sample.choices import SCHEDULERS
 from ..like_input import like_input
-from .choices import EACH, MEAN, NAME
+from .choices import EACH, MEAN, NAME, NONE
 
 NO_FILE = "(none)"
 NOT_KEPT = (
@@ -33,6 +33,21 @@ def _files() -> list[str]:
 
 def _file(name: str) -> Path | None:
     return None if name == NO_FILE else Path(folder_paths.get_annotated_filepath(name))
+
+
+def _lines(text: str | None) -> list:
+    """The lines of `loras`. Raises ValueError for a wrong one."""
+    from .lora_lines import parsed
+
+    return parsed(text, folder_paths.get_filename_list("loras")) if text and text.strip() else []
+
+
+def _shown(sheet, table: dict, text: str, notes: list[str], cls: type) -> dict:
+    """What the node shows; the messages are logged too."""
+    for note in notes:
+        log.warning(note)
+    return {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([text, *notes])),
+            "flux_duet_grid": [{**table, "notes": notes}]}  # fmt: skip
 
 
 def _prompts(stream: str, example: str):
@@ -66,7 +81,7 @@ def _grid_outputs():
     return [
         io.Image.Output("sheet", display_name="sheet", tooltip="Rows of CLIP prompts, columns of T5 prompts."),
         io.Latent.Output("latents", display_name="latents",
-                         tooltip="All cells, ordered by seed, then by CLIP prompt, then by T5 prompt."),
+                         tooltip="All cells, ordered by LoRA, then by seed, then by CLIP prompt, then by T5 prompt."),
         io.Image.Output("variance", display_name="variance",
                         tooltip="What explains the differences between the pictures, and where."),
         io.String.Output("json", display_name="json", tooltip="All numbers."),
@@ -81,9 +96,10 @@ class PromptGrid(io.ComfyNode):
             node_id="FluxDuetGrid",
             display_name=NAME,
             category="Flux Duet/probe",
-            description="Draws every CLIP prompt with every T5 prompt, on a labelled sheet, and computes how much of "
-            "the differences is explained by CLIP, by T5, by both together and by the seed.",
-            search_aliases=["xy plot", "contact sheet", "prompt matrix", "anova", "variance"],
+            description="Draws every CLIP prompt with every T5 prompt, and with each of several LoRAs, on a labelled "
+            "sheet, and computes how much of the differences is explained by CLIP, by T5, by the LoRA, by their "
+            "combinations and by the seed.",
+            search_aliases=["xy plot", "contact sheet", "prompt matrix", "anova", "variance", "compare loras"],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
@@ -106,53 +122,67 @@ class PromptGrid(io.ComfyNode):
                                tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
                 *_rare(),
                 like_input("every cell"),
+                io.String.Input(
+                    "loras", multiline=True, default="", optional=True,
+                    tooltip="LoRAs to compare, one a line: a file in models/loras and its strength, such as "
+                    f"style.safetensors 0.8; {NONE} is a line without LoRA. Each acts on the model and on both "
+                    "encoders. Empty: no LoRAs are compared.",
+                ),
             ],
             outputs=_grid_outputs(),
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, clip_file=NO_FILE, t5_file=NO_FILE, **_):
+    def validate_inputs(cls, loras="") -> bool | str:
+        try:
+            _lines(loras)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, clip_file=NO_FILE, t5_file=NO_FILE, loras="", **_):
         from ...disk.encoder_files import stat_of
 
-        return [stat_of(path) for path in map(_file, (clip_file or NO_FILE, t5_file or NO_FILE)) if path]
+        paths = [*map(_file, (clip_file or NO_FILE, t5_file or NO_FILE))]
+        paths += [folder_paths.get_full_path_or_raise("loras", line.file) for line in _lines(loras) if line.file]
+        return [stat_of(path) for path in paths if path]
 
     @classmethod
     def execute(
         cls, model, clip, t5, vae, clip_prompts, t5_prompts, latent, seed, seeds, steps, sampler, scheduler, guidance,
         length=COMFYUI, weights=EMBEDDING, past_75=FIRST, clip_file=NO_FILE, t5_file=NO_FILE, sheet=EACH, resume=True,
-        like=None,
+        like=None, loras="",
     ) -> io.NodeOutput:  # fmt: skip
         from ...pictures import as_image
         from ...sample.sampling import SamplingPlan
         from ..run_settings import of_plan
-        from . import stages
+        from . import stages, summary
         from .cells import draw
         from .prompts import gathered
-        from .summary import as_json, page, sentence
-        from .variance import analyse
+        from .variants import as_json
 
         extras = stages.extras(model, like)
         rows = gathered("CLIP", clip_prompts, _file(clip_file))
         columns = gathered("T5", t5_prompts, _file(t5_file))
-        vecs, txts, notes = stages.encoded(clip, t5, rows, columns, past_75, length, weights, extras)
+        encoded = stages.encoded(model, clip, t5, rows, columns, _lines(loras), past_75, length, weights, extras)
+        variants, notes = encoded
         all_seeds = [(seed + number) % 2**64 for number in range(seeds)]
         plan = SamplingPlan(seed, steps, sampler, scheduler)
-        drawn = draw(model, vecs, txts, guidance, latent, plan, all_seeds, resume)
+        drawn = draw(variants, guidance, latent, plan, all_seeds, resume)
         notes += [NOT_KEPT] if resume and not drawn.kept else []
         pictures = stages.decoded(vae, drawn.latents)
-        analyses = {"latents": analyse(drawn.latents, drawn.mask), "pixels": analyse(pictures, drawn.mask)}
-        sheet = stages.sheet(pictures, rows, columns, all_seeds, sheet)
-        text = sentence(analyses["pixels"], "pixels")
-        data = as_json(analyses, rows, columns, all_seeds, cells_from_before=drawn.found,
-                       repainted=analyses["latents"].repainted,
-                       settings=of_plan(model, plan, latent, guidance))  # fmt: skip
-        for note in notes:
-            log.warning(note)
-        table = stages.table(pictures, analyses["pixels"], rows, columns, all_seeds, cls)
-        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **show("\n".join([text, *notes])),
-                 "flux_duet_grid": [{**table, "notes": notes}]}  # fmt: skip
-        latents = {SAMPLES: drawn.latents.flatten(0, 2)}
-        return io.NodeOutput(sheet, latents, as_image(page(analyses)), data, text, ui=shown)
+        analyses = stages.analysed(drawn.latents, pictures, drawn.mask)
+        names = [each.line.label for each in variants if each.line]
+        sheet = stages.sheet(pictures, rows, columns, all_seeds, sheet, names)
+        text = summary.sentence(analyses["pixels"], "pixels")
+        data = summary.as_json(analyses, rows, columns, all_seeds, cells_from_before=drawn.found,
+                               repainted=analyses["latents"].repainted, **as_json(variants),
+                               settings=of_plan(model, plan, latent, guidance))  # fmt: skip
+        table = stages.table(pictures, analyses["pixels"], rows, columns, all_seeds, cls, names)
+        latents = {SAMPLES: drawn.latents.flatten(0, 3)}
+        shown = _shown(sheet, table, text, notes, cls)
+        return io.NodeOutput(sheet, latents, as_image(summary.page(analyses)), data, text, ui=shown)
 
 
 NODES = [PromptGrid]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +18,21 @@ from ...encode.clip_prompt import encode_clip_prompt
 from ...encode.encoding import encode_t5, t5_notes
 from ...family import require_flux1, require_picture
 from ...keys import SAMPLES
+from ...lora.parts import CLIP_ENCODER, T5_ENCODER
 from ...pictures import as_image
 from ...streams import ClipVec, T5Text
-from ..plots import sheets
+from ..plots import sections, sheets
 from ..plots.temporary_file import temporary
-from .choices import MEAN, NAME
+from .choices import MEAN, NAME, NONE
+from .lora_lines import LoraLine
 from .summary import legend
-from .variance import Analysis
+from .variance import Analysis, analyse
+from .variants import Encoder, Variant, variants
+
+ONE_LORA = (
+    f"{NAME}: `loras` has one line, so the share of the LoRA is unknown. Add a line {NONE} to compare it with the "
+    "pictures without it."
+)
 
 
 def extras(model: ModelPatcher, like: list | None) -> dict:
@@ -33,26 +43,48 @@ def extras(model: ModelPatcher, like: list | None) -> dict:
     return found
 
 
-def encoded(
-    clip: CLIP, t5: CLIP, rows: list[str], columns: list[str], past_75: str, length: str, weights: str, extras: dict
-) -> tuple[list[ClipVec], list[T5Text], list[str]]:
-    """(vecs, txts, notes): each prompt encoded once, T5's with `extras`, and messages about text that is not read."""
-    vecs, txts, notes = [], [], []
+def encode_clip(rows: Sequence[str], past_75: str, clip: CLIP) -> tuple[list[ClipVec], list[str]]:
+    """(vecs, messages about text that is not read): each prompt encoded once."""
+    vecs, notes = [], []
     for text in rows:
         vec, messages = encode_clip_prompt(clip, text, past_75)
         vecs.append(vec)
         notes += messages
+    return vecs, notes
+
+
+def encode_texts(
+    columns: Sequence[str], length: str, weights: str, extras: dict, t5: CLIP
+) -> tuple[list[T5Text], list[str]]:
+    """(txts with `extras`, messages about text that is not read): each prompt encoded once."""
+    txts, notes = [], []
     for text in columns:
         txt, cut = encode_t5(t5, text, length, weights)
         txts.append(with_extras(txt, extras, MERGES, NAME))
         notes += t5_notes(t5, txt, cut)
-    return vecs, txts, notes
+    return txts, notes
+
+
+def encoded(
+    model: ModelPatcher, clip: CLIP, t5: CLIP, rows: list[str], columns: list[str], lines: list[LoraLine],
+    past_75: str, length: str, weights: str, extras: dict,
+) -> tuple[list[Variant], list[str]]:  # fmt: skip
+    """(the MODEL and the encoded prompts of each line of `loras`, or one without lines; messages)."""
+    found, notes = variants(
+        model,
+        Encoder(CLIP_ENCODER, clip, partial(encode_clip, rows, past_75)),
+        Encoder(T5_ENCODER, t5, partial(encode_texts, columns, length, weights, extras)),
+        lines,
+    )
+    for each in found:  # a control LoRA makes a model that reads a picture
+        require_picture(each.model, extras, NAME)
+    return found, notes + [ONE_LORA] * (len(lines) == 1)
 
 
 def decoded(vae, latents: Tensor) -> Tensor:
-    """latents [S, N, M, ...] -> pixels [S, N, M, H, W, 3], decoded one at a time and reduced to a sheet's size."""
+    """latents [L, S, N, M, ...] -> pixels [L, S, N, M, H, W, 3], decoded one at a time, reduced to a sheet's size."""
     found = []
-    for latent in latents.flatten(0, 2):
+    for latent in latents.flatten(0, 3):
         pixels = decode(vae, {SAMPLES: latent[None]})[0][0]
         share = sheets.LONGEST / max(pixels.shape[:2])
         if share < 1:
@@ -60,25 +92,40 @@ def decoded(vae, latents: Tensor) -> Tensor:
             pixels = torch.nn.functional.interpolate(pixels.movedim(-1, 0)[None], size, mode="area")[0].movedim(0, -1)
         found.append(pixels)
     grid = torch.stack(found)
-    return grid.reshape(*latents.shape[:3], *grid.shape[1:])
+    return grid.reshape(*latents.shape[:4], *grid.shape[1:])
 
 
-def sheet(pictures: Tensor, rows: list[str], columns: list[str], seeds: list[int], kind: str) -> Tensor:
-    """An IMAGE: a page for each seed, or one for all."""
+def analysed(latents: Tensor, pictures: Tensor, mask: Tensor | None) -> dict[str, Analysis]:
+    """The analyses of latents and pixels [LoRAs, seeds, CLIP prompts, T5 prompts, ...]."""
+    given = {"latents": latents, "pixels": pictures}
+    if len(latents) == 1:
+        return {name: analyse(cells[0], mask) for name, cells in given.items()}
+    return {name: analyse(cells.movedim(0, 3), mask, axes=4) for name, cells in given.items()}
+
+
+def sheet(
+    pictures: Tensor, rows: list[str], columns: list[str], seeds: list[int], kind: str, loras: Sequence[str] = ()
+) -> Tensor:
+    """An IMAGE: a page for each seed, or one for all. Each has a section for each of `loras`, if there are any."""
     if kind == MEAN and len(seeds) > 1:
-        shown = [(f"Mean of seeds {seeds[0]} to {seeds[-1]}", pictures.mean(0))]
+        shown = [(f"Mean of seeds {seeds[0]} to {seeds[-1]}", pictures.mean(1))]
     else:
-        shown = [(f"Seed {seed}", each) for seed, each in zip(seeds, pictures, strict=True)]
+        shown = [(f"Seed {seed}", pictures[:, number]) for number, seed in enumerate(seeds)]
     pages = []
-    for title, grid in shown:
-        small = [[sheets.picture(each) for each in row] for row in grid]
-        pages.append(as_image(sheets.contact_sheet(title, small, rows, columns)))
+    for title, grids in shown:
+        small = [[[sheets.picture(each) for each in row] for row in grid] for grid in grids]
+        if loras:
+            pages.append(as_image(sections.contact_sheets(title, small, loras, rows, columns)))
+        else:
+            pages.append(as_image(sheets.contact_sheet(title, small[0], rows, columns)))
     return torch.cat(pages)
 
 
 def table(
-    pictures: Tensor, analysis: Analysis, rows: list[str], columns: list[str], seeds: list[int], cls: type
-) -> dict[str, Any]:
+    pictures: Tensor, analysis: Analysis, rows: list[str], columns: list[str], seeds: list[int], cls: type,
+    loras: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """What js/grid.js shows: the numbers, and the cells' files."""
-    cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 2)], cls)
-    return {**legend(analysis, rows, columns, seeds), "cells": cells}
+    cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 3)], cls)
+    axis = {"loras": list(loras)} if loras else {}
+    return {**legend(analysis, rows, columns, seeds), **axis, "cells": cells}

@@ -12,19 +12,37 @@ from ...palette import PART_HUES
 from ..percent import percent
 from ..plots import charts, sheets
 from ..repainted import NOTHING_REPAINTED, repainted_sentence
-from .variance import CLIP, FEWEST, LEVEL, PARTS, SEED, T5, Analysis
+from .variance import CLIP, FEWEST, LEVEL, LORA, SEED, T5, Analysis
 
 NAMES = {"clip": "CLIP", "t5": "T5", "both": "both together", "seed": "the seed", "rest": "seed with prompts"}
-LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", SEED: "seeds"}
+WITH_LORA = {
+    **NAMES, "lora": "the LoRA", "both": "CLIP with T5", "clip_lora": "CLIP with the LoRA",
+    "t5_lora": "T5 with the LoRA", "clip_t5_lora": "all three together", "rest": "seed with all others",
+}  # fmt: skip
+LEVELS = {CLIP: "CLIP prompts", T5: "T5 prompts", LORA: "LoRAs", SEED: "seeds"}
 MISSING = {CLIP: "one CLIP prompt", T5: "one T5 prompt"}
+FEW_MAPS = 6  # more than this are drawn in two rows
 MAP_SIDE = 64  # cells of a map on its longer side
-
 
 MODEL = (
     "Unbiased variance components (expected mean squares) of each element, summed over a picture's elements. The "
-    "prompts are fixed, the seeds random blocks crossed with both; an estimate may lie below zero. Intervals: "
+    "{} are fixed, the seeds random blocks crossed with {}; an estimate may lie below zero. Intervals: "
     "jackknife over the seeds, Student's t. Chance: what a part that does nothing exceeds in one of twenty grids."
 )
+
+
+def names(analysis: Analysis) -> Mapping[str, str]:
+    """Each part's name for people."""
+    return WITH_LORA if _has_loras(analysis) else NAMES
+
+
+def method(analysis: Analysis) -> str:
+    """How the numbers were computed."""
+    return MODEL.format("prompts and LoRAs", "all of them") if _has_loras(analysis) else MODEL.format("prompts", "both")
+
+
+def _has_loras(analysis: Analysis) -> bool:
+    return len(analysis.design) > LORA
 
 
 def estimate(share: float) -> str:
@@ -38,7 +56,7 @@ def sentence(analysis: Analysis, kind: str) -> str:
     `kind` is what was analysed: "latents" or "pixels".
     """
     known = {name: share for name, share in analysis.shares.items() if share is not None}
-    varied = [axis for axis in (CLIP, T5, SEED) if analysis.design[axis] > 1]
+    varied = [axis for axis in LEVELS if axis < len(analysis.design) and analysis.design[axis] > 1]
     where = repainted_sentence(None if analysis.repainted is None else [analysis.repainted])
     if where == NOTHING_REPAINTED:
         return where
@@ -47,11 +65,12 @@ def sentence(analysis: Analysis, kind: str) -> str:
     if len(varied) == 1:
         return f"Only the {LEVELS[varied[0]]} differ in this grid, so there is nothing to compare them with."
     if SEED not in varied:
-        return "With one seed, the prompts' effect cannot be separated from the seed's: use four seeds or more."
+        effect = "the effect of prompts and LoRAs" if _has_loras(analysis) else "the prompts' effect"
+        return f"With one seed, {effect} cannot be separated from the seed's: use four seeds or more."
     if not known:
         return "All pictures are the same."
     clear = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
-    first, *others = [f"{NAMES[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in clear]
+    first, *others = [f"{names(analysis)[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in clear]
     text = f"{first.format('explains ')} of what differs in {kind}"
     text = ", ".join([f"{text[0].upper()}{text[1:]}", *(each.format("") for each in others)])
     by_chance = _by_chance(analysis, [name for name in known if name not in clear])
@@ -69,17 +88,17 @@ def _range(analysis: Analysis, name: str) -> str:
     return f" ({estimate(between[0])[:-2]} to {estimate(between[1])[:-2]})" if between else ""
 
 
-def _by_chance(analysis: Analysis, names: Sequence[str]) -> str:
-    if not names:
+def _by_chance(analysis: Analysis, parts: Sequence[str]) -> str:
+    if not parts:
         return ""
-    levels = _and([estimate(analysis.chance[name])[:-2] for name in names])
-    text = _and([NAMES[name] for name in names])
+    levels = _and([estimate(analysis.chance[name])[:-2] for name in parts])
+    text = _and([names(analysis)[name] for name in parts])
     return f" {text[0].upper()}{text[1:]} cannot be distinguished from chance, which alone gives up to {levels} %."
 
 
 def _unknown(analysis: Analysis) -> str:
     single = [axis for axis in (CLIP, T5) if analysis.design[axis] == 1]
-    missing = [NAMES[name] for name in PARTS if analysis.shares[name] is None]
+    missing = [names(analysis)[name] for name, share in analysis.shares.items() if share is None]
     few = f" With {analysis.design[SEED]} seeds, the level of chance is unknown: use {FEWEST + 1} or more."
     few = few if analysis.design[SEED] < FEWEST else ""
     if not missing:
@@ -89,8 +108,8 @@ def _unknown(analysis: Analysis) -> str:
     return f" With {grid}, {_and(missing)} {verb} unknown.{few}"
 
 
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _and(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def drawn_over(analysis: Analysis) -> str:
@@ -106,7 +125,7 @@ def drawn_over(analysis: Analysis) -> str:
 
 def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[str], seeds: Sequence[int],
             **more) -> str:  # fmt: skip
-    """All numbers; `analyses` has an analysis of "latents" and one of "pixels". `more` is added at the top level."""
+    """All numbers; `analyses` has an analysis of "latents" and one of "pixels". `more` goes to the top level."""
     parts = {
         name: {
             "shares": dict(each.shares),
@@ -114,7 +133,7 @@ def as_json(analyses: Mapping[str, Analysis], clip: Sequence[str], t5: Sequence[
             "intervals": dict(each.intervals),
             "chance": dict(each.chance),
             "level": LEVEL,
-            "method": MODEL,
+            "method": method(each),
             "sentence": sentence(each, name),
         }
         for name, each in analyses.items()
@@ -137,7 +156,7 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     pages = []
     for name, each in analyses.items():
         known = {part: min(max(share, 0.0), 1.0) for part, share in each.shares.items() if share is not None}
-        bars = [charts.Bar(NAMES[part], share, PART_HUES[part], each.intervals[part], each.chance[part])
+        bars = [charts.Bar(names(each)[part], share, PART_HUES[part], each.intervals[part], each.chance[part])
                 for part, share in known.items()]  # fmt: skip
         pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
     last = [*analyses][-1]
@@ -149,14 +168,23 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
 def _maps(analysis: Analysis, title: str) -> Image.Image:
     whole = coarse(sum(analysis.maps.values())).clip(0)
     floor = 0.02 * whole.max() or 1.0  # shares of very small differences are meaningless
-    names = {name: f"{NAMES[name]}\n{estimate(share)}" for name, share in analysis.shares.items() if share is not None}
-    given = [sheets.Panel(names[name], (coarse(each) / (whole + floor)).clip(0, 1), PART_HUES[name])
+    told = {name: f"{_in_lines(names(analysis)[name])}\n{estimate(share)}"
+            for name, share in analysis.shares.items() if share is not None}  # fmt: skip
+    given = [sheets.Panel(told[name], (coarse(each) / (whole + floor)).clip(0, 1), PART_HUES[name])
              for name, each in analysis.maps.items()]  # fmt: skip
     given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
     note = (
         f"Colour: the part's share of what differs there. The last map: how much differs there. {drawn_over(analysis)}"
     )
-    return sheets.panels(title, note, given)
+    if len(given) <= FEW_MAPS:
+        return sheets.panels(title, note, given)
+    half = -(-len(given) // 2)
+    return sheets.stack_vertically([sheets.panels(title, "", given[:half]), sheets.panels("", note, given[half:])])
+
+
+def _in_lines(name: str) -> str:
+    """The name of a part with LoRAs in two lines, so that it fits above a small map."""
+    return name if name in NAMES.values() else name.replace(" with ", "\nwith ").replace(" three ", " three\n")
 
 
 def coarse(components: numpy.ndarray) -> numpy.ndarray:

@@ -18,6 +18,7 @@ MARGIN, GAP, LINE = 20, 14, TEXT + 4
 LONGEST = 256  # pixels of a picture's longer side on a sheet; larger ones are reduced
 MOST_IN_A_ROW = 7
 MOST_LINES = 7  # of a label
+SIDE = 176  # pixels left of a contact sheet's pictures, for the row titles
 EMPTY = "(empty)"
 
 
@@ -165,16 +166,34 @@ def marked(chart: Image.Image, share: float, text: str, hue=INK) -> Image.Image:
 # ---- the contact sheet
 
 
+def _sheet_titles(title: str, width: int, columns: int, side: int) -> tuple[int, list[str]]:
+    """(the width of a contact sheet with pictures of this width, the lines of its title)."""
+    page_width = MARGIN + side + columns * (width + GAP) + MARGIN - GAP
+    return page_width, wrapped(title, (page_width - 2 * MARGIN) * TEXT / TITLE)
+
+
+def title_lines(title: str, pictures: Sequence[Sequence[Image.Image]], t5: Sequence[str], side: int = SIDE) -> int:
+    """How many lines the title of such a contact sheet has."""
+    return len(_sheet_titles(title, _widest(pictures), len(t5), side)[1])
+
+
+def _widest(pictures: Sequence[Sequence[Image.Image]]) -> int:
+    return max(96, *(each.width for row in pictures for each in row))
+
+
 def contact_sheet(
-    title: str, pictures: Sequence[Sequence[Image.Image]], clip: Sequence[str], t5: Sequence[str], side: int = 176
-) -> Image.Image:
-    """Pictures [rows][columns] with CLIP prompts as row titles and T5 prompts as column titles."""
-    width = max(96, *(each.width for row in pictures for each in row))
+    title: str, pictures: Sequence[Sequence[Image.Image]], clip: Sequence[str], t5: Sequence[str], side: int = SIDE,
+    least: int = 1,
+) -> Image.Image:  # fmt: skip
+    """Pictures [rows][columns] with CLIP prompts as row titles and T5 prompts as column titles.
+
+    The title has room for at least `least` lines.
+    """
+    width = _widest(pictures)
     height = max(64, *(each.height for row in pictures for each in row))
     heads = [wrapped(text or EMPTY, width) for text in t5]
-    page_width = MARGIN + side + len(t5) * (width + GAP) + MARGIN - GAP
-    titles = wrapped(title, (page_width - 2 * MARGIN) * TEXT / TITLE)
-    top = 16 + len(titles) * (TITLE + 6) + max(2, *map(len, heads)) * LINE + 14
+    page_width, titles = _sheet_titles(title, width, len(t5), side)
+    top = 16 + max(least, len(titles)) * (TITLE + 6) + max(2, *map(len, heads)) * LINE + 14
     page = Image.new("RGB", (page_width, top + len(clip) * (height + GAP) + 8), PAPER)
     draw = ImageDraw.Draw(page)
     for number, line in enumerate(titles):
