@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ...quoting import quoted, shorten
 from .choices import NAME, NONE
 
+_ENDINGS = (".safetensors", ".sft", ".pt", ".pt2", ".pth", ".ckpt", ".bin", ".pkl")
 _STRENGTH = re.compile(r"[\s:]+[^\s:]+$")  # what follows an unknown file's name
 
 
@@ -75,13 +76,12 @@ def _line(text: str, number: int, files: Sequence[str]) -> LoraLine:
 
 
 def _no_file(text: str, number: int, files: Sequence[str]) -> str:
-    name = _STRENGTH.sub("", text) if not _has_ending(text) else text
+    name = text if text.endswith(_ENDINGS) else _STRENGTH.sub("", text)
     what = f"{NAME}: line {number} of `loras`: there is no {shorten(repr(name), 100)} in models/loras"
     if not files:
         return f"{what}, which is empty. Put LoRA files there."
-    near = difflib.get_close_matches(name, files, 3, 0.5)
-    by_name = {file.replace("\\", "/").rsplit("/", 1)[-1]: file for file in files}
-    near += [by_name[each] for each in difflib.get_close_matches(name, by_name, 3, 0.5)]
+    stems = {_stem(file): file for file in files}
+    near = [stems[stem] for stem in difflib.get_close_matches(_stem(name), stems, 3, 0.5)]
     told = f" Near names: {quoted(near, 100, 3)}." if near else ""
     return (
         f"{what}.{told} There: {quoted(list(files), 60, 5)}. A line is a file and its strength, or {NONE} for the "
@@ -89,5 +89,7 @@ def _no_file(text: str, number: int, files: Sequence[str]) -> str:
     )
 
 
-def _has_ending(text: str) -> bool:
-    return text.endswith((".safetensors", ".pt", ".ckpt", ".pth", ".bin", ".sft"))
+def _stem(file: str) -> str:
+    """A file's name without its folder and ending, which would make all names alike."""
+    name = file.replace("\\", "/").rsplit("/", 1)[-1].lower()
+    return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
