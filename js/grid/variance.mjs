@@ -8,6 +8,12 @@ const PARTS = {
     clip: ["CLIP", HUES.clip], t5: ["T5", HUES.t5], both: ["both together", HUES.both],
     seed: ["the seed", HUES.seed], rest: ["seed with prompts", HUES.rest],
 };
+const PARTS_WITH_LORA = {
+    clip: PARTS.clip, t5: PARTS.t5, lora: ["the LoRA", HUES.lora], both: ["CLIP with T5", HUES.both],
+    clip_lora: ["CLIP with the LoRA", HUES.clip_lora], t5_lora: ["T5 with the LoRA", HUES.t5_lora],
+    clip_t5_lora: ["all three together", HUES.clip_t5_lora],
+    seed: PARTS.seed, rest: ["seed with all others", HUES.rest],
+};
 const TEXTS = {
     bar: "What explains the differences between the pictures",
     interval: (low, high) => `, 95 % interval ${percent(low)} to ${percent(high)}`, none: ", no interval",
@@ -29,12 +35,13 @@ export function variance() {
     const root = element("div", {}, bar, line);
 
     function show({ shares, intervals, chance, drawn_over }) {
-        const known = Object.keys(PARTS).filter(name => shares[name] !== null && shares[name] !== undefined);
+        const parts = "lora" in shares ? PARTS_WITH_LORA : PARTS;
+        const known = Object.keys(parts).filter(name => shares[name] !== null && shares[name] !== undefined);
         // An unbiased estimate may be negative, which counts as zero.
         const value = name => percent(Math.min(1, Math.max(0, shares[name])));
-        const all = known.map(name => `${PARTS[name][0]} ${value(name)}`).join(", ");
+        const all = known.map(name => `${parts[name][0]} ${value(name)}`).join(", ");
         bar.replaceChildren(...known.map(name => {
-            const [title, hue] = PARTS[name], range = intervals[name];
+            const [title, hue] = parts[name], range = intervals[name];
             const level = chance?.[name] ?? null; // only the prompts' parts have one, and not in old results
             const measured = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`;
             const words = level === null ? measured : `${measured}${TEXTS.chance(level)}`;

@@ -1,4 +1,5 @@
-// Prompt Grid's view: a sheet of CLIP prompts by T5 prompts for one seed, and one enlarged cell after a click.
+// Prompt Grid's view: a sheet of CLIP prompts by T5 prompts for one seed and one LoRA, and one enlarged cell after a
+// click.
 
 import { fileUrl } from "../lib/requests.mjs";
 import { lineColour } from "../lib/chart.mjs";
@@ -13,7 +14,7 @@ export const TEXTS = {
     gone: "The pictures are no longer on the server. Run the workflow again; if nothing in it has changed, change the "
         + "seed first.",
     sheet: "Pictures: CLIP prompts down, T5 prompts across", corner: "CLIP down, T5 across",
-    nothing: "(empty)", seed: "Seed", use: "Use this cell\u2019s prompts", back: "Back to the sheet",
+    nothing: "(empty)", seed: "Seed", lora: "LoRA", use: "Use this cell\u2019s prompts", back: "Back to the sheet",
     cell: (clip, t5) => `CLIP: ${clip}. T5: ${t5}`,
 };
 
@@ -40,8 +41,9 @@ export const CSS = `
         background: var(--comfy-menu-bg, #171718); }
     .one .frame { flex: 1; min-height: 0; }
     .one p { margin: 0; max-height: 4.2em; overflow: auto; user-select: text; }
-    .one .row, .seeds { display: flex; gap: 6px; align-items: center; }
-    .seeds select { font: inherit; color: inherit; background: var(--comfy-input-bg, #222); border-radius: 6px;
+    .one .row, .seeds, .seeds label { display: flex; gap: 6px; align-items: center; }
+    .seeds { flex-wrap: wrap; }
+    .seeds select { max-width: 260px; font: inherit; color: inherit; background: var(--comfy-input-bg, #222); border-radius: 6px;
         border: 1px solid var(--border-color, #444); }
     [hidden] { display: none !important; }
     ${VARIANCE_CSS}
@@ -53,7 +55,10 @@ export class GridView {
     #finding = element("div", { className: "finding scrolls" });
     #note = element("div", { className: "note quiet", role: "status" });
     #seed = element("select", { "aria-label": TEXTS.seed });
-    #seeds = element("label", { className: "seeds quiet" }, TEXTS.seed, this.#seed);
+    #seeds = element("label", {}, TEXTS.seed, this.#seed);
+    #lora = element("select", { "aria-label": TEXTS.lora });
+    #loras = element("label", {}, TEXTS.lora, this.#lora);
+    #choice = element("div", { className: "seeds quiet" }, this.#loras, this.#seeds);
     #sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet });
     #one = element("div", { className: "one", hidden: true, role: "group" });
     #bar = variance();
@@ -62,8 +67,8 @@ export class GridView {
         this.node = node;
         const room = element("div", { className: "room" }, this.#sheet);
         root.append(element("div", { className: "view" },
-            this.#finding, this.#bar.root, this.#seeds, room, this.#note, this.#one));
-        this.#seed.addEventListener("change", () => this.#lay());
+            this.#finding, this.#bar.root, this.#choice, room, this.#note, this.#one));
+        for (const each of [this.#seed, this.#lora]) each.addEventListener("change", () => this.#lay());
     }
 
     show(output) {
@@ -71,13 +76,19 @@ export class GridView {
         this.#finding.textContent = grid.sentence;
         this.#note.textContent = grid.notes.join("\n");
         this.#one.hidden = true;
-        this.#seed.replaceChildren(...grid.seeds.map(each => element("option", { textContent: each })));
-        this.#seeds.hidden = grid.seeds.length < 2;
+        this.#offer(this.#seed, this.#seeds, grid.seeds);
+        this.#offer(this.#lora, this.#loras, grid.loras ?? []);
+        this.#choice.hidden = this.#seeds.hidden && this.#loras.hidden;
         this.#bar.show(grid);
         this.#lay();
     }
 
-    /** Shows the sheet of the chosen seed. */
+    #offer(select, row, values) {
+        select.replaceChildren(...values.map(each => element("option", { textContent: each })));
+        row.hidden = values.length < 2;
+    }
+
+    /** Shows the sheet of the chosen seed and LoRA. */
     #lay() {
         const { clip, t5 } = this.#grid;
         this.#cells = [];
@@ -91,9 +102,10 @@ export class GridView {
     }
 
     #cell(row, column) {
-        const { clip, t5, cells } = this.#grid, at = row * t5.length + column;
+        const { clip, t5, cells, seeds } = this.#grid, at = row * t5.length + column;
+        const sheet = Math.max(0, this.#lora.selectedIndex) * seeds.length + this.#seed.selectedIndex;
         const name = TEXTS.cell(clip[row] || TEXTS.nothing, t5[column] || TEXTS.nothing);
-        const file = cells[this.#seed.selectedIndex * clip.length * t5.length + at];
+        const file = cells[sheet * clip.length * t5.length + at];
         const image = element("img", { src: fileUrl(file), alt: "", draggable: false });
         image.addEventListener("error", () => this.#note.textContent = TEXTS.gone);
         image.addEventListener("load", () =>
@@ -131,6 +143,9 @@ export class GridView {
         this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
         const texts = Object.keys(prompts).map(stream => element("p", { className: "scrolls" },
             element("b", { textContent: `${STREAMS[stream].name} ` }), prompts[stream] || TEXTS.nothing));
+        if (this.#lora.value) {
+            texts.push(element("p", {}, element("b", { textContent: `${TEXTS.lora} ` }), this.#lora.value));
+        }
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
             element("div", { className: "row" }, use, back), used);
         this.#one.hidden = false;

@@ -94,7 +94,7 @@ SOCKETS = {
         "model MODEL, clip CLIP, t5 CLIP, vae VAE, clip_prompts STRING, t5_prompts STRING, latent LATENT, seed INT, "
         "seeds INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, length COMBO?, weights COMBO?, "
         "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?, "
-        "like CONDITIONING?",
+        "like CONDITIONING?, loras STRING?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
     ),
     "FluxDuetLoraAnatomy": (

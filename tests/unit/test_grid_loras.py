@@ -39,8 +39,8 @@ def test_a_line_is_a_file_and_its_strength(text, lines):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("none\nstile.safetensors 0.8", "line 2 of `loras`: there is no 'stile.safetensors' in models/loras. Near names: "
-         "style. There: style.safetensors, people/ann lee.safetensors"),
+        ("none\nstile.safetensors 0.8", "line 2 of `loras`: there is no 'stile.safetensors' in models/loras. Near "
+         "names: style. There: style.safetensors, people/ann lee.safetensors"),
         ("ann_lee.safetensors: 1", "Near names: people/ann lee.safetensors"),
         ("xyz.pt", "no 'xyz.pt' in models/loras. There: "),
         ("style.safetensors strong", "line 1 of `loras` has 'strong' after style.safetensors, expected one number"),
