@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "prompt_grid.json"
 KIND = "FluxDuetGrid"
@@ -128,3 +131,70 @@ def test_the_bar_tells_each_part_with_its_interval(shown):
     assert grid["drawn_over"] in parts.first.get_attribute("title")
     shown.page.locator(".finding").hover()
     assert shown.page.locator(".parts").inner_text().count("%") == 5
+
+
+# ---- LoRAs
+
+
+@pytest.fixture
+def with_loras(front, comfy_server):
+    """The shipped workflow with two LoRAs and without, run in two steps, its panel in view."""
+    folder = comfy_server.base / "output" / "loras"  # which ComfyUI lists too
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(("warm", "cold")):
+        save_file(random_lora(number), folder / f"{name}.safetensors")
+    front.load(json.loads(WORKFLOW.read_text(encoding="utf-8")))
+    lines = "none\nwarm.safetensors 0.8\ncold.safetensors: -0.5"
+    front.page.evaluate(
+        f"""lines => {{
+            const set = (name, value) => {{ {NODE}.widgets.find(widget => widget.name === name).value = value; }};
+            set("steps", 2);
+            set("loras", lines);
+        }}""",
+        lines,
+    )
+    kind, detail = front.queue()
+    assert kind == "execution_success", detail
+    in_view(front)
+    yield front
+    assert front.errors == []
+
+
+def random_lora(seed: int) -> dict[str, torch.Tensor]:
+    """Of the nano model's single blocks."""
+    random, found = torch.Generator().manual_seed(seed), {}
+    (model,) = (WORKFLOW.parent / "models" / "diffusion_models").glob("nano_flux*.safetensors")
+    with safe_open(model, "pt") as file:
+        for name in file.keys():
+            if "single_blocks" in name and name.endswith(("linear1.weight", "linear2.weight")):
+                rows, columns = file.get_slice(name).get_shape()
+                layer = f"diffusion_model.{name.removeprefix('model.diffusion_model.').removesuffix('.weight')}"
+                found[f"{layer}.lora_A.weight"] = torch.randn(4, columns, generator=random) / 8
+                found[f"{layer}.lora_B.weight"] = torch.randn(rows, 4, generator=random) / 8
+    return found
+
+
+def test_each_lora_has_a_sheet_and_the_bar_its_share(with_loras):
+    page = with_loras.page
+    grid = page.evaluate(GRID)
+    assert grid["loras"] == ["without LoRA", "warm.safetensors 0.8", "cold.safetensors -0.5"]
+    cells = len(grid["clip"]) * len(grid["t5"])
+    assert len(grid["cells"]) == cells * len(grid["seeds"]) * 3 and page.locator(".cell").count() == cells
+
+    def first() -> str:
+        return page.locator(".cell img").first.get_attribute("src")
+
+    page.get_by_label("Seed", exact=True).select_option(index=1)
+    page.get_by_label("LoRA", exact=True).select_option(index=2)
+    assert grid["cells"][(2 * len(grid["seeds"]) + 1) * cells]["filename"] in first()
+    page.locator(".cell").nth(1).evaluate("cell => cell.click()")
+    assert page.locator(".one p").last.inner_text() == "LoRA cold.safetensors -0.5"
+    page.keyboard.press("Escape")
+    assert page.locator(".variance button").count() == 9
+    page.locator(".variance button").nth(2).hover()
+    assert page.locator(".parts").inner_text().startswith("the LoRA ")
+
+
+def test_without_loras_there_is_no_choice_of_one(shown):
+    assert not shown.page.get_by_label("LoRA", exact=True).is_visible()
+    assert shown.page.get_by_label("Seed", exact=True).is_visible()
