@@ -9,6 +9,7 @@ from ...nodes.encode.choices import ATTENTION
 from ...nodes.encode.load import layout
 from ...nodes.encode.tokens import weights
 from ...nodes.probe import phrases
+from ...nodes.probe.grid.lora_lines import parsed
 from ...nodes.probe.grid.prompts import listed
 from . import inputs
 from .figures import Figures, Timer
@@ -35,6 +36,10 @@ def read_blocks(given: str) -> None:
     Blocks.parse(given).within(19, 38)
 
 
+def read_loras(given: str) -> None:
+    parsed(given, ["style.safetensors", "people/ann lee.safetensors", *given.split()[:3]])
+
+
 def read_names(given: dict) -> None:
     layout.check(given, layout.T5, "odd.safetensors")
 
@@ -46,6 +51,7 @@ PARSERS: dict[str, tuple[Callable, Callable]] = {
     "searches in prompts": (inputs.searched, search),
     "timelines": (inputs.timelines, timeline.parse),
     "lists of prompts": (inputs.text, listed),
+    "lines of LoRAs": (inputs.text, read_loras),
     "lists of blocks": (inputs.blocks, read_blocks),
     "names of tensors": (inputs.shapes, read_names),
 }

@@ -74,3 +74,27 @@ def test_anatomy(comfy_server, workflow):
     outputs = comfy_server.run(workflow).outputs[shown[0]]
     assert outputs["images"] and "The cosine of the two changes is 1.00" in outputs["text"][0]
     assert f"{LORA} changes 2 of " in outputs["text"][0]
+
+
+def grid(workflow, loras: str) -> str:
+    """A grid of two pictures for each LoRA, in one step; returns its id."""
+    nodes = {"model": "UNETLoader", "clip": "FluxDuetLoadClip", "t5": "FluxDuetLoadT5", "vae": "VAELoader"}
+    given = {name: workflow.out(kind) for name, kind in nodes.items()}
+    sampler = workflow.inputs("FluxDuetSampler")
+    given |= {name: sampler[name] for name in ("latent", "sampler", "scheduler")}
+    options = {"clip_prompts": "at night", "t5_prompts": "a star\na ring", "seed": 1, "seeds": 1, "steps": 1}
+    return workflow.add("FluxDuetGrid", **given, **options, guidance=3.5, loras=loras)[0]
+
+
+def test_a_grid_of_loras(comfy_server, workflow):
+    shown = grid(workflow, f"none\n{LORA} 1")
+    outputs = comfy_server.run(workflow).outputs[shown]
+    (panel,) = outputs["flux_duet_grid"]
+    assert panel["loras"] == ["without LoRA", f"{LORA} 1"] and len(panel["cells"]) == 4
+    assert set(panel["shares"]) >= {"lora", "t5_lora"}
+
+
+def test_a_grid_refuses_a_wrong_line_before_the_run(comfy_server, workflow):
+    grid(workflow, "none\ntiny_lore.safetensors 1")
+    result = comfy_server.run(workflow, check=False)
+    assert f"there is no 'tiny_lore.safetensors' in models/loras. Near names: {LORA}" in json.dumps(result.node_errors)

@@ -42,6 +42,7 @@ def test_a_line_is_a_file_and_its_strength(text, lines):
         ("none\nstile.safetensors 0.8", "line 2 of `loras`: there is no 'stile.safetensors' in models/loras. Near "
          "names: style. There: style.safetensors, people/ann lee.safetensors"),
         ("ann_lee.safetensors: 1", "Near names: people/ann lee.safetensors"),
+        (":" * 9 + "x", "there is no ':::::::::x' in models/loras"),
         ("xyz.pt", "no 'xyz.pt' in models/loras. There: "),
         ("style.safetensors strong", "line 1 of `loras` has 'strong' after style.safetensors, expected one number"),
         ("style.safetensors 0,8", "'0,8' after style.safetensors"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from ...quoting import quoted, shorten
 from .choices import NAME, NONE
 
 _ENDINGS = (".safetensors", ".sft", ".pt", ".pt2", ".pth", ".ckpt", ".bin", ".pkl")
-_STRENGTH = re.compile(r"[\s:]+[^\s:]+$")  # what follows an unknown file's name
+_APART = ("", " ", "\t", ":")  # what stands between a file and its strength, "" where there is none
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def _line(text: str, number: int, files: Sequence[str]) -> LoraLine:
         return LoraLine()
     plain = text.replace("\\", "/")  # on Windows ComfyUI lists folders with backslashes
     names = {file.replace("\\", "/"): file for file in files}
-    known = [name for name in names if re.match(re.escape(name) + r"([\s:]|$)", plain)]
+    known = [name for name in names if plain.startswith(name) and plain[len(name) : len(name) + 1] in _APART]
     if not known:
         raise ValueError(_no_file(text, number, files))
     name = max(known, key=len)
@@ -76,7 +75,8 @@ def _line(text: str, number: int, files: Sequence[str]) -> LoraLine:
 
 
 def _no_file(text: str, number: int, files: Sequence[str]) -> str:
-    name = text if text.endswith(_ENDINGS) else _STRENGTH.sub("", text)
+    end = max(text.rfind(each) for each in _APART[1:])
+    name = text if text.endswith(_ENDINGS) else text[: max(end, 0)].rstrip(": \t") or text
     what = f"{NAME}: line {number} of `loras`: there is no {shorten(repr(name), 100)} in models/loras"
     if not files:
         return f"{what}, which is empty. Put LoRA files there."
