@@ -22,6 +22,7 @@ from ..nodes.encode.encoding import encode_clip, encode_t5
 from ..nodes.probe.grid.cells import draw
 from ..nodes.probe.grid.summary import NAMES, page, sentence
 from ..nodes.probe.grid.variance import PARTS, Analysis, analyse
+from ..nodes.probe.grid.variants import Variant
 from ..nodes.probe.plots import sheets
 from ..nodes.sample.sampling import SamplingPlan
 from .measure import machine, table
@@ -51,7 +52,8 @@ def analysed(pipeline: Pipeline, name: str, chosen: argparse.Namespace) -> dict[
     latent = {"samples": torch.zeros(1, layouts.LATENT_CHANNELS, SIDE, SIDE)}
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     plan = SamplingPlan(chosen.seed, STEPS, "euler", "simple")
-    latents = draw(pipeline.flux, vecs, txts, GUIDANCE, latent, plan, seeds, keep=False).latents
+    cells = Variant(None, pipeline.flux, vecs, txts)
+    latents = draw([cells], GUIDANCE, latent, plan, seeds, keep=False).latents[0]
     flat = latents.flatten(0, 2)
     pixels = torch.cat([pipeline.vae.decode(part) for part in flat.split(16)])
     pixels = pixels.reshape(*latents.shape[:3], *pixels.shape[1:])
