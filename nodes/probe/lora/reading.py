@@ -22,7 +22,7 @@ from ...lora.parts import (
 )
 from ..percent import percent
 
-_IN_WORDS = {
+IN_WORDS = {
     CLIP_STREAM: "the CLIP stream",
     T5_STREAM: "the T5 stream",
     IMAGE: "the image's own weights",
@@ -200,7 +200,7 @@ def sentence(readings: Sequence[LoraReading], compared: Comparison | None) -> st
     elif compared:
         most = max(compared.cosines, key=lambda part: abs(compared.cosines[part]))
         texts.append(
-            f"The cosine of the two changes is {_cosine(compared.whole)}; furthest from 0 it is in {_IN_WORDS[most]}: "
+            f"The cosine of the two changes is {_cosine(compared.whole)}; furthest from 0 it is in {IN_WORDS[most]}: "
             f"{_cosine(compared.cosines[most])}."
         )
     return "\n".join(texts)
@@ -216,7 +216,7 @@ def _told(reading: LoraReading) -> str:
         return f"{reading.file} changes nothing of what is connected.{_unused(reading)}"
     relative = "" if whole.relative is None else f", by {percent(whole.relative)} of their norm"
     shares = sorted(((reading.share(reading.total(part)), part) for part in PARTS), reverse=True)
-    named = [f"{percent(share)} in {_IN_WORDS[part]}" for share, part in shares if share]
+    named = [f"{percent(share)} in {IN_WORDS[part]}" for share, part in shares if share]
     named[0] = named[0].replace(" in ", " is in ", 1)
     rank = "" if whole.effective_rank is None else (
         f" Its effective rank is {whole.effective_rank:.1f} of {whole.rank:.0f} on average.")  # fmt: skip
@@ -242,7 +242,7 @@ def _strongest(reading: LoraReading) -> str:
 
 def _untouched(reading: LoraReading) -> str:
     untouched: Callable[[str], bool] = lambda part: not reading.total(part).change  # noqa: E731
-    held = [_IN_WORDS[part] for part in PARTS if reading.held.get(part) and untouched(part)]
+    held = [IN_WORDS[part] for part in PARTS if reading.held.get(part) and untouched(part)]
     text = f" It does not touch {_listed(held, 'or')}." if held else ""
     absent = [TITLES[part] for part in ENCODERS if not reading.held.get(part)]
     return text + (f" Not connected: {_listed(absent)}." if absent else "")

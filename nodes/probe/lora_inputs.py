@@ -1,0 +1,57 @@
+"""Inputs shared by the nodes that sample with and without a LoRA. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..compat.sampling import sampler_names
+from ..condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
+from ..encode.tokens.lengths import COMFYUI, LENGTHS
+from ..sample.choices import SCHEDULERS
+from .like_input import like_input
+
+
+def lora_inputs():
+    """The model, its encoders and the file."""
+    return [
+        io.Model.Input("model", tooltip="A FLUX.1 model without this LoRA; others may be on it."),
+        io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L, without this LoRA."),
+        io.Clip.Input("t5", tooltip="Any CLIP that holds T5, without this LoRA; it may be the same."),
+        io.Combo.Input(
+            "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."
+        ),
+        io.Float.Input("strength", default=1.0, min=-100.0, max=100.0, step=0.05, round=0.001,
+                       tooltip="The LoRA's strength, in the model and in both encoders."),
+    ]  # fmt: skip
+
+
+def prompt_inputs(clip: str, t5: str, about: str = ""):
+    """The two prompts; `about` is added to their tooltips."""
+    given = {"multiline": True, "dynamic_prompts": True}
+    return [
+        io.String.Input("clip_prompt", default=clip, tooltip=f"What CLIP-L reads.{about}", **given),
+        io.String.Input("t5_prompt", default=t5, tooltip=f"What T5 reads.{about}", **given),
+    ]
+
+
+def run_inputs(seed: str, measure: str):
+    """How pictures are sampled; `seed` and `measure` are tooltips."""
+    return [
+        io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=seed),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of a run."),
+        io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
+        io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
+        io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+                       tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
+        io.Int.Input("measure", default=4, min=1, max=1000, tooltip=measure),
+    ]  # fmt: skip
+
+
+def rare_inputs(what: str):
+    """Inputs that few need; `what` gets the extras of `like`."""
+    return [
+        io.Combo.Input("length", options=list(LENGTHS), default=COMFYUI, optional=True, advanced=True,
+                       tooltip="T5's, as in T5 Encode."),
+        like_input(what),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""LoRA Influence: through which of its parts does a LoRA act?"""

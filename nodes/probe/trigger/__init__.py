@@ -1,0 +1,1 @@
+"""Trigger Test: does a word wake a LoRA, and in which prompt?"""
