@@ -20,7 +20,6 @@ from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
 from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.lora.nodes import NODES as ANATOMY
-from .probe.parts.nodes import NODES as PARTS
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.words.nodes import NODES as WORDS

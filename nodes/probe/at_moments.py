@@ -8,7 +8,7 @@ weights is its own: after an error or an interruption it takes a LoRA out as it 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from ..compat.memory import check_interrupted, result_device
 from ..compat.patches import clone_options
 from ..compat.wrappers import CALC_COND_BATCH, OUTER_SAMPLE, set_wrapper, with_wrapper
 from ..condition.timepoints import step_at
-from ..keys import BATCH_INDEX, NOISE_MASK, OPTIONS, SAMPLE_SIGMAS, SAMPLES
+from ..keys import BATCH_INDEX, NOISE_MASK, OPTIONS, SAMPLE_SIGMAS
 from ..sample.sampling import SamplingPlan, sample
 from .latent_mask import mask_of
 from .repainted import counted
@@ -130,13 +130,3 @@ def _wrapped(model, wrapper: Callable):
 
     set_wrapper(model, OUTER_SAMPLE, KEY, around)
     return model
-
-
-def with_seed(plan: SamplingPlan, number: int) -> SamplingPlan:
-    """The plan with the number-th seed after its own."""
-    return replace(plan, seed=(plan.seed + number) % 2**64)
-
-
-def picture_of(run: Run) -> Tensor:
-    """The run's finished latents [B, C, h, w]."""
-    return run.done[SAMPLES]

@@ -66,7 +66,8 @@ def _bars(reading: PartsReading) -> Image.Image:
 
 
 def _pale(hue: tuple[int, int, int]) -> tuple[int, int, int]:
-    return tuple(round(255 - 0.45 * (255 - each)) for each in hue)
+    red, green, blue = (round(255 - 0.45 * (255 - each)) for each in hue)
+    return red, green, blue
 
 
 def _shares(reading: PartsReading) -> Image.Image:
@@ -121,24 +122,26 @@ def map_pages(reading: PartsReading, found: Tensor, most: float, pictures: Tenso
 
 def _map_page(reading: PartsReading, found: Tensor, most: float, picture: Tensor | None) -> Image.Image:
     high = round(PANEL * found.shape[1] / found.shape[2])
-    panels = [] if picture is None else [("the picture", _resized(picture.movedim(-1, 0), high).movedim(0, -1), None)]
+    panels, hues = [], [HUES[part] for part in reading.parts]
+    if picture is not None:
+        panels.append(("the picture", _resized(picture.movedim(-1, 0), high).movedim(0, -1)))
     shares = reading.whole.shares or [0.0] * len(reading.parts)
     for part, share, values in zip(reading.parts, shares, found, strict=True):
         wide = _resized(values[None], high)[0].clamp(0, 1)
         title = f"{TITLES[part]}, {percent(share)}"
-        panels.append((title, torch.from_numpy(ramp(HUES[part]))[(wide * 255).round().long()], HUES[part]))
+        panels.append((title, torch.from_numpy(ramp(HUES[part]))[(wide * 255).round().long()]))
     columns = min(IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
     foot = f"The part's change of the velocity, of the velocity's mean length, mean of {len(reading.moments)} steps."
     width = max(GAP + (PANEL + GAP) * columns, GAP * 2 + round(charts.font().getlength(foot)))
     page = Image.new("RGB", (width, (HEAD + high) * rows + FOOT), PAPER)
     draw = ImageDraw.Draw(page)
-    for number, (title, pixels, _) in enumerate(panels):
+    for number, (title, pixels) in enumerate(panels):
         x, y = GAP + (PANEL + GAP) * (number % columns), (HEAD + high) * (number // columns)
         draw.text((x, y + HEAD / 2 + 4), title, fill=INK, font=charts.font(15), anchor="lm")
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, y + HEAD))
         draw.rectangle([x - 1, y + HEAD - 1, x + PANEL, y + HEAD + high], outline=RULE)
-    _legend(page, draw, [hue for *_, hue in panels if hue], page.height - FOOT + 12, most)
+    _legend(page, draw, hues, page.height - FOOT + 12, most)
     draw.text((GAP, page.height - 18), foot, fill=MUTED, font=charts.font(), anchor="lm")
     return page
 

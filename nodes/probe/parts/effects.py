@@ -33,10 +33,9 @@ def is_exact(parts: Sequence[str]) -> bool:
 
 def sets_of(parts: Sequence[str]) -> list[Set]:
     """The sets to evaluate: all, or none, each part, all but each part, and all. From the largest to the smallest."""
-    sizes = range(len(parts), -1, -1)
-    if not is_exact(parts):
-        sizes = sorted({0, 1, len(parts) - 1, len(parts)}, reverse=True)
-    return [frozenset(each) for size in sizes for each in combinations(parts, size)]
+    count = len(parts)
+    sizes = range(count + 1) if is_exact(parts) else {0, 1, count - 1, count}
+    return [frozenset(each) for size in sorted(sizes, reverse=True) for each in combinations(parts, size)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,9 @@ def _method(reading: PartsReading) -> str:
     if len(reading.parts) == 1:
         return ""
     if reading.exact:
-        return f"The shares are Shapley values over all {2 ** len(reading.parts)} sets of its {len(reading.parts)} parts."
+        return (
+            f"The shares are Shapley values over all {2 ** len(reading.parts)} sets of its {len(reading.parts)} parts."
+        )
     return (
         f"With more than {MOST} parts, a share is the mean of a part's effects alone and left out, so they may not add "
         "up to 100 %."

@@ -1,0 +1,98 @@
+"""Trigger Test. Imports ComfyUI."""
+
+from __future__ import annotations
+
+import json
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ...encode.tokens.lengths import COMFYUI
+from ...notice import show
+from ..lora_inputs import lora_inputs, prompt_inputs, rare_inputs, run_inputs
+from .choices import NAME
+
+
+class TriggerTest(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetTrigger",
+            display_name=NAME,
+            category="Flux Duet/lora",
+            description="Tests whether a word wakes a LoRA, and in which prompt: the model is evaluated with and "
+            "without the LoRA, with the word in neither prompt, in CLIP's, in T5's and in both, on the same noisy "
+            "pictures. A verdict in words, effects with intervals, and the pictures.",
+            search_aliases=["trigger word", "activation", "lora test", "does my trigger work", "token", "probe"],
+            is_output_node=True,
+            inputs=[
+                *lora_inputs(),
+                io.String.Input("word", default="", tooltip="The trigger: one word or several. Upper and lower case "
+                                "are the same."),
+                *prompt_inputs("", "a big yellow star in the middle", " Where it holds the word, the word is taken out "
+                               "for comparison; where it does not, the word is put before it."),
+                io.String.Input("instead", default="", tooltip="Stands in the word's place where it is taken out, such "
+                                "as man for a person's name. Empty: nothing."),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from; its mask is "
+                                "respected."),
+                *run_inputs(
+                    "The first seed; the others count on from it.",
+                    "At how many steps to measure, evenly spread over the run. Each costs nine evaluations for each "
+                    "seed.",
+                ),
+                io.Int.Input("seeds", default=4, min=1, max=16, tooltip="One run each, without the LoRA and the word, "
+                             "gives the noisy pictures. With fewer than three there is no interval."),
+                io.Vae.Input("vae", optional=True, tooltip="Draws the eight pictures of the first seed: seven more "
+                             "runs."),
+                *rare_inputs("every prompt"),
+            ],
+            outputs=[
+                io.Image.Output("plot", display_name="plot", tooltip="The LoRA's effect by where the word is, main "
+                                "effects and interactions."),
+                io.Image.Output("sheet", display_name="sheet", tooltip="The pictures without and with the LoRA, by "
+                                "where the word is."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The verdict in plain words."),
+                io.String.Output("table", display_name="table", tooltip="The effects as a table in Markdown."),
+                io.String.Output("json", display_name="json", tooltip="Every number, by step; the prompts."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, lora_name=None, **_):
+        from ...disk.encoder_files import stat_of
+
+        return stat_of(folder_paths.get_full_path_or_raise("loras", lora_name)) if lora_name else None
+
+    @classmethod
+    def execute(
+        cls, model, clip, t5, lora_name, strength, word, clip_prompt, t5_prompt, instead, latent, seed, steps, sampler,
+        scheduler, guidance, measure, seeds, vae=None, length=COMFYUI, like=None,
+    ) -> io.NodeOutput:  # fmt: skip
+        from ...decode.decoding import decode
+        from ...keys import SAMPLES
+        from ...lora.load import read
+        from ...pictures import as_image
+        from ...sample.sampling import SamplingPlan
+        from ..plots import sheets
+        from ..run_settings import of_plan
+        from ..with_lora import Subject, warned
+        from . import draw
+        from .measure import Question
+        from .measure import measure as measured
+        from .reading import as_json, sentence, table
+
+        question = Question(clip_prompt, t5_prompt, word, instead)
+        file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
+        subject = Subject(NAME, file, strength, model, clip, t5, guidance, length, like)
+        plan, numbers = SamplingPlan(seed, steps, sampler, scheduler), [(seed + at) % 2**64 for at in range(seeds)]
+        reading, latents = measured(subject, question, latent, plan, numbers, measure, vae is not None)
+        text, plot = sentence(reading), as_image(draw.plot(reading))
+        page = draw.no_pictures()
+        if latents is not None:
+            page = draw.sheet(reading, [sheets.picture(each) for each in decode(vae, {SAMPLES: latents})[0]])
+        data = json.dumps(as_json(reading, text, of_plan(model, plan, latent, guidance)), indent=1)
+        shown = {**ui.PreviewImage(plot, cls=cls).as_dict(), **show(warned(subject, text))}
+        return io.NodeOutput(plot, as_image(page), text, table(reading), data, ui=shown)
+
+
+NODES = [TriggerTest]
