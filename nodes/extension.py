@@ -20,8 +20,10 @@ from .probe.grid.nodes import NODES as GRID
 from .probe.heat.nodes import NODES as HEAT
 from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.lora.nodes import NODES as ANATOMY
+from .probe.parts.nodes import NODES as PARTS
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
+from .probe.trigger.nodes import NODES as TRIGGER
 from .probe.words.nodes import NODES as WORDS
 from .routes.addresses import register
 from .sample.nodes import NODES as SAMPLE
@@ -39,4 +41,5 @@ class FluxDuetExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *LORA, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
-        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *ANATOMY, *SHAPE, *CAPTIONS]
+        loras = [*ANATOMY, *PARTS, *TRIGGER]
+        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *loras, *SHAPE, *CAPTIONS]

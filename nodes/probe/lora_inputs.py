@@ -35,16 +35,16 @@ def prompt_inputs(clip: str, t5: str, about: str = ""):
     ]
 
 
-def run_inputs(seed: str, measure: str):
-    """How pictures are sampled; `seed` and `measure` are tooltips."""
+def run_inputs(seed: str, measured: str):
+    """How pictures are sampled; `seed` and `measured` are tooltips."""
     return [
         io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=seed),
-        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of a run."),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
         io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
         io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
         io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
                        tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
-        io.Int.Input("measure", default=4, min=1, max=1000, tooltip=measure),
+        io.Int.Input("measured_steps", default=4, min=1, max=1000, tooltip=measured),
     ]  # fmt: skip
 
 

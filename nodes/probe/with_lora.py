@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..compat.patches import ModelPatcher
+from ..compat.text_encoders import CLIP
 from ..condition.conditioning import join
 from ..condition.extras import extras_of, with_extras
 from ..condition.hooks import MERGES
@@ -31,9 +33,9 @@ class Subject:
     node: str
     file: LoraFile
     strength: float
-    model: Any
-    clip: Any
-    t5: Any
+    model: ModelPatcher
+    clip: CLIP
+    t5: CLIP
     guidance: float
     length: str
     like: list | None = None
@@ -64,11 +66,11 @@ class Subject:
         held = {patch.place.part for patch, _ in self.lora.active(Strengths(overall=self.strength))}
         return tuple(part for part in PARTS if part in held)
 
-    def put(self, parts: Collection[str]) -> tuple[Any, list]:
+    def put(self, parts: Collection[str]) -> tuple[ModelPatcher, list[CLIP]]:
         """(the MODEL, its CLIPs) with these parts of the LoRA."""
         return self.lora.put(Strengths(dict.fromkeys(set(PARTS) - set(parts), 0.0), overall=self.strength))
 
-    def model_with(self, parts: Collection[str]):
+    def model_with(self, parts: Collection[str]) -> ModelPatcher:
         return self.put(set(parts) - set(ENCODERS))[0]
 
     def encode(self, clip_text: str, t5_text: str, parts: Collection[str]) -> list:
@@ -80,7 +82,7 @@ class Subject:
         return join(vec, with_extras(txt, self.extras, MERGES, self.node), self.guidance, MERGES)
 
     @cached_property
-    def _clips(self) -> tuple[Any, Any]:
+    def _clips(self) -> tuple[CLIP, CLIP]:
         """(the CLIP for CLIP-L, that for T5) with the LoRA."""
         clips = self.put(ENCODERS)[1]
         return clips[0], clips[-1]

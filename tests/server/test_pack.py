@@ -40,6 +40,8 @@ NODES = [
     "FluxDuetSweep",
     "FluxDuetGrid",
     "FluxDuetLoraAnatomy",
+    "FluxDuetLoraInfluence",
+    "FluxDuetTrigger",
     "FluxDuetShape",
     "FluxDuetCaptions",
 ]

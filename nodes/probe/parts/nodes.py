@@ -29,14 +29,15 @@ class LoraInfluence(io.ComfyNode):
             inputs=[
                 *lora_inputs(),
                 *prompt_inputs("", "a big yellow star in the middle"),
-                io.Latent.Input("latent", tooltip="An empty latent, or a picture to start from; its mask is respected."),
+                io.Latent.Input("latent", tooltip="An empty latent, or a picture to start from; its mask is "
+                                "respected."),
                 *run_inputs(
                     "The seed of the run on whose noisy pictures the model is evaluated.",
                     "At how many steps to measure, evenly spread over the run. Each costs one evaluation for each set "
                     "of parts: 16 for four parts, 32 for five, 14 for six, and one more.",
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="Shows the run's picture beside the maps."),
-                *rare_inputs("the prompt"),
+                *rare_inputs("the run"),
             ],
             outputs=[
                 io.Image.Output("plot", display_name="plot", tooltip="Each part's share, alone and left out, and over "
@@ -60,7 +61,7 @@ class LoraInfluence(io.ComfyNode):
     @classmethod
     def execute(
         cls, model, clip, t5, lora_name, strength, clip_prompt, t5_prompt, latent, seed, steps, sampler, scheduler,
-        guidance, measure=4, vae=None, length=COMFYUI, like=None,
+        guidance, measured_steps=4, vae=None, length=COMFYUI, like=None,
     ) -> io.NodeOutput:  # fmt: skip
         from torch.nn.functional import interpolate
 
@@ -71,13 +72,13 @@ class LoraInfluence(io.ComfyNode):
         from ..run_settings import of_plan
         from ..with_lora import Subject, warned
         from . import draw
-        from .measure import measure as measured
+        from .measure import measure
         from .reading import as_json, sentence, table
 
         file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
         subject = Subject(NAME, file, strength, model, clip, t5, guidance, length, like)
         plan = SamplingPlan(seed, steps, sampler, scheduler)
-        reading, done = measured(subject, clip_prompt, t5_prompt, latent, plan, measure)
+        reading, done = measure(subject, clip_prompt, t5_prompt, latent, plan, measured_steps)
         text, plot = sentence(reading), as_image(draw.plot(reading))
         found, most = draw.masks(reading)
         pictures = None if vae is None else decode(vae, done)[0]

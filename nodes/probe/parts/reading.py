@@ -133,8 +133,8 @@ def _leader(reading: PartsReading) -> str:
     lead, numbers = reading.ranked(reading.whole)[0], reading.whole
     name = IN_WORDS[reading.parts[lead]]
     return (
-        f"With {name} alone, the velocity changes by {percent(numbers.alone[lead])}; leaving only {name} out changes it "
-        f"by {percent(numbers.left_out[lead])}."
+        f"With {name} alone, the velocity changes by {percent(numbers.alone[lead])}; leaving only {name} out changes "
+        f"it by {percent(numbers.left_out[lead])}."
     )
 
 

@@ -35,7 +35,7 @@ class Question:
 
     def __post_init__(self) -> None:
         if not self.word.strip():
-            raise ValueError(f"{NAME}: got no `word`, expected the word or words that may wake the LoRA.")
+            raise ValueError(f"{NAME}: got no `trigger`, expected the word or words that may wake the LoRA.")
 
     def texts(self) -> dict[str, tuple[str, str]]:
         """(CLIP prompt, T5 prompt) by the word's place."""

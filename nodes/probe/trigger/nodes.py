@@ -27,12 +27,12 @@ class TriggerTest(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 *lora_inputs(),
-                io.String.Input("word", default="", tooltip="The trigger: one word or several. Upper and lower case "
+                io.String.Input("trigger", default="", tooltip="The trigger: one word or several. Upper and lower case "
                                 "are the same."),
-                *prompt_inputs("", "a big yellow star in the middle", " Where it holds the word, the word is taken out "
-                               "for comparison; where it does not, the word is put before it."),
-                io.String.Input("instead", default="", tooltip="Stands in the word's place where it is taken out, such "
-                                "as man for a person's name. Empty: nothing."),
+                *prompt_inputs("", "a big yellow star in the middle", " If the trigger is in it, the trigger is taken "
+                               "out for comparison; if not, it is put in front."),
+                io.String.Input("instead", default="", tooltip="Stands in the trigger's place where it is taken out, "
+                                "such as man for a person's name. Empty: nothing."),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from; its mask is "
                                 "respected."),
                 *run_inputs(
@@ -65,8 +65,8 @@ class TriggerTest(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, clip, t5, lora_name, strength, word, clip_prompt, t5_prompt, instead, latent, seed, steps, sampler,
-        scheduler, guidance, measure, seeds, vae=None, length=COMFYUI, like=None,
+        cls, model, clip, t5, lora_name, strength, trigger, clip_prompt, t5_prompt, instead, latent, seed, steps, sampler,
+        scheduler, guidance, measured_steps, seeds, vae=None, length=COMFYUI, like=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...decode.decoding import decode
         from ...keys import SAMPLES
@@ -77,15 +77,14 @@ class TriggerTest(io.ComfyNode):
         from ..run_settings import of_plan
         from ..with_lora import Subject, warned
         from . import draw
-        from .measure import Question
-        from .measure import measure as measured
+        from .measure import Question, measure
         from .reading import as_json, sentence, table
 
-        question = Question(clip_prompt, t5_prompt, word, instead)
+        question = Question(clip_prompt, t5_prompt, trigger, instead)
         file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
         subject = Subject(NAME, file, strength, model, clip, t5, guidance, length, like)
         plan, numbers = SamplingPlan(seed, steps, sampler, scheduler), [(seed + at) % 2**64 for at in range(seeds)]
-        reading, latents = measured(subject, question, latent, plan, numbers, measure, vae is not None)
+        reading, latents = measure(subject, question, latent, plan, numbers, measured_steps, vae is not None)
         text, plot = sentence(reading), as_image(draw.plot(reading))
         page = draw.no_pictures()
         if latents is not None:

@@ -185,11 +185,11 @@ def test_the_node(maker, model, singles, vae, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     save_file(maker.kohya(), tmp_path / "x.safetensors")
     given = (model, *singles, "x.safetensors", 1.0, *TEXTS, LATENT, SEED, STEPS, "euler", "simple", 3.5)
-    out = LoraInfluence.execute(*given, measure=2, vae=vae).result
+    out = LoraInfluence.execute(*given, measured_steps=2, vae=vae).result
     plot, pages, masks, sentence, table, data, latent = out
     assert plot.shape[-1] == pages.shape[-1] == 3 and masks.shape == (4, 8 * SIDE, 8 * SIDE)
     assert 0 <= masks.min() and masks.max() <= 1
     found = json.loads(data)
     assert found["sentence"] == sentence and found["settings"]["clip"] == TEXTS[0]
     assert table.count("\n") == 6
-    assert torch.equal(latent["samples"], LoraInfluence.execute(*given, measure=1).result[-1]["samples"])
+    assert torch.equal(latent["samples"], LoraInfluence.execute(*given, measured_steps=1).result[-1]["samples"])

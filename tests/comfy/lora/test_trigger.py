@@ -133,7 +133,7 @@ def test_a_mask(model, singles):
 
 
 def test_refusals(model, singles):
-    with pytest.raises(ValueError, match="got no `word`"):
+    with pytest.raises(ValueError, match="got no `trigger`"):
         Question("a", "b", " ")
     with pytest.raises(ValueError, match="a LATENT with 2 pictures"):
         measure(subject(Maker(model).kohya(), model, *singles), ASKED, {"samples": torch.zeros(2, 16, 8, 8)}, PLAN, [1],
