@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import folder_paths
 from comfy_api.latest import io
 
@@ -35,10 +37,11 @@ def prompt_inputs(clip: str, t5: str, about: str = ""):
     ]
 
 
-def run_inputs(seed: str, measured: str):
-    """How pictures are sampled; `seed` and `measured` are tooltips."""
+def run_inputs(seed: str, measured: str, seeds: Sequence[io.Input] = ()):
+    """How pictures are sampled; `seed` and `measured` are tooltips, `seeds` an input that follows the seed."""
     return [
         io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip=seed),
+        *seeds,
         io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
         io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
         io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),

@@ -18,6 +18,7 @@ from ..encode.encoding import encode_t5, t5_notes
 from ..family import require_flux1, require_picture
 from ..lora.load import LoraFile, SortedLora, patches_of
 from ..lora.parts import ENCODERS, PARTS
+from ..lora.reports import unused
 from ..lora.strengths import Strengths
 from ..notice import log
 
@@ -26,8 +27,8 @@ from ..notice import log
 class Subject:
     """A LoRA, what it is put on, and how its prompts are encoded.
 
-    `like` is a CONDITIONING whose extras every prompt gets, or None. `notes` collects messages about text that the
-    encoders do not read.
+    `like` is a CONDITIONING whose extras every prompt gets, or None. `notes` collects messages about tensors that act on
+    nothing and about text that the encoders do not read.
     """
 
     node: str
@@ -43,6 +44,8 @@ class Subject:
 
     def __post_init__(self) -> None:
         require_flux1(self.model, self.node)
+        if words := unused(self.file.name, self.lora.unused, len(self.file.weights), ("clip", "t5")):
+            self.notes[words] = None
         require_picture(self.model, self.extras, self.node)
         if not self.parts:
             raise ValueError(

@@ -103,14 +103,14 @@ SOCKETS = {
     ),
     "FluxDuetLoraInfluence": (
         "model MODEL, clip CLIP, t5 CLIP, lora_name COMBO, strength FLOAT, clip_prompt STRING, t5_prompt STRING, "
-        "latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, measured_steps INT, vae VAE?, "
-        "length COMBO?, like CONDITIONING?",
+        "latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, measured_steps INT, "
+        "vae VAE?, length COMBO?, like CONDITIONING?",
         "IMAGE, IMAGE, MASK, STRING, STRING, STRING, LATENT",
     ),
     "FluxDuetTrigger": (
         "model MODEL, clip CLIP, t5 CLIP, lora_name COMBO, strength FLOAT, trigger STRING, clip_prompt STRING, "
-        "t5_prompt STRING, instead STRING, latent LATENT, seed INT, steps INT, sampler COMBO, scheduler COMBO, "
-        "guidance FLOAT, measured_steps INT, seeds INT, vae VAE?, length COMBO?, like CONDITIONING?",
+        "t5_prompt STRING, instead STRING, latent LATENT, seed INT, seeds INT, steps INT, sampler COMBO, "
+        "scheduler COMBO, guidance FLOAT, measured_steps INT, vae VAE?, length COMBO?, like CONDITIONING?",
         "IMAGE, IMAGE, STRING, STRING, STRING",
     ),
     "FluxDuetShape": ("value COMFY_MATCHTYPE_V3", "COMFY_MATCHTYPE_V3, STRING"),

@@ -98,3 +98,41 @@ def test_a_grid_refuses_a_wrong_line_before_the_run(comfy_server, workflow):
     grid(workflow, "none\ntiny_lore.safetensors 1")
     result = comfy_server.run(workflow, check=False)
     assert f"there is no 'tiny_lore.safetensors' in models/loras. Near names: {LORA}" in json.dumps(result.node_errors)
+
+
+RUN = {"seed": 1, "steps": 3, "sampler": "euler", "scheduler": "simple", "guidance": 3.5, "measured_steps": 2}
+
+
+def measured(comfy_server, workflow, kind: str, lora: str, check: bool = True, **inputs):
+    """(the result of a run with a node that samples with a LoRA, its id)."""
+    links = {"model": "UNETLoader", "clip": "FluxDuetLoadClip", "t5": "FluxDuetLoadT5", "vae": "VAELoader"}
+    latent = workflow.add("EmptySD3LatentImage", width=128, height=128, batch_size=1)
+    given = {"lora_name": lora, "strength": 1.0, "clip_prompt": "at night", "latent": latent, **RUN, **inputs}
+    node, _ = workflow.add(kind, **{name: workflow.out(loader) for name, loader in links.items()}, **given)
+    return comfy_server.run(workflow, check=check), node
+
+
+def test_influence(comfy_server, workflow):
+    """A LoRA of the single blocks acts through these alone, and the picture beside it is the one without it."""
+    before = picture(comfy_server, workflow)
+    result, node = measured(comfy_server, workflow, "FluxDuetLoraInfluence", LORA, t5_prompt="a star")
+    assert result.outputs[node]["images"]
+    assert f"All that {LORA} does goes through the single blocks" in result.outputs[node]["text"][0]
+    assert numpy.array_equal(pixels(result, workflow.node("SaveImage")), before)
+
+
+def test_trigger(comfy_server, workflow):
+    """Eight pictures of the first seed, and two velocities more of another; a verdict."""
+    given = {"t5_prompt": "sandy, a blue heart", "trigger": "sandy", "instead": "", "seeds": 2}
+    result, node = measured(comfy_server, workflow, "FluxDuetTrigger", LORA, **given)
+    assert result.outputs[node]["images"]
+    (text,) = result.outputs[node]["text"]
+    assert "'sandy'" in text and text.endswith("Cost: 9 runs of 3 steps and 36 evaluations.")
+
+
+@pytest.mark.parametrize(("kind", "inputs", "words"), [
+    ("FluxDuetTrigger", {"trigger": " ", "instead": "", "seeds": 1}, "got no `trigger`"),
+    ("FluxDuetLoraInfluence", {"strength": 0.0}, "changes nothing in this model and its encoders")])  # fmt: skip
+def test_what_measures_nothing_is_refused(comfy_server, workflow, kind, inputs, words):
+    result, _ = measured(comfy_server, workflow, kind, LORA, check=False, t5_prompt="a star", **inputs)
+    assert words in json.dumps(result.error, ensure_ascii=False)

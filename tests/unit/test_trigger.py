@@ -58,6 +58,8 @@ def randn() -> torch.Tensor:
         ("ohwx   man", " ohwx man ", "", "ohwx   man", ""),
         ("in the style of c++", "c++", "", "in the style of c++", "in the style of"),
         ("x\n\ny sandy .", "sandy", "", "x\n\ny sandy .", "x\n\ny."),
+        ("a (sandy:1.3) star", "sandy", "", "a (sandy:1.3) star", "a star"),
+        ("a (sandy:1.3) star", "sandy", "rocky", "a (sandy:1.3) star", "a (rocky:1.3) star"),
         (r"sandy \1", "sandy", r"\1", r"sandy \1", r"\1 \1"),
     ],
 )  # fmt: skip

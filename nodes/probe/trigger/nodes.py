@@ -39,9 +39,9 @@ class TriggerTest(io.ComfyNode):
                     "The first seed; the others count on from it.",
                     "At how many steps to measure, evenly spread over the run. Each costs nine evaluations for each "
                     "seed.",
+                    [io.Int.Input("seeds", default=4, min=1, max=16, tooltip="One run each, without the LoRA and the "
+                                  "word, gives the noisy pictures. With fewer than three there is no interval.")],
                 ),
-                io.Int.Input("seeds", default=4, min=1, max=16, tooltip="One run each, without the LoRA and the word, "
-                             "gives the noisy pictures. With fewer than three there is no interval."),
                 io.Vae.Input("vae", optional=True, tooltip="Draws the eight pictures of the first seed: seven more "
                              "runs."),
                 *rare_inputs("every prompt"),
@@ -65,8 +65,8 @@ class TriggerTest(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, clip, t5, lora_name, strength, trigger, clip_prompt, t5_prompt, instead, latent, seed, steps, sampler,
-        scheduler, guidance, measured_steps, seeds, vae=None, length=COMFYUI, like=None,
+        cls, model, clip, t5, lora_name, strength, trigger, clip_prompt, t5_prompt, instead, latent, seed, seeds, steps,
+        sampler, scheduler, guidance, measured_steps, vae=None, length=COMFYUI, like=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...decode.decoding import decode
         from ...keys import SAMPLES

@@ -20,7 +20,8 @@ def with_and_without(prompt: str, word: str, instead: str = "") -> tuple[str, st
 
 
 def _tidied(prompt: str) -> str:
-    """Without the spaces and commas that a removed word leaves."""
+    """Without the spaces, the commas and the weight that a removed word leaves."""
+    prompt = re.sub(r"\(\s*(:\s*[\d.]+\s*)?\)", "", prompt)
     prompt = re.sub(r"[ \t]+", " ", prompt)
     prompt = re.sub(r" +([,.;:!?])", r"\1", prompt)
     prompt = re.sub(r",(?:\s*,)+", ",", prompt)

@@ -147,8 +147,8 @@ def test_the_node(model, singles, vae, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "filename_list_cache", {})
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     save_file(Maker(model).kohya(), tmp_path / "x.safetensors")
-    given = (model, *singles, "x.safetensors", 1.0, "sandy", "at night", "a star", "", LATENT, SEED, STEPS, "euler",
-             "simple", 3.5, 2, 3)  # fmt: skip
+    given = (model, *singles, "x.safetensors", 1.0, "sandy", "at night", "a star", "", LATENT, SEED, 3, STEPS,
+             "euler", "simple", 3.5, 2)  # fmt: skip
     plot, sheet, told, table, data = TriggerTest.execute(*given, vae=vae).result
     assert plot.shape[-1] == 3 and sheet.shape[2] > 4 * layouts.LATENT_CHANNELS
     found = json.loads(data)
