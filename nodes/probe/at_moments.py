@@ -1,8 +1,8 @@
 """Velocities of several models and prompts on the x_t of one run. Imports ComfyUI.
 
-A run is sampled once, and its x_t are kept at chosen steps. Then each variant, a MODEL with a CONDITIONING, is evaluated
-on them in a run of its own that takes no step. ComfyUI loads the variant's MODEL as for any sampler, so all patching of
-weights is its own: after an error or an interruption it takes a LoRA out as it does after a picture.
+A run is sampled once, and its x_t are kept at chosen steps. Then each variant, a MODEL with a CONDITIONING, is
+evaluated on them in a run of its own that takes no step. ComfyUI loads the variant's MODEL as for any sampler, so all
+patching of weights is its own: after an error or an interruption it takes a LoRA out as it does after a picture.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from ..notice import log
 class Subject:
     """A LoRA, what it is put on, and how its prompts are encoded.
 
-    `like` is a CONDITIONING whose extras every prompt gets, or None. `notes` collects messages about tensors that act on
-    nothing and about text that the encoders do not read.
+    `like` is a CONDITIONING whose extras every prompt gets, or None. `notes` collects messages about tensors that act
+    on nothing and about text that the encoders do not read.
     """
 
     node: str
