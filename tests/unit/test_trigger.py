@@ -213,4 +213,5 @@ def test_pictures():
             for row in range(2) for column in range(4)]  # fmt: skip
     assert seen == [10 * number for number in range(8)]
     assert draw.no_pictures().width > 100
-    draw.plot(reading(seeds=1, moments=1))
+    for given in ({"seeds": 1, "moments": 1}, {"neither": 0.0, "clip": 0.0, "t5": 0.0, "both": 0.0, "word": 0.0}):
+        assert draw.plot(reading(**given)).width == page.width

@@ -35,6 +35,7 @@ def _by_place(reading: TriggerReading) -> Image.Image:
     sizes = {place: reading.size(lora_at(place)) for place in PLACES}
     bars = [Bar(TITLES[place], size.value, HUES[place], size.interval) for place, size in sizes.items()]
     marks = [(ASLEEP * sizes[BOTH].value, "below: sleeps"), (AWAKE * sizes[BOTH].value, "above: awake")]
+    marks = marks if reading.is_clear(lora_at(BOTH)) else []
     return _bars(f"What {shorten(reading.file, 40)} changes, of the velocity's length", {"": bars}, marks)
 
 
