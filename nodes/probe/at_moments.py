@@ -85,19 +85,23 @@ def velocities(model, positive: list, run: Run) -> list[Tensor]:
     """The velocity [B, C, h, w], float32, of a MODEL with a prompt at each moment of `run`.
 
     Only what reaches the picture: under a mask it is multiplied by it. Equal to those of a native run on the same x_t.
+    Each moment has a run of its own, so that nothing which other nodes keep for a run (EasyCache) answers for another.
     """
+    return [_velocity(model, positive, run, moment) for moment in run.moments]
+
+
+def _velocity(model, positive: list, run: Run, moment: Moment) -> Tensor:
     found: list[Tensor] = []
 
     def ask(executor, base, conds, x, timestep, options):
         if not found:
-            for moment in run.moments:
-                check_interrupted()
-                at = moment.at.to(timestep)
-                (denoised,) = executor(base, conds[:1], moment.x.to(x), at, options)
-                velocity = (moment.x.to(x) - denoised).float() / float(at[0])
-                found.append(counted(velocity.to(result_device()), run.mask))
+            at = moment.at.to(timestep)
+            (denoised,) = executor(base, conds[:1], moment.x.to(x), at, options)
+            velocity = (moment.x.to(x) - denoised).float() / float(at[0])
+            found.append(counted(velocity.to(result_device()), run.mask))
         return [torch.zeros_like(x) for _ in conds]
 
+    check_interrupted()
     model = _wrapped(model, ask)
     latent_image = core.fitting_latent(model, run.latent)
     noise = core.prepare_noise(latent_image, run.plan.seed, run.latent.get(BATCH_INDEX))
@@ -105,7 +109,7 @@ def velocities(model, positive: list, run: Run) -> list[Tensor]:
         model, noise, 1.0, core.solver(_no_step), run.sigmas, positive, positive, latent_image,
         noise_mask=run.latent.get(NOISE_MASK), disable_pbar=True, seed=run.plan.seed,
     )  # fmt: skip
-    return found
+    return found[0]
 
 
 def _no_step(model, x, sigmas, extra_args=None, callback=None, disable=None):

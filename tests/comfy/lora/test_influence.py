@@ -6,6 +6,7 @@ import comfy.model_management
 import comfy.sd
 import pytest
 import torch
+from comfy_extras import nodes_easycache
 from safetensors.torch import save_file
 
 from flux_duet.nodes.lora.load import as_file, patches_of
@@ -98,6 +99,15 @@ def test_velocities_are_native_runs_bit_for_bit(kind, maker, model, dual, monkey
             assert torch.equal(found["values"][at][each], velocity), (each, at)
     assert all(torch.equal(again, values[frozenset(expected)])
                for again, values in zip(found["again"], found["values"], strict=True))  # fmt: skip
+
+
+def test_a_cache_does_not_answer(maker, model, singles):
+    """EasyCache, at a threshold where it skips all it can: each value is the model's own."""
+    prompt = subject(maker.kohya(), model, *singles).encode(*TEXTS, ())
+    run = at_moments.sampled(model, prompt, LATENT, PLAN, list(range(STEPS)))
+    cached = nodes_easycache.EasyCacheNode.execute(model, 100.0, 0.0, 1.0, False)[0]
+    pairs = zip(*(at_moments.velocities(each, prompt, run) for each in (model, cached)), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
 
 
 def test_shares_are_of_the_whole(maker, model, singles):
