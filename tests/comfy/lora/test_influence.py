@@ -26,6 +26,7 @@ from flux_duet.nodes.probe.parts import measure as measuring
 from flux_duet.nodes.probe.parts.measure import measure
 from flux_duet.nodes.probe.parts.nodes import LoraInfluence
 from flux_duet.nodes.probe.with_lora import Subject
+from flux_duet.nodes.sample.nodes import ModulationTable
 from flux_duet.nodes.sample.sampling import SamplingPlan
 from flux_duet.tests.comfy import native
 from flux_duet.tests.comfy.lora.files import Maker
@@ -110,6 +111,13 @@ def test_a_cache_does_not_answer(maker, model, singles):
     assert all(torch.equal(*pair) for pair in pairs)
 
 
+def test_behind_a_modulation_table(maker, model, singles):
+    """The table is made of the weights with each set of parts: all numbers are the same."""
+    weights, tabled = maker.kohya(), ModulationTable.execute(model)[0]
+    plain, table = (reading_of(weights, each, *singles)[0] for each in (model, tabled))
+    assert plain.by_moment == table.by_moment
+
+
 def test_shares_are_of_the_whole(maker, model, singles):
     weights = {**maker.kohya(), **maker.encoders()}
     reading, _ = reading_of(weights, model, *singles, count=2)
@@ -128,7 +136,14 @@ def test_one_part_is_all_of_it(maker, model, singles):
     assert reading.whole.alone == reading.whole.left_out == [reading.whole.whole]
 
 
-def test_an_encoder_that_reads_nothing_new(maker, model, singles):
+def test_measured_steps():
+    """The first, the last, and evenly between."""
+    assert at_moments.spread(20, 4) == [0, 6, 13, 19]
+    assert at_moments.spread(3, 8) == [0, 1, 2]
+    assert at_moments.spread(20, 1) == at_moments.spread(1, 4) == [0]
+
+
+def test_encoders_alone(maker, model, singles):
     """CLIP-L and T5 on two CLIPs are the parts of one on both."""
     weights = maker.encoders()
     reading, _ = reading_of(weights, model, *singles)
