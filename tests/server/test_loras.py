@@ -117,7 +117,10 @@ def test_influence(comfy_server, workflow):
     before = picture(comfy_server, workflow)
     result, node = measured(comfy_server, workflow, "FluxDuetLoraInfluence", LORA, t5_prompt="a star")
     assert result.outputs[node]["images"]
-    assert f"All that {LORA} does goes through the single blocks" in result.outputs[node]["text"][0]
+    assert (
+        f"All that {LORA} does goes through the attention and MLP of the single blocks"
+        in result.outputs[node]["text"][0]
+    )
     assert numpy.array_equal(pixels(result, workflow.node("SaveImage")), before)
 
 
