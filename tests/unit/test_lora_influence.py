@@ -122,9 +122,9 @@ def test_sentence():
     assert sentence(reading()) == (
         "90 % of what style.safetensors does goes through the CLIP stream (90 % at sigma 1.00, 90 % at 0.30), 10 % "
         "through the image's own weights, next to nothing through the T5 stream and the attention and MLP of the "
-        "single blocks. It changes the model's velocity by 28 %, most at sigma 1.00: by 30 %. With the CLIP stream alone, "
-        "the velocity changes by 26 %; leaving only the CLIP stream out changes it by 26 %. The shares are Shapley "
-        "values over all 16 sets of its 4 parts. Cost: 8 steps, then 34 evaluations (17 variants at 2 steps)."
+        "single blocks. It changes the model's velocity by 28 %, most at sigma 1.00: by 30 %. With the CLIP stream "
+        "alone, the velocity changes by 26 %; leaving only the CLIP stream out changes it by 26 %. The shares are "
+        "Shapley values over all 16 sets of its 4 parts. Cost: 8 steps, then 34 evaluations (17 variants at 2 steps)."
     )
 
 
