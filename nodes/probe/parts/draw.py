@@ -22,8 +22,8 @@ from ..plots.sheets import note, stack_vertically
 from .effects import maps
 from .reading import PartsReading, sentence
 
-WIDTH = 860
-LABEL, BAR, ROW, TOP = 150, 300, 40, 92
+WIDTH = 680  # a node shows it smaller
+LABEL, BAR, ROW, TOP = 130, 180, 40, 92
 ENCODER_DASH = (7, 4)
 
 
@@ -41,8 +41,8 @@ def _bars(reading: PartsReading) -> Image.Image:
     numbers = reading.whole
     page = Image.new("RGB", (WIDTH, TOP + ROW * len(reading.parts) + 20), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), f"Through which parts {shorten(reading.file, 70)} acts", fill=INK, font=charts.font(17))
-    left, right = LABEL + 10, LABEL + BAR + 120
+    draw.text((20, 16), f"Through which parts {shorten(reading.file, 45)} acts", fill=INK, font=charts.font(17))
+    left, right = LABEL + 10, LABEL + BAR + 90
     head = "share of its effect" if reading.exact else "share of its effect (estimated)"
     for x, text in ((left, head), (right, "change of the velocity, alone and (pale) left out")):
         draw.text((x, TOP - 14), text, fill=MUTED, font=charts.font(11), anchor="ls")

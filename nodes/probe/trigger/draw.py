@@ -15,7 +15,7 @@ from ..plots.sheets import note, stack_vertically, wrapped
 from .effects import BOTH, CLIP, FLOOR, LEVEL, NEITHER, PLACES, T5, WITH, interaction, lora_at, main_lora, main_word
 from .reading import ASLEEP, AWAKE, TriggerReading, sentence
 
-WIDTH = 860
+WIDTH = 680  # a node shows it smaller
 HUES = {NEITHER: MUTED, CLIP: CLIP_HUE, T5: T5_HUE, BOTH: PART_HUES["both"]}
 TITLES = {NEITHER: "word in neither", CLIP: "word in CLIP", T5: "word in T5", BOTH: "word in both"}
 
@@ -47,10 +47,10 @@ def _main_effects(reading: TriggerReading) -> Image.Image:
         for name, (effect, hue) in kinds.items():
             size = reading.size(effect(place))
             bars.append(Bar(name, size.value, hue or HUES[place], size.interval))
-    return _bars("Main effects and their interaction: what the word changes of the LoRA's effect", groups)
+    return _bars("Main effects and interaction of LoRA and word", groups)
 
 
-TOP, ROW, LEFT, RIGHT = 52, 26, 250, 130
+TOP, ROW, LEFT, RIGHT = 52, 26, 190, 100
 
 
 def _bars(title: str, groups: Mapping[str, Sequence[Bar]], marks: Sequence[tuple[float, str]] = ()) -> Image.Image:
