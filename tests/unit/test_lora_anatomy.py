@@ -69,10 +69,10 @@ def reading(name="style.safetensors", **changes: float) -> LoraReading:
 def test_sentence():
     found = reading(joint__3=0.04, joint__4=0.0, image__0=0.03, clip_stream=0.0)
     assert sentence([found], None) == (
-        "style.safetensors changes 4 of 33 weights, by 2.5 % of their norm. Of its change, 64 % is in the "
-        "attention and MLP of the single blocks and 36 % in the image's own weights. Block 3 changes most: by 4.0 %. Its "
-        "effective rank is 2.0 of 4 on average. It does not touch the CLIP stream or the T5 stream. Not connected: CLIP-L encoder and "
-        "T5 encoder. 2 of its 12 tensors act on nothing here."
+        "style.safetensors changes 4 of 33 weights, by 2.5 % of their norm. Of its change, 64 % is in the attention "
+        "and MLP of the single blocks and 36 % in the image's own weights. Block 3 changes most: by 4.0 %. Its "
+        "effective rank is 2.0 of 4 on average. It does not touch the CLIP stream or the T5 stream. Not connected: "
+        "CLIP-L encoder and T5 encoder. 2 of its 12 tensors act on nothing here."
     )
     assert found.share(found.total(JOINT)) == pytest.approx(0.64)
     assert found.total(JOINT).relative == pytest.approx(0.04 / 2**0.5)
