@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from flux_duet.nodes.encode.nodes import T5Encode
+from flux_duet.nodes.probe.grid.nodes import PromptGrid
 from flux_duet.nodes.probe.heat.nodes import Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence, ShowInfluence
+from flux_duet.nodes.probe.sweep.nodes import SwitchSweep
+from flux_duet.nodes.probe.words.nodes import WordAblation
 from flux_duet.nodes.sample.nodes import ModulationTable
 from flux_duet.nodes.sample.table import report
 from flux_duet.tests.comfy.inputs import txt, vec
 from flux_duet.tests.comfy.matrix import outcomes
 from flux_duet.tests.comfy.matrix.controls import CONTROLS
-from flux_duet.tests.comfy.matrix.graph import Graph, ours, prompt
+from flux_duet.tests.comfy.matrix.graph import CLIP_B, LATENT, SEED, STEPS, B, Graph, ours, prompt
 from flux_duet.tests.comfy.matrix.runs import NEIGHBOURS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -73,3 +76,26 @@ def test_probes(flux, singles, kind, first):
     assert torch.equal(plain, picture)
     for one, other in zip(shown, again, strict=True):
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+SAMPLED = {
+    "ablation": lambda model, clip, t5, vae: WordAblation.execute(
+        model, clip, t5, "at night", "a red circle", LATENT, 3.5, SEED, STEPS, "euler", "simple", "1", "red"),
+    "sweep": lambda model, clip, t5, vae: SwitchSweep.execute(
+        model, prompt(), prompt(B, CLIP_B), "both", LATENT, SEED, STEPS, "euler", "simple"),
+    "grid": lambda model, clip, t5, vae: PromptGrid.execute(
+        model, clip, t5, vae, "night\nsnow", "a star\na ring", LATENT, SEED, 2, STEPS, "euler", "simple", 3.5,
+        resume=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAMPLED)
+def test_probes_that_sample_by_themselves(flux, singles, vae, reports, kind):
+    """A batch of prompts or pictures is a batch of the table's rows."""
+    results = [SAMPLED[kind](model, *singles, vae).result for model in (flux, ModulationTable.execute(flux)[0])]
+    for one, other in zip(*results, strict=True):
+        if isinstance(one, dict):
+            assert torch.equal(one["samples"], other["samples"])
+        else:
+            assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    assert sum(each.served for each in reports) > 0
