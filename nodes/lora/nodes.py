@@ -17,6 +17,23 @@ def _part(name: str, tooltip: str):
     return io.Float.Input(name, tooltip=tooltip, **_STRENGTH)
 
 
+def _strengths():
+    """The strength of the whole, and of each part."""
+    return [
+        _part("strength", "The strength of the whole, by which those below are multiplied."),
+        _part("clip_encoder", "Strength in the CLIP-L encoder."),
+        _part("t5_encoder", "Strength in the T5 encoder."),
+        _part(
+            "clip_stream",
+            "Strength where CLIP's vector acts: vector_in, every block's modulation and the last layer's. "
+            "Time and guidance pass through the same weights, and time_in and guidance_in count here too.",
+        ),
+        _part("t5_stream", "Strength in T5's own weights: txt_in, and txt_attn and txt_mlp of double blocks."),
+        _part("image", "Strength in the image's own weights: img_in, img_attn, img_mlp, and the last layer."),
+        _part("joint", "Strength in single blocks, which compute text and image with the same weights."),
+    ]
+
+
 class LoadLora(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -36,17 +53,7 @@ class LoadLora(io.ComfyNode):
                 io.Combo.Input(
                     "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."
                 ),
-                _part("strength", "The strength of the whole, by which those below are multiplied."),
-                _part("clip_encoder", "Strength in the CLIP-L encoder."),
-                _part("t5_encoder", "Strength in the T5 encoder."),
-                _part(
-                    "clip_stream",
-                    "Strength where CLIP's vector acts: vector_in, every block's modulation and the last layer's. "
-                    "Time and guidance pass through the same weights, and time_in and guidance_in count here too.",
-                ),
-                _part("t5_stream", "Strength in T5's own weights: txt_in, and txt_attn and txt_mlp of double blocks."),
-                _part("image", "Strength in the image's own weights: img_in, img_attn, img_mlp, and the last layer."),
-                _part("joint", "Strength in single blocks, which compute text and image with the same weights."),
+                *_strengths(),
                 io.String.Input(
                     "blocks", default="all", optional=True, extra_dict=painted(),
                     tooltip=f"The blocks in which it acts: numbers ({NUMBERS}), ranges (5-18, 40-), double, single, "

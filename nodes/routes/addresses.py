@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from importlib import import_module
+
 from aiohttp import web
 
 
@@ -13,18 +17,20 @@ def register(routes: web.RouteTableDef) -> None:
 
 
 async def tokens(request: web.Request) -> web.Response:
-    from .tokens import tokens
-
-    return await tokens(request)
+    return await routed("tokens", request)
 
 
 async def sigmas(request: web.Request) -> web.Response:
-    from .sigmas import sigmas
-
-    return await sigmas(request)
+    return await routed("sigmas", request)
 
 
 async def heatmap(request: web.Request) -> web.Response:
-    from .heatmap import heatmap
+    return await routed("heatmap", request)
 
-    return await heatmap(request)
+
+async def routed(name: str, request: web.Request) -> web.Response:
+    """The answer of the function `name` in the file of that name; its import does not hold up other routes."""
+    module = f"{__package__}.{name}"
+    if module not in sys.modules:
+        await asyncio.to_thread(import_module, module)
+    return await getattr(import_module(module), name)(request)

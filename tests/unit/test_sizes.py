@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("nodes", "nano", "bench", "devtools", "tests")
+FOLDERS = ("nodes", "nano", "bench", "check", "devtools", "tests")
 PATHS = [*ROOT.glob("*.py"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))]
 SOURCES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(PATHS)}
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40

@@ -13,6 +13,18 @@ from ..lora_inputs import lora_inputs, prompt_inputs, rare_inputs, run_inputs
 from .choices import NAME
 
 
+def _outputs():
+    return [
+        io.Image.Output("plot", display_name="plot", tooltip="The LoRA's effect by where the word is, main "
+                        "effects and interactions."),
+        io.Image.Output("sheet", display_name="sheet", tooltip="The pictures without and with the LoRA, by "
+                        "where the word is."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The verdict in plain words."),
+        io.String.Output("table", display_name="table", tooltip="The effects as a table in Markdown."),
+        io.String.Output("json", display_name="json", tooltip="Every number, by step; the prompts."),
+    ]  # fmt: skip
+
+
 class TriggerTest(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -46,15 +58,7 @@ class TriggerTest(io.ComfyNode):
                              "runs."),
                 *rare_inputs("every prompt"),
             ],
-            outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="The LoRA's effect by where the word is, main "
-                                "effects and interactions."),
-                io.Image.Output("sheet", display_name="sheet", tooltip="The pictures without and with the LoRA, by "
-                                "where the word is."),
-                io.String.Output("sentence", display_name="sentence", tooltip="The verdict in plain words."),
-                io.String.Output("table", display_name="table", tooltip="The effects as a table in Markdown."),
-                io.String.Output("json", display_name="json", tooltip="Every number, by step; the prompts."),
-            ],
+            outputs=_outputs(),
         )  # fmt: skip
 
     @classmethod
