@@ -15,8 +15,10 @@ export const TEXTS = {
     empty: "Run the workflow to see where in the picture each word acts.",
     noPicture: "The picture is no longer on the server. Run the workflow again to see it.",
     inPicture: "Share of the attention",
+    ofPicture: "Share of the picture",
     pictures: count => `Picture 1 of ${count}; the node's outputs hold all of them.`,
-    measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place" },
+    measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place",
+        concept: "Share of this place" },
 };
 
 export const CSS = `
@@ -82,7 +84,7 @@ export class HeatmapView {
         this.#maps = decoded(answer);
         this.#say(this.#run.pictures > 1 ? TEXTS.pictures(this.#run.pictures) : "");
         const entries = answer.words.map(word => ({ word, value: answer.shares[word] }));
-        this.#words.show(entries, TEXTS.inPicture);
+        this.#words.show(entries, this.#run.measure === "concept" ? TEXTS.ofPicture : TEXTS.inPicture);
         this.#words.choose(valueOf(this.node, "word"));
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import comfy.ldm.flux.layers
+import comfy.ldm.flux.math
 import comfy.lora
 import comfy.utils
 
@@ -18,8 +19,8 @@ from comfy.model_base import Flux as FluxBase
 from torch import Tensor
 
 __all__ = ["Chroma", "ChromaRadiance", "Flux", "Flux2", "FluxBase", "FluxParams", "HunyuanVideo", "LongCatImage",
-           "patched_shape", "scale_attention_mask", "timestep_embedding", "transformer_config", "transformer_in",
-           "transformer_of"]  # fmt: skip
+           "patched_shape", "rotated", "scale_attention_mask", "timestep_embedding", "transformer_config",
+           "transformer_in", "transformer_of"]  # fmt: skip
 
 
 def transformer_of(model):
@@ -46,6 +47,11 @@ def patched_shape(model, key: str, weight: Tensor) -> tuple[int, ...]:
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
     """Sinusoidal embedding of t or guidance [B] -> [B, width]: cosines of 1000 t, then sines."""
     return comfy.ldm.flux.layers.timestep_embedding(t, width)
+
+
+def rotated(x: Tensor, pe: Tensor) -> Tensor:
+    """Queries or keys [B, heads, L, D] with RoPE, as a block applies it; `pe` [B or 1, 1, L, D / 2, 2, 2] is its own."""
+    return comfy.ldm.flux.math.apply_rope1(x, pe)
 
 
 def scale_attention_mask(mask: Tensor, size: tuple[int, int], to: tuple[int, int]) -> Tensor:

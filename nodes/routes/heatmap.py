@@ -11,7 +11,7 @@ from aiohttp import web
 from ..condition.blocks import Blocks
 from ..disk.temporary import temporary_folder
 from ..probe.heat.choices import ALL_HEADS
-from ..probe.heat.reading import ALL, Choice, masks, span
+from ..probe.heat.reading import Choice, masks, of_image, span
 from ..probe.heat.stored import SUFFIX, look
 from .http import Refused, answered, shown
 
@@ -60,6 +60,6 @@ def _answer(request: tuple[str, Choice]) -> dict:
     levels = (masks(found, counted) * 255).round().byte().numpy()  # scaled to each word's range
     least, most = (each[0].tolist() for each in span(found, counted))
     return {
-        "words": seen.words, "shares": seen.shares, "image": 1 - seen.shares[ALL], "size": list(seen.maps.shape[1:]),
+        "words": seen.words, "shares": seen.shares, "image": of_image(seen.shares), "size": list(seen.maps.shape[1:]),
         "least": least, "most": most, "maps": b64encode(levels.tobytes()).decode(),
     }  # fmt: skip

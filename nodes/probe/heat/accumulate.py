@@ -101,14 +101,17 @@ class Chunk:
         member = self.known.member
         if member is None:
             return False
-        self.member, pictures, words = member, len(own), len(self.wanted.words)
+        self.member = member
+        self.allocate(len(own), member.shape[1], member.device)
+        return True
+
+    def allocate(self, pictures: int, kinds: int, device: torch.device) -> None:
         size = (self.depth, self.heads, pictures)
         # The maps of all heads may exceed the GPU's memory; the mean over heads does not.
-        where = member.device if self.heads == 1 else torch.device("cpu")
-        self.maps = torch.zeros(*size, words, self.grid.tokens, device=where)
-        self.groups = member.new_zeros(*size, member.shape[1])
-        self.weights = self.grid.weights(pictures, member.device)  # [B, image], adding up to 1
-        return True
+        where = device if self.heads == 1 else torch.device("cpu")
+        self.maps = torch.zeros(*size, len(self.wanted.words), self.grid.tokens, device=where)
+        self.groups = torch.zeros(*size, kinds, device=device)
+        self.weights = self.grid.weights(pictures, device)  # [B, image], adding up to 1
 
     def _member(self, own: Tensor) -> Tensor | None:
         member = self.wanted.within(own[0])
@@ -146,6 +149,13 @@ class Chunk:
         rows = rows_of(self.member)
         rest = [rows[words + GROUPS.index(kind)] for kind in (OTHER, END)]
         return [each for each in (*rows[:words], rest[0] if len(rest[0]) else rest[1]) if len(each)]
+
+    def note_concepts(self, block: int, shares: Tensor) -> None:
+        """Sets a block's maps to those of the words in `shares` [B, concepts, image], of words and then backgrounds."""
+        words = len(self.wanted.words)
+        self.maps[block, 0] = shares[:, :words]
+        means = (shares * self.weights[:, None]).sum(-1)
+        self.groups[block, 0] = torch.cat((means[:, :words], means[:, words:].sum(1, keepdim=True)), 1)
 
     def result(self) -> Result:
         maps = self.grid.spread(self.maps).flatten(0, 1).to("cpu")

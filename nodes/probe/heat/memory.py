@@ -36,15 +36,15 @@ def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: S
     return Planned(words, math.ceil(steps / every), blocks, heads, shape[0], rows * columns)
 
 
-def check_room(plan: Planned, room: int) -> None:
-    """Raises ValueError if the maps would take more than `room` bytes."""
+def check_room(plan: Planned, room: int, node: str = "Token Heatmap") -> None:
+    """Raises ValueError, from `node`, if the maps would take more than `room` bytes."""
     if plan.bytes <= room:
         return
     heads = f" x {plan.heads} heads" if plan.heads > 1 else ""
     pictures = f" x {plan.pictures} pictures" if plan.pictures > 1 else ""
     average = ", switch `heads` to averaged" if plan.heads > 1 else ""
     raise ValueError(
-        f"Token Heatmap: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
+        f"{node}: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
         f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), expected at most {room / 1e9:.1f} GB, "
         f"a quarter of the free memory. Name fewer words, record every n-th step only (`every`){average}, or make a "
         "smaller picture."

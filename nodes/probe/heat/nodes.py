@@ -9,7 +9,7 @@ from comfy_api.latest import io, ui
 from ...condition.blocks import Blocks
 from ...flux1_sizes import HEADS, TOKEN
 from ...sockets import FluxHeatmap, FluxTxt
-from .choices import ALL_HEADS, FLOW, HARD, MASS, OUTPUT, SOFT
+from .choices import ALL_HEADS, BACKGROUND, FLOW, HARD, MASS, OUTPUT, SOFT
 
 CATEGORY = "Flux Duet/probe"
 TITLE = "Token Heatmap"
@@ -60,6 +60,53 @@ class Heatmap(io.ComfyNode):
         from .watching import watched
 
         return io.NodeOutput(*watched(model, txt, words, measure, every, heads, TITLE))
+
+
+class ConceptHeatmap(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetConcepts",
+            display_name="Concept Heatmap",
+            category=CATEGORY,
+            description="Records where in the picture each concept is (ConceptAttention), whether or not the prompt "
+            "names it, while the picture is sampled. The picture stays the same to the last bit. Show Heatmap draws "
+            "the record.",
+            search_aliases=["conceptattention", "segment by word", "saliency", "attention map", "mask from word"],
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
+                io.Clip.Input("clip", tooltip="Any CLIP that holds T5: it encodes each concept by itself."),
+                io.String.Input(
+                    "words", default="", multiline=True,
+                    tooltip="Concepts that get a map, separated by commas or lines, best one word each, without an "
+                    "article. The prompt need not contain them.",
+                ),
+                io.String.Input(
+                    "background", default=BACKGROUND, optional=True,
+                    tooltip="Concepts that the words are compared with and that get no map: what else may be in the "
+                    "picture.",
+                ),
+                io.String.Input(
+                    "blocks", default="", optional=True, advanced=True,
+                    tooltip="Double blocks to record: numbers, ranges (5-18), double. Empty: 14-17, as published; all "
+                    "double blocks of a model smaller than FLUX.1.",
+                ),
+                io.Int.Input(
+                    "every", default=1, min=1, max=1000, optional=True, advanced=True,
+                    tooltip="Record every n-th step only.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(tooltip="The same model, for the sampler."),
+                FluxHeatmap.Output("heatmap", display_name="heatmap", tooltip="For Show Heatmap."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model, clip, words="", background=BACKGROUND, blocks="", every=1) -> io.NodeOutput:
+        from .concepts import watched_concepts
+
+        return io.NodeOutput(*watched_concepts(model, clip, words, background, blocks, every))
 
 
 def _mean_inputs():
@@ -160,4 +207,4 @@ class ShowHeatmap(io.ComfyNode):
         return io.NodeOutput(sheets, given.flatten(0, 1), names, data, given[:, number], ui=shown)
 
 
-NODES = [Heatmap, ShowHeatmap]
+NODES = [Heatmap, ConceptHeatmap, ShowHeatmap]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -11,10 +11,17 @@ from torch import Tensor
 
 from ...condition.blocks import Blocks
 from ..entries import POSITIVE
+from .choices import CONCEPT
 
 # Kinds of text rows besides the chosen words.
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
+REST = "background"  # beside the words of the measure concept: all background concepts together
+
+
+def kinds_of(measure: str, words: Sequence[str]) -> tuple[str, ...]:
+    """What a reading's `groups` are the shares of."""
+    return (*words, REST) if measure == CONCEPT else (*words, *GROUPS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +35,9 @@ class HeatReading:
     by where the prompt acts. `heads` is 1 if a block's heads are averaged. The first `double` blocks are double blocks.
     `sigmas` and `numbers` are those of the steps watched. `size` is (h, w) in image tokens. `name` is unique. `role` is
     the role of the prompt that was read, and `acts` the share of the picture in which it acts.
+
+    For the measure concept, `groups` [steps, blocks, B, words + 1] are the means of the words' maps, and what the
+    background concepts have. Only the double blocks are counted, and only those `recorded` have values; None: all have.
 
     `repainted` [steps, B, h * w] is the repainted share of each image token; None for a run without a mask. A mask does
     not change the maps; `groups` are means over the repainted part (over everything if nothing is repainted).
@@ -46,6 +56,11 @@ class HeatReading:
     role: str = POSITIVE
     acts: float = 1.0
     repainted: Tensor | None = None
+    recorded: tuple[int, ...] | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return kinds_of(self.measure, self.words)
 
     @property
     def shares_repainted(self) -> list[float] | None:
@@ -88,11 +103,14 @@ def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
     """
     last = max(reading.numbers, default=-1) if choice.last is None else choice.last
     steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
-    blocks = sorted(choice.blocks.within(reading.double, reading.blocks - reading.double))
+    recorded = range(reading.blocks) if reading.recorded is None else reading.recorded
+    named = choice.blocks.within(reading.double, reading.blocks - reading.double)
+    blocks = [block for block in recorded if block in named]
     if not steps or not blocks:
         raise ValueError(
             f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has recorded steps "
-            f"{', '.join(map(str, reading.numbers))} and blocks 0 to {reading.blocks - 1}."
+            f"{', '.join(map(str, reading.numbers))} and blocks "
+            + (f"0 to {reading.blocks - 1}." if reading.recorded is None else f"{', '.join(map(str, recorded))}.")
         )
     heads = _heads(reading, choice.head)
     return steps, [block * reading.heads + head for block in blocks for head in heads]
@@ -114,7 +132,7 @@ def _heads(reading: HeatReading, head: int | None) -> Sequence[int]:
 
 
 def masses(reading: HeatReading, choice: Choice, picture: int | None = None) -> dict[str, float]:
-    """The share of the image tokens' attention that goes to each word and to each of GROUPS.
+    """The share of the image tokens' attention that goes to each word and to each of GROUPS; see HeatReading.
 
     For one picture of a batch, or the mean of all. Words may overlap ("red", "red circle"), so the image's own share is
     1 minus that of "all text".
@@ -122,7 +140,12 @@ def masses(reading: HeatReading, choice: Choice, picture: int | None = None) -> 
     steps, blocks = chosen(reading, choice)
     pictures = slice(None) if picture is None else slice(picture, picture + 1)
     values = reading.groups[steps][:, blocks, pictures].float().mean((0, 1, 2)).tolist()
-    return dict(zip((*reading.words, *GROUPS), values, strict=True))
+    return dict(zip(reading.kinds, values, strict=True))
+
+
+def of_image(shares: Mapping[str, float]) -> float | None:
+    """The share of the image tokens' attention that stays among them; None for the measure concept."""
+    return 1 - shares[ALL] if ALL in shares else None
 
 
 def counts(reading: HeatReading, choice: Choice) -> Tensor | None:

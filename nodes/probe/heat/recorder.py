@@ -58,6 +58,8 @@ class StepEvaluation:
 class HeatRecorder:
     """For one run. Watches every `every`-th step; with `apart` it keeps the maps of each head, not their mean."""
 
+    key, moment, title = KEY, MOMENT, NAME
+
     def __init__(
         self, wanted: Wanted, measure: str, every: int, sigmas: Tensor, guider: Any, apart: bool = False,
         repainted: Repainted | None = None,
@@ -67,7 +69,7 @@ class HeatRecorder:
         self.heads = flux.params.num_heads if apart else 1
         self.levels = sigmas.tolist()
         self.depth, self.patch = Depth.of(flux), flux.patch_size
-        self.attention, self.guard = Attention(), Guard(NAME, logs=False)
+        self.attention, self.guard = Attention(), Guard(self.title, logs=False)
         self.steps = Means()
         self.known: dict[tuple, Known] = {}
         self.size, self.seen, self.role = (0, 0), False, UNKNOWN
@@ -76,8 +78,8 @@ class HeatRecorder:
 
     def options(self, options: dict) -> dict:
         self.inner = options.get(OVERRIDE)
-        options = with_wrapper({**options, OVERRIDE: self._attend}, CALC_COND_BATCH, KEY, self._evaluate)
-        options = with_wrapper(options, DIFFUSION_MODEL, KEY, around_forward(self._forward))
+        options = with_wrapper({**options, OVERRIDE: self._attend}, CALC_COND_BATCH, self.key, self._evaluate)
+        options = with_wrapper(options, DIFFUSION_MODEL, self.key, around_forward(self._forward))
         if self.measure == FLOW:
             options = watching(options, self.depth, self._see)
         if self.measure == OUTPUT:
@@ -92,13 +94,16 @@ class HeatRecorder:
             raise self.guard.error
         if not self.steps.means:
             raise ValueError(
-                f"{NAME}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so there "
+                f"{self.title}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so there "
                 "is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
                 "after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
                 if self.seen else
-                f"{NAME}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
+                f"{self.title}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
                 "(wrapped models, and packs that replace FLUX's forward), so there is nothing to show."
             )  # fmt: skip
+        return self._recorded()
+
+    def _recorded(self) -> HeatReading:
         numbers, maps, groups, acts, repainted = self.steps.stacked()
         sigmas = tuple(self.levels[number] for number in numbers)
         return HeatReading(self.measure, self.wanted.words, maps, groups, sigmas, numbers, self.depth.double, self.size,
@@ -115,7 +120,7 @@ class HeatRecorder:
                 names = roles(conds, self._known())
                 where = [places(cond, x, timestep) if cond else {} for cond in conds]
                 moment = StepEvaluation(step, sigma, x, lambda index, uuid: (names[index], where[index][uuid]))
-        options = {**options, OPTIONS: {**given, MOMENT: moment}}
+        options = {**options, OPTIONS: {**given, self.moment: moment}}
         out = executor(model, conds, x, timestep, options)
         if moment is not None:
             with self.guard:
@@ -129,7 +134,7 @@ class HeatRecorder:
         """For a forward that another node runs directly, not through ComfyUI's evaluation of prompts."""
         if not {UUIDS, SIGMAS, COND_OR_UNCOND} <= given.options.keys():
             raise ValueError(
-                f"{NAME}: another node evaluates the model directly, not through ComfyUI's sampling functions, and "
+                f"{self.title}: another node evaluates the model directly, not through ComfyUI's sampling functions, and "
                 "does not pass on for which prompt, so there is nothing to show. Watch without that node."
             )
         sigma = float(given.options[SIGMAS][0])
@@ -140,7 +145,7 @@ class HeatRecorder:
                for entry in self._known()[role] or ()}  # fmt: skip
         if any(AREA in own[uuid][1] for uuid in given.options[UUIDS] if uuid in own):
             raise ValueError(
-                f"{NAME}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt with "
+                f"{self.title}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt with "
                 "an area is unknown. Watch without that node, or without areas."
             )
         # Several forwards may belong to one evaluation, so none counts as a repetition: NaN equals no sigma.
@@ -170,12 +175,12 @@ class HeatRecorder:
         """Runs a forward with a Forward in its transformer_options, if it is to be watched."""
         forward = moment = None
         with self.guard:
-            is_alone = MOMENT not in given.options
-            moment = self._alone(given) if is_alone else given.options[MOMENT]
+            is_alone = self.moment not in given.options
+            moment = self._alone(given) if is_alone else given.options[self.moment]
             forward = self._begun(moment, given) if moment else None
         if forward is None:
             return evaluate(given.options)
-        out = evaluate({**given.options, KEY: forward})
+        out = evaluate({**given.options, self.key: forward})
         with self.guard:
             if forward.seen:
                 self.seen = True
@@ -185,6 +190,11 @@ class HeatRecorder:
         return out
 
     def _begun(self, moment: StepEvaluation, given: Given) -> Forward:
+        flow = Flow(given.flux) if self.measure == FLOW else None
+        return Forward(self._chunks(moment, given, self.depth.blocks), given.context, flow, self.measure == OUTPUT)
+
+    def _chunks(self, moment: StepEvaluation, given: Given, depth: int) -> list[Chunk]:
+        """A chunk for each prompt of a forward, with maps of `depth` blocks."""
         indices = given.options[COND_OR_UNCOND]
         each, chunks, mask = given.x.shape[0] // len(indices), [], self.repainted.mask
         mask = None if mask is None else places_of(mask)
@@ -193,9 +203,8 @@ class HeatRecorder:
             grid = Grid(moment.x.shape[-2:], self.patch, place, mask)
             rows = slice(number * each, (number + 1) * each)
             known = self.known.setdefault((uuid, rows.start, given.x.device), Known())
-            chunks.append(Chunk(role, rows, grid, self.depth.blocks, self.heads, self.wanted, known))
-        flow = Flow(given.flux) if self.measure == FLOW else None
-        return Forward(chunks, given.context, flow, self.measure == OUTPUT)
+            chunks.append(Chunk(role, rows, grid, depth, self.heads, self.wanted, known))
+        return chunks
 
     def _attend(self, attention, q, k, v, *args, mask=None, **kwargs):
         native = partial(self.inner, attention) if self.inner is not None else attention

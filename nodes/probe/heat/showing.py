@@ -17,9 +17,9 @@ from ...disk.temporary import temporary_folder
 from ...notice import warn
 from ..percent import percent
 from ..repainted import repainted_sentence
-from .choices import HARD
+from .choices import CONCEPT, HARD
 from .overlay import HeatPanel, sheet
-from .reading import ALL, Choice, HeatReading, counts, masks, masses, otsu
+from .reading import Choice, HeatReading, counts, masks, masses, of_image, otsu
 from .stored import NoRoom, store
 
 
@@ -68,7 +68,8 @@ def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
     panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
     took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
-    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the attention {took}"
+    whole = "picture" if reading.measure == CONCEPT else "attention"
+    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the {whole} {took}"
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = repainted_sentence(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
     return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)
@@ -88,11 +89,11 @@ def metadata_of(reading: HeatReading, choice: Choice) -> dict:
     shares = masses(reading, choice)
     each = [masses(reading, choice, picture) for picture in range(reading.pictures)]
     return {
-        "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": 1 - shares[ALL],
+        "measure": reading.measure, "words": list(reading.words), "shares": shares, "image": of_image(shares),
         "steps": list(reading.numbers), "sigmas": list(reading.sigmas), "blocks": reading.blocks,
         "double_blocks": reading.double, "heads": reading.heads, "tokens": list(reading.size), "bytes": reading.bytes(),
         "prompt": reading.role, "acts": reading.acts, "repainted": reading.shares_repainted,
-        "pictures": [{"shares": own, "image": 1 - own[ALL]} for own in each],
+        "pictures": [{"shares": own, "image": of_image(own)} for own in each],
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...disk.atomic import write_tensors
 from ...disk.bounded_folder import SUFFIX, is_file, kept_files, remove, remove_abandoned
-from .reading import GROUPS, Choice, HeatReading, chosen, counts, maps, masses
+from .reading import Choice, HeatReading, chosen, counts, kinds_of, maps, masses
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest is removed first
 PART = 4  # files take at most 1/PART of the disk space that is free without them
@@ -43,7 +43,7 @@ def store(reading: HeatReading, folder: Path) -> str:
         first["repainted"] = reading.repainted[:, :1].contiguous()
     metadata = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas,
                 "numbers": reading.numbers, "double": reading.double, "size": reading.size,
-                "heads": reading.heads}  # fmt: skip
+                "heads": reading.heads, "recorded": reading.recorded}  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, sum(each.numel() * each.element_size() for each in first.values()))
@@ -131,20 +131,22 @@ def _head(file) -> HeatReading:
     metadata = {key: json.loads(value) for key, value in file.metadata().items()}
     words, sigmas, numbers, size = (tuple(metadata[key]) for key in ("words", "sigmas", "numbers", "size"))
     groups, heads, double = file.get_tensor("groups"), metadata["heads"], metadata["double"]
+    recorded = None if metadata.get("recorded") is None else tuple(metadata["recorded"])
     repainted = file.get_tensor("repainted") if "repainted" in file.keys() else None
     if not (all(isinstance(each, str) for each in (metadata["measure"], *words))
             and all(isinstance(each, int | float) for each in sigmas)
-            and all(type(each) is int and each >= 0 for each in (heads, double, *numbers, *size))):  # fmt: skip
+            and all(type(each) is int and each >= 0 for each in (heads, double, *numbers, *size, *(recorded or ())))):  # fmt: skip
         raise TypeError("metadata of another kind")
     steps, tokens = len(numbers), math.prod(size)
     shape = [steps, groups.shape[1], 1, len(words), tokens]
     if not (heads and tokens and file.get_slice("maps").get_shape() == shape and len(sigmas) == steps
-            and groups.shape == (*shape[:3], len(words) + len(GROUPS)) and groups.shape[1] % heads == 0
+            and groups.shape == (*shape[:3], len(kinds_of(metadata["measure"], words))) and groups.shape[1] % heads == 0
+            and max(recorded or (0,)) * heads < groups.shape[1]
             and (repainted is None or repainted.shape == (steps, 1, tokens))):  # fmt: skip
         raise TypeError("tensors of other shapes")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
     return HeatReading(metadata["measure"], words, nothing, groups, sigmas, numbers, double, size, heads=heads,
-                       repainted=repainted)  # fmt: skip
+                       repainted=repainted, recorded=recorded)  # fmt: skip
 
 
 def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading]:
