@@ -30,8 +30,9 @@ from ..nano.pipeline import GUIDANCE, SIDE, STEPS, Pipeline
 from ..nodes.condition.blocks import Blocks
 from ..nodes.condition.conditioning import join
 from ..nodes.encode import encoding
-from ..nodes.probe.heat.choices import FLOW, MASS, OUTPUT
-from ..nodes.probe.heat.nodes import Heatmap
+from ..nodes.probe.heat.choices import CONCEPT, FLOW, MASS, OUTPUT
+from ..nodes.probe.heat.concept_recorder import ConceptRecorder, Concepts
+from ..nodes.probe.heat.nodes import ConceptHeatmap, Heatmap
 from ..nodes.probe.heat.reading import GROUPS, Choice, HeatReading, maps, masks, otsu
 from ..nodes.probe.heat.recorder import KEY, HeatRecorder
 from ..nodes.probe.heat.selection import Wanted
@@ -41,7 +42,8 @@ from ..nodes.probe.reading_store import ReadingStore
 from . import step
 from .measure import SIDES, Comparison, compared, machine, table, warn_if_busy
 
-MEASURES = (MASS, FLOW, OUTPUT)
+MEASURES = (MASS, FLOW, OUTPUT, CONCEPT)
+BACKGROUNDS = 4  # concepts besides the words
 DENSE = "dense capture"  # for comparison: the same maps from whole attention matrices
 PARTS = {"all steps": (0, STEPS - 1), "first third": (0, 3), "second third": (4, 7), "last third": (8, STEPS - 1)}
 INSIDE = 0.5  # an image token is the object's if more than this share of it is covered
@@ -82,7 +84,11 @@ def cases(count: int, seed: int) -> list[Case]:
 def read(pipeline: Pipeline, case: Case, measure: str, seed: int) -> tuple[HeatReading, Tensor]:
     txt, _ = encoding.encode_t5(pipeline.t5, case.t5)
     vec = encoding.encode_clip(pipeline.clip_l, case.clip)
-    model, probe = Heatmap.execute(pipeline.flux, txt, "\n".join(case.words), measure).result
+    if measure == CONCEPT:  # each concept is one row, so there is none of the whole caption
+        ready = ConceptHeatmap.execute(pipeline.flux, pipeline.t5, "\n".join(case.words[:2]))
+    else:
+        ready = Heatmap.execute(pipeline.flux, txt, "\n".join(case.words), measure)
+    model, probe = ready.result
     positive, latent = join(vec, txt, GUIDANCE), torch.zeros(1, 16, SIDE, SIDE)
     noise = comfy.sample.prepare_noise(latent, seed)
     samples = comfy.sample.sample(
@@ -111,8 +117,9 @@ def judged(found: Tensor, truth: np.ndarray) -> tuple[float, float, float]:
     return iou(hard, truth), float((hard == truth).mean()), average_precision(found.numpy(), truth)
 
 
-def block_choices(count: int) -> dict[str, Blocks]:
-    names = ["all", "double", "single", *map(str, range(count))]
+def block_choices(reading: HeatReading) -> dict[str, Blocks]:
+    kinds = ["all", "double", "single"] if reading.recorded is None else ["all"]
+    names = [*kinds, *map(str, reading.recorded or range(reading.blocks))]
     return {name: Blocks.parse(name) for name in names}
 
 
@@ -120,7 +127,7 @@ def scores(readings: Sequence[tuple[Case, HeatReading]], word: int) -> dict[tupl
     """{(part of the run, blocks): mean (IoU, accuracy, AP)} of the maps of WORDS[word]."""
     found = {}
     for part, (first, last) in PARTS.items():
-        for name, blocks in block_choices(readings[0][1].blocks).items():
+        for name, blocks in block_choices(readings[0][1]).items():
             choice = Choice(first, last, blocks)
             each = [judged(of_word(maps(reading, choice)[0], word), case.truth) for case, reading in readings]
             found[part, name] = np.mean(each, 0)
@@ -135,9 +142,9 @@ def of_word(found: Tensor, word: int) -> Tensor:
 def tables(readings: Sequence[tuple[Case, HeatReading]]) -> str:
     """A table for each of WORDS: IoU by part of the run and blocks, and the three numbers of the best entry."""
     lines = []
-    for number, word in enumerate(WORDS):
+    for number, word in enumerate(WORDS[:2] if readings[0][1].measure == CONCEPT else WORDS):
         found = scores(readings, number)
-        names = list(block_choices(readings[0][1].blocks))
+        names = list(block_choices(readings[0][1]))
         rows = [[part, *(f"{found[part, name][0]:.2f}" for name in names)] for part in PARTS]
         best = max(found, key=lambda key: found[key][0])
         values = ", ".join(
@@ -203,6 +210,9 @@ def watched(flux, measure: str, shape: layouts.Shape, chosen: argparse.Namespace
     def begin(guider, sigmas, repainted):
         if measure == DENSE:
             return Dense(wanted)
+        if measure == CONCEPT:
+            rows = torch.randn(chosen.words + BACKGROUNDS, positive[0][0].shape[2])
+            return ConceptRecorder(Concepts(wanted.words, rows), (0,), 1, sigmas, guider, repainted)
         return HeatRecorder(wanted, measure, 1, sigmas, guider, repainted=repainted)
 
     def sampled(model):

@@ -67,6 +67,10 @@ SOCKETS = {
         "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?",
         "MODEL, FLUX_HEATMAP",
     ),
+    "FluxDuetConcepts": (
+        "model MODEL, clip CLIP, words STRING, background STRING?, blocks STRING?, every INT?",
+        "MODEL, FLUX_HEATMAP",
+    ),
     "FluxDuetHeatmapShow": (
         "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
         "masks COMBO?, save_as STRING?, word STRING?, head INT?",

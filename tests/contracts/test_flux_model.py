@@ -1,6 +1,8 @@
 import math
 
 import torch
+from comfy.ldm.flux.layers import EmbedND
+from comfy.ldm.flux.math import apply_rope
 
 from flux_duet.nodes.compat import flux_model
 
@@ -66,6 +68,11 @@ def test_layers_under_their_names(model):
     assert flux.final_layer.adaLN_modulation[1].out_features == 2 * sizes.hidden_size
     assert double.img_attn.proj.in_features == sizes.hidden_size
     assert single.linear2.in_features == sizes.hidden_size + single.mlp_hidden_dim
+    rows = torch.zeros(1, 2, sizes.hidden_size)
+    assert double.txt_attn.qkv(double.txt_norm1(rows)).shape == (1, 2, 3 * sizes.hidden_size)
+    assert double.txt_attn.proj(rows).shape == double.txt_mlp(double.txt_norm2(rows)).shape == rows.shape
+    q, k = double.txt_attn.norm(*rows.unflatten(-1, (double.num_heads, -1)).transpose(1, 2).expand(3, -1, -1, -1, -1))
+    assert q.shape == k.shape == (1, double.num_heads, 2, sizes.hidden_size // sizes.num_heads)
     embedding = torch.zeros(1, 256)
     assert flux.time_in(embedding).shape == flux.guidance_in(embedding).shape == vec.shape
     assert flux.vector_in(torch.zeros(1, sizes.vec_in_dim)).shape == vec.shape
@@ -99,3 +106,15 @@ def test_attention_mask_of_another_size():
     assert scaled.shape == (1, 14, 14)
     for part, value in ((scaled[:, :2, :2], 1), (scaled[:, :2, 2:], 2), (scaled[:, 2:, :2], 3), (scaled[:, 2:, 2:], 4)):
         assert torch.allclose(part, torch.full_like(part, value))
+
+
+def test_rope_of_one_tensor():
+    """RoPE of keys alone is that of a block's queries and keys, and changes nothing where the ids are 0."""
+    embed = EmbedND(dim=8, theta=10000, axes_dim=[2, 2, 4])
+    ids = torch.tensor([[[0, 0, 0], [0, 3, 5]]])
+    q, k = (torch.randn(2, 3, 2, 8) for _ in range(2))
+    pe = embed(ids)
+    assert pe.shape == (1, 1, 2, 4, 2, 2)
+    assert torch.equal(flux_model.rotated(k, pe), apply_rope(q, k, pe)[1])
+    assert torch.equal(flux_model.rotated(k, pe)[:, :, 0], k[:, :, 0])
+    assert torch.equal(flux_model.rotated(k[:, :, 1:], pe[:, :, 1:]), flux_model.rotated(k, pe)[:, :, 1:])

@@ -33,6 +33,7 @@ NODES = [
     "FluxDuetSigmas",
     "FluxDuetDecode",
     "FluxDuetHeatmap",
+    "FluxDuetConcepts",
     "FluxDuetHeatmapShow",
     "FluxDuetInfluence",
     "FluxDuetInfluenceShow",

@@ -39,6 +39,15 @@ def heatmap(workflow) -> tuple[list, list]:
     ), workflow.out("FluxDuetSampler")
 
 
+def concepts(workflow) -> list:
+    """Concept Heatmap in place of Token Heatmap, for a word that the prompt lacks."""
+    sampler = workflow.inputs("FluxDuetSampler")
+    t5 = workflow.out("FluxDuetLoadT5")
+    node, _ = workflow.add("FluxDuetConcepts", model=sampler["model"], clip=t5, words="dragon, ring")
+    sampler["model"] = [node, 0]
+    return workflow.add("FluxDuetHeatmapShow", heatmap=[node, 1], latent=workflow.out("FluxDuetSampler"))
+
+
 def influence(workflow):
     sampler = workflow.inputs("FluxDuetSampler")
     node, _ = workflow.add("FluxDuetInfluence", model=sampler["model"], null="both", every=2, **empty(workflow))
@@ -52,7 +61,7 @@ def influence(workflow):
     )
 
 
-@pytest.mark.parametrize("probe", [heatmap, influence])
+@pytest.mark.parametrize("probe", [heatmap, concepts, influence])
 def test_the_picture_stays_the_same(comfy_server, workflow, probe):
     save = workflow.node("SaveImage")
     plain = pixels(comfy_server.run(workflow), save)

@@ -16,7 +16,6 @@ from ...keys import ATTN_INPUT, ATTN_OUTPUT, BLOCK_TYPE, OPTIONS, PATCHES
 from ..entries import POSITIVE, UNKNOWN
 from ..hooks import Given, around_forward
 from ..repainted import Repainted
-from .accumulate import Chunk
 from .choices import CONCEPT
 from .concept_stream import ConceptForward
 from .flow import watching

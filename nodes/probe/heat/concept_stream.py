@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from .accumulate import Chunk
+
 
 class ConceptStream:
     """The concepts in one forward. `rows` [B, N, C] are at first those that txt_in returned.
@@ -62,7 +64,7 @@ def _modulated(rows: Tensor, by: Any) -> Tensor:
 class ConceptForward:
     """The state of one forward: its chunks, which get the maps, and its concepts. `rows` [N, 4096] are T5's."""
 
-    def __init__(self, chunks: list, rows: Tensor, flux: Any, context: Tensor):
+    def __init__(self, chunks: list[Chunk], rows: Tensor, flux: Any, context: Tensor):
         self.chunks, self.seen = chunks, False
         self.blocks, self.tokens = flux.double_blocks, chunks[0].grid.tokens
         self.image = slice(0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,7 +90,8 @@ def watched_concepts(
 
     def check(guider, sigmas, shape):
         flux = transformer_of(guiders.model_of(guider))
-        check_room(planned(flux, len(concepts.words), every, False, len(sigmas) - 1, shape), probe.room(), NAME)
+        plan = planned(flux, len(concepts.words), every, False, len(sigmas) - 1, shape)
+        check_room(replace(plan, blocks=Depth.of(flux).double), probe.room(), NAME)
 
     def begin(guider, sigmas, repainted):
         return ConceptRecorder(concepts, chosen, every, sigmas, guider, repainted)

@@ -154,7 +154,7 @@ class ShowHeatmap(io.ComfyNode):
             search_aliases=["attention map", "heatmap", "mask from word", "segment by prompt"],
             is_output_node=True,
             inputs=[
-                FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap."),
+                FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap or Concept Heatmap."),
                 io.Latent.Input("latent", tooltip="The sampler's LATENT: it identifies the run."),
                 io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
                 *_mean_inputs(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,13 @@ from .token_grid import Grid
 KEY = "flux_duet_heatmap"
 MOMENT = "flux_duet_heatmap_moment"  # in transformer_options: the StepEvaluation that a forward belongs to
 NAME = "Token Heatmap"
+
+
+class Watched(Protocol):
+    """The state of one forward; `seen` is whether an attention was, `chunks` then have results."""
+
+    seen: bool
+    chunks: list[Chunk]
 
 
 class StepEvaluation:
@@ -134,8 +141,8 @@ class HeatRecorder:
         """For a forward that another node runs directly, not through ComfyUI's evaluation of prompts."""
         if not {UUIDS, SIGMAS, COND_OR_UNCOND} <= given.options.keys():
             raise ValueError(
-                f"{self.title}: another node evaluates the model directly, not through ComfyUI's sampling functions, and "
-                "does not pass on for which prompt, so there is nothing to show. Watch without that node."
+                f"{self.title}: another node evaluates the model directly, not through ComfyUI's sampling functions, "
+                "and does not pass on for which prompt, so there is nothing to show. Watch without that node."
             )
         sigma = float(given.options[SIGMAS][0])
         step = step_at(self.levels, sigma)
@@ -145,8 +152,8 @@ class HeatRecorder:
                for entry in self._known()[role] or ()}  # fmt: skip
         if any(AREA in own[uuid][1] for uuid in given.options[UUIDS] if uuid in own):
             raise ValueError(
-                f"{self.title}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt with "
-                "an area is unknown. Watch without that node, or without areas."
+                f"{self.title}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt "
+                "with an area is unknown. Watch without that node, or without areas."
             )
         # Several forwards may belong to one evaluation, so none counts as a repetition: NaN equals no sigma.
         return StepEvaluation(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))
@@ -189,7 +196,7 @@ class HeatRecorder:
                 self._keep(moment)
         return out
 
-    def _begun(self, moment: StepEvaluation, given: Given) -> Forward:
+    def _begun(self, moment: StepEvaluation, given: Given) -> Watched | None:
         flow = Flow(given.flux) if self.measure == FLOW else None
         return Forward(self._chunks(moment, given, self.depth.blocks), given.context, flow, self.measure == OUTPUT)
 

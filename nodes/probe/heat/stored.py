@@ -132,10 +132,11 @@ def _head(file) -> HeatReading:
     words, sigmas, numbers, size = (tuple(metadata[key]) for key in ("words", "sigmas", "numbers", "size"))
     groups, heads, double = file.get_tensor("groups"), metadata["heads"], metadata["double"]
     recorded = None if metadata.get("recorded") is None else tuple(metadata["recorded"])
+    counted = (heads, double, *numbers, *size, *(recorded or ()))
     repainted = file.get_tensor("repainted") if "repainted" in file.keys() else None
     if not (all(isinstance(each, str) for each in (metadata["measure"], *words))
             and all(isinstance(each, int | float) for each in sigmas)
-            and all(type(each) is int and each >= 0 for each in (heads, double, *numbers, *size, *(recorded or ())))):  # fmt: skip
+            and all(type(each) is int and each >= 0 for each in counted)):  # fmt: skip
         raise TypeError("metadata of another kind")
     steps, tokens = len(numbers), math.prod(size)
     shape = [steps, groups.shape[1], 1, len(words), tokens]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from comfy.ldm.flux.math import apply_rope
 
+import nodes
 from flux_duet.nano import layouts
 from flux_duet.nodes.condition.blocks import Blocks
 from flux_duet.nodes.condition.place.nodes import Region
@@ -15,17 +16,18 @@ from flux_duet.nodes.probe.heat import stored
 from flux_duet.nodes.probe.heat.nodes import ConceptHeatmap, Heatmap, ShowHeatmap
 from flux_duet.nodes.probe.heat.reading import Choice, maps, masses
 from flux_duet.tests.comfy import sampling
-from flux_duet.tests.comfy.heatmap.runs import HEIGHT, LATENT, STEPS, WIDTH, prompt, sampled
+from flux_duet.tests.comfy.heatmap.runs import HEIGHT, STEPS, WIDTH, prompt, sampled
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
 WORDS, BACKGROUND = ("dragon", "red"), ("sky", "ground")
+TYPED = ", ".join(WORDS), ", ".join(BACKGROUND)
 IMAGE = HEIGHT * WIDTH // 4
 
 
-def watched(model, t5, positive, words=", ".join(WORDS), background=", ".join(BACKGROUND), node=None, **options):
-    ready, probe = ConceptHeatmap.execute(model, t5, words, background, **(node or {})).result
-    latent = sampled(ready, positive, **options)
+def watched(model, t5, positive):
+    ready, probe = ConceptHeatmap.execute(model, t5, *TYPED).result
+    latent = sampled(ready, positive)
     return probe.reading(latent), latent
 
 
@@ -46,8 +48,11 @@ def dense_block(block, args, concepts):
     heads, tokens = block.num_heads, txt.shape[1]
     (img1, _), (txt1, txt2) = block.img_mod(vec), block.txt_mod(vec)
     sides = []
-    for rows, norm, attn, by in ((txt, block.txt_norm1, block.txt_attn, txt1), (img, block.img_norm1, block.img_attn, img1),
-                                 (concepts, block.txt_norm1, block.txt_attn, txt1)):  # fmt: skip
+    for rows, norm, attn, by in (
+        (txt, block.txt_norm1, block.txt_attn, txt1),
+        (img, block.img_norm1, block.img_attn, img1),
+        (concepts, block.txt_norm1, block.txt_attn, txt1),
+    ):
         q, k, v = mixed(norm, attn.qkv, rows, by).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
         sides.append((*attn.norm(q, k, v), v))
 
@@ -64,7 +69,7 @@ def dense_block(block, args, concepts):
     return concepts, (own @ image.mT).softmax(1)
 
 
-def dense(model, t5, positive, sampled=sampled, **options) -> torch.Tensor:
+def dense(model, t5, positive, sampled=sampled) -> torch.Tensor:
     """[steps, double blocks, B, words, image] of the same run."""
     found, flux, clone = [], model.model.diffusion_model, model.clone()
     state = {}
@@ -78,7 +83,7 @@ def dense(model, t5, positive, sampled=sampled, **options) -> torch.Tensor:
 
     for number in range(len(flux.double_blocks)):
         clone.set_model_patch_replace(partial(around, number), "dit", "double_block", number)
-    sampled(clone, positive, **options)
+    sampled(clone, positive)
     return torch.stack(found).unflatten(0, (-1, len(flux.double_blocks)))
 
 
@@ -97,7 +102,7 @@ def test_in_a_batch_and_beside_a_negative(model, singles, streams):
     """Only the positive is recorded, evaluated together with the negative."""
     latent = {"samples": torch.zeros(2, 16, HEIGHT, WIDTH)}
     run = partial(sampling.sampled, latent=latent, steps=STEPS)
-    ready, probe = ConceptHeatmap.execute(model, singles[1], ", ".join(WORDS), ", ".join(BACKGROUND)).result
+    ready, probe = ConceptHeatmap.execute(model, singles[1], *TYPED).result
     out = run(ready, prompt(streams))
     expected = dense(model, singles[1], prompt(streams), run)
     assert expected.shape == (STEPS, 2, 2, len(WORDS), IMAGE) and not torch.equal(expected[:, :, 0], expected[:, :, 1])
@@ -131,10 +136,22 @@ def test_it_reads_the_image_as_a_region_has_made_it(model, singles, streams):
     assert nothing.maps.shape == plain.shape and nothing.maps.isfinite().all()
 
 
+def test_an_area_has_its_maps_there_and_nothing_elsewhere(model, singles, streams):
+    """The upper 4 of the latent's 10 rows: 2 of 5 rows of image tokens."""
+    positive = nodes.ConditioningSetArea().append(prompt(streams), 8 * WIDTH, 32, 0, 0, 1.0)[0]
+    reading, latent = watched(model, singles[1], positive)
+    inside = reading.maps[..., :6]
+    assert inside.min() > 0 and not reading.maps[..., 6:].any() and reading.acts == pytest.approx(0.4)
+    assert torch.equal(latent["samples"], sampled(model, positive)["samples"])
+    shares = masses(reading, Choice())
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-5), "of the area"
+    assert shares["red"] == pytest.approx(inside[..., 1, :].mean().item(), abs=1e-5)
+
+
 def test_beside_token_heatmap(model, singles, streams):
     alone = watched(model, singles[1], prompt(streams))[0].maps
     ready, words = Heatmap.execute(model, streams["txt"], "red").result
-    ready, concepts = ConceptHeatmap.execute(ready, singles[1], ", ".join(WORDS), ", ".join(BACKGROUND)).result
+    ready, concepts = ConceptHeatmap.execute(ready, singles[1], *TYPED).result
     latent = sampled(ready, prompt(streams))
     assert torch.equal(concepts.reading(latent).maps, alone)
     only, probe = Heatmap.execute(model, streams["txt"], "red").result
