@@ -50,7 +50,7 @@ def timestep_embedding(t: Tensor, width: int) -> Tensor:
 
 
 def rotated(x: Tensor, pe: Tensor) -> Tensor:
-    """Queries or keys [B, heads, L, D] with RoPE, as a block applies it; `pe` [B or 1, 1, L, D / 2, 2, 2] is its own."""
+    """Queries or keys [B, heads, L, D] with RoPE, as a block applies it with `pe` [B or 1, 1, L, D / 2, 2, 2]."""
     return comfy.ldm.flux.math.apply_rope1(x, pe)
 
 

@@ -101,9 +101,9 @@ class HeatRecorder:
             raise self.guard.error
         if not self.steps.means:
             raise ValueError(
-                f"{self.title}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so there "
-                "is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or zeroed "
-                "after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
+                f"{self.title}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so "
+                "there is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or "
+                "zeroed after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
                 if self.seen else
                 f"{self.title}: the run's attention was never seen. This model's blocks do not use ComfyUI's attention "
                 "(wrapped models, and packs that replace FLUX's forward), so there is nothing to show."
