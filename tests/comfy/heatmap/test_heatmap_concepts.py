@@ -66,7 +66,7 @@ def dense_block(block, args, concepts):
     own = attended(sides[2], torch.cat((zero, pe[:, :, tokens:]), 2))[:, : concepts.shape[1]]
     concepts = concepts + txt1.gate * block.txt_attn.proj(own)
     concepts = concepts + txt2.gate * mixed(block.txt_norm2, block.txt_mlp, concepts, txt2)
-    return concepts, (own @ image.mT).softmax(1)
+    return concepts, (own.float() @ image.float().mT).softmax(1)
 
 
 def dense(model, t5, positive, sampled=sampled) -> torch.Tensor:
@@ -76,7 +76,7 @@ def dense(model, t5, positive, sampled=sampled) -> torch.Tensor:
 
     def around(number, args, extra):
         if number == 0:
-            state["rows"] = flux.txt_in(concept_rows(t5)).expand(len(args["txt"]), -1, -1)
+            state["rows"] = flux.txt_in(concept_rows(t5).to(args["txt"])).expand(len(args["txt"]), -1, -1)
         state["rows"], scores = dense_block(flux.double_blocks[number], args, state["rows"])
         found.append(scores[:, : len(WORDS)])
         return extra["original_block"](args)
@@ -172,6 +172,31 @@ def test_of_flux_1_s_depth_the_published_blocks(save_models, singles, streams):
     with pytest.raises(ValueError, match="no block is chosen.*blocks 14, 15, 16, 17"):
         maps(reading, Choice(blocks=Blocks.parse("3")))
     assert torch.equal(latent["samples"], sampled(deep, prompt(streams))["samples"])
+
+
+def test_in_half_precision(save_models, singles, streams):
+    half = comfy.sd.load_diffusion_model(str(save_models(dtype=torch.bfloat16)["flux"]))
+    half.set_model_compute_dtype(torch.bfloat16)
+    reading, latent = watched(half, singles[1], prompt(streams))
+    assert torch.equal(latent["samples"], sampled(half, prompt(streams))["samples"])
+    assert sum(masses(reading, Choice()).values()) == pytest.approx(1, abs=1e-3)
+    assert (reading.maps - dense(half, singles[1], prompt(streams))).abs().max() < 0.02
+
+
+def test_under_a_modulation_table(model, singles, streams):
+    plain, _ = watched(model, singles[1], prompt(streams))
+    ready, probe = ConceptHeatmap.execute(model, singles[1], *TYPED).result
+    latent = sampled(ready, prompt(streams), modulation_table=True)
+    assert (probe.reading(latent).maps - plain.maps).abs().max() < 1e-5
+
+
+def test_of_a_picture_beside_a_reference(model, singles, streams):
+    """Kontext's reference tokens follow the picture's: they get no map, and the concepts do not read them."""
+    positive = [[txt, {**values, "reference_latents": [torch.randn(1, 16, 4, 4)]}] for txt, values in prompt(streams)]
+    reading, latent = watched(model, singles[1], positive)
+    assert reading.maps.shape[-1] == IMAGE and reading.maps.min() > 0
+    assert torch.equal(latent["samples"], sampled(model, positive)["samples"])
+    assert not torch.equal(latent["samples"], sampled(model, prompt(streams))["samples"])
 
 
 def test_it_is_shown_and_stored(model, singles, streams, tmp_path, monkeypatch):
