@@ -19,7 +19,8 @@ from ...streams import ClipVec, Stream, T5Text
 
 VERSION = 1  # raise it when the same inputs give other latents
 
-PROBES = ("flux_duet_heatmap", "flux_duet_influence", "flux_duet_words")  # the keys of probes' wrappers
+# The keys of the wrappers of probes.
+PROBES = ("flux_duet_heatmap", "flux_duet_concepts", "flux_duet_influence", "flux_duet_words")
 # Wrappers that change no picture: MMDiT Sampler's, which do nothing without controls, and probes'.
 OURS = (KEY, *PROBES)
 

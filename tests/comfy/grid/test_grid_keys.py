@@ -16,7 +16,9 @@ from flux_duet.nodes.condition.extras import with_extras
 from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
 from flux_duet.nodes.probe.grid import cells, identity
-from flux_duet.nodes.sample.nodes import ApplyDuet
+from flux_duet.nodes.probe.heat.nodes import ConceptHeatmap, Heatmap
+from flux_duet.nodes.probe.influence.nodes import Influence
+from flux_duet.nodes.sample.nodes import ApplyDuet, ModulationTable
 from flux_duet.nodes.sample.sampling import SamplingPlan
 from flux_duet.tests.comfy.grid.models import CLIPS, LATENT, T5S, lora, opaque
 
@@ -117,6 +119,17 @@ def test_settings_of_the_model_are_reported(model):
     assert None not in digests and len(set(digests)) == 3
     assert identity.of_model(shifted(1.3)) == digests[2] and identity.of_model(model.clone()) == digests[0]
     assert identity.of_model(ApplyDuet.execute(model)[0]) == digests[0], "it does nothing to prompts without controls"
+
+
+def test_a_probe_or_a_table_before_the_grid_changes_no_key(model, singles):
+    txt = encode_t5(singles[1], "a star")[0]
+    watched = [
+        Heatmap.execute(model, txt, "star")[0],
+        ConceptHeatmap.execute(model, singles[1], "star")[0],
+        Influence.execute(model, "zeros")[0],
+        ModulationTable.execute(model)[0],
+    ]
+    assert {identity.of_model(each) for each in (model, *watched)} == {identity.of_model(model)} != {None}
 
 
 @pytest.mark.parametrize("how", ["a function", "a patch", "a wrapper", "an object", "another loader"])
