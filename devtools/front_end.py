@@ -145,6 +145,8 @@ class FrontEnd:
 
     def fit(self) -> None:
         """Moves the selected nodes, or the whole graph, into view."""
+        # The front end knows a node's bounds once it has drawn the node, which a slow canvas has perhaps not.
+        self.page.evaluate("() => app.canvas.draw(true, true)")
         self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
 
     def still(self) -> None:

@@ -84,7 +84,7 @@ SAMPLED = {
     "sweep": lambda model, clip, t5, vae: SwitchSweep.execute(
         model, prompt(), prompt(B, CLIP_B), "both", LATENT, SEED, STEPS, "euler", "simple"),
     "grid": lambda model, clip, t5, vae: PromptGrid.execute(
-        model, clip, t5, vae, "night\nsnow", "a star\na ring", LATENT, SEED, 2, STEPS, "euler", "simple", 3.5,
+        model, clip, t5, vae, "night\nsnow", "a star", LATENT, SEED, 1, STEPS, "euler", "simple", 3.5,
         resume=False),
 }  # fmt: skip
 
