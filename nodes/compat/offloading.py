@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
+from .modulation import bytes_of
 from .patches import is_dynamic
 
 # Bytes to load; to ComfyUI 0 means all.
@@ -28,12 +29,8 @@ def keeping_offloaded(patcher: ModelPatcher, modules: Collection[nn.Module]) -> 
     clone = patcher.clone()
     clone.__class__ = type("KeepingOffloaded", (_KeepsOffloaded, type(clone)), {})
     clone.kept = frozenset(modules)
-    clone.size = patcher.model_size() - sum(_bytes(each) for each in clone.kept)
+    clone.size = patcher.model_size() - sum(bytes_of(each) for each in clone.kept)
     return clone
-
-
-def _bytes(module: nn.Module) -> int:
-    return sum(each.numel() * each.element_size() for each in module.parameters())
 
 
 class _KeepsOffloaded(ModelPatcher):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..condition.blocks import painted
 from ..flux1_sizes import NUMBERS
 from ..notice import show, warn
-from .choices import NAME
+from .choices import NAME, file_input, path_of, state_of
 
 _STRENGTH = {"default": 1.0, "min": -100.0, "max": 100.0, "step": 0.05, "round": 0.001}
 
@@ -50,9 +49,7 @@ class LoadLora(io.ComfyNode):
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
                 io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
-                io.Combo.Input(
-                    "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."
-                ),
+                file_input(),
                 *_strengths(),
                 io.String.Input(
                     "blocks", default="all", optional=True, extra_dict=painted(),
@@ -85,9 +82,7 @@ class LoadLora(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name=None, **_):
-        from ..disk.encoder_files import stat_of
-
-        return stat_of(folder_paths.get_full_path_or_raise("loras", lora_name)) if lora_name else None
+        return state_of(lora_name)
 
     @classmethod
     def execute(cls, model, lora_name, strength=1.0, clip=None, t5=None, blocks="all", save_as="", **parts):
@@ -101,7 +96,7 @@ class LoadLora(io.ComfyNode):
 
         require_flux1(model, NAME)
         clips = {name: each for name, each in (("clip", clip), ("t5", t5)) if each is not None}
-        file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
+        file = read(path_of(lora_name))
         lora = patches_of(file, model, clips.values())
         strengths = Strengths(parts, Blocks.parse(blocks), strength)
         out, changed = lora.put(strengths)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..compat.sampling import sampler_names
 from ..condition.choices import DEFAULT_GUIDANCE, GUIDANCE_OFF
 from ..encode.tokens.lengths import COMFYUI, LENGTHS
+from ..lora.choices import file_input
 from ..sample.choices import SCHEDULERS
 from .like_input import like_input
 
@@ -20,9 +20,7 @@ def lora_inputs():
         io.Model.Input("model", tooltip="A FLUX.1 model without this LoRA; others may be on it."),
         io.Clip.Input("clip", tooltip="Any CLIP that holds CLIP-L, without this LoRA."),
         io.Clip.Input("t5", tooltip="Any CLIP that holds T5, without this LoRA; it may be the same."),
-        io.Combo.Input(
-            "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."
-        ),
+        file_input(),
         io.Float.Input("strength", default=1.0, min=-100.0, max=100.0, step=0.05, round=0.001,
                        tooltip="The LoRA's strength, in the model and in both encoders."),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import folder_paths
 from comfy_api.latest import io, ui
 
+from ...lora.choices import file_input, path_of, state_of
 from ...notice import show
 from .choices import NAME, NONE
 
@@ -14,7 +15,6 @@ from .choices import NAME, NONE
 class Anatomy(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        files = folder_paths.get_filename_list("loras")
         return io.Schema(
             node_id="FluxDuetLoraAnatomy",
             display_name=NAME,
@@ -27,10 +27,10 @@ class Anatomy(io.ComfyNode):
                 io.Model.Input("model", tooltip="The FLUX.1 model; LoRAs that are on it do not count."),
                 io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
                 io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
-                io.Combo.Input("lora_name", options=files, tooltip="A file in models/loras."),
+                file_input(),
                 io.Combo.Input(
-                    "compare_with", options=[NONE, *files], default=NONE, optional=True,
-                    tooltip="Another file to compare with, or none.",
+                    "compare_with", options=[NONE, *folder_paths.get_filename_list("loras")], default=NONE,
+                    optional=True, tooltip="Another file to compare with, or none.",
                 ),
             ],
             outputs=[
@@ -43,9 +43,7 @@ class Anatomy(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name=None, compare_with=NONE, **_):
-        from ...disk.encoder_files import stat_of
-
-        return [stat_of(_path(name)) for name in (lora_name, compare_with) if name and name != NONE]
+        return [state_of(name) for name in (lora_name, compare_with) if name and name != NONE]
 
     @classmethod
     def execute(cls, model, lora_name, clip=None, t5=None, compare_with=NONE) -> io.NodeOutput:
@@ -57,15 +55,11 @@ class Anatomy(io.ComfyNode):
         from .reading import as_json, sentence, table
 
         require_flux1(model, NAME)
-        files = [read(_path(name)) for name in (lora_name, compare_with) if name != NONE]
+        files = [read(path_of(name)) for name in (lora_name, compare_with) if name != NONE]
         found = measure(files, model, [each for each in (clip, t5) if each is not None])
         text, picture = sentence(*found), as_image(plot(*found))
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
         return io.NodeOutput(picture, text, json.dumps(as_json(*found, text)), table(*found), ui=shown)
-
-
-def _path(name: str) -> str:
-    return folder_paths.get_full_path_or_raise("loras", name)
 
 
 NODES = [Anatomy]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import folder_paths
 from comfy_api.latest import io, ui
 
 from ...encode.tokens.lengths import COMFYUI
 from ...flux1_sizes import PIXEL
+from ...lora.choices import path_of, state_of
 from ...notice import show
 from ..lora_inputs import lora_inputs, prompt_inputs, rare_inputs, run_inputs
 from .choices import NAME
@@ -54,9 +54,7 @@ class LoraInfluence(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name=None, **_):
-        from ...disk.encoder_files import stat_of
-
-        return stat_of(folder_paths.get_full_path_or_raise("loras", lora_name)) if lora_name else None
+        return state_of(lora_name)
 
     @classmethod
     def execute(
@@ -75,7 +73,7 @@ class LoraInfluence(io.ComfyNode):
         from .measure import measure
         from .reading import as_json, sentence, table
 
-        file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
+        file = read(path_of(lora_name))
         subject = Subject(NAME, file, strength, model, clip, t5, guidance, length, like)
         plan = SamplingPlan(seed, steps, sampler, scheduler)
         reading, done = measure(subject, clip_prompt, t5_prompt, latent, plan, measured_steps)

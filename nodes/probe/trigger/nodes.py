@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import folder_paths
 from comfy_api.latest import io, ui
 
 from ...encode.tokens.lengths import COMFYUI
+from ...lora.choices import path_of, state_of
 from ...notice import show
 from ..lora_inputs import lora_inputs, prompt_inputs, rare_inputs, run_inputs
 from .choices import NAME
@@ -63,9 +63,7 @@ class TriggerTest(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name=None, **_):
-        from ...disk.encoder_files import stat_of
-
-        return stat_of(folder_paths.get_full_path_or_raise("loras", lora_name)) if lora_name else None
+        return state_of(lora_name)
 
     @classmethod
     def execute(
@@ -85,7 +83,7 @@ class TriggerTest(io.ComfyNode):
         from .reading import as_json, sentence, table
 
         question = Question(clip_prompt, t5_prompt, trigger, instead)
-        file = read(folder_paths.get_full_path_or_raise("loras", lora_name))
+        file = read(path_of(lora_name))
         subject = Subject(NAME, file, strength, model, clip, t5, guidance, length, like)
         plan, numbers = SamplingPlan(seed, steps, sampler, scheduler), [(seed + at) % 2**64 for at in range(seeds)]
         reading, latents = measure(subject, question, latent, plan, numbers, measured_steps, vae is not None)
