@@ -1,4 +1,5 @@
-"""Odd input from a seed: a result or a message of ours, and nothing else. `python dev.py fuzz` goes on for minutes."""
+"""Odd input from a seed: a result or a message of ours, and nothing else. `python dev.py fuzz` goes on for minutes, and
+judges the time that an input takes, which depends on the machine and is no test's matter."""
 
 import random
 
@@ -23,7 +24,6 @@ NEVER_WRONG = {kind for kind in PARSERS if "prompts" in kind} | {"settings of th
 def test_odd_input_gives_a_result_or_a_message_of_ours(nano_server, comfy_server):
     figures = going.fuzz(nano_server, comfy_server, 0, 3000, lambda figures: sum(figures.tried.values()) < 500)
     assert figures.faults == []
-    assert figures.late == [], "\n".join(figures.lines())
     assert set(figures.tried) == {*PARSERS, *ROUTES, *FILES, workflows.KIND}
     assert all(figures.refused[kind] for kind in figures.tried if kind not in NEVER_WRONG), "some input is refused"
     assert all(figures.refused[kind] < tried for kind, tried in figures.tried.items() if kind in ROUTES - NEVER_RIGHT)
