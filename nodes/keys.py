@@ -37,6 +37,7 @@ PATCHES, REPLACE = "patches", "patches_replace"  # functions between the parts o
 ATTN_INPUT, ATTN_OUTPUT = "attn1_patch", "attn1_output_patch"  # kinds of PATCHES
 OVERRIDE = "optimized_attention_override"  # is called instead of ComfyUI's attention, with q, k, v after RoPE
 BLOCK_INDEX, BLOCK_TYPE = "block_index", "block_type"
+IMAGE_ROWS = "img_slice"  # in an attention's options: [number of text rows, number of all rows]
 
 # Attributes of a CLIP's model and tokenizer, and the keys of their token lists.
 CLIP_L, T5XXL = "clip_l", "t5xxl"

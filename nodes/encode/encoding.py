@@ -86,26 +86,52 @@ def encode_t5(clip: CLIP, text: str, length: str = COMFYUI, mode: str = EMBEDDIN
     `length` is a key of LENGTHS. `mode`, one of MODES, is how weights like `(word:1.3)` act; parentheses that
     weight_number.py rejects are escaped before ComfyUI tokenizes the text. Raises ValueError for a CLIP without T5.
     """
-    half, given = _half(clip, T5XXL), text
+    kept, lost = t5_chunks(clip, text, length, mode)
+    read, bias = kept, None
+    source = source_of(clip, T5XXL, text, read, {"length": length, "weights": mode})
+    if mode == ATTENTION:
+        read, bias = _to_attention(read)
+
+    spans = tuple(replace(span, bias=bias) for span in encode_t5_chunks(clip, read))
+    return T5Text(spans, source), _report(clip, kept, lost)
+
+
+def encode_t5_chunks(clip: CLIP, chunks: list[Tokens]) -> tuple[Span, ...]:
+    """`encode_t5` of a tokenized text."""
+    half = _half(clip, T5XXL)
+
+    def encode() -> tuple[Span, ...]:
+        entries = half.encode_from_tokens_scheduled({TOKENS[T5XXL]: chunks})
+        # T5 has no pooled output: it is always None.
+        return tuple(Span(txt, {key: value for key, value in entry.items() if key != POOLED}) for txt, entry in entries)
+
+    return remembered(clip, T5XXL, chunks, encode)
+
+
+def t5_chunks(clip: CLIP, text: str, length: str, mode: str) -> tuple[list[Tokens], list[Tokens]]:
+    """(the text's tokens that T5 reads, with pads and weights; those cut off), as of `encode_t5`.
+
+    T5 has one chunk. Raises ValueError for a CLIP without T5.
+    """
+    _require(clip, T5XXL)
     rule = LENGTHS[length]
     padding = {**_FLUX_PADDING, **tokenizer_options(clip)}
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
     text = weights.escape(text) if mode == OFF else weights.parse(text).native
-    chunks = _tokens(clip, text, T5XXL, tokenizer_options=padding)
-    kept = [cut(chunk, rule.limit) for chunk in chunks]
-    read, bias = [chunk for chunk, _ in kept], None
-    source = source_of(clip, T5XXL, given, read, {"length": length, "weights": mode})
-    if mode == ATTENTION:
-        read, bias = _to_attention(read)
+    kept, lost = zip(*(cut(chunk, rule.limit) for chunk in _tokens(clip, text, T5XXL, tokenizer_options=padding)))
+    return list(kept), list(lost)
 
-    def encode() -> tuple[Span, ...]:
-        entries = half.encode_from_tokens_scheduled({TOKENS[T5XXL]: read})
-        # T5 has no pooled output: it is always None.
-        return tuple(Span(txt, {key: value for key, value in entry.items() if key != POOLED}) for txt, entry in entries)
 
-    spans = remembered(clip, T5XXL, read, encode)
-    return T5Text(tuple(replace(span, bias=bias) for span in spans), source), _report(clip, chunks, kept)
+def t5_together(clip: CLIP, chunks: list[Tokens]) -> Tensor:
+    """txt [N, L, 4096] of N lists of L tokens each, in one run of T5.
+
+    Raises ValueError for a CLIP with scheduled hooks, which encodes a text once for each part of the run.
+    """
+    entries = _half(clip, T5XXL).encode_from_tokens_scheduled({TOKENS[T5XXL]: chunks})
+    if len(entries) > 1:
+        raise ValueError("Got a CLIP with scheduled hooks, expected one that encodes a text once for the whole run.")
+    return entries[0][0].unflatten(1, (len(chunks), -1))[0]
 
 
 def source_of(clip: CLIP, name: str, text: str, chunks: list[Tokens], settings: dict[str, str]) -> Source:
@@ -124,12 +150,12 @@ def _to_attention(chunks: list[Tokens]) -> tuple[list[Tokens], Tensor | None]:
     return unweighted(chunks), weights.bias(given)
 
 
-def _report(clip, chunks: list[Tokens], kept: list[tuple[Tokens, Tokens]]) -> Cut | None:
-    lost = [token for _, rest in kept for token, *_ in rest]
-    if not lost:
+def _report(clip, kept: list[Tokens], lost: list[Tokens]) -> Cut | None:
+    missing = [token for rest in lost for token, *_ in rest]
+    if not missing:
         return None
-    counts = sum(map(len, chunks)), sum(len(chunk) for chunk, _ in kept)
-    return Cut(_TITLES[T5XXL], *counts, decoded(clip, lost, T5XXL))
+    count = sum(map(len, kept))
+    return Cut(_TITLES[T5XXL], count + len(missing), count, decoded(clip, missing, T5XXL))
 
 
 def t5_rows(txt: T5Text) -> str:

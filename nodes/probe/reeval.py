@@ -34,15 +34,17 @@ class Evaluation:
     """One plain evaluation of the positive prompt. `entries` are the prompt at this step.
 
     `velocity` [B, C, h, w] is its result; `again(prompts)` evaluates the model with each of these prompts on the same
-    x_t and returns a velocity for each. Under a mask all velocities are multiplied by it (repainted.counted).
+    x_t, or on the one given, and returns a velocity for each. Under a mask all velocities are multiplied by it
+    (repainted.counted). `denoised` is the x_0 that the model gives at this step.
     """
 
     step: int
     sigma: float
     entries: Sequence[Entry]
     velocity: Tensor
-    again: Callable[[Sequence[Sequence[Entry]]], list[Tensor]]
+    again: Callable[..., list[Tensor]]
     mask: Tensor | None = None
+    denoised: Tensor | None = None
 
 
 class RowCounts:
@@ -171,15 +173,17 @@ class Reevaluator:
     ) -> None:
         x, sigma, mask = at[0], moment.sigma, self.repainted.mask
 
-        def velocity(denoised: Tensor) -> Tensor:
+        def velocity(denoised: Tensor, x: Tensor = x) -> Tensor:
             return counted((x - denoised).float() / sigma, mask)
 
-        def again(prompts: Sequence[Sequence[Entry]]) -> list[Tensor]:
-            return [velocity(each) for each in self._again(evaluate, prompts, moment.place, at, options)]
+        def again(prompts: Sequence[Sequence[Entry]], x: Tensor = x) -> list[Tensor]:
+            found = self._again(evaluate, prompts, moment.place, (x, at[1]), options)
+            return [velocity(each, x) for each in found]
 
         self.done.add(self.step(sigma))
-        plain = velocity(out[moment.place])
-        self.measure(Evaluation(self.step(sigma), sigma, moment.entries, plain, again, mask))
+        denoised = out[moment.place]
+        plain = velocity(denoised)
+        self.measure(Evaluation(self.step(sigma), sigma, moment.entries, plain, again, mask, denoised))
 
     def _again(
         self, evaluate, prompts: Sequence[Sequence[Entry]], place: int, at: tuple, options: dict

@@ -87,7 +87,7 @@ class Null:
             )
 
     def _sampled_in(self, own: Tensor) -> slice | None:
-        places = ((_place(prompt, own), prompt.shape[1]) for prompt in self.sampled)
+        places = ((place_of(prompt, own), prompt.shape[1]) for prompt in self.sampled)
         return next((slice(start, start + length) for start, length in places if start is not None), None)
 
     def rows(self, own: Tensor) -> slice:
@@ -95,7 +95,7 @@ class Null:
         if (found := self._sampled_in(own)) is not None:
             return found
         empty = self.empty
-        is_empty = empty is not None and empty.shape[1] < own.shape[1] and _place(empty, own) == 0
+        is_empty = empty is not None and empty.shape[1] < own.shape[1] and place_of(empty, own) == 0
         return slice(0, empty.shape[1] if is_empty else own.shape[1])
 
     def _text(self, own: Tensor, stream: str) -> Tensor:
@@ -110,7 +110,7 @@ class Null:
         return text.to(own)
 
 
-def _place(prompt: Tensor, txt: Tensor) -> int | None:
+def place_of(prompt: Tensor, txt: Tensor) -> int | None:
     """The first row of a prompt [1, l, C] in a txt [B, L, C] that contains all its rows in order; None if not found."""
     if prompt.shape[-1] != txt.shape[-1] or len(prompt) not in (1, len(txt)):
         return None
@@ -167,7 +167,7 @@ def without(entry: Entry, stream: str, null: Null) -> Entry:
     given = prompt_of(entry, stream)
     text = null.like(given, stream)
     replaced = with_prompt(entry, stream, text)
-    return replaced if stream == VEC else _masked(replaced, _mask_without(entry, null, text))
+    return replaced if stream == VEC else with_mask(replaced, _mask_without(entry, null, text))
 
 
 def _mask_without(entry: Entry, null: Null, text: Tensor) -> Tensor | None:
@@ -179,7 +179,7 @@ def _mask_without(entry: Entry, null: Null, text: Tensor) -> Tensor | None:
     return attn_masks.replaced(mask.cond, rows, text.shape[1] - given.shape[1] + rows.stop - rows.start)
 
 
-def _masked(entry: Entry, values: Tensor | None) -> Entry:
+def with_mask(entry: Entry, values: Tensor | None) -> Entry:
     if values is None:
         return entry
     given = entry[MODEL_CONDS]
@@ -188,7 +188,7 @@ def _masked(entry: Entry, values: Tensor | None) -> Entry:
 
 def with_prompt(entry: Entry, stream: str, text: Tensor) -> Entry:
     """An entry with `text` as a stream's prompt, and without that stream's controls."""
-    return _with(entry, stream, text, tuple(each for each in controls_of(entry) if each.stream != stream))
+    return with_controls(entry, stream, text, tuple(each for each in controls_of(entry) if each.stream != stream))
 
 
 def within(entry: Entry, stream: str, null: Null, blocks: Blocks) -> Entry:
@@ -206,14 +206,15 @@ def within(entry: Entry, stream: str, null: Null, blocks: Blocks) -> Entry:
         base, moved, where = (other, text, blocks.others()) if blocks.final else (text, other, blocks)
         base, moved = (each.expand(max(len(text), len(other)), -1) for each in (base, moved))
         shift = VecDelta(moved[:, None], (1.0,), own=-1.0, blocks=where)
-        return _with(entry, stream, base, (*controls, shift))
+        return with_controls(entry, stream, base, (*controls, shift))
     bias = next((each.columns for each in own if isinstance(each, Bias)), None)
     span = Span(text, bias=bias, controls=tuple(each for each in own if not isinstance(each, Bias)))
     over = with_text(span, Span(other), PlacedText(blocks=blocks, attn_mask=_mask_without(entry, null, other)))
-    return _with(entry, stream, over.tensor, (*controls_in(over), *others))
+    return with_controls(entry, stream, over.tensor, (*controls_in(over), *others))
 
 
-def _with(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
+def with_controls(entry: Entry, stream: str, text: Tensor, controls: Controls) -> Entry:
+    """An entry with `text` as a stream's prompt, and these controls."""
     given = entry[MODEL_CONDS]
     return ready_entry({**entry, MODEL_CONDS: {**given, FIELDS[stream]: type(given[FIELDS[stream]])(text)}}, controls)
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ..condition.blocks import Blocks
 from ..disk.temporary import temporary_folder
-from ..probe.heat.choices import ALL_HEADS
+from ..probe.heat.choices import ALL_HEADS, OFF, SPREAD
 from ..probe.heat.reading import Choice, masks, of_image, span
 from ..probe.heat.stored import SUFFIX, look
 from .http import Refused, answered, shown
@@ -27,31 +27,34 @@ async def heatmap(request: web.Request) -> web.Response:
     return await answered(request, checked, _answer)
 
 
-def checked(body: Any) -> tuple[str, Choice]:
-    """The reading's name and the requested part of it. Raises Refused for an invalid body."""
+def checked(body: Any) -> tuple[str, Choice, str]:
+    """The reading's name, the requested part of it, and how it is refined. Raises Refused for an invalid body."""
     if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not NAME.fullmatch(body["name"]):
         raise Refused(400, "expected a JSON object whose `name` is a reading's: 32 hexadecimal digits")
-    if unknown := sorted(body.keys() - {"name", "first", "last", "blocks", "head"}):
-        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head")
+    if unknown := sorted(body.keys() - {"name", "first", "last", "blocks", "head", "refine"}):
+        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head, refine")
     first, last, blocks = body.get("first", 0), body.get("last", LAST), body.get("blocks", "all")
     head = body.get("head", ALL_HEADS)
     if type(head) is not int or not ALL_HEADS <= head < 1000:
         raise Refused(400, f"got {shown(head)} for `head`; expected the number of a head, or -1 for all")
+    refine = body.get("refine", OFF)
+    if refine not in (OFF, SPREAD):
+        raise Refused(400, f"got {shown(refine)} for `refine`; expected {OFF} or {SPREAD}")
     for name, step in (("first", first), ("last", last)):
         if type(step) is not int or not 0 <= step <= LAST:
             raise Refused(400, f"got {shown(step)} for `{name}`; expected a step from 0 to {LAST}")
     if not isinstance(blocks, str) or len(blocks) > 1000:
         raise Refused(400, "expected a short text for `blocks`, such as 'double, 25, 28-30'")
     try:
-        return body["name"], Choice(first, last, Blocks.parse(blocks), None if head == ALL_HEADS else head)
+        return body["name"], Choice(first, last, Blocks.parse(blocks), None if head == ALL_HEADS else head), refine
     except ValueError as error:
         raise Refused(400, str(error)) from error
 
 
-def _answer(request: tuple[str, Choice]) -> dict:
-    name, choice = request
+def _answer(request: tuple[str, Choice, str]) -> dict:
+    name, choice, refine = request
     try:
-        seen = look(temporary_folder() / f"{name}{SUFFIX}", choice)
+        seen = look(temporary_folder() / f"{name}{SUFFIX}", choice, refine)
     except FileNotFoundError as error:
         raise Refused(404, GONE) from error
     except ValueError as error:

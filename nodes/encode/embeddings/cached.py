@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import folder_paths
+from torch import Tensor
 
 from ...compat import patches as core
 from ...compat import text_encoders
@@ -62,6 +64,22 @@ def remembered(clip: CLIP, name: str, chunks: list[Tokens], encode: Callable[[],
     return spans
 
 
+def remembered_values(clip: CLIP, name: str, what: Any, make: Callable[[], Tensor]) -> Tensor:
+    """A stored tensor that was computed from encodings, or else the result of `make`, which is then stored.
+
+    `what`, of plain data and tensors, is all that it depends on besides the encoder; it has to differ from the tokens
+    of an encoding.
+    """
+    shelf = store()
+    key = key_of(clip, name, what) if shelf.settings().on else None
+    kept = None if key is None else shelf.get(key)
+    if kept is None:
+        kept = make()
+        if key is not None:
+            shelf.put(key, kept)
+    return kept
+
+
 def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """The spans, if they are finite, else raises ValueError.
 
@@ -78,8 +96,8 @@ def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     )
 
 
-def key_of(clip: CLIP, name: str, chunks: list[Tokens]) -> str | None:
-    """The store's key for an encoding: a digest of all that it depends on; None if any of it cannot be hashed."""
+def key_of(clip: CLIP, name: str, chunks: Any) -> str | None:
+    """The store's key for the encoding of `chunks`: a digest of all that it depends on; None if that is not known."""
     file = core.attached(patcher_of(clip), _FILE)
     if file is None:
         return None

@@ -8,5 +8,6 @@ NEED_T5 = (THROUGH, CAUSAL)  # measures that encode the prompt again without a w
 AT = "0.9, 0.6, 0.3"  # levels of noise at which the measure causal evaluates the model
 ALL_HEADS = -1  # where the heads of a block are chosen by number
 SOFT, HARD = "soft", "hard"
+OFF, SPREAD = "off", "spread"  # how Show Heatmap refines the maps
 CONCEPT = "concept"  # the measure of Concept Heatmap
 BACKGROUND = "background, floor, ground, sky"

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compat.flux_model import rotated
+from ...compat.flux_model import rotated, timestep_embedding
 from ...compat.wrappers import CALC_COND_BATCH, DIFFUSION_MODEL, with_wrapper
 from ...condition.blocks import Depth
+from ...flux1_sizes import TIME_WIDTH
 from ...keys import ATTN_INPUT, ATTN_OUTPUT, BLOCK_TYPE, OPTIONS, PATCHES
 from ..entries import POSITIVE, UNKNOWN
 from ..hooks import Given, around_forward
@@ -65,7 +66,7 @@ class ConceptRecorder(HeatRecorder):
 
     def _begun(self, moment: StepEvaluation, given: Given) -> ConceptForward | None:
         chunks = [each for each in self._chunks(moment, given, self.depth.double) if each.role in (POSITIVE, UNKNOWN)]
-        return ConceptForward(chunks, self.concepts.rows, given.flux, given.context) if chunks else None
+        return ConceptForward(chunks, self.concepts.rows, _vec(given), given.flux, given.context) if chunks else None
 
     def _current(self, options: dict) -> ConceptForward | None:
         """The forward of a double block up to the last one that is kept; None in all other cases."""
@@ -75,7 +76,7 @@ class ConceptRecorder(HeatRecorder):
     def _see(self, block: int, args: dict) -> None:
         with self.guard:
             if (forward := self._current(args[OPTIONS])) is not None:
-                forward.enter(block, args["vec"], args["txt"].shape[1])
+                forward.enter(block, args["txt"].shape[1])
 
     def _input(self, q, k, v, pe=None, attn_mask=None, extra_options=None) -> dict:
         with self.guard:
@@ -89,3 +90,12 @@ class ConceptRecorder(HeatRecorder):
                 block = self.depth.number(options)
                 forward.leave(block, attn, block in self.blocks)
         return attn
+
+
+def _vec(given: Given) -> Tensor:
+    """[B, C]: the forward's vec, with zeros in place of the CLIP vector."""
+    flux, like = given.flux, given.context
+    vec = flux.time_in(timestep_embedding(given.timestep, TIME_WIDTH).to(like.dtype))
+    if flux.params.guidance_embed and given.guidance is not None:
+        vec = vec + flux.guidance_in(timestep_embedding(given.guidance, TIME_WIDTH).to(like.dtype))
+    return vec + flux.vector_in(like.new_zeros(len(like), flux.params.vec_in_dim))

@@ -2,7 +2,8 @@
 
 Each concept is one row. In a double block it takes the text's way with the text's weights (modulation, qkv, projection,
 MLP), but its query attends to the concepts and the image tokens alone, and nothing attends to it, so the forward is
-unchanged. A concept's map is the inner product of its attention output with that of each image token, as a softmax over
+unchanged. It is modulated by a vec of its own: time and guidance as the text's, and zeros in place of the CLIP vector,
+as in the authors' code. A concept's map is the inner product of its attention output with that of each image token, as a softmax over
 the concepts, without a scale.
 """
 
@@ -19,20 +20,20 @@ from .accumulate import Chunk
 
 
 class ConceptStream:
-    """The concepts in one forward. `rows` [B, N, C] are at first those that txt_in returned.
+    """The concepts in one forward, with `vec` [B, C]. `rows` [B, N, C] are at first those that txt_in returned.
 
     For each block: `enter`, `attend`, then `leave`. A block that another node skips is skipped here too.
     """
 
-    def __init__(self, rows: Tensor):
-        self.rows = rows
+    def __init__(self, rows: Tensor, vec: Tensor):
+        self.rows, self.vec = rows, vec
         self.block: Any = None
         self.attended: Tensor | None = None
 
-    def enter(self, block: Any, vec: Tensor) -> None:
-        """At the beginning of a double block that is called with `vec` [B, C]."""
+    def enter(self, block: Any) -> None:
+        """At the beginning of a double block."""
         self.block, self.attended = block, None
-        self.attention, self.mlp = block.txt_mod(vec)
+        self.attention, self.mlp = block.txt_mod(self.vec)
         qkv = block.txt_attn.qkv(_modulated(block.txt_norm1(self.rows), self.attention))
         q, k, self.v = qkv.unflatten(-1, (3, block.num_heads, -1)).permute(2, 0, 3, 1, 4)
         # The concepts' position is 0, as the text's, where RoPE changes nothing.
@@ -62,20 +63,23 @@ def _modulated(rows: Tensor, by: Any) -> Tensor:
 
 
 class ConceptForward:
-    """The state of one forward: its chunks, which get the maps, and its concepts. `rows` [N, 4096] are T5's."""
+    """The state of one forward: its chunks, which get the maps, and its concepts.
 
-    def __init__(self, chunks: list[Chunk], rows: Tensor, flux: Any, context: Tensor):
+    `rows` [N, 4096] are T5's, `vec` [B, C] is what the concepts are modulated by.
+    """
+
+    def __init__(self, chunks: list[Chunk], rows: Tensor, vec: Tensor, flux: Any, context: Tensor):
         self.chunks, self.seen = chunks, False
         self.blocks, self.tokens = flux.double_blocks, chunks[0].grid.tokens
         self.image = slice(0, 0)
-        self.stream = ConceptStream(flux.txt_in(rows.to(context)).expand(len(context), -1, -1))
+        self.stream = ConceptStream(flux.txt_in(rows.to(context)).expand(len(context), -1, -1), vec)
         for chunk in chunks:
             chunk.allocate(chunk.rows.stop - chunk.rows.start, len(chunk.wanted.words) + 1, context.device)
 
-    def enter(self, block: int, vec: Tensor, txt: int) -> None:
+    def enter(self, block: int, txt: int) -> None:
         """`txt` is the number of text rows, which stand before the image tokens."""
         self.image = slice(txt, txt + self.tokens)
-        self.stream.enter(self.blocks[block], vec)
+        self.stream.enter(self.blocks[block])
 
     def attend(self, k: Tensor, v: Tensor, pe: Tensor | None, rotate: Callable[[Tensor, Tensor], Tensor]) -> None:
         """`k` and `v` [B, heads, L, D] are the block's before RoPE, which is `rotate` with `pe` [B or 1, 1, L, ...]."""

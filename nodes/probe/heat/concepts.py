@@ -23,9 +23,10 @@ from ..phrases import folded
 from ..reading_store import ReadingStore
 from .concept_recorder import KEY, NAME, ConceptRecorder, Concepts
 from .memory import check_room, planned
+from .spread.recorder import WithLikeness
 from .tokens import MOST_WORDS
 
-PUBLISHED = "14-17"  # of FLUX.1's double blocks, counted from 0
+PUBLISHED = "14-17"  # of FLUX.1's double blocks, counted from 0; spread/recorder.py has the same
 
 
 def chosen_concepts(words: str, background: str) -> tuple[list[str], list[str]]:
@@ -80,7 +81,7 @@ def double_blocks(flux: Any, blocks: str) -> list[int]:
 
 
 def watched_concepts(
-    model: ModelPatcher, clip: CLIP, words: str, background: str, blocks: str, every: int
+    model: ModelPatcher, clip: CLIP, words: str, background: str, blocks: str, every: int, likeness: bool = False
 ) -> tuple[ModelPatcher, ReadingStore]:
     """The model that is watched as it samples, and the ReadingStore of what is seen."""
     require_flux1(model, NAME)
@@ -91,9 +92,10 @@ def watched_concepts(
     def check(guider, sigmas, shape):
         flux = transformer_of(guiders.model_of(guider))
         plan = planned(flux, len(concepts.words), every, False, len(sigmas) - 1, shape)
-        check_room(replace(plan, blocks=Depth.of(flux).double), probe.room(), NAME)
+        check_room(replace(plan, blocks=Depth.of(flux).double, likeness=likeness), probe.room(), NAME)
 
     def begin(guider, sigmas, repainted):
-        return ConceptRecorder(concepts, chosen, every, sigmas, guider, repainted)
+        recorder = ConceptRecorder(concepts, chosen, every, sigmas, guider, repainted)
+        return WithLikeness(recorder, every, sigmas, guider) if likeness else recorder
 
     return probed(model, probe, KEY, begin, check), probe

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...condition.blocks import Depth
 
 BYTES = 4  # of a value
+LIKENESS_BYTES = 6  # of two places' likeness: single precision while it is summed, then half
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The size of a run's maps; `heads` is 1 if they are averaged."""
+    """The size of a run's maps; `heads` is 1 if they are averaged, `likeness` whether that of all places is kept."""
 
     words: int
     steps: int
@@ -22,10 +23,16 @@ class Planned:
     heads: int
     pictures: int
     tokens: int
+    likeness: bool = False
 
     @property
     def bytes(self) -> int:
-        return self.words * self.steps * self.blocks * self.heads * self.pictures * self.tokens * BYTES
+        maps = self.words * self.steps * self.blocks * self.heads * self.pictures * self.tokens * BYTES
+        return maps + self.likeness * self.pictures * self.tokens**2 * LIKENESS_BYTES
+
+    def of_the_whole(self, steps: int) -> Planned:
+        """For a measure of the whole model at `steps` steps, without blocks and heads."""
+        return replace(self, steps=steps, blocks=1, heads=1)
 
 
 def planned(flux: Any, words: int, every: int, apart: bool, steps: int, shape: Sequence[int]) -> Planned:
@@ -43,9 +50,11 @@ def check_room(plan: Planned, room: int, node: str = "Token Heatmap") -> None:
     heads = f" x {plan.heads} heads" if plan.heads > 1 else ""
     pictures = f" x {plan.pictures} pictures" if plan.pictures > 1 else ""
     average = ", switch `heads` to averaged" if plan.heads > 1 else ""
+    alike = f", and how alike {plan.tokens} tokens are" if plan.likeness else ""
+    average += ", switch `likeness` off" if plan.likeness else ""
     raise ValueError(
         f"{node}: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
-        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}), expected at most {room / 1e9:.1f} GB, "
+        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}{alike}), expected at most {room / 1e9:.1f} GB, "
         f"a quarter of the free memory. Name fewer words, record every n-th step only (`every`){average}, or make a "
         "smaller picture."
     )

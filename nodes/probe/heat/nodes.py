@@ -9,10 +9,39 @@ from comfy_api.latest import io, ui
 from ...condition.blocks import Blocks
 from ...flux1_sizes import HEADS, TOKEN
 from ...sockets import FluxHeatmap, FluxTxt
-from .choices import ALL_HEADS, BACKGROUND, FLOW, HARD, MASS, OUTPUT, SOFT
+from .choices import ALL_HEADS, AT, BACKGROUND, HARD, MASS, MEASURES, OFF, SOFT, SPREAD
 
 CATEGORY = "Flux Duet/probe"
 TITLE = "Token Heatmap"
+
+
+def _likeness_input():
+    """What `refine` of Show Heatmap needs."""
+    return io.Boolean.Input(
+        "likeness", default=False, label_on="recorded", label_off="not recorded", optional=True, advanced=True,
+        tooltip="Also record how alike the places of the picture are, which `refine` of Show Heatmap needs: 34 MB for "
+        "a picture of 1024 x 1024.",
+    )  # fmt: skip
+
+
+def _without_inputs():
+    """For the measures that encode the prompt again without a word."""
+    return [
+        io.Clip.Input(
+            "clip", optional=True,
+            tooltip="For through T5 and causal, which encode the prompt again without each word: the CLIP that T5 "
+            "Encode has.",
+        ),
+        io.String.Input(
+            "at", default=AT, optional=True, advanced=True,
+            tooltip="For causal: levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are "
+            "taken. Each costs an evaluation of the model for each word.",
+        ),
+        io.Int.Input(
+            "noises", default=1, min=1, max=16, optional=True, advanced=True,
+            tooltip="For causal: the mean over this many noises, the run's own and others at the same levels.",
+        ),
+    ]  # fmt: skip
 
 
 class Heatmap(io.ComfyNode):
@@ -34,10 +63,12 @@ class Heatmap(io.ComfyNode):
                     "Empty: every word.",
                 ),
                 io.Combo.Input(
-                    "measure", options=[MASS, FLOW, OUTPUT], default=MASS, optional=True,
+                    "measure", options=list(MEASURES), default=MASS, optional=True,
                     tooltip="mass: the share of a spot's attention that goes to the word. flow: how much the word "
                     "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
-                    "compared with the prompt's other words (ConceptAttention).",
+                    "compared with the prompt's other words (ConceptAttention). through T5: as mass, with each row "
+                    "counted for the words that T5 put into it. causal: how much the spot's velocity changes when the "
+                    "word is left out. The last two need `clip`.",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
@@ -48,6 +79,8 @@ class Heatmap(io.ComfyNode):
                     tooltip="apart: keep each attention head's maps, to look at one alone. FLUX.1 has "
                     f"{HEADS} heads, so the maps take {HEADS} times the memory: choose few words, or every n-th step.",
                 ),
+                *_without_inputs(),
+                _likeness_input(),
             ],
             outputs=[
                 io.Model.Output(tooltip="The same model, for the sampler."),
@@ -56,10 +89,13 @@ class Heatmap(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, txt, words="", measure=MASS, every=1, heads=False) -> io.NodeOutput:
+    def execute(
+        cls, model, txt, words="", measure=MASS, every=1, heads=False, clip=None, at=AT, noises=1, likeness=False
+    ) -> io.NodeOutput:
         from .watching import watched
 
-        return io.NodeOutput(*watched(model, txt, words, measure, every, heads, TITLE))
+        options = {"clip": clip, "at": at, "noises": noises, "likeness": likeness}
+        return io.NodeOutput(*watched(model, txt, words, measure, every, heads, TITLE, **options))
 
 
 class ConceptHeatmap(io.ComfyNode):
@@ -95,6 +131,7 @@ class ConceptHeatmap(io.ComfyNode):
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
                     tooltip="Record every n-th step only.",
                 ),
+                _likeness_input(),
             ],
             outputs=[
                 io.Model.Output(tooltip="The same model, for the sampler."),
@@ -103,10 +140,10 @@ class ConceptHeatmap(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, clip, words="", background=BACKGROUND, blocks="", every=1) -> io.NodeOutput:
+    def execute(cls, model, clip, words="", background=BACKGROUND, blocks="", every=1, likeness=False) -> io.NodeOutput:
         from .concepts import watched_concepts
 
-        return io.NodeOutput(*watched_concepts(model, clip, words, background, blocks, every))
+        return io.NodeOutput(*watched_concepts(model, clip, words, background, blocks, every, likeness))
 
 
 def _mean_inputs():
@@ -118,8 +155,8 @@ def _mean_inputs():
         "mean up to this step."),
         io.String.Input(
             "blocks", default="all", optional=True,
-            tooltip="Which blocks: numbers, ranges (5-18), double, single, all. The literature uses FLUX.1's "
-            "double blocks 15-18.",
+            tooltip="Which blocks, counted from 0: numbers, ranges (5-18), double, single, all. ConceptAttention uses "
+            "FLUX.1's double blocks 14-17.",
         ),
     ]  # fmt: skip
 
@@ -176,6 +213,11 @@ class ShowHeatmap(io.ComfyNode):
                     "head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True, advanced=True,
                     tooltip="One attention head alone, if Token Heatmap has kept them apart; -1 is all of them.",
                 ),
+                io.Combo.Input(
+                    "refine", options=[OFF, SPREAD], default=OFF, optional=True,
+                    tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff). The "
+                    "probe's `likeness` has to be recorded.",
+                ),
             ],
             outputs=_heatmap_outputs(),
         )  # fmt: skip
@@ -183,17 +225,19 @@ class ShowHeatmap(io.ComfyNode):
     @classmethod
     def execute(
         cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word="",
-        head=ALL_HEADS,
+        head=ALL_HEADS, refine=OFF,
     ) -> io.NodeOutput:  # fmt: skip
         from ...pictures import as_image
         from . import showing
         from .reading import Choice, counts, maps
+        from .spread.spreading import refined
 
         reading, settings = heatmap.run(latent)
         number = showing.number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
         pictures = showing.pictures_of(image, reading.pictures)
         found = maps(reading, choice)
+        found = refined(found, reading.likeness, counts(reading, choice)) if refine == SPREAD else found
         pages = [showing.drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
                  for at, each in enumerate(found)]  # fmt: skip
         data = json.dumps({**showing.metadata_of(reading, choice), "settings": settings}, indent=1)

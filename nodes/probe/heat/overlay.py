@@ -19,7 +19,7 @@ TEXTURE = 0.45  # the picture's share in the mix of map and picture
 
 @dataclass(frozen=True, eq=False)
 class HeatPanel:
-    """A word, its map of 0 to 1 [h, w], and its share of the picture's attention."""
+    """A word, its map of 0 to 1 [h, w], and its share, such as that of the picture's attention."""
 
     word: str
     map: np.ndarray
@@ -48,10 +48,10 @@ def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Im
 
 
 def sheet(
-    title: str, below: str, picture: np.ndarray | None, panels: Sequence[HeatPanel], columns: int = 4
+    title: str, below: str, picture: np.ndarray | None, panels: Sequence[HeatPanel], whole: str, columns: int = 4
 ) -> Image.Image:
-    """The picture and each word's map, `columns` in a row, under a title and a legend."""
-    tiles = [(over(picture, panel.map), panel.word, f"{percent(panel.share)} of the attention") for panel in panels]
+    """The picture and each word's map, `columns` in a row, under a title and a legend; `whole` has the shares."""
+    tiles = [(over(picture, panel.map), panel.word, f"{percent(panel.share)} of the {whole}") for panel in panels]
     if picture is not None:
         plain = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8))
         tiles = [(plain.resize(tiles[0][0].size, Image.Resampling.LANCZOS), "the picture", ""), *tiles]

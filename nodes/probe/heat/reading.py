@@ -11,17 +11,16 @@ from torch import Tensor
 
 from ...condition.blocks import Blocks
 from ..entries import POSITIVE
-from .choices import CONCEPT
+from .choices import CAUSAL, CONCEPT
+from .spread.spreading import Likeness
 
 # Kinds of text rows besides the chosen words.
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
 REST = "background"  # beside the words of the measure concept: all background concepts together
-
-
 def kinds_of(measure: str, words: Sequence[str]) -> tuple[str, ...]:
     """What a reading's `groups` are the shares of."""
-    return (*words, REST) if measure == CONCEPT else (*words, *GROUPS)
+    return (*words, *{CONCEPT: (REST,), CAUSAL: ()}.get(measure, GROUPS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,11 @@ class HeatReading:
 
     `repainted` [steps, B, h * w] is the repainted share of each image token; None for a run without a mask. A mask does
     not change the maps; `groups` are means over the repainted part (over everything if nothing is repainted).
+
+    For the measure causal there is one "block", the whole model: `maps` [steps, 1, B, words, h * w] are the velocity's
+    squared changes, `groups` [steps, 1, B, words] its changes relative to its length.
+
+    `likeness` is that of the places, for the refinement `spread`; None if it was not recorded.
     """
 
     measure: str
@@ -57,6 +61,7 @@ class HeatReading:
     acts: float = 1.0
     repainted: Tensor | None = None
     recorded: tuple[int, ...] | None = None
+    likeness: Likeness | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -104,7 +109,8 @@ def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
     last = max(reading.numbers, default=-1) if choice.last is None else choice.last
     steps = [index for index, number in enumerate(reading.numbers) if choice.first <= number <= last]
     recorded = range(reading.blocks) if reading.recorded is None else reading.recorded
-    named = choice.blocks.within(reading.double, reading.blocks - reading.double)
+    is_whole = reading.measure == CAUSAL  # of the whole model
+    named = recorded if is_whole else choice.blocks.within(reading.double, reading.blocks - reading.double)
     blocks = [block for block in recorded if block in named]
     if not steps or not blocks:
         raise ValueError(

@@ -13,10 +13,11 @@ from .reading import ALL, ELSEWHERE, GROUPS
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """The words, and `member` [rows, words + GROUPS], bool: the words and the group that each row of txt belongs to.
+    """The words, and `member` [rows, words + GROUPS]: the words and the group that each row of txt belongs to.
 
-    A row may belong to several words ("red", "red circle"). The first `real` rows are tokens and the rest pads; None if
-    there are no pads. `texts`, each [rows, C], are the different encodings of the prompt.
+    It is bool; for the measure through T5 it is float, each word's share of each row. A row may belong to several words
+    ("red", "red circle"). The first `real` rows are tokens and the rest pads; None if there are no pads. `texts`, each
+    [rows, C], are the different encodings of the prompt.
     """
 
     words: tuple[str, ...]

@@ -17,7 +17,7 @@ from ...disk.temporary import temporary_folder
 from ...notice import warn
 from ..percent import percent
 from ..repainted import repainted_sentence
-from .choices import CONCEPT, HARD
+from .choices import CAUSAL, CONCEPT, HARD
 from .overlay import HeatPanel, sheet
 from .reading import Choice, HeatReading, counts, masks, masses, of_image, otsu
 from .stored import NoRoom, store
@@ -67,12 +67,13 @@ def drawn(reading: HeatReading, choice: Choice, found: torch.Tensor, picture: np
     counted = counts(reading, choice)
     tiles = masks(found[None], None if counted is None else counted[at : at + 1])[0]
     panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
+    whole = {CONCEPT: "picture", CAUSAL: "velocity"}.get(reading.measure, "attention")
     took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
-    whole = "picture" if reading.measure == CONCEPT else "attention"
-    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded; of the {whole} {took}"
+    below = f"{reading.measure}, steps {reading.numbers[0]} to {reading.numbers[-1]} recorded"
+    below += f"; of the {whole} {took}" if took else ""
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = repainted_sentence(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
-    return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels)
+    return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels, whole)
 
 
 def as_masks(found: torch.Tensor, how: str, size: tuple[int, int], counted: torch.Tensor | None = None):

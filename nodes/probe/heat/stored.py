@@ -21,7 +21,9 @@ from torch import Tensor
 
 from ...disk.atomic import write_tensors
 from ...disk.bounded_folder import SUFFIX, is_file, kept_files, remove, remove_abandoned
+from .choices import OFF, SPREAD
 from .reading import Choice, HeatReading, chosen, counts, kinds_of, maps, masses
+from .spread.spreading import Likeness, refined
 
 MOST = 8  # files in the folder, as many as a probe keeps readings; the oldest is removed first
 PART = 4  # files take at most 1/PART of the disk space that is free without them
@@ -41,6 +43,9 @@ def store(reading: HeatReading, folder: Path) -> str:
     first = {"maps": reading.maps[:, :, :1].contiguous(), "groups": reading.groups[:, :, :1].contiguous()}
     if reading.repainted is not None:
         first["repainted"] = reading.repainted[:, :1].contiguous()
+    if reading.likeness is not None:
+        first["likeness"] = reading.likeness.values[:1].contiguous()
+        first["likeness_sums"] = reading.likeness.sums[:1].contiguous()
     metadata = {"measure": reading.measure, "words": reading.words, "sigmas": reading.sigmas,
                 "numbers": reading.numbers, "double": reading.double, "size": reading.size,
                 "heads": reading.heads, "recorded": reading.recorded}  # fmt: skip
@@ -94,10 +99,10 @@ class Look:
     counted: Tensor | None = None
 
 
-def look(path: Path, choice: Choice) -> Look:
-    """Reads the chosen steps and blocks from a file.
+def look(path: Path, choice: Choice, refine: str = OFF) -> Look:
+    """Reads the chosen steps and blocks from a file, refined by SPREAD or not.
 
-    Raises FileNotFoundError, and ValueError if no step is chosen or the file is damaged.
+    Raises FileNotFoundError, and ValueError if no step is chosen, the file is damaged, or has no likeness to spread by.
     """
     if not is_file(path):
         raise FileNotFoundError(path)
@@ -111,6 +116,8 @@ def look(path: Path, choice: Choice) -> Look:
             for name, share in masses(step, choice).items():
                 shares[name] += share / len(steps)
         counted = counts(whole, choice)
+        if refine == SPREAD:
+            found = refined(found[None], whole.likeness, counted)[0]
     return Look(whole.words, found, shares, None if counted is None else counted[0])
 
 
@@ -134,6 +141,9 @@ def _head(file) -> HeatReading:
     recorded = None if metadata.get("recorded") is None else tuple(metadata["recorded"])
     counted = (heads, double, *numbers, *size, *(recorded or ()))
     repainted = file.get_tensor("repainted") if "repainted" in file.keys() else None
+    likeness = None
+    if "likeness" in file.keys():  # a row at a time is read of it
+        likeness = Likeness(file.get_slice("likeness"), file.get_tensor("likeness_sums"))
     if not (all(isinstance(each, str) for each in (metadata["measure"], *words))
             and all(isinstance(each, int | float) for each in sigmas)
             and all(type(each) is int and each >= 0 for each in counted)):  # fmt: skip
@@ -143,11 +153,13 @@ def _head(file) -> HeatReading:
     if not (heads and tokens and file.get_slice("maps").get_shape() == shape and len(sigmas) == steps
             and groups.shape == (*shape[:3], len(kinds_of(metadata["measure"], words))) and groups.shape[1] % heads == 0
             and max(recorded or (0,)) * heads < groups.shape[1]
-            and (repainted is None or repainted.shape == (steps, 1, tokens))):  # fmt: skip
+            and (repainted is None or repainted.shape == (steps, 1, tokens))
+            and (likeness is None or likeness.values.get_shape() == [1, tokens, tokens]
+                 and likeness.sums.shape == (1, tokens))):  # fmt: skip
         raise TypeError("tensors of other shapes")
     nothing = torch.empty(*groups.shape[:3], len(words), 0)
     return HeatReading(metadata["measure"], words, nothing, groups, sigmas, numbers, double, size, heads=heads,
-                       repainted=repainted, recorded=recorded)  # fmt: skip
+                       repainted=repainted, recorded=recorded, likeness=likeness)  # fmt: skip
 
 
 def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading]:
@@ -156,4 +168,4 @@ def _steps(file, whole: HeatReading, indices: list[int]) -> Iterator[HeatReading
     for index in indices:
         here = slice(index, index + 1)
         yield replace(whole, maps=kept[here], groups=whole.groups[here], sigmas=whole.sigmas[here],
-                      numbers=whole.numbers[here], repainted=None)  # fmt: skip
+                      numbers=whole.numbers[here], repainted=None, likeness=None)  # fmt: skip

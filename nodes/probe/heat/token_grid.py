@@ -95,6 +95,10 @@ class Grid:
         inside = self._sums(torch.ones(1, *self.latent), self.whole)
         return (self._sums(self.repainted.cpu(), self.whole) / inside).flatten(1).expand(count, -1)
 
+    def by_token(self, pixels: Tensor) -> Tensor:
+        """[B, h, w] of the whole latent -> [B, rows, columns]: the sum over each token's pixels."""
+        return self._sums(pixels, self.whole)
+
     def _sums(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """[B, h, w] -> [B, rows, columns]: the sum over each token's pixels."""
         rows, columns = size

@@ -52,6 +52,12 @@ def wanted(txt: T5Text, chosen: str) -> Wanted:
     return Wanted(tuple(found), member, real if 0 < real < len(ids) else None, others)
 
 
+def word_rows(source: Source) -> list[set[int]]:
+    """The rows of each word of a prompt that is no blend; a word that comes twice is two."""
+    text = _Text.of(source, 0)
+    return [text.rows(*place) for _, place in words(text.text, text.weighted)]
+
+
 def _different(text: Tensor) -> Iterator[Tensor]:
     """The different prompts [n, C] of a batch, each once."""
     for number, one in enumerate(text):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from comfy_api.latest import io, ui
 
@@ -99,6 +98,7 @@ class WordAblation(io.ComfyNode):
         from ...family import require_flux1, require_picture
         from ...pictures import as_image
         from ...sample.sampling import SamplingPlan
+        from ..noise_levels import levels
         from .draw import plot
         from .reading import as_json, sentence
         from .recorder import measure, prompts
@@ -108,22 +108,11 @@ class WordAblation(io.ComfyNode):
         require_picture(model, extras, NAME)
         plan = SamplingPlan(seed=seed, steps=steps, sampler=sampler, scheduler=scheduler)
         encoded = prompts(clip, t5, clip_text, t5_text, words)
-        reading = measure(model, *encoded, latent, guidance, plan, levels(at), extras)
+        reading = measure(model, *encoded, latent, guidance, plan, levels(at, NAME), extras)
         text = sentence(reading)
         picture = as_image(plot(reading))
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
         return io.NodeOutput(picture, text, json.dumps(as_json(reading, text)), ui=shown)
-
-
-def levels(text: str) -> list[float]:
-    """`0.9, 0.6` -> [0.9, 0.6]. Raises ValueError for anything but numbers from 0 to 1."""
-    try:
-        found = [float(each) for each in re.split(r"[,\s]+", text) if each]
-    except ValueError:
-        found = []
-    if not found or not all(0 <= each <= 1 for each in found):
-        raise ValueError(f"{NAME}: got {text!r} for the levels of noise, expected numbers from 0 to 1: 0.9, 0.6, 0.3.")
-    return found
 
 
 NODES = [WordAblation]

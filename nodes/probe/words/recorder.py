@@ -26,6 +26,7 @@ from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
 from ..hooks import probed
 from ..influence.effects import divided
+from ..noise_levels import nearest
 from ..reading_store import ReadingStore
 from ..reeval import Evaluation, Reevaluator
 from ..repainted import Repainted
@@ -146,11 +147,10 @@ class WordRecorder:
     def __init__(
         self, guider, sigmas: Tensor, mask: Repainted, at: Sequence[float], variants: Sequence[Sequence[Variant]]
     ):  # fmt: skip
-        levels = sigmas.tolist()[:-1]
-        nearest = {min(range(len(levels)), key=lambda step: abs(levels[step] - sigma)) for sigma in at}
-        self.reevaluator = Reevaluator(KEY, guider, sigmas, nearest, self._measure, mask)
+        steps = nearest(sigmas.tolist(), at)
+        self.reevaluator = Reevaluator(KEY, guider, sigmas, steps, self._measure, mask)
         self.variants, self.moments = variants, []
-        self.progress = progress_bar(len(nearest))
+        self.progress = progress_bar(len(steps))
 
     def options(self, options: dict) -> dict:
         return self.reevaluator.options(options)

@@ -1,0 +1,1 @@
+"""The measure causal: where the velocity changes when a word is left out of the T5 prompt."""
