@@ -12,7 +12,7 @@ const TEXTS = {
 const FRAME = 350; // milliseconds per step during playback
 const END = 10000; // the node's default for the last step
 
-/** `look({ first, last, blocks, head })` is called with the choice, also while a thumb moves or the steps play. */
+/** `look({ first, last, blocks, head, refine })` is called with the choice, also while a thumb moves or the steps play. */
 export class Choices {
     #run = null;
     #timer = 0;
@@ -94,7 +94,8 @@ export class Choices {
         const levels = sigmas.map(sigma => sigma.toFixed(2));
         this.#stepsTold.textContent = `${through(steps, first, last)}, ${TEXTS.sigma} ${through(levels, first, last)}`;
         this.#blocksTold.textContent = this.#blocksTold.title = list;
-        this.look({ first: steps[first], last: steps[last], blocks: list, head: valueOf(this.node, "head") ?? -1 });
+        this.look({ first: steps[first], last: steps[last], blocks: list, head: valueOf(this.node, "head") ?? -1,
+            refine: valueOf(this.node, "refine") ?? "off" });
     }
 
     #label(sign, words) {

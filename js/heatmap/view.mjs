@@ -14,11 +14,11 @@ import { WORDS_CSS, WordList } from "./words.mjs";
 export const TEXTS = {
     empty: "Run the workflow to see where in the picture each word acts.",
     noPicture: "The picture is no longer on the server. Run the workflow again to see it.",
-    inPicture: "Share of the attention",
-    ofPicture: "Share of the picture",
+    shares: { concept: "Share of the picture", causal: "Change of the velocity" },
+    share: "Share of the attention",
     pictures: count => `Picture 1 of ${count}; the node's outputs hold all of them.`,
     measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place",
-        concept: "Share of this place" },
+        "through T5": "Attention at this place", concept: "Share of this place", causal: "Change at this place" },
 };
 
 export const CSS = `
@@ -60,7 +60,7 @@ export class HeatmapView {
         this.#choices = new Choices(node, choice => this.#server.want({ name: this.#run.name, ...choice }));
         const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, legend());
         root.append(element("div", { className: "view" }, stage, this.#choices.root, this.#note));
-        watch(node, ["first_step", "last_step", "blocks", "head"], () => this.start());
+        watch(node, ["first_step", "last_step", "blocks", "head", "refine"], () => this.start());
         watch(node, ["word"], () => this.#words.choose(valueOf(node, "word")));
     }
 
@@ -84,7 +84,7 @@ export class HeatmapView {
         this.#maps = decoded(answer);
         this.#say(this.#run.pictures > 1 ? TEXTS.pictures(this.#run.pictures) : "");
         const entries = answer.words.map(word => ({ word, value: answer.shares[word] }));
-        this.#words.show(entries, this.#run.measure === "concept" ? TEXTS.ofPicture : TEXTS.inPicture);
+        this.#words.show(entries, TEXTS.shares[this.#run.measure] ?? TEXTS.share);
         this.#words.choose(valueOf(this.node, "word"));
     }
 

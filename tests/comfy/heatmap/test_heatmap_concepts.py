@@ -39,19 +39,20 @@ def mixed(norm, module, rows, by):
     return module((1 + by.scale) * norm(rows) + by.shift)
 
 
-def dense_block(block, args, concepts):
-    """(the block's own result, the next concepts, softmax scores [B, N, image]) from whole attention matrices.
+def dense_block(block, args, concepts, concept_vec):
+    """(the next concepts, softmax scores [B, N, image]) from whole attention matrices.
 
-    The text, the image and the concepts are put together as the authors' block does; nothing attends to concepts.
+    The text, the image and the concepts are put together as the authors' block does; nothing attends to concepts, which
+    have a vec of their own.
     """
     img, txt, vec, pe = args["img"], args["txt"], args["vec"], args["pe"]
     heads, tokens = block.num_heads, txt.shape[1]
-    (img1, _), (txt1, txt2) = block.img_mod(vec), block.txt_mod(vec)
+    (img1, _), (txt1, _), (own1, own2) = block.img_mod(vec), block.txt_mod(vec), block.txt_mod(concept_vec)
     sides = []
     for rows, norm, attn, by in (
         (txt, block.txt_norm1, block.txt_attn, txt1),
         (img, block.img_norm1, block.img_attn, img1),
-        (concepts, block.txt_norm1, block.txt_attn, txt1),
+        (concepts, block.txt_norm1, block.txt_attn, own1),
     ):
         q, k, v = mixed(norm, attn.qkv, rows, by).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
         sides.append((*attn.norm(q, k, v), v))
@@ -64,20 +65,36 @@ def dense_block(block, args, concepts):
     image = attended(sides[0], pe)[:, tokens:]
     zero = pe[:, :, :1].expand(-1, -1, concepts.shape[1], -1, -1, -1)  # the text's ids are zero, as the concepts'
     own = attended(sides[2], torch.cat((zero, pe[:, :, tokens:]), 2))[:, : concepts.shape[1]]
-    concepts = concepts + txt1.gate * block.txt_attn.proj(own)
-    concepts = concepts + txt2.gate * mixed(block.txt_norm2, block.txt_mlp, concepts, txt2)
+    concepts = concepts + own1.gate * block.txt_attn.proj(own)
+    concepts = concepts + own2.gate * mixed(block.txt_norm2, block.txt_mlp, concepts, own2)
     return concepts, (own.float() @ image.float().mT).softmax(1)
 
 
+def vecs_without_clip(model, positive, sampled) -> list[torch.Tensor]:
+    """The vec of each forward of the same run with zeros as the CLIP vector."""
+    found, clone = [], model.clone()
+
+    def keep(args, extra):
+        found.append(args["vec"])
+        return extra["original_block"](args)
+
+    clone.set_model_patch_replace(keep, "dit", "double_block", 0)
+    sampled(clone, [[txt, {**each, "pooled_output": each["pooled_output"] * 0}] for txt, each in positive])
+    return found
+
+
 def dense(model, t5, positive, sampled=sampled) -> torch.Tensor:
-    """[steps, double blocks, B, words, image] of the same run."""
+    """[steps, double blocks, B, words, image] of the same run. The concepts' CLIP vector is zeros, as published."""
     found, flux, clone = [], model.model.diffusion_model, model.clone()
-    state = {}
+    state = {"vecs": iter(vecs_without_clip(model, positive, sampled))}
 
     def around(number, args, extra):
         if number == 0:
+            state["vec"] = next(state["vecs"])
             state["rows"] = flux.txt_in(concept_rows(t5).to(args["txt"])).expand(len(args["txt"]), -1, -1)
-        state["rows"], scores = dense_block(flux.double_blocks[number], args, state["rows"])
+        state["rows"], scores = dense_block(
+            flux.double_blocks[number], args, state["rows"], state["vec"]
+        )
         found.append(scores[:, : len(WORDS)])
         return extra["original_block"](args)
 
