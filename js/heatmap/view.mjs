@@ -16,6 +16,7 @@ export const TEXTS = {
     noPicture: "The picture is no longer on the server. Run the workflow again to see it.",
     shares: { concept: "Share of the picture", causal: "Change of the velocity" },
     share: "Share of the attention",
+    likeness: "Likeness to the peak",
     pictures: count => `Picture 1 of ${count}; the node's outputs hold all of them.`,
     measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place",
         "through T5": "Attention at this place", concept: "Share of this place", causal: "Change at this place" },
@@ -103,7 +104,8 @@ export class HeatmapView {
         if (!this.#maps) return;
         if (place === null) return this.#words.rank(null);
         const values = this.#maps.levels.map((_, word) => this.#maps.at(word, place));
-        this.#words.rank(values, TEXTS.measures[this.#run.measure]);
+        const isSpread = valueOf(this.node, "refine") === "spread";
+        this.#words.rank(values, isSpread ? TEXTS.likeness : TEXTS.measures[this.#run.measure]);
     }
 
     #say(text, wrong = false) {

@@ -9,16 +9,19 @@ import torch
 from comfy_extras.nodes_edit_model import ReferenceLatent
 
 from flux_duet.nodes.condition.conditioning import join
+from flux_duet.nodes.decode.decoding import decode
 from flux_duet.nodes.encode.choices import FIRST
 from flux_duet.nodes.encode.clip_prompt import encode_clip_prompt
 from flux_duet.nodes.encode.encoding import encode_t5
 from flux_duet.nodes.encode.tokens.lengths import COMFYUI
 from flux_duet.nodes.encode.tokens.weights import OFF
 from flux_duet.nodes.probe.influence.nodes import EMPTY, Influence
+from flux_duet.nodes.probe.words import draw
 from flux_duet.nodes.probe.words.ablation import without
 from flux_duet.nodes.probe.words.nodes import WordAblation
-from flux_duet.nodes.probe.words.recorder import prompts
+from flux_duet.nodes.probe.words.recorder import measure, prompts
 from flux_duet.nodes.sample.nodes import MMDiTSampler
+from flux_duet.nodes.sample.sampling import SamplingPlan
 from flux_duet.nodes.streams import ClipVec, Span, T5Text
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
@@ -40,7 +43,7 @@ def ablate(model, singles):
 
 
 def test_every_word_of_both_streams_and_no_sign(ablate):
-    plot, sentence, data = ablate()
+    plot, sentence, data, maps = ablate()
     data = json.loads(data)
     assert [(each["road"], each["word"]) for each in data["words"]] == [
         *(("T5", word) for word in ("a", "chartreuse", "circle", "left", "of", "stripes")),
@@ -51,7 +54,7 @@ def test_every_word_of_both_streams_and_no_sign(ablate):
     assert data["words"][2]["start"] == T5_TEXT.index("circle")
     assert len(data["sigmas"]) == 3 and all(len(each["encoded again"]) == 3 for each in data["words"])
     assert data["cost"] == {"plain": STEPS, "extra": 3 * (2 * 6 + 2 + 1), "times": 1 + 3 * 15 / STEPS}
-    assert data["sentence"] == sentence and plot.ndim == 4
+    assert data["sentence"] == sentence and plot.ndim == 4 and maps.shape[0] == 1 and maps.std() > 0
 
 
 def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
@@ -80,6 +83,18 @@ def test_a_words_numbers_are_those_of_prompts_by_hand(ablate, model, singles):
     # leaked: from the one velocity to the other, so within the triangle
     assert circle["leaked"][0] <= circle["rows deleted"][0] + circle["encoded again"][0]
     assert circle["leaked"][0] >= abs(circle["rows deleted"][0] - circle["encoded again"][0])
+
+
+def test_the_maps_add_up_to_the_change(model, singles, vae):
+    """Of each picture of a batch; drawn over the decoded picture there is one tile more."""
+    latent, plan = {"samples": torch.zeros(2, 16, 8, 6)}, SamplingPlan(5, 2, "euler", "simple")
+    reading = measure(model, *prompts(*singles, CLIP_TEXT, T5_TEXT, "circle, night"), latent, 3.5, plan, [1.0], {})
+    assert reading.maps.shape == (2, 2, 4, 3) and not torch.equal(reading.maps[0], reading.maps[1])
+    whole = [(reading.maps[:, word].sum() / reading.maps[:, 0].sum()).sqrt() for word in range(2)]
+    sizes = [each.encoded[0] / reading.found[0].encoded[0] for each in reading.found]
+    assert sizes == pytest.approx([float(each) for each in whole], rel=1e-4)
+    alone, over = (draw.maps(reading, each) for each in (None, decode(vae, reading.latent)[0]))
+    assert len(alone) == len(over) == 2 and alone[0].width < over[0].width
 
 
 def test_levels_are_those_of_the_nearest_steps(ablate):

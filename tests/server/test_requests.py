@@ -101,7 +101,7 @@ def test_a_body_that_says_it_is_not_encoded_is_read(nano_server, route):
 LONG = {"four hundred digits": 10**400, "below nothing": -(10**400), "more digits than Python reads": "9" * 5000,
         "a large float": "1e999"}  # fmt: skip
 FIELDS = [("/flux_duet/sigmas", field) for field in ("steps", "denoise", "shift", "mu", "width", "sampler")]
-FIELDS += [("/flux_duet/heatmap", field) for field in ("first", "last", "head")]
+FIELDS += [("/flux_duet/heatmap", field) for field in ("first", "last", "head", "refine")]
 FIELDS += [("/flux_duet/tokens", field) for field in ("clip_positions", "clip_weights", "length")]
 
 

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -110,7 +111,8 @@ def look(path: Path, choice: Choice, refine: str = OFF) -> Look:
         with _as_damaged(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             whole = _head(file)
         steps, _ = chosen(whole, choice)
-        found, shares = 0, dict.fromkeys(masses(whole, choice), 0.0)
+        found: Any = 0
+        shares = dict.fromkeys(masses(whole, choice), 0.0)
         for step in _steps(file, whole, steps):
             found = found + maps(step, choice)[0] / len(steps)
             for name, share in masses(step, choice).items():

@@ -1,4 +1,4 @@
-"""Draws Word Ablation: a bar for each word, for T5 one with rows deleted and one encoded again. Pure, on PIL."""
+"""Draws Word Ablation: a bar and a map for each word. Pure, on PIL and torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from statistics import mean
 
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE, T5_PALE
+from ..heat.overlay import HeatPanel, sheet
+from ..heat.reading import masks
 from ..percent import percent
 from ..plots import charts
 from .reading import CLIP, T5, WordEffect, WordReading
@@ -17,7 +20,10 @@ TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
 
 
 def plot(reading: WordReading) -> Image.Image:
-    """A page of bars: means over the noise levels, with a line from the minimum to the maximum."""
+    """A page of bars: means over the noise levels, with a line from the minimum to the maximum.
+
+    T5's words have two: with the rows deleted, and encoded again.
+    """
     groups = [(stream, [each for each in reading.found if each.stream == stream]) for stream in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
@@ -43,6 +49,20 @@ def plot(reading: WordReading) -> Image.Image:
         draw.text((20, y + 8), title, fill=hue, font=charts.font(15))
         y = _words(draw, words, y + HEAD, place)
     return page
+
+
+def maps(reading: WordReading, pictures: Tensor | None) -> list[Image.Image]:
+    """For each picture of the batch a page of maps, over the decoded `pictures` [B, H, W, 3] if there are any."""
+    levels = ", ".join(f"{sigma:.2f}" for sigma in reading.sigmas)
+    pages = []
+    for number, tiles in enumerate(masks(reading.maps)):
+        panels = [HeatPanel(f"{each.word} ({each.stream})", tile.numpy(), mean(each.encoded))
+                  for each, tile in zip(reading.found, tiles, strict=True)]  # fmt: skip
+        which = f", picture {number + 1} of {len(reading.maps)}" if len(reading.maps) > 1 else ""
+        picture = None if pictures is None else pictures[number].cpu().numpy()
+        title = f"Where the velocity changes without each word{which}"
+        pages.append(sheet(title, f"Squared change, mean over sigma {levels}", picture, panels, "velocity"))
+    return pages
 
 
 def _bars(found: WordEffect) -> list[tuple[Sequence[float], tuple[int, int, int]]]:

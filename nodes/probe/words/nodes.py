@@ -81,25 +81,35 @@ class WordAblation(io.ComfyNode):
                 *_run_inputs(),
                 *_measure_inputs(),
                 like_input("the run"),
+                io.Vae.Input(
+                    "vae", optional=True,
+                    tooltip="Decodes the run's picture, over which `maps` are drawn; without one they stand alone.",
+                ),
             ],
             outputs=[
                 io.Image.Output("plot", display_name="plot", tooltip="Bars that show each word's effect."),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
                 io.String.Output("json", display_name="json", tooltip="Every word at every level."),
+                io.Image.Output(
+                    "maps", display_name="maps",
+                    tooltip="Where in the picture the velocity changes without each word: a tile for each; a sheet for "
+                    "each picture of a batch.",
+                ),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
         cls, model, clip, t5, clip_text, t5_text, latent, guidance, seed, steps, sampler, scheduler,
-        at="0.9, 0.6, 0.3", words="", like=None,
+        at="0.9, 0.6, 0.3", words="", like=None, vae=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...condition.extras import extras_of
+        from ...decode.decoding import decode
         from ...family import require_flux1, require_picture
         from ...pictures import as_image
         from ...sample.sampling import SamplingPlan
         from ..noise_levels import levels
-        from .draw import plot
+        from .draw import maps, plot
         from .reading import as_json, sentence
         from .recorder import measure, prompts
 
@@ -110,9 +120,9 @@ class WordAblation(io.ComfyNode):
         encoded = prompts(clip, t5, clip_text, t5_text, words)
         reading = measure(model, *encoded, latent, guidance, plan, levels(at, NAME), extras)
         text = sentence(reading)
-        picture = as_image(plot(reading))
+        picture, pixels = as_image(plot(reading)), None if vae is None else decode(vae, reading.latent)[0]
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
-        return io.NodeOutput(picture, text, json.dumps(as_json(reading, text)), ui=shown)
+        return io.NodeOutput(picture, text, json.dumps(as_json(reading, text)), as_image(maps(reading, pixels)), ui=shown)
 
 
 NODES = [WordAblation]

@@ -1,4 +1,4 @@
-"""Word Ablation's reading, as JSON and as sentences. Pure."""
+"""Word Ablation's reading, as JSON and as sentences. Pure torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
+
+from torch import Tensor
 
 from ..percent import percent
 from ..repainted import NOTHING_REPAINTED, repainted_sentence
@@ -33,7 +35,11 @@ class WordEffect:
 
 @dataclass(frozen=True)
 class WordReading:
-    """The steps and sigmas measured at, and the (plain, extra) batch rows that went through the model."""
+    """The steps and sigmas measured at, and the (plain, extra) batch rows that went through the model.
+
+    `maps` [B, words, h, w] are the velocity's squared changes at each image token, with each text encoded again: means
+    over the levels. `latent` is the finished LATENT.
+    """
 
     found: Sequence[WordEffect]
     steps: Sequence[int]
@@ -42,6 +48,8 @@ class WordReading:
     settings: Mapping[str, Any] | None = None  # run_settings.of_run
     control: tuple[float, ...] = ()  # at each level, the change by deleting T5's last row, a pad
     repainted: tuple[float, ...] | None = None  # at each level, the repainted share of the picture; None without a mask
+    maps: Tensor | None = None
+    latent: dict | None = None
 
     @property
     def times(self) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...compat import text_encoders
+from ...compat import guiders, text_encoders
+from ...compat.flux_model import transformer_of
 from ...compat.previews import progress_bar
 from ...condition.conditioning import join
 from ...condition.controls import TXT, VEC
@@ -24,6 +25,7 @@ from ...keys import CLIP_L, T5XXL
 from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, Stream, T5Text
 from .. import repainted
+from ..heat.causal.recorder import compared, grid_of
 from ..hooks import probed
 from ..influence.effects import divided
 from ..noise_levels import nearest
@@ -123,7 +125,7 @@ def measure(
     txt = with_extras(encoded_t5(t5.clip, t5.text), extras, MERGES, NAME)
     positive = join(encoded_clip(clip.clip, clip.text), txt, guidance, MERGES)
     out = sample(probed(model, probe, KEY, begin), positive, None, latent, plan)
-    (steps, sigmas, shares, changes, rows), settings = probe.run(out)
+    (steps, sigmas, shares, changes, rows, maps), settings = probe.run(out)
     found = []
     for number, (stream, word) in enumerate(
         [*((T5, each) for each in t5.words), *((CLIP, each) for each in clip.words)]
@@ -135,11 +137,11 @@ def measure(
             WordEffect(stream, word.text, word.start, len(word.tokens), **dict(zip(names, columns, strict=True)))
         )
     any_row = tuple(change[-1][0] for change in changes)
-    return WordReading(found, steps, sigmas, rows, settings, any_row, shares)
+    return WordReading(found, steps, sigmas, rows, settings, any_row, shares, maps, out)
 
 
 class WordRecorder:
-    """For one run: records the relative change of the velocity for each word at each chosen step.
+    """For one run: records the velocity's relative change, and where it is, for each word at each chosen step.
 
     With a mask, only the repainted part counts; steps at which nothing is repainted are left out unless all are such.
     """
@@ -150,6 +152,7 @@ class WordRecorder:
         steps = nearest(sigmas.tolist(), at)
         self.reevaluator = Reevaluator(KEY, guider, sigmas, steps, self._measure, mask)
         self.variants, self.moments = variants, []
+        self.patch = transformer_of(guiders.model_of(guider)).patch_size
         self.progress = progress_bar(len(steps))
 
     def options(self, options: dict) -> dict:
@@ -158,25 +161,30 @@ class WordRecorder:
     def reading(self):
         self.reevaluator.check(NAME)
         moments = [each for each in self.moments if each[2] != 0] or self.moments
-        steps, sigmas, shares, values = zip(*moments, strict=True)
+        steps, sigmas, shares, values, maps = zip(*moments, strict=True)
         changes = []
         for each in values:
             numbers = iter(each.tolist())
             changes.append([[next(numbers) for _ in range(3 if len(word) == 2 else 1)] for word in self.variants])
-        return steps, sigmas, None if None in shares else shares, changes, tuple(self.reevaluator.counts.rows)
+        rows = tuple(self.reevaluator.counts.rows)
+        return steps, sigmas, None if None in shares else shares, changes, rows, torch.stack(maps).mean(0)
 
     def _measure(self, evaluation: Evaluation) -> None:
         (entry,) = evaluation.entries
         flat = [variant for word in self.variants for variant in word]
         entries = [with_id(with_prompt(entry, each.stream, each.text), f"way {at}") for at, each in enumerate(flat)]
         velocities = iter(evaluation.again([[changed] for changed in entries]))
-        distances = []
+        distances, without = [], []
         for word in self.variants:
             *rows, again = [next(velocities) for _ in word]
+            without.append(again)
             distances.append(evaluation.velocity - again)
             distances += [difference for each in rows for difference in (evaluation.velocity - each, each - again)]
         relative = divided(torch.stack([each.norm() for each in distances]), evaluation.velocity.norm())
         share = repainted.share(evaluation.mask, len(evaluation.velocity))
         share = None if share is None else float(share.mean())
-        self.moments.append((evaluation.step, evaluation.sigma, share, relative))
+        grid = grid_of(evaluation, self.patch)
+        maps, _ = compared(evaluation.velocity, without[:-1], grid)  # the last is the control
+        places = maps.unflatten(-1, grid.whole)
+        self.moments.append((evaluation.step, evaluation.sigma, share, relative, places))
         self.progress.update(1)

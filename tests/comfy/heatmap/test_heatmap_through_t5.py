@@ -75,10 +75,9 @@ def test_t5_runs_once_for_a_prompt(model, singles, streams, monkeypatch):
     """What was computed is kept in the embedding store, whichever words are chosen later."""
     runs, own = [], encoded.t5_together
     monkeypatch.setattr(encoded, "t5_together", lambda clip, chunks: runs.append(len(chunks)) or own(clip, chunks))
-    txt, found = streams["weighted"], []
-    for words in ("red", "red", "circle, ring"):
-        found.append(watched(model, txt, prompt(streams, "weighted"), words, "through T5",
-                             heatmap={"clip": singles[1], "every": 3})[0])  # fmt: skip
+    txt, given = streams["weighted"], {"clip": singles[1], "every": 3}
+    found = [watched(model, txt, prompt(streams, "weighted"), words, "through T5", heatmap=given)[0]
+             for words in ("red", "red", "circle, ring")]  # fmt: skip
     assert runs == [8, 3], "nine words, beside the prompt itself"
     assert torch.equal(found[0].maps, found[1].maps) and found[2].words == ("circle", "ring")
 

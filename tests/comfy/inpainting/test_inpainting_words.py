@@ -34,7 +34,7 @@ def test_word_ablation_is_of_what_is_repainted(model, singles):
     """A word's number compared with Encoder Influence's velocities, on the repainted half."""
     clip, t5 = singles
     latent = LATENTS["half"]
-    _, sentence, data = WordAblation.execute(
+    _, sentence, data, _ = WordAblation.execute(
         model, clip, t5, "at night", "a red circle", latent, 3.5, SEED, STEPS, "euler", "simple", "1", "night"
     ).result
     data = json.loads(data)

@@ -58,15 +58,12 @@ class CausalRecorder:
 
     def _measure(self, evaluation: Evaluation) -> None:
         prompts = [self._without(word, evaluation.entries) for word in self.words]
-        grid = Grid(
-            evaluation.velocity.shape[-2:], self.patch, Place(),
-            None if evaluation.mask is None else places_of(evaluation.mask),
-        )  # fmt: skip
+        grid = grid_of(evaluation, self.patch)
         several = [(evaluation.velocity, evaluation.again(prompts))]
         for number in range(1, self.noises):
             plain, *others = evaluation.again([evaluation.entries, *prompts], self._noised(evaluation, number))
             several.append((plain, others))
-        maps, changes = zip(*(_compared(plain, others, grid) for plain, others in several), strict=True)
+        maps, changes = zip(*(compared(plain, others, grid) for plain, others in several), strict=True)
         pictures, self.size = len(evaluation.velocity), grid.whole
         self.steps[evaluation.step] = (
             torch.stack(maps).mean(0), torch.stack(changes).mean(0), grid.repainted_tokens(pictures)
@@ -89,7 +86,13 @@ class CausalRecorder:
         return evaluation.sigma * noise + (1 - evaluation.sigma) * start
 
 
-def _compared(plain: Tensor, others: Sequence[Tensor], grid: Grid) -> tuple[Tensor, Tensor]:
+def grid_of(evaluation: Evaluation, patch: int) -> Grid:
+    """The image tokens of the whole picture, of patch x patch latent pixels each."""
+    mask = evaluation.mask
+    return Grid(evaluation.velocity.shape[-2:], patch, Place(), None if mask is None else places_of(mask))
+
+
+def compared(plain: Tensor, others: Sequence[Tensor], grid: Grid) -> tuple[Tensor, Tensor]:
     """(maps [B, words, tokens], relative changes [B, words]) of velocities [B, C, h, w], in main memory."""
     squares = torch.stack([(plain - each).square().sum(1) for each in others], 1)  # [B, words, h, w]
     maps = grid.by_token(squares.flatten(0, 1)).unflatten(0, squares.shape[:2]).flatten(2)
