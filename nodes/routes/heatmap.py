@@ -32,7 +32,9 @@ def checked(body: Any) -> tuple[str, Choice, str]:
     if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not NAME.fullmatch(body["name"]):
         raise Refused(400, "expected a JSON object whose `name` is a reading's: 32 hexadecimal digits")
     if unknown := sorted(body.keys() - {"name", "first", "last", "blocks", "head", "refine"}):
-        raise Refused(400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head, refine")
+        raise Refused(
+            400, f"got the unknown field {unknown[0][:40]!r}; expected name, first, last, blocks, head, refine"
+        )
     first, last, blocks = body.get("first", 0), body.get("last", LAST), body.get("blocks", "all")
     head = body.get("head", ALL_HEADS)
     if type(head) is not int or not ALL_HEADS <= head < 1000:

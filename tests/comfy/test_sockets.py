@@ -64,16 +64,17 @@ SOCKETS = {
     "FluxDuetSigmas": ("steps INT, latent LATENT, shift COMBO, mu FLOAT?, denoise FLOAT", "SIGMAS"),
     "FluxDuetDecode": ("vae VAE, samples LATENT", "IMAGE"),
     "FluxDuetHeatmap": (
-        "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?",
+        "model MODEL, txt FLUX_TXT, words STRING, measure COMBO?, every INT?, heads BOOLEAN?, clip CLIP?, at STRING?, "
+        "noises INT?, likeness BOOLEAN?",
         "MODEL, FLUX_HEATMAP",
     ),
     "FluxDuetConcepts": (
-        "model MODEL, clip CLIP, words STRING, background STRING?, blocks STRING?, every INT?",
+        "model MODEL, clip CLIP, words STRING, background STRING?, blocks STRING?, every INT?, likeness BOOLEAN?",
         "MODEL, FLUX_HEATMAP",
     ),
     "FluxDuetHeatmapShow": (
         "heatmap FLUX_HEATMAP, latent LATENT, image IMAGE?, first_step INT?, last_step INT?, blocks STRING?, "
-        "masks COMBO?, save_as STRING?, word STRING?, head INT?",
+        "masks COMBO?, save_as STRING?, word STRING?, head INT?, refine COMBO?",
         "IMAGE, MASK, STRING, STRING, MASK",
     ),
     "FluxDuetInfluence": (
@@ -86,8 +87,8 @@ SOCKETS = {
     ),
     "FluxDuetWords": (
         "model MODEL, clip CLIP, t5 CLIP, clip_text STRING, t5_text STRING, latent LATENT, guidance FLOAT, seed INT, "
-        "steps INT, sampler COMBO, scheduler COMBO, at STRING, words STRING?, like CONDITIONING?",
-        "IMAGE, STRING, STRING",
+        "steps INT, sampler COMBO, scheduler COMBO, at STRING, words STRING?, like CONDITIONING?, vae VAE?",
+        "IMAGE, STRING, STRING, IMAGE",
     ),
     "FluxDuetSweep": (
         "model MODEL, a CONDITIONING, b CONDITIONING, switch COMBO, latent LATENT, seed INT, steps INT, sampler COMBO, "

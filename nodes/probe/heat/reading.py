@@ -18,6 +18,8 @@ from .spread.spreading import Likeness
 OTHER, END, PADS, ELSEWHERE, ALL = "other words", "end token", "pads", "other texts", "all text"
 GROUPS = (OTHER, END, PADS, ELSEWHERE, ALL)
 REST = "background"  # beside the words of the measure concept: all background concepts together
+
+
 def kinds_of(measure: str, words: Sequence[str]) -> tuple[str, ...]:
     """What a reading's `groups` are the shares of."""
     return (*words, *{CONCEPT: (REST,), CAUSAL: ()}.get(measure, GROUPS))

@@ -122,7 +122,9 @@ class WordAblation(io.ComfyNode):
         text = sentence(reading)
         picture, pixels = as_image(plot(reading)), None if vae is None else decode(vae, reading.latent)[0]
         shown = {**ui.PreviewImage(picture, cls=cls).as_dict(), **show(text)}
-        return io.NodeOutput(picture, text, json.dumps(as_json(reading, text)), as_image(maps(reading, pixels)), ui=shown)
+        return io.NodeOutput(
+            picture, text, json.dumps(as_json(reading, text)), as_image(maps(reading, pixels)), ui=shown
+        )
 
 
 NODES = [WordAblation]

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import comfy.samplers
-import nodes
 import pytest
 import torch
 
+import nodes
 from flux_duet.nodes.condition.place.nodes import Region
 from flux_duet.nodes.encode.nodes import T5Encode
 from flux_duet.nodes.encode.tokens.lengths import T5_PAD

@@ -92,9 +92,7 @@ def dense(model, t5, positive, sampled=sampled) -> torch.Tensor:
         if number == 0:
             state["vec"] = next(state["vecs"])
             state["rows"] = flux.txt_in(concept_rows(t5).to(args["txt"])).expand(len(args["txt"]), -1, -1)
-        state["rows"], scores = dense_block(
-            flux.double_blocks[number], args, state["rows"], state["vec"]
-        )
+        state["rows"], scores = dense_block(flux.double_blocks[number], args, state["rows"], state["vec"])
         found.append(scores[:, : len(WORDS)])
         return extra["original_block"](args)
 
