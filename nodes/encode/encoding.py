@@ -119,8 +119,8 @@ def t5_chunks(clip: CLIP, text: str, length: str, mode: str) -> tuple[list[Token
     if rule.minimum is not None:
         padding.update(t5xxl_min_length=rule.minimum, t5xxl_min_padding=None)
     text = weights.escape(text) if mode == OFF else weights.parse(text).native
-    kept, lost = zip(*(cut(chunk, rule.limit) for chunk in _tokens(clip, text, T5XXL, tokenizer_options=padding)))
-    return list(kept), list(lost)
+    parts = [cut(chunk, rule.limit) for chunk in _tokens(clip, text, T5XXL, tokenizer_options=padding)]
+    return [kept for kept, _ in parts], [lost for _, lost in parts]
 
 
 def t5_together(clip: CLIP, chunks: list[Tokens]) -> Tensor:

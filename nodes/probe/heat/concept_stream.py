@@ -3,8 +3,8 @@
 Each concept is one row. In a double block it takes the text's way with the text's weights (modulation, qkv, projection,
 MLP), but its query attends to the concepts and the image tokens alone, and nothing attends to it, so the forward is
 unchanged. It is modulated by a vec of its own: time and guidance as the text's, and zeros in place of the CLIP vector,
-as in the authors' code. A concept's map is the inner product of its attention output with that of each image token, as a softmax over
-the concepts, without a scale.
+as in the authors' code. A concept's map is the inner product of its attention output with that of each image token, as
+a softmax over the concepts, without a scale.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def check_room(plan: Planned, room: int, node: str = "Token Heatmap") -> None:
     average += ", switch `likeness` off" if plan.likeness else ""
     raise ValueError(
         f"{node}: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
-        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}{alike}), expected at most {room / 1e9:.1f} GB, "
-        f"a quarter of the free memory. Name fewer words, record every n-th step only (`every`){average}, or make a "
-        "smaller picture."
+        f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}{alike}), expected at most "
+        f"{room / 1e9:.1f} GB, a quarter of the free memory. Name fewer words, record every n-th step only "
+        f"(`every`){average}, or make a smaller picture."
     )
