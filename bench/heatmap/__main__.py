@@ -49,7 +49,7 @@ def accuracy(chosen: argparse.Namespace) -> None:
     default, ceiling = best(train), sets[1].scored(coverage)
     about = {"scenes": chosen.scenes, "seed": chosen.seed, "tokens": side**2, "machine": machine()}
     print(f"\n{_about(found, truth, side, recorder)}; {seconds(time.perf_counter() - started)}\n")
-    print(f"## The best of each measure\n\nChosen on half of the scenes, reported on the other half.\n")
+    print("## The best of each measure\n\nChosen on half of the scenes, reported on the other half.\n")
     print(f"{short(train, test, ceiling)}\n\n{_default(default, test[default])}\n")
     print(f"## All\n\nThe half that is reported.\n\n{full(test)}")
     if chosen.json:
@@ -64,7 +64,9 @@ def _about(found: list[Case], truth: torch.Tensor, side: int, recorder: Recorder
     text = f"{len(found)} unseen scenes, {len(truth)} objects, {side} x {side} tokens; an object has {covered:.0f} % of them"
     if side * TOKEN != SIZE:
         return text
-    right = [each for case, picture in zip(found, recorder.pictures(), strict=True) for each in drawn_right(case, picture)]
+    right = [
+        each for case, picture in zip(found, recorder.pictures(), strict=True) for each in drawn_right(case, picture)
+    ]
     return f"{text}; {100 * sum(right) / len(right):.0f} % of the objects were drawn in their colour and at their place"
 
 
@@ -81,7 +83,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
-    parser.add_argument("--pixels", type=int, default=SIZE, help="the pictures' side; the nano model is trained for 128")
+    parser.add_argument(
+        "--pixels", type=int, default=SIZE, help="the pictures' side; the nano model is trained for 128"
+    )
     parser.add_argument("--cache", type=Path, default=cache_folder() / "bench-heatmap", help="folder of the maps")
     parser.add_argument("--json", type=Path, help="write all scores here")
     parser.add_argument("--sheet", type=Path, help="write the maps of the first scenes here, as a picture")

@@ -20,7 +20,16 @@ def _number(value: float | None) -> str:
 def row(names: tuple[str, ...], found: Scored) -> list[str]:
     every = found.every
     iou = [each.iou if each else None for each in (every, found.one, found.two)]
-    values = (*iou, every.miou, every.accuracy, every.ap, every.miou_printed, every.miou_sharp, every.lit, every.swapped)
+    values = (
+        *iou,
+        every.miou,
+        every.accuracy,
+        every.ap,
+        every.miou_printed,
+        every.miou_sharp,
+        every.lit,
+        every.swapped,
+    )
     return [*names, *map(_number, values)]
 
 

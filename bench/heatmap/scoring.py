@@ -74,8 +74,13 @@ def block_choices(numbers: Sequence[int], double: int) -> dict[str, list[int]]:
     return {**kinds, **({str(number): [at] for at, number in enumerate(numbers)} if len(numbers) > 1 else {})}
 
 
-def ways(measure: str, query: str, numbers: Sequence[int], double: int, values: Tensor, ranges: Sequence[str]) -> Iterator:
-    """(Way, its maps [objects, h, w]) for all lists of blocks and ranges of `values` [objects, ranges, blocks, h, w]."""
+def ways(
+    measure: str, query: str, numbers: Sequence[int], double: int, values: Tensor, ranges: Sequence[str]
+) -> Iterator[tuple[Way, Tensor]]:
+    """(Way, its maps [objects, h, w]) for all lists of blocks and all ranges.
+
+    `values` are [objects, ranges, blocks, h, w], and `numbers` and `double` as in recording.Maps.
+    """
     for name, blocks in block_choices(numbers, double).items():
         for at, sigmas in enumerate(ranges):
             yield Way(measure, query, name, sigmas), values[:, at, blocks].mean(1)

@@ -15,7 +15,9 @@ from .scoring import Way, best_of_each
 ROWS, TILE, GAP, TEXT = 12, 96, 6, 26
 
 
-def sheet(found: Sequence[Case], pictures: np.ndarray, truth: Tensor, maps: dict[Way, Tensor], train: Found, path: Path):
+def sheet(
+    found: Sequence[Case], pictures: np.ndarray, truth: Tensor, maps: dict[Way, Tensor], train: Found, path: Path
+) -> None:
     """A row for each object of the first scenes: its picture, its mask, and the map of each measure's best way."""
     chosen = best_of_each(train).values()
     owners = [(number, item) for number, case in enumerate(found) for item in range(len(case.named))][:ROWS]
