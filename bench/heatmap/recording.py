@@ -24,7 +24,7 @@ from ...nano.pipeline import GUIDANCE, MODELS, STEPS, Pipeline
 from ...nodes.condition.conditioning import join
 from ...nodes.disk.atomic import write_tensors
 from ...nodes.encode import encoding
-from ...nodes.probe.heat.choices import CONCEPT, FLOW, MASS, OUTPUT
+from ...nodes.probe.heat.choices import CAUSAL, CONCEPT, FLOW, MASS, OUTPUT, PRODUCT, THROUGH
 from ...nodes.probe.heat.nodes import ConceptHeatmap, Heatmap
 from ...nodes.probe.heat.reading import HeatReading
 from ...nodes.streams import T5Text
@@ -52,7 +52,9 @@ class Measure:
 
 
 def by_tokens(measure: str) -> Callable:
-    return lambda pipeline, txt, words: Heatmap.execute(pipeline.flux, txt, "\n".join(words), measure).result
+    return lambda pipeline, txt, words: Heatmap.execute(
+        pipeline.flux, txt, "\n".join(words), measure, clip=pipeline.t5
+    ).result
 
 
 def by_concepts(pipeline: Pipeline, _: T5Text, words: Sequence[str]) -> tuple:
@@ -63,6 +65,9 @@ MEASURES = {
     MASS: Measure(by_tokens(MASS)),
     FLOW: Measure(by_tokens(FLOW)),
     OUTPUT: Measure(by_tokens(OUTPUT), compete=True),
+    THROUGH: Measure(by_tokens(THROUGH)),
+    CAUSAL: Measure(by_tokens(CAUSAL)),
+    PRODUCT: Measure(by_tokens(PRODUCT)),
     CONCEPT: Measure(by_concepts, compete=True, queries=(NOUN, COLOUR, PHRASE)),
 }
 

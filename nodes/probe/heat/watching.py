@@ -17,8 +17,9 @@ from ..noise_levels import levels
 from ..reading_store import ReadingStore
 from .causal.encoded import left_out
 from .causal.recorder import CausalRecorder
-from .choices import AT, CAUSAL, THROUGH
+from .choices import AT, CAUSAL, PRODUCT, THROUGH
 from .memory import check_room, planned
+from .product.recorder import ProductRecorder
 from .recorder import KEY, HeatRecorder
 from .selection import Wanted
 from .spread.recorder import WithLikeness
@@ -42,10 +43,12 @@ def watched(
     if measure == CAUSAL:
         makes, steps = _causal(clip, txt, found, levels(at, node), noises, heads, node)
     else:
-        found, steps = through_t5(clip, txt, found) if measure == THROUGH else found, None
+        beside, _ = _causal(clip, txt, found, levels(at, node), noises, False, node) if measure == PRODUCT else (None, 0)
+        found, steps = through_t5(clip, txt, found) if measure in (THROUGH, PRODUCT) else found, None
 
         def makes(guider, sigmas, repainted):
-            return HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
+            recorder = HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
+            return recorder if beside is None else ProductRecorder(recorder, beside(guider, sigmas, repainted))
 
     def check(guider, sigmas, shape):
         flux = transformer_of(guiders.model_of(guider))
