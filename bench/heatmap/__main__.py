@@ -26,9 +26,9 @@ from ...nodes.disk.atomic import write_whole
 from ...nodes.flux1_sizes import TOKEN
 from .. import step
 from ..measure import machine, seconds
-from .cases import Case, cases, is_train, truths
+from .cases import cases, is_train, truths
 from .cost import cost
-from .recording import MEASURES, RANGES, Recorder, drawn_right
+from .recording import MEASURES, RANGES, Recorder
 from .report import as_json, full, short
 from .scoring import Scored, Way, best, halves, ways
 from .sheet import sheet
@@ -39,16 +39,19 @@ def accuracy(chosen: argparse.Namespace) -> None:
     side = chosen.pixels // TOKEN
     recorder = Recorder(found, chosen.seed, side, chosen.cache)
     coverage, truth, other = truths(found, side)
-    sets = halves(truth, other, [len(case.named) for case in found], [is_train(at) for at in range(len(found))])
+    recorded = {measure: recorder.maps(measure) for measure in chosen.measures}
+    pictures, drawn = recorder.pictures()
+    objects = [len(case.named) for case in found]
+    sets = halves(truth, other, objects, [is_train(at) for at in range(len(found))], drawn)
     train, test, maps = {}, {}, {}
-    for measure in chosen.measures:
-        for query, each in recorder.maps(measure).items():
+    for measure, queries in recorded.items():
+        for query, each in queries.items():
             for way, values in ways(measure, query, each.numbers, each.double, each.values, tuple(RANGES)):
                 train[way], test[way] = (half.scored(values) for half in sets)
                 maps[way] = values
     default, ceiling = best(train), sets[1].scored(coverage)
     about = {"scenes": chosen.scenes, "seed": chosen.seed, "tokens": side**2, "machine": machine()}
-    print(f"\n{_about(found, truth, side, recorder)}; {seconds(time.perf_counter() - started)}\n")
+    print(f"\n{_about(len(found), truth, drawn)}; {seconds(time.perf_counter() - started)}\n")
     print("## The best of each measure\n\nChosen on half of the scenes, reported on the other half.\n")
     print(f"{short(train, test, ceiling)}\n\n{_default(default, test[default])}\n")
     print(f"## All\n\nThe half that is reported.\n\n{full(test)}")
@@ -56,18 +59,15 @@ def accuracy(chosen: argparse.Namespace) -> None:
         data = as_json(about, train, test, ceiling, default)
         write_whole(chosen.json, json.dumps(data, indent=1).encode())
     if chosen.sheet:
-        sheet(found, recorder.pictures(), truth, maps, train, chosen.sheet)
+        sheet(found, pictures, truth, maps, train, chosen.sheet)
 
 
-def _about(found: list[Case], truth: torch.Tensor, side: int, recorder: Recorder) -> str:
-    covered = 100 * float(truth.float().mean())
-    text = f"{len(found)} unseen scenes, {len(truth)} objects, {side} x {side} tokens; an object has {covered:.0f} % of them"
-    if side * TOKEN != SIZE:
-        return text
-    right = [
-        each for case, picture in zip(found, recorder.pictures(), strict=True) for each in drawn_right(case, picture)
-    ]
-    return f"{text}; {100 * sum(right) / len(right):.0f} % of the objects were drawn in their colour and at their place"
+def _about(count: int, truth: torch.Tensor, drawn: list[bool]) -> str:
+    covered, side = 100 * float(truth.float().mean()), truth.shape[-1]
+    return (
+        f"{count} unseen scenes, {len(truth)} objects, {side} x {side} tokens, of which an object has {covered:.0f} %; "
+        f"{100 * sum(drawn) / len(drawn):.0f} % of the objects were drawn in their colour and at their place"
+    )
 
 
 def _default(way: Way, found: Scored) -> str:

@@ -7,9 +7,9 @@ Everything is counted on the map's own image tokens. `found` [N, h, w] are maps,
   the mean over the maps of the object's IoU.
 * ConceptAttention's (Helbling 2025, `experiments/imagenet_segmentation`): a 3 x 3 Gaussian blur of sigma 1, cut at the
   map's mean; IoU of the object and of the rest, both from the tokens of all maps together, and their mean; the share of
-  right tokens; and the average precision of (map, 1 - map) against (object, rest), the mean over the maps. The code that
-  the authors published counts both planes into both classes, so that what it prints as mIoU is
-  accuracy / (2 - accuracy); that number is `miou_printed`.
+  right tokens; and the average precision of (map, 1 - map) against (object, rest), the mean over the maps. They blur
+  maps of 64 x 64 tokens; of 8 x 8, the blur reaches over a quarter of the picture. The code that the authors published
+  counts both planes into both classes, so that what it prints as mIoU is accuracy / (2 - accuracy): `miou_printed`.
 """
 
 from dataclasses import asdict, dataclass
@@ -89,7 +89,7 @@ def average_precision(found: Tensor, truth: Tensor) -> Tensor:
 
     Places of the same value are admitted together, as in scikit-learn.
     """
-    values, order = found.flatten(1).sort(1)  # upwards
+    values, order = found.flatten(1).contiguous().sort(1)  # upwards
     hits = truth.flatten(1).gather(1, order).float()
     first = torch.searchsorted(values, values)  # of the places with the same value
     from_here = hits.flip(1).cumsum(1).flip(1)

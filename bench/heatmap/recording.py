@@ -33,7 +33,7 @@ from .cases import COLOUR, NOUN, PHRASE, QUERIES, Case
 # sigma at the beginning of a step: from the first number, included, down to the second
 RANGES = {"all": (1.01, 0.0), "above 0.85": (1.01, 0.85), "0.85 to 0.6": (0.85, 0.6), "below 0.6": (0.6, 0.0)}
 CODE = ("nodes/probe/heat", "nodes/encode", "nano/scenes", "bench/heatmap/cases.py", "bench/heatmap/recording.py")
-PICTURE = "picture"
+PICTURE, DRAWN = "picture", "drawn"
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Measure:
 
 
 def by_tokens(measure: str) -> Callable:
-    return lambda pipeline, txt, words: Heatmap.execute(
-        pipeline.flux, txt, "\n".join(words), measure, clip=pipeline.t5
-    ).result
+    return lambda pipeline, txt, words: (
+        Heatmap.execute(pipeline.flux, txt, "\n".join(words), measure, clip=pipeline.t5).result
+    )
 
 
 def by_concepts(pipeline: Pipeline, _: T5Text, words: Sequence[str]) -> tuple:
@@ -109,9 +109,14 @@ class Recorder:
                     each.append(file.get_tensor(query))
         return {query: Maps(torch.cat(each), tuple(about["numbers"]), about["double"]) for query, each in found.items()}
 
-    def pictures(self) -> np.ndarray:
-        """uint8 [cases, H, W, 3]; `maps` of any measure has made them."""
-        return torch.stack([_picture(self._picture_of(number)) for number in range(len(self.cases))]).numpy()
+    def pictures(self) -> tuple[np.ndarray, list[bool]]:
+        """(uint8 [cases, H, W, 3], whether each object of all cases was drawn); `maps` of any measure has made them."""
+        pictures, drawn = [], []
+        for number in range(len(self.cases)):
+            with safe_open(self._picture_of(number), "pt") as file:
+                pictures.append(file.get_tensor(PICTURE))
+                drawn += json.loads(file.metadata()[DRAWN])
+        return torch.stack(pictures).numpy(), drawn
 
     def _picture_of(self, number: int) -> Path:
         return self.folder / f"{PICTURE}-{number:04d}.safetensors"
@@ -126,8 +131,9 @@ class Recorder:
                 parts = [[by_word[part] for part in named[query]] for named in case.named]
                 maps[query] = torch.stack([kept[:, :, own].sum(2) for own in parts])
         if not self._picture_of(number).exists():
-            drawn = (self.pipeline.vae.decode(samples)[0] * 255).round().clamp(0, 255).to(torch.uint8)
-            write_tensors(self._picture_of(number), {PICTURE: drawn.contiguous()}, {})
+            picture = (self.pipeline.vae.decode(samples)[0] * 255).round().clamp(0, 255).to(torch.uint8).contiguous()
+            about = {DRAWN: json.dumps(drawn(case, picture.numpy()))}
+            write_tensors(self._picture_of(number), {PICTURE: picture}, about)
         blocks = reading.recorded or range(reading.blocks)
         write_tensors(path, maps, {"numbers": json.dumps(list(blocks)), "double": json.dumps(reading.double)})
 
@@ -145,20 +151,26 @@ class Recorder:
 
 
 def summary(reading: HeatReading) -> Tensor:
-    """[ranges, blocks, words, h, w]: the mean over the steps of each of RANGES, of the blocks that have values."""
+    """[ranges, blocks, words, h, w]: the mean over the steps of each of RANGES, of the blocks that have values.
+
+    In a range without a step the one that is nearest to the range's middle counts.
+    """
     blocks = list(reading.recorded or range(reading.blocks))
-    steps = [[at for at, sigma in enumerate(reading.sigmas) if low <= sigma < high] for high, low in RANGES.values()]
-    means = [reading.maps[own][:, blocks, 0].float().mean(0) for own in steps]
+    means = []
+    for high, low in RANGES.values():
+        steps = [at for at, sigma in enumerate(reading.sigmas) if low <= sigma < high]
+        nearest = min(range(len(reading.sigmas)), key=lambda at: abs(reading.sigmas[at] - (high + low) / 2))
+        means.append(reading.maps[steps or [nearest]][:, blocks, 0].float().mean(0))
     return torch.stack(means).unflatten(-1, reading.size).contiguous()
 
 
-def _picture(path: Path) -> Tensor:
-    with safe_open(path, "pt") as file:
-        return file.get_tensor(PICTURE)
+def drawn(case: Case, picture: np.ndarray) -> list[bool]:
+    """Whether each object of the case is in the picture, with its colour and at its place.
 
-
-def drawn_right(case: Case, picture: np.ndarray) -> list[bool]:
-    """Whether each object of the case is in the picture, with its colour and at its place."""
+    Pictures of another size than the model is trained for are not read: all of their objects count.
+    """
+    if len(picture) != scenes.SIZE:
+        return [True] * len(case.named)
     pairs = zip(case.scene.objects, scenes.matched(case.scene, scenes.read(picture)), strict=True)
     return [seen is not None and (seen.colour, seen.place) == (item.colour, item.place) for item, seen in pairs]
 

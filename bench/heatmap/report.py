@@ -7,8 +7,8 @@ from ..measure import table
 from .protocols import Score
 from .scoring import Scored, Way, best_of_each
 
-HEADS = ("measure", "named by", "blocks", "sigma", "IoU", "one", "two", "mIoU", "accuracy", "mAP", "mIoU as printed",
-         "mIoU without blur", "other lit", "swapped")  # fmt: skip
+HEADS = ("measure", "named by", "blocks", "sigma", "IoU", "one", "two", "drawn", "mIoU", "accuracy", "mAP",
+         "mIoU as printed", "mIoU without blur", "other lit", "swapped")  # fmt: skip
 CEILING = "ceiling: the mask itself"
 Found = Mapping[Way, Scored]
 
@@ -19,18 +19,9 @@ def _number(value: float | None) -> str:
 
 def row(names: tuple[str, ...], found: Scored) -> list[str]:
     every = found.every
-    iou = [each.iou if each else None for each in (every, found.one, found.two)]
-    values = (
-        *iou,
-        every.miou,
-        every.accuracy,
-        every.ap,
-        every.miou_printed,
-        every.miou_sharp,
-        every.lit,
-        every.swapped,
-    )
-    return [*names, *map(_number, values)]
+    iou = [each.iou if each else None for each in (every, found.one, found.two, found.drawn)]
+    published = (every.miou, every.accuracy, every.ap, every.miou_printed, every.miou_sharp)
+    return [*names, *map(_number, (*iou, *published, every.lit, every.swapped))]
 
 
 def short(train: Found, test: Found, ceiling: Scored) -> str:
@@ -67,5 +58,5 @@ def as_json(about: dict, train: Found, test: Found, ceiling: Scored, default: Wa
 
 
 def _rounded(found: Scored) -> dict:
-    parts = {"every": found.every, "one": found.one, "two": found.two}
+    parts = {"every": found.every, "one": found.one, "two": found.two, "drawn": found.drawn}
     return {name: each.rounded() for name, each in parts.items() if each}

@@ -23,19 +23,23 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class Half:
-    """The objects of one half of the cases: `truth` and `other` [N, h, w], which of them have the picture to themselves,
-    and `at` [all objects], which they are of all cases' objects."""
+    """The objects of one half of the cases.
+
+    `truth` and `other` are [N, h, w], `alone` and `drawn` [N] whether an object has the picture to itself, and whether
+    it was drawn as asked. `at` [all objects] is which these are of all cases' objects.
+    """
 
     truth: Tensor
     other: Tensor
     alone: Tensor
+    drawn: Tensor
     at: Tensor
 
     def scored(self, found: Tensor) -> "Scored":
         """`found` [all objects, h, w]"""
         own = found[self.at]
-        parts = [self._score(own, which) for which in (torch.ones_like(self.alone), self.alone, ~self.alone)]
-        return Scored(*parts)
+        every = score(own, self.truth, self.other)
+        return Scored(every, *(self._score(own, which) for which in (self.alone, ~self.alone, self.drawn)))
 
     def _score(self, own: Tensor, which: Tensor) -> Score | None:
         return score(own[which], self.truth[which], self.other[which]) if which.any() else None
@@ -43,11 +47,12 @@ class Half:
 
 @dataclass(frozen=True)
 class Scored:
-    """Of all objects, of those alone in their picture, and of those beside another."""
+    """Of all objects, of those alone in their picture, of those beside another, and of those drawn as asked."""
 
     every: Score
     one: Score | None
     two: Score | None
+    drawn: Score | None
 
     @property
     def rank(self) -> float:
@@ -55,11 +60,14 @@ class Scored:
         return self.every.iou + self.every.miou
 
 
-def halves(truth: Tensor, other: Tensor, objects: Sequence[int], is_train: Sequence[bool]) -> tuple[Half, Half]:
-    """(the half to choose on, the half to report). `objects` and `is_train` are each case's."""
+def halves(
+    truth: Tensor, other: Tensor, objects: Sequence[int], is_train: Sequence[bool], drawn: Sequence[bool]
+) -> tuple[Half, Half]:
+    """(the half to choose on, the half to report). `objects` and `is_train` are each case's, `drawn` each object's."""
     count = torch.tensor(objects).repeat_interleave(torch.tensor(objects))
     train = torch.tensor(is_train).repeat_interleave(torch.tensor(objects))
-    return tuple(Half(truth[at], other[at], (count == 1)[at], at) for at in (train, ~train))
+    seen = torch.tensor(drawn)
+    return tuple(Half(truth[at], other[at], (count == 1)[at], seen[at], at) for at in (train, ~train))
 
 
 def block_choices(numbers: Sequence[int], double: int) -> dict[str, list[int]]:

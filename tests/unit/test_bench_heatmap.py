@@ -139,7 +139,7 @@ def test_blocks():
 def test_the_default_is_chosen_on_one_half_and_reported_on_the_other():
     truth = square(*[(0, 0, 2, 2), (4, 4, 6, 6)] * 2)
     right, wrong = truth.float(), truth.float().flip(0, 1)
-    train, test = halves(truth, torch.zeros_like(truth), [1, 1, 1, 1], [True, True, False, False])
+    train, test = halves(truth, torch.zeros_like(truth), [1, 1, 1, 1], [True, True, False, False], [True] * 4)
     # Of two blocks the first is right in the first half alone, the second in the other half alone.
     split = torch.stack((torch.cat((right[:2], wrong[2:])), torch.cat((wrong[:2], right[2:]))), 1)[:, None]
     found = dict(ways("mass", NOUN, (0, 1), 2, split, ("all",)))
@@ -148,14 +148,16 @@ def test_the_default_is_chosen_on_one_half_and_reported_on_the_other():
     assert chosen == Way("mass", NOUN, "0", "all")
     assert scored[0][chosen].every.iou == 1 and scored[1][chosen].every.iou == 0
     assert torch.equal(found[Way("mass", NOUN, "all", "all")], split.mean(2)[:, 0])
-    assert "| mass | noun | 0 | all | 0.00 | 0.00 |  |" in short(*scored, test.scored(right))
+    assert "| mass | noun | 0 | all | 0.00 | 0.00 |  | 0.00 |" in short(*scored, test.scored(right))
     assert "| sigma, blocks | all | 0 | 1 |" in full(scored[1])
 
 
 def test_halves_keep_the_objects_of_a_case_together():
     truth = torch.rand(5, 4, 4) > 0.5
-    train, test = halves(truth, torch.zeros_like(truth), [1, 2, 2], [True, False, True])
+    drawn = [True, False, True, True, True]
+    train, test = halves(truth, torch.zeros_like(truth), [1, 2, 2], [True, False, True], drawn)
     assert train.at.tolist() == [True, False, False, True, True]
+    assert test.drawn.tolist() == [False, True]
     assert test.alone.tolist() == [False, False] and train.alone.tolist() == [True, False, False]
 
 

@@ -43,7 +43,9 @@ def watched(
     if measure == CAUSAL:
         makes, steps = _causal(clip, txt, found, levels(at, node), noises, heads, node)
     else:
-        beside, _ = _causal(clip, txt, found, levels(at, node), noises, False, node) if measure == PRODUCT else (None, 0)
+        beside, _ = (
+            _causal(clip, txt, found, levels(at, node), noises, False, node) if measure == PRODUCT else (None, 0)
+        )
         found, steps = through_t5(clip, txt, found) if measure in (THROUGH, PRODUCT) else found, None
 
         def makes(guider, sigmas, repainted):
