@@ -1,11 +1,14 @@
-"""The measure through T5 x causal: the two measures' maps of the same run, multiplied; and the picture is the same."""
+"""The measure through T5 x causal, from the two measures of the same run; and the picture is the same."""
 
+from itertools import product
+
+import numpy as np
 import pytest
 import torch
 
 from flux_duet.nodes.probe.heat.choices import CAUSAL, PRODUCT, THROUGH
-from flux_duet.nodes.probe.heat.product.product import factor
-from flux_duet.tests.comfy.heatmap.runs import prompt, sampled, watched
+from flux_duet.nodes.probe.heat.product.product import lengths, multiplied
+from flux_duet.tests.comfy.heatmap.runs import BLOCKS, prompt, sampled, watched
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 
@@ -16,9 +19,14 @@ def test_the_product_is_of_the_two_measures(model, singles, streams):
         watched(model, streams["txt"], positive, "red, redder ring", measure, heatmap=dict(given))[0]
         for measure in (PRODUCT, THROUGH, CAUSAL)
     )
-    changes = causal.maps[:, 0].mean(0)  # [B, words, tokens]
-    expected = through.maps * (changes / changes.amax(-1, keepdim=True)).sqrt()
-    assert torch.allclose(both.maps, expected, rtol=1e-5, atol=0)
+    changes = causal.maps[:, 0].mean(0)[0].numpy()  # [words, tokens]
+    lengths = np.sqrt(changes / changes.max(1, keepdims=True))
+    for block, word in product(range(BLOCKS), range(2)):
+        own = through.maps[:, block, 0, word].numpy()  # [steps, tokens]
+        r = np.corrcoef(own.mean(0), lengths[word])[0, 1]
+        expected = max(r, 0) ** 4 * own / own.mean(0).max() * lengths[word]
+        assert np.allclose(both.maps[:, block, 0, word], expected, rtol=1e-3, atol=1e-9)
+    assert both.maps.any()
     assert torch.equal(both.groups, through.groups) and both.maps.shape == through.maps.shape
     assert (both.measure, both.words) == (PRODUCT, ("red", "redder ring"))
 
@@ -29,7 +37,14 @@ def test_the_picture_is_the_same(model, singles, streams):
     assert torch.equal(latent["samples"], sampled(model, positive)["samples"])
 
 
-def test_factor_is_the_length_of_the_change():
+def test_lengths_are_those_of_the_mean_change():
     causal = torch.tensor([[4.0, 0.0, 1.0], [12.0, 0.0, 3.0]])[:, None, None, None]  # two steps, one word
-    assert factor(causal)[0, 0].tolist() == [1, 0, 0.5]
-    assert factor(torch.zeros(1, 1, 1, 1, 2)).tolist() == [[[0, 0]]]
+    assert lengths(causal)[0, 0].tolist() == [1, 0, 0.5]
+    assert lengths(torch.zeros(1, 1, 1, 1, 2)).tolist() == [[[0, 0]]]
+
+
+def test_only_blocks_that_agree_with_the_change_have_a_map():
+    changes = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    blocks = torch.stack([changes * 7 + 3, 1 - changes, torch.ones(4), torch.tensor([0.0, 1.0, 1.0, 0.0])])
+    found = multiplied(blocks[None, :, None, None], changes[None, None, None, None])[0, :, 0, 0]
+    assert torch.allclose(found, torch.stack([changes, *[torch.zeros(4)] * 3]), atol=1e-6)
