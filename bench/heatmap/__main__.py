@@ -28,7 +28,7 @@ from .. import step
 from ..measure import machine, seconds
 from .cases import cases, is_train, truths
 from .cost import cost
-from .recording import MEASURES, RANGES, Recorder
+from .recording import DERIVED, MEASURES, RANGES, Recorder
 from .report import as_json, full, short
 from .scoring import Scored, Way, best, halves, ways
 from .sheet import sheet
@@ -82,7 +82,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench heatmap", description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--measures", nargs="+", choices=(every := [*MEASURES, *DERIVED]), default=every)
     parser.add_argument(
         "--pixels", type=int, default=SIZE, help="the pictures' side; the nano model is trained for 128"
     )

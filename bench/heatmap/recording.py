@@ -6,7 +6,7 @@ interrupted goes on where it was. The files of other models, or of other code th
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -26,12 +26,14 @@ from ...nodes.disk.atomic import write_tensors
 from ...nodes.encode import encoding
 from ...nodes.probe.heat.choices import CAUSAL, CONCEPT, FLOW, MASS, OUTPUT, PRODUCT, THROUGH
 from ...nodes.probe.heat.nodes import ConceptHeatmap, Heatmap
+from ...nodes.probe.heat.product.product import agreement, lengths
 from ...nodes.probe.heat.reading import HeatReading
 from ...nodes.streams import T5Text
 from .cases import COLOUR, NOUN, PHRASE, QUERIES, Case
 
 # sigma at the beginning of a step: from the first number, included, down to the second
 RANGES = {"all": (1.01, 0.0), "above 0.85": (1.01, 0.85), "0.85 to 0.6": (0.85, 0.6), "below 0.6": (0.6, 0.0)}
+ALL = list(RANGES).index("all")
 CODE = ("nodes/probe/heat", "nodes/encode", "nano/scenes", "bench/heatmap/cases.py", "bench/heatmap/recording.py")
 PICTURE, DRAWN = "picture", "drawn"
 
@@ -67,9 +69,9 @@ MEASURES = {
     OUTPUT: Measure(by_tokens(OUTPUT), compete=True),
     THROUGH: Measure(by_tokens(THROUGH)),
     CAUSAL: Measure(by_tokens(CAUSAL)),
-    PRODUCT: Measure(by_tokens(PRODUCT)),
     CONCEPT: Measure(by_concepts, compete=True, queries=(NOUN, COLOUR, PHRASE)),
 }
+DERIVED = {PRODUCT: (THROUGH, CAUSAL)}  # from the maps of two measures, without sampling again
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,9 @@ class Recorder:
 
     def maps(self, measure: str) -> dict[str, Maps]:
         """{query: its maps} of all objects of all cases, one after the other."""
+        if measure in DERIVED:
+            one, other = (self.maps(each) for each in DERIVED[measure])
+            return {query: multiplied(one[query], other[query]) for query in (NOUN, COLOUR, PHRASE)}
         found: dict[str, list[Tensor]] = {query: [] for query in MEASURES[measure].queries}
         for number, case in enumerate(self.cases):
             path = self.folder / f"{measure.replace(' ', '_')}-{number:04d}.safetensors"
@@ -148,6 +153,16 @@ class Recorder:
             model, noise, STEPS, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True
         )
         return probe.reading({"samples": samples}), samples
+
+
+def multiplied(through: Maps, causal: Maps) -> Maps:
+    """As nodes/probe/heat/product has it. Maps of `through` are linear in steps, so those of a range will do."""
+    values = through.values.permute(1, 2, 0, 3, 4).flatten(3)[..., None, :]  # [ranges, blocks, objects, 1, places]
+    changed = lengths(causal.values[:, [ALL]].permute(1, 2, 0, 3, 4).flatten(3)[..., None, :])
+    mean = values[ALL]
+    factors = agreement(mean, changed) / mean.amax(-1).clamp_min(1e-12)
+    found = (values * (factors[..., None] * changed))[..., 0, :].permute(2, 0, 1, 3)
+    return replace(through, values=found.unflatten(3, through.values.shape[3:]).contiguous())
 
 
 def summary(reading: HeatReading) -> Tensor:

@@ -33,9 +33,9 @@ def watched(
 ) -> tuple[ModelPatcher, ReadingStore]:  # fmt: skip
     """The model that is watched as it samples, and the ReadingStore of what is seen.
 
-    `measure` is one of MEASURES. `clip` holds T5, for those of NEED_T5. `at` and `noises` are for causal: the sigmas at
-    which it evaluates the model (the run's nearest steps), and how many noises it is the mean of. With `likeness` the
-    reading can be refined.
+    `measure` is one of MEASURES. `clip` holds T5, for those of NEED_T5. `at` and `noises` are for causal and the
+    product: the sigmas at which it evaluates the model (the run's nearest steps), and how many noises it is the mean
+    of. With `likeness` the reading can be refined.
     """
     require_flux1(model, node)
     found, probe = wanted(txt, words), ReadingStore(node)
@@ -43,10 +43,9 @@ def watched(
     if measure == CAUSAL:
         makes, steps = _causal(clip, txt, found, levels(at, node), noises, heads, node)
     else:
-        beside, _ = (
-            _causal(clip, txt, found, levels(at, node), noises, False, node) if measure == PRODUCT else (None, 0)
-        )
-        found, steps = through_t5(clip, txt, found) if measure in (THROUGH, PRODUCT) else found, None
+        is_product = measure == PRODUCT
+        beside = _causal(clip, txt, found, levels(at, node), noises, False, node)[0] if is_product else None
+        found, steps = through_t5(clip, txt, found) if measure == THROUGH or is_product else found, None
 
         def makes(guider, sigmas, repainted):
             recorder = HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)

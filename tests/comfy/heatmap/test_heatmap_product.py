@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from flux_duet.bench.heatmap import recording
 from flux_duet.nodes.probe.heat.choices import CAUSAL, PRODUCT, THROUGH
 from flux_duet.nodes.probe.heat.product.product import lengths, multiplied
 from flux_duet.tests.comfy.heatmap.runs import BLOCKS, prompt, sampled, watched
@@ -48,3 +49,19 @@ def test_only_blocks_that_agree_with_the_change_have_a_map():
     blocks = torch.stack([changes * 7 + 3, 1 - changes, torch.ones(4), torch.tensor([0.0, 1.0, 1.0, 0.0])])
     found = multiplied(blocks[None, :, None, None], changes[None, None, None, None])[0, :, 0, 0]
     assert torch.allclose(found, torch.stack([changes, *[torch.zeros(4)] * 3]), atol=1e-6)
+
+
+def test_the_bench_multiplies_summaries_as_the_recorder_multiplies_readings():
+    ranges = len(recording.RANGES)
+    steps = torch.rand(ranges, 3, 2, 1, 12)  # a range for each step; [steps, blocks, objects, words, places]
+    steps[recording.ALL] = steps[1:].mean(0)
+    changes = torch.rand(ranges, 1, 2, 1, 12)
+    changes[recording.ALL] = changes[1:].mean(0)
+    one, other = (
+        recording.Maps(each[:, :, :, 0].permute(2, 0, 1, 3).unflatten(3, (3, 4)), tuple(range(each.shape[1])), 1)
+        for each in (steps, changes)
+    )
+    found = recording.multiplied(one, other).values
+    expected = multiplied(steps[1:], changes[1:])[:, :, :, 0].permute(2, 0, 1, 3)
+    assert torch.allclose(found[:, 1:].flatten(3), expected, rtol=1e-4)
+    assert torch.allclose(found[:, recording.ALL].flatten(2), expected.mean(1), rtol=1e-4)

@@ -6,10 +6,10 @@ rest of the picture makes room; only the word's own place has both. For each wor
     c_i   = sqrt(causal_i / max over all places j of causal_j)
     map_i = g * through_i / max over all places j of through_j * c_i,    g = max(r, 0)^4
 
-in each block (or head), where r is the correlation of the block's map with c over all places. So the mean over all blocks
-is that of the blocks whose attention goes where the word matters, and no block has to be chosen. `through` is the
-measure through T5; maxima and correlations are those of its mean over the steps. `causal` are the squared changes of
-the velocity, the mean over the steps at which they were measured.
+in each block (or head), where r is the correlation of the block's map with c over all places. So the mean over all
+blocks is that of the blocks whose attention goes where the word matters, and no block has to be chosen. `through` is
+the measure through T5; maxima and correlations are those of its mean over the steps. `causal` are the squared changes
+of the velocity, the mean over the steps at which they were measured.
 """
 
 from __future__ import annotations
