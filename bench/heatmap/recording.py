@@ -34,7 +34,8 @@ from .cases import COLOUR, NOUN, PHRASE, QUERIES, Case
 # sigma at the beginning of a step: from the first number, included, down to the second
 RANGES = {"all": (1.01, 0.0), "above 0.85": (1.01, 0.85), "0.85 to 0.6": (0.85, 0.6), "below 0.6": (0.6, 0.0)}
 ALL = list(RANGES).index("all")
-CODE = ("nodes/probe/heat", "nodes/encode", "nano/scenes", "bench/heatmap/cases.py", "bench/heatmap/recording.py")
+SAMPLING = ("nodes/probe/heat", "nodes/encode", "nano/scenes", "nano/pipeline.py")
+CODE = (*SAMPLING, "bench/heatmap/cases.py", "bench/heatmap/recording.py")
 PICTURE, DRAWN = "picture", "drawn"
 
 

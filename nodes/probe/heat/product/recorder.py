@@ -1,4 +1,4 @@
-"""Records through T5 and causal in one run. Imports ComfyUI."""
+"""Records through T5 and causal in one run."""
 
 from __future__ import annotations
 
