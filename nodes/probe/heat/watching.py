@@ -17,8 +17,9 @@ from ..noise_levels import levels
 from ..reading_store import ReadingStore
 from .causal.encoded import left_out
 from .causal.recorder import CausalRecorder
-from .choices import AT, CAUSAL, THROUGH
+from .choices import AT, CAUSAL, PRODUCT, THROUGH
 from .memory import check_room, planned
+from .product.recorder import ProductRecorder
 from .recorder import KEY, HeatRecorder
 from .selection import Wanted
 from .spread.recorder import WithLikeness
@@ -32,9 +33,9 @@ def watched(
 ) -> tuple[ModelPatcher, ReadingStore]:  # fmt: skip
     """The model that is watched as it samples, and the ReadingStore of what is seen.
 
-    `measure` is one of MEASURES. `clip` holds T5, for those of NEED_T5. `at` and `noises` are for causal: the sigmas at
-    which it evaluates the model (the run's nearest steps), and how many noises it is the mean of. With `likeness` the
-    reading can be refined.
+    `measure` is one of MEASURES. `clip` holds T5, for those of NEED_T5. `at` and `noises` are for causal and the
+    product: the sigmas at which it evaluates the model (the run's nearest steps), and how many noises it is the mean
+    of. With `likeness` the reading can be refined.
     """
     require_flux1(model, node)
     found, probe = wanted(txt, words), ReadingStore(node)
@@ -42,10 +43,13 @@ def watched(
     if measure == CAUSAL:
         makes, steps = _causal(clip, txt, found, levels(at, node), noises, heads, node)
     else:
-        found, steps = through_t5(clip, txt, found) if measure == THROUGH else found, None
+        is_product = measure == PRODUCT
+        beside = _causal(clip, txt, found, levels(at, node), noises, False, node)[0] if is_product else None
+        found, steps = through_t5(clip, txt, found) if measure == THROUGH or is_product else found, None
 
         def makes(guider, sigmas, repainted):
-            return HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
+            recorder = HeatRecorder(found, measure, every, sigmas, guider, heads, repainted)
+            return recorder if beside is None else ProductRecorder(recorder, beside(guider, sigmas, repainted))
 
     def check(guider, sigmas, shape):
         flux = transformer_of(guiders.model_of(guider))
