@@ -120,7 +120,7 @@ def _vec(model: ModelPatcher, clip: CLIP, text: str) -> ClipVec:
 
 def _watched(model: ModelPatcher, clip: CLIP, txt: T5Text, question: Question) -> tuple[ModelPatcher, ReadingStore]:
     if question.measure == CONCEPT:
-        return watched_concepts(model, clip, question.words, question.background, "double", 1)
+        return watched_concepts(model, clip, question.words, question.background, "double", 1, NAME)
     return watched(model, txt, question.words, question.measure, 1, False, NAME, clip=clip, at=str(question.sigma))
 
 

@@ -153,5 +153,3 @@ def test_in_a_scene_that_was_never_sampled_the_map_points_at_the_object():
         column, row = (int(at * side) for at, side in zip(item.centre, reversed(found.shape), strict=True))
         above.append((found > found[row, column]).float().mean().item())
     assert mean(above) < 0.3
-
-
