@@ -61,7 +61,7 @@ def shown(
              for at, each in enumerate(found)]  # fmt: skip
     data = json.dumps({**metadata_of(reading, choice), "settings": settings}, indent=1)
     sheets = as_image(pages)
-    shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, pictures, cls)}
+    shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **for_the_front_end(reading, choice, pictures, cls)}
     given = as_masks(found, how, size, counts(reading, choice))
     return Shown(sheets, given, "\n".join(reading.words), data, shown)
 
@@ -88,7 +88,7 @@ def number_of(word: str, words: Sequence[str]) -> int:
     raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
 
 
-def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) -> dict:
+def for_the_front_end(reading: HeatReading, choice: Choice, pictures: torch.Tensor | None, cls) -> dict:
     """The node's ui data: file names and the numbers with which js/heatmap.js requests the first picture's maps."""
     try:
         name = store(reading, temporary_folder())
@@ -100,6 +100,7 @@ def for_the_front_end(reading: HeatReading, pictures: torch.Tensor | None, cls) 
             "name": name, "picture": picture, "measure": reading.measure, "pictures": reading.pictures,
             "words": reading.words, "steps": reading.numbers, "sigmas": [round(each, 4) for each in reading.sigmas],
             "blocks": reading.blocks, "double": reading.double, "size": reading.size, "heads": reading.heads,
+            "chosen": ", ".join(choice.blocks.words),
         }]
     }  # fmt: skip
 
