@@ -77,7 +77,7 @@ def pictures_of(image: torch.Tensor | None, count: int) -> torch.Tensor | None:
     return image
 
 
-def number_of(word: str, words: Sequence[str]) -> int:
+def number_of(word: str, words: Sequence[str], node: str = "Show Heatmap") -> int:
     """The index of a word in `words`, ignoring case; 0 for "". Raises ValueError for a word that was not watched."""
     name = word.strip().lower()
     if not name:
@@ -85,7 +85,7 @@ def number_of(word: str, words: Sequence[str]) -> int:
     for number, each in enumerate(words):
         if each.lower() == name:
             return number
-    raise ValueError(f"Show Heatmap: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
+    raise ValueError(f"{node}: `word` is {word.strip()!r}, expected one of those recorded: {', '.join(words)}.")
 
 
 def for_the_front_end(reading: HeatReading, choice: Choice, pictures: torch.Tensor | None, cls) -> dict:

@@ -32,11 +32,12 @@ from ...flux1_sizes import DOUBLE
 from ...keys import CLIP_L, SAMPLES
 from ...sample.sampling import check_widths
 from ...streams import ClipVec, Span, T5Text
-from ..heat.choices import BACKGROUND, CONCEPT
+from ..heat.choices import BACKGROUND, CAUSAL, CONCEPT
 from ..heat.concepts import PUBLISHED, watched_concepts
 from ..heat.reading import HeatReading
+from ..heat.spread.spreading import Likeness
 from ..heat.watching import watched
-from ..reading_store import ReadingStore, shown
+from ..reading_store import ReadingStore, shown, size_of
 from .choices import NAME, NOISES, SIGMA
 
 SEEDS = 2**64
@@ -53,12 +54,18 @@ class Question:
     sigma: float = SIGMA
     noises: int = NOISES
     seed: int = 0
+    likeness: bool = False  # whether the maps can be refined
 
     @property
     def text(self) -> str:
         """What the model reads while it looks: the prompt, else the words."""
         named = (each.strip() for each in re.split(r"[,\n]", self.words))
         return self.prompt if self.prompt.strip() else ", ".join(filter(None, named))
+
+    def recorded(self, blocks: str) -> str:
+        """What the maps are the mean of, in words."""
+        of = "" if self.measure == CAUSAL else f", blocks {blocks}"
+        return f"mean over {self.noises} noise{'s' if self.noises > 1 else ''} at sigma {self.sigma:g}{of}"
 
 
 def encoded(vae, pictures: Tensor) -> list[Tensor]:
@@ -90,7 +97,7 @@ def looked(
 
 def default_blocks(model: ModelPatcher, measure: str) -> str:
     """The blocks whose maps are averaged unless others are named; in a model as deep as FLUX.1 those published."""
-    if Depth.of(transformer_of(model)).double == DOUBLE:
+    if measure != CAUSAL and Depth.of(transformer_of(model)).double == DOUBLE:
         return PUBLISHED
     return "double" if measure == CONCEPT else "all"
 
@@ -119,9 +126,11 @@ def _vec(model: ModelPatcher, clip: CLIP, text: str) -> ClipVec:
 
 
 def _watched(model: ModelPatcher, clip: CLIP, txt: T5Text, question: Question) -> tuple[ModelPatcher, ReadingStore]:
+    words, likeness = question.words, question.likeness
     if question.measure == CONCEPT:
-        return watched_concepts(model, clip, question.words, question.background, "double", 1, NAME)
-    return watched(model, txt, question.words, question.measure, 1, False, NAME, clip=clip, at=str(question.sigma))
+        return watched_concepts(model, clip, words, question.background, "double", 1, likeness, NAME)
+    options = {"clip": clip, "at": str(question.sigma), "likeness": likeness}
+    return watched(model, txt, words, question.measure, 1, False, NAME, **options)
 
 
 def _once(
@@ -139,20 +148,30 @@ def _once(
 
 
 def _mean(readings: Sequence[HeatReading]) -> HeatReading:
-    maps, groups = (sum(parts) / len(readings) for parts in
-                    zip(*((each.maps, each.groups) for each in readings), strict=True))  # fmt: skip
-    return replace(readings[0], maps=maps, groups=groups)
+    count, alike = len(readings), [each.likeness for each in readings if each.likeness is not None]
+    return replace(
+        readings[0],
+        maps=sum(each.maps for each in readings) / count,
+        groups=sum(each.groups for each in readings) / count,
+        likeness=Likeness.of(sum(each.values.float() for each in alike) / count) if alike else None,
+    )
 
 
 def _beside(readings: Sequence[HeatReading]) -> HeatReading:
     """The readings of several pictures as that of a batch."""
-    maps, groups = (torch.cat(parts, 2) for parts in zip(*((each.maps, each.groups) for each in readings), strict=True))
-    return replace(readings[0], maps=maps, groups=groups)
+    alike = [each.likeness for each in readings if each.likeness is not None]
+    values, sums = ([getattr(each, name) for each in alike] for name in ("values", "sums"))
+    return replace(
+        readings[0],
+        maps=torch.cat([each.maps for each in readings], 2),
+        groups=torch.cat([each.groups for each in readings], 2),
+        likeness=Likeness(torch.cat(values), torch.cat(sums)) if alike else None,
+    )
 
 
 def _check_room(reading: HeatReading, pictures: int, store: ReadingStore) -> None:
     """Raises ValueError if the maps of all pictures, of which this is the first, would take too much memory."""
-    size, room = reading.bytes() * pictures, store.room()
+    size, room = size_of(reading) * pictures, store.room()
     if size > room:
         raise ValueError(
             f"{NAME}: the maps of {pictures} pictures would take {shown(size)}, expected at most {shown(room)}, a "

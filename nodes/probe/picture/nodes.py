@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..heat.choices import BACKGROUND, CONCEPT, MEASURES, SOFT
+from ..heat.choices import BACKGROUND, CONCEPT, MEASURES, OFF, SOFT, SPREAD
 from ..heat.shared import heatmap_outputs, masks_input, word_input
 from .choices import MEGAPIXELS, NAME, NOISES, SIGMA
 
@@ -76,6 +76,10 @@ class PictureHeatmap(io.ComfyNode):
                     tooltip="For concept: what the words are compared with and gets no map, such as what else is in "
                     "the picture.",
                 ),
+                io.Combo.Input(
+                    "refine", options=[OFF, SPREAD], default=OFF, optional=True,
+                    tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff).",
+                ),
                 *_look_inputs(),
             ],
             outputs=heatmap_outputs(),
@@ -84,7 +88,7 @@ class PictureHeatmap(io.ComfyNode):
     @classmethod
     def execute(
         cls, model, clip, vae, image, words="", word="", masks=SOFT, measure=CONCEPT, prompt="", background=BACKGROUND,
-        sigma=SIGMA, noises=NOISES, seed=0, blocks="", megapixels=MEGAPIXELS,
+        refine=OFF, sigma=SIGMA, noises=NOISES, seed=0, blocks="", megapixels=MEGAPIXELS,
     ) -> io.NodeOutput:  # fmt: skip
         from ...condition.blocks import Blocks
         from ..heat import showing
@@ -93,15 +97,18 @@ class PictureHeatmap(io.ComfyNode):
         from .looking import Question, default_blocks, encoded, looked
 
         fit = Fit.of(tuple(image.shape[1:3]), megapixels)
-        pictures, question = fit.put(image), Question(words, measure, prompt, background, sigma, noises, seed)
+        question = Question(words, measure, prompt, background, sigma, noises, seed, likeness=refine == SPREAD)
+        pictures = fit.put(image)
         reading, settings = looked(model, clip, encoded(vae, pictures), question)
-        number = showing.number_of(word, reading.words)
+        number = showing.number_of(word, reading.words, NAME)
         blocks = blocks if blocks.strip() else default_blocks(model, measure)
-        recorded = f"mean over {noises} noise{'s' if noises > 1 else ''} at sigma {sigma:g}, blocks {blocks}"
         choice = Choice(blocks=Blocks.parse(blocks))
-        out = showing.shown(reading, choice, settings, pictures, masks, fit.whole, cls, recorded)
-        *rest, own = out.outputs(number)
-        return io.NodeOutput(rest[0], fit.cut(rest[1]), *rest[2:], fit.cut(own), ui=out.ui)
+        found = showing.maps_of(reading, choice, refine)
+        out = showing.shown(
+            reading, choice, found, settings, pictures, masks, fit.whole, cls, question.recorded(blocks)
+        )  # fmt: skip
+        sheets, each, names, data, own = out.outputs(number)
+        return io.NodeOutput(sheets, fit.cut(each), names, data, fit.cut(own), ui=out.ui)
 
 
 NODES = [PictureHeatmap]

@@ -35,9 +35,10 @@ def natively(model, dual, vae, image, measure, seed):
     txt = T5Encode.execute(dual, prompt, weights="off")[0]
     positive = DualPrompt.execute(ClipEncode.execute(dual, prompt, weights=False)[0], txt, 3.5)[0]
     if measure == CONCEPT:
-        ready, probe = ConceptHeatmap.execute(model, dual, WORDS).result
+        ready, probe = ConceptHeatmap.execute(model, dual, WORDS, likeness=True).result
     else:
-        ready, probe = Heatmap.execute(model, txt, WORDS, measure).result
+        options = {"clip": dual, "at": "1", "likeness": True}  # a run of one step has no other to measure at
+        ready, probe = Heatmap.execute(model, txt, WORDS, measure, **options).result
     latent = nodes.VAEEncode().encode(vae, image)[0]
     out = custom.SamplerCustomAdvanced.execute(
         custom.RandomNoise.execute(seed)[0], custom.BasicGuider.execute(ready, positive)[0],
@@ -51,22 +52,25 @@ def test_maps_are_the_mean_of_native_steps(model, dual, vae, measure):
     image = pictures(48, 32)
     native = [natively(model, dual, vae, image, measure, SEED + number) for number in range(NOISES)]
     readings = [probe.reading(out) for probe, out in native]
-    question = Question(WORDS, measure, sigma=SIGMA, noises=NOISES, seed=SEED)
+    question = Question(WORDS, measure, sigma=SIGMA, noises=NOISES, seed=SEED, likeness=True)
     reading, settings = looked(model, dual, encoded(vae, image), question)
     assert reading.words == ("red", "circle") and reading.size == (3, 2) and reading.numbers == (0,)
     assert (reading.maps - torch.stack([each.maps for each in readings]).mean(0)).abs().max() < 1e-6
     assert (reading.groups - torch.stack([each.groups for each in readings]).mean(0)).abs().max() < 1e-6
     assert not torch.equal(readings[0].maps, readings[1].maps), "the noises differ"
+    alike = torch.stack([each.likeness.values.float() for each in readings]).mean(0)
+    assert (reading.likeness.values.float() - alike).abs().max() < 1e-3, "half precision"
     assert settings["seed"] == SEED and settings["sigmas"] == pytest.approx([SIGMA, 0])
-    *_, mask = PictureHeatmap.execute(model, dual, vae, image, WORDS, "red", measure=measure, sigma=SIGMA, noises=1,
-                                      seed=SEED).result  # fmt: skip
-    *_, expected = ShowHeatmap.execute(*native[0], image, word="red").result
-    assert torch.allclose(mask, expected, atol=1e-6) and mask.shape == (1, 48, 32)
+    options = {"measure": measure, "sigma": SIGMA, "noises": 1, "seed": SEED}
+    for refine in ("off", "spread"):
+        mask = PictureHeatmap.execute(model, dual, vae, image, WORDS, "red", refine=refine, **options)[4]
+        expected = ShowHeatmap.execute(*native[0], image, word="red", refine=refine)[4]
+        assert torch.allclose(mask, expected, atol=1e-6) and mask.shape == (1, 48, 32)
 
 
 def test_a_batch_is_its_pictures_one_by_one(model, dual, vae):
     batch = pictures(37, 53, batch=2)
-    options = {"words": WORDS, "word": "circle", "noises": NOISES}
+    options = {"words": WORDS, "word": "circle", "noises": NOISES, "refine": "spread"}
     sheets, masks, names, _, mask = PictureHeatmap.execute(model, dual, vae, batch, **options).result
     assert len(sheets) == 2 and names == "red\ncircle"
     alone = [PictureHeatmap.execute(model, dual, vae, each[None], **options).result for each in batch]
@@ -128,7 +132,10 @@ def test_without_clip_l_the_clip_prompt_is_zeros(model, singles, dual, vae):
     "change, message",
     [
         ({"words": ""}, "Heatmap of a Picture: got 0 `words`, expected 1 to 64"),
-        ({"words": "red", "word": "blue"}, "`word` is 'blue', expected one of those recorded: red"),
+        (
+            {"words": "red", "word": "blue"},
+            "Heatmap of a Picture: `word` is 'blue', expected one of those recorded: red",
+        ),
         ({"words": "red", "measure": "mass", "prompt": "a star"}, "Heatmap of a Picture: the T5 prompt has no word"),
         ({"words": "red", "vae": None}, "Heatmap of a Picture: got no VAE"),
         ({"words": "red", "blocks": "99"}, "names block 99"),
