@@ -32,7 +32,7 @@ from ...flux1_sizes import DOUBLE
 from ...keys import CLIP_L, SAMPLES
 from ...sample.sampling import check_widths
 from ...streams import ClipVec, Span, T5Text
-from ..heat.choices import BACKGROUND, CAUSAL, CONCEPT
+from ..heat.choices import BACKGROUND, CAUSAL, CONCEPT, FLOW, MASS, OUTPUT, THROUGH
 from ..heat.concepts import PUBLISHED, watched_concepts
 from ..heat.reading import HeatReading
 from ..heat.spread.spreading import Likeness
@@ -41,6 +41,7 @@ from ..reading_store import ReadingStore, shown, size_of
 from .choices import NAME, NOISES, SIGMA
 
 SEEDS = 2**64
+BY_BLOCKS = (CONCEPT, MASS, FLOW, OUTPUT, THROUGH)  # measures for which the published blocks stand
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def looked(
 
 def default_blocks(model: ModelPatcher, measure: str) -> str:
     """The blocks whose maps are averaged unless others are named; in a model as deep as FLUX.1 those published."""
-    if measure != CAUSAL and Depth.of(transformer_of(model)).double == DOUBLE:
+    if measure in BY_BLOCKS and Depth.of(transformer_of(model)).double == DOUBLE:
         return PUBLISHED
     return "double" if measure == CONCEPT else "all"
 
