@@ -21,6 +21,7 @@ from .probe.heat.nodes import NODES as HEAT
 from .probe.influence.nodes import NODES as INFLUENCE
 from .probe.lora.nodes import NODES as ANATOMY
 from .probe.parts.nodes import NODES as PARTS
+from .probe.picture.nodes import NODES as PICTURE
 from .probe.shape.nodes import NODES as SHAPE
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.trigger.nodes import NODES as TRIGGER
@@ -42,4 +43,4 @@ class FluxDuetExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *LORA, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
         loras = [*ANATOMY, *PARTS, *TRIGGER]
-        return [*pictures, *HEAT, *INFLUENCE, *WORDS, *SWEEP, *GRID, *loras, *SHAPE, *CAPTIONS]
+        return [*pictures, *HEAT, *PICTURE, *INFLUENCE, *WORDS, *SWEEP, *GRID, *loras, *SHAPE, *CAPTIONS]

@@ -29,9 +29,10 @@ export class Choices {
         this.#label("\u25b6", TEXTS.play);
         this.#play.addEventListener("click", () => this.#timer ? this.stop() : this.#begin());
         const row = (head, slider, text) => element("div", { className: "choice" }, head, slider.root, text);
-        this.root = element("div", {}, row(this.#play, this.#steps, this.#stepsTold),
-            row(element("span", { className: "name quiet", textContent: TEXTS.blocks }), this.#blocks,
-                this.#blocksTold));
+        const title = element("span", { className: "name quiet", textContent: TEXTS.blocks });
+        const steps = row(this.#play, this.#steps, this.#stepsTold), blocks = row(title, this.#blocks, this.#blocksTold);
+        const hasSteps = valueOf(node, "first_step") !== undefined; // Heatmap of a Picture has none to choose
+        this.root = element("div", {}, ...(hasSteps ? [steps, blocks] : [blocks]));
     }
 
     /** Sets the run, and shows the widgets' choice. */
@@ -42,13 +43,18 @@ export class Choices {
         const last = run.steps.findLastIndex(step => step <= value("last_step"));
         this.#thumbs = {
             steps: [first < 0 ? run.steps.length - 1 : first, Math.max(0, last)],
-            blocks: extent(value("blocks"), depthOf(run)),
+            blocks: extent(this.#list(), depthOf(run)),
         };
         this.#steps.set(run.steps.length - 1, this.#thumbs.steps);
         this.#blocks.set(run.blocks - 1, this.#thumbs.blocks ?? [0, run.blocks - 1]);
         this.#steps.disable(why(isLinked(this.node, "first_step") || isLinked(this.node, "last_step")));
         this.#blocks.disable(why(isLinked(this.node, "blocks")));
         this.#tell();
+    }
+
+    /** The widget's list of blocks; that of the run if it is empty. */
+    #list() {
+        return String(valueOf(this.node, "blocks")).trim() || (this.#run.chosen ?? "");
     }
 
     /** Stops playback. */
@@ -90,7 +96,7 @@ export class Choices {
 
     #tell([first, last] = this.#thumbs.steps) {
         const { steps, sigmas } = this.#run;
-        const list = this.#thumbs.blocks ? named(this.#thumbs.blocks, depthOf(this.#run)) : valueOf(this.node, "blocks");
+        const list = this.#thumbs.blocks ? named(this.#thumbs.blocks, depthOf(this.#run)) : this.#list();
         const levels = sigmas.map(sigma => sigma.toFixed(2));
         this.#stepsTold.textContent = `${through(steps, first, last)}, ${TEXTS.sigma} ${through(levels, first, last)}`;
         this.#blocksTold.textContent = this.#blocksTold.title = list;

@@ -77,6 +77,12 @@ SOCKETS = {
         "masks COMBO?, save_as STRING?, word STRING?, head INT?, refine COMBO?",
         "IMAGE, MASK, STRING, STRING, MASK",
     ),
+    "FluxDuetPictureHeatmap": (
+        "model MODEL, clip CLIP, vae VAE, image IMAGE, words STRING, word STRING?, masks COMBO?, measure COMBO?, "
+        "prompt STRING?, background STRING?, refine COMBO?, sigma FLOAT?, noises INT?, seed INT?, blocks STRING?, "
+        "megapixels FLOAT?",
+        "IMAGE, MASK, STRING, STRING, MASK",
+    ),
     "FluxDuetInfluence": (
         "model MODEL, null COMBO, every INT, empty_vec FLUX_VEC?, empty_txt FLUX_TXT?, blocks STRING?, txt FLUX_TXT?",
         "MODEL, FLUX_INFLUENCE",

@@ -3,6 +3,7 @@ import comfy.utils
 import pytest
 import torch
 
+import nodes
 from flux_duet.nodes.compat import autoencoders
 
 
@@ -31,3 +32,11 @@ def test_tiles(vae, monkeypatch):
     monkeypatch.setattr(vae.first_stage_model, "decode", no_room)
     vae.decode(torch.zeros(1, 16, 1, 1))
     assert called == ["decode_tiled_"]
+
+
+def test_encode(vae):
+    """Heatmap of a Picture encodes as VAE Encode does: a picture [1, H, W, 3], of which every 8 x 8 pixels are one."""
+    pixels = torch.rand(1, 48, 32, 3)
+    latent = vae.encode(pixels)
+    assert latent.shape == (1, 16, 6, 4)
+    assert torch.equal(latent, nodes.VAEEncode().encode(vae, pixels)[0]["samples"])

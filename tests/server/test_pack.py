@@ -35,6 +35,7 @@ NODES = [
     "FluxDuetHeatmap",
     "FluxDuetConcepts",
     "FluxDuetHeatmapShow",
+    "FluxDuetPictureHeatmap",
     "FluxDuetInfluence",
     "FluxDuetInfluenceShow",
     "FluxDuetWords",

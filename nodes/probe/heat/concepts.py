@@ -29,20 +29,20 @@ from .tokens import MOST_WORDS
 PUBLISHED = "14-17"  # of FLUX.1's double blocks, counted from 0; spread/recorder.py has the same
 
 
-def chosen_concepts(words: str, background: str) -> tuple[list[str], list[str]]:
+def chosen_concepts(words: str, background: str, node: str = NAME) -> tuple[list[str], list[str]]:
     """(words, background concepts), each once; what is a word is no background. Raises ValueError for too few."""
     found, rest = _named(words), _named(background)
     known = {folded(word) for word in found}
     rest = [each for each in rest if folded(each) not in known]
     if not 1 <= len(found) <= MOST_WORDS:
-        raise ValueError(f"{NAME}: got {len(found)} `words`, expected 1 to {MOST_WORDS}, separated by commas or lines.")
+        raise ValueError(f"{node}: got {len(found)} `words`, expected 1 to {MOST_WORDS}, separated by commas or lines.")
     if len(found) + len(rest) < 2:
         raise ValueError(
-            f"{NAME}: got one concept, {found[0]!r}, expected at least two: a map compares concepts. Add a word, or a "
+            f"{node}: got one concept, {found[0]!r}, expected at least two: a map compares concepts. Add a word, or a "
             "`background` that is none of the words, such as: background."
         )
     if len(rest) > MOST_WORDS:
-        raise ValueError(f"{NAME}: got {len(rest)} concepts in `background`, expected at most {MOST_WORDS}.")
+        raise ValueError(f"{node}: got {len(rest)} concepts in `background`, expected at most {MOST_WORDS}.")
     return found, rest
 
 
@@ -81,18 +81,19 @@ def double_blocks(flux: Any, blocks: str) -> list[int]:
 
 
 def watched_concepts(
-    model: ModelPatcher, clip: CLIP, words: str, background: str, blocks: str, every: int, likeness: bool = False
-) -> tuple[ModelPatcher, ReadingStore]:
+    model: ModelPatcher, clip: CLIP, words: str, background: str, blocks: str, every: int, likeness: bool = False,
+    node: str = NAME,
+) -> tuple[ModelPatcher, ReadingStore]:  # fmt: skip
     """The model that is watched as it samples, and the ReadingStore of what is seen."""
-    require_flux1(model, NAME)
-    names, probe = chosen_concepts(words, background), ReadingStore(NAME)
+    require_flux1(model, node)
+    names, probe = chosen_concepts(words, background, node), ReadingStore(node)
     chosen = double_blocks(transformer_of(model), blocks)
     concepts = encoded(clip, *names)
 
     def check(guider, sigmas, shape):
         flux = transformer_of(guiders.model_of(guider))
         plan = planned(flux, len(concepts.words), every, False, len(sigmas) - 1, shape)
-        check_room(replace(plan, blocks=Depth.of(flux).double, likeness=likeness), probe.room(), NAME)
+        check_room(replace(plan, blocks=Depth.of(flux).double, likeness=likeness), probe.room(), node)
 
     def begin(guider, sigmas, repainted):
         recorder = ConceptRecorder(concepts, chosen, every, sigmas, guider, repainted)

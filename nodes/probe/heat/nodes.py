@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...condition.blocks import Blocks
 from ...flux1_sizes import HEADS, TOKEN
 from ...sockets import FluxHeatmap, FluxTxt
-from .choices import ALL_HEADS, AT, BACKGROUND, HARD, MASS, MEASURES, OFF, SOFT, SPREAD
+from .choices import ALL_HEADS, AT, BACKGROUND, MASS, MEASURES, OFF, SOFT, SPREAD
+from .shared import heatmap_outputs, masks_input, word_input
 
 CATEGORY = "Flux Duet/probe"
 TITLE = "Token Heatmap"
@@ -161,24 +160,6 @@ def _mean_inputs():
     ]  # fmt: skip
 
 
-def _heatmap_outputs():
-    """What Show Heatmap draws, and the maps as masks and numbers."""
-    return [
-        io.Image.Output(
-            "picture", display_name="picture", tooltip="A tile for each word; a sheet for each picture of a "
-            "batch.",
-        ),
-        io.Mask.Output(
-            "masks_out", display_name="masks",
-            tooltip="One for each word, in the order of `words`; of a batch, all of the first picture's, then "
-            "all of the second's.",
-        ),
-        io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
-        io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
-        io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone, one for each picture."),
-    ]  # fmt: skip
-
-
 class ShowHeatmap(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -195,20 +176,12 @@ class ShowHeatmap(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="The sampler's LATENT: it identifies the run."),
                 io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
                 *_mean_inputs(),
-                io.Combo.Input(
-                    "masks", options=[SOFT, HARD], default=SOFT, optional=True,
-                    tooltip="soft: from 0 where the word has least to 1 where it has most. hard: 0 or 1, by Otsu's "
-                    "threshold.",
-                ),
+                masks_input(),
                 io.String.Input(
                     "save_as", default="", optional=True, advanced=True,
                     tooltip="Also write the raw maps to the output folder, as NAME.safetensors.",
                 ),
-                io.String.Input(
-                    "word", default="", optional=True,
-                    tooltip="The word whose map is the output `mask`; click a word below to choose it. Empty: the "
-                    "first word.",
-                ),
+                word_input(),
                 io.Int.Input(
                     "head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True, advanced=True,
                     tooltip="One attention head alone, if Token Heatmap has kept them apart; -1 is all of them.",
@@ -219,7 +192,7 @@ class ShowHeatmap(io.ComfyNode):
                     "probe's `likeness` has to be recorded.",
                 ),
             ],
-            outputs=_heatmap_outputs(),
+            outputs=heatmap_outputs(),
         )  # fmt: skip
 
     @classmethod
@@ -227,28 +200,19 @@ class ShowHeatmap(io.ComfyNode):
         cls, heatmap, latent, image=None, first_step=0, last_step=10000, blocks="all", masks=SOFT, save_as="", word="",
         head=ALL_HEADS, refine=OFF,
     ) -> io.NodeOutput:  # fmt: skip
-        from ...pictures import as_image
         from . import showing
-        from .reading import Choice, counts, maps
-        from .spread.spreading import refined
+        from .reading import Choice
 
         reading, settings = heatmap.run(latent)
         number = showing.number_of(word, reading.words)
         choice = Choice(first_step, last_step, Blocks.parse(blocks), None if head == ALL_HEADS else head)
         pictures = showing.pictures_of(image, reading.pictures)
-        found = maps(reading, choice)
-        found = refined(found, reading.likeness, counts(reading, choice)) if refine == SPREAD else found
-        pages = [showing.drawn(reading, choice, each, None if pictures is None else pictures[at].cpu().numpy(), at)
-                 for at, each in enumerate(found)]  # fmt: skip
-        data = json.dumps({**showing.metadata_of(reading, choice), "settings": settings}, indent=1)
+        found = showing.maps_of(reading, choice, refine)
+        size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(TOKEN * side for side in reading.size)
+        out = showing.shown(reading, choice, found, settings, pictures, masks, size, cls)
         if save_as.strip():
             showing.save(reading, save_as.strip(), settings)
-        size = tuple(pictures.shape[1:3]) if pictures is not None else tuple(TOKEN * side for side in reading.size)
-        given = showing.as_masks(found, masks, size, counts(reading, choice))  # [B, words, H, W]
-        sheets = as_image(pages)
-        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), **showing.for_the_front_end(reading, pictures, cls)}
-        names = "\n".join(reading.words)
-        return io.NodeOutput(sheets, given.flatten(0, 1), names, data, given[:, number], ui=shown)
+        return io.NodeOutput(*out.outputs(number), ui=out.ui)
 
 
 NODES = [Heatmap, ConceptHeatmap, ShowHeatmap]

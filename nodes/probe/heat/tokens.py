@@ -18,6 +18,7 @@ from ..phrases import find, folded, words
 from .reading import END, GROUPS, OTHER, PADS
 from .selection import Wanted
 
+NAME = "Token Heatmap"
 MOST_WORDS = 64
 END_ID = 1
 
@@ -27,10 +28,10 @@ def _tokenizer():
     return t5_tokenizer()
 
 
-def wanted(txt: T5Text, chosen: str) -> Wanted:
+def wanted(txt: T5Text, chosen: str, node: str = NAME) -> Wanted:
     """The rows of the words or phrases in `chosen`, separated by commas or lines; "" for all of the prompt's words.
 
-    Raises ValueError if the T5 prompt's text is unknown, or if it does not contain a chosen word.
+    `node` is for messages. Raises ValueError if the T5 prompt's text is unknown, or if it has not a chosen word.
     """
     if txt.source is None:
         raise ValueError(
@@ -39,7 +40,7 @@ def wanted(txt: T5Text, chosen: str) -> Wanted:
         )
     texts = [_Text.of(source, start) for start, source in _parts(txt.source)]
     ids = _ids(txt.source)
-    found = _chosen(txt.source.text, texts, chosen) if chosen.strip() else _all(texts)
+    found = _few(_chosen(txt.source.text, texts, chosen, node) if chosen.strip() else _all(texts), node)
     member = torch.zeros(len(ids), len(found) + len(GROUPS), dtype=torch.bool)
     for number, rows in enumerate(found.values()):
         member[sorted(rows), number] = True
@@ -105,13 +106,13 @@ class _Text:
         return {row for place in find(self.text, phrase, self.weighted) for row in self.rows(*place)}
 
 
-def _chosen(prompt: str, texts: list[_Text], chosen: str) -> dict[str, set[int]]:
+def _chosen(prompt: str, texts: list[_Text], chosen: str, node: str) -> dict[str, set[int]]:
     found = {}
     for word in filter(None, (each.strip() for each in re.split(r"[,\n]", chosen))):
         found[word] = {row for text in texts for row in text.find(word)}
         if not found[word]:
-            raise ValueError(f"Token Heatmap: the T5 prompt has no word {word!r}. The prompt is: {prompt}")
-    return _few(found)
+            raise ValueError(f"{node}: the T5 prompt has no word {word!r}. The prompt is: {prompt}")
+    return found
 
 
 def _all(texts: list[_Text]) -> dict[str, set[int]]:
@@ -121,13 +122,13 @@ def _all(texts: list[_Text]) -> dict[str, set[int]]:
         for word, place in words(text.text, text.weighted):
             if rows := text.rows(*place):
                 found.setdefault(folded(word), (word.lower(), set()))[1].update(rows)
-    return _few(dict(found.values()))
+    return dict(found.values())
 
 
-def _few(found: dict) -> dict:
+def _few(found: dict, node: str) -> dict:
     if not 1 <= len(found) <= MOST_WORDS:
         raise ValueError(
-            f"Token Heatmap: got {len(found)} words, expected 1 to {MOST_WORDS}: each is a map for every block and "
+            f"{node}: got {len(found)} words, expected 1 to {MOST_WORDS}: each is a map for every block and "
             "step. Name the words that you want to see in `words`."
         )
     return found

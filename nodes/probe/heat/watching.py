@@ -38,7 +38,7 @@ def watched(
     of. With `likeness` the reading can be refined.
     """
     require_flux1(model, node)
-    found, probe = wanted(txt, words), ReadingStore(node)
+    found, probe = wanted(txt, words, node), ReadingStore(node)
     makes: Callable[..., Any]
     if measure == CAUSAL:
         makes, steps = _causal(clip, txt, found, levels(at, node), noises, heads, node)
