@@ -67,7 +67,8 @@ class Heatmap(io.ComfyNode):
                     "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
                     "compared with the prompt's other words (ConceptAttention). through T5: as mass, with each row "
                     "counted for the words that T5 put into it. causal: how much the spot's velocity changes when the "
-                    "word is left out. The last two need `clip`.",
+                    "word is left out. through T5 x causal: both multiplied, which points best. The last three need "
+                    "`clip`.",
                 ),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
