@@ -18,13 +18,14 @@ let made = 0;
 /**
  * Adds a panel to `node`, below the widget named `after`, or below all widgets.
  *
- * Returns { root, widget, resize }: `root` is an element to fill; `resize(height)` sets the height in pixels. Listeners
+ * Returns { root, widget, resize }: `root` is an element to fill; `resize(height)` sets the height in pixels, which is
+ * the least one if the panel `grows` with the node. Listeners
  * on the panel's own elements end with the node; the caller must remove others in `node.onRemoved`.
  *
  * @param {any} node @param {string} name
- * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null }} [options]
+ * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null, grows?: boolean }} [options]
  */
-export function panel(node, name, { css = "", height = 40, after = null } = {}) {
+export function panel(node, name, { css = "", height = 40, after = null, grows = false } = {}) {
     const host = element("div");
     const shadow = host.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = css ? [BASE, typeof css === "string" ? styles(css) : css] : [BASE];
@@ -33,11 +34,14 @@ export function panel(node, name, { css = "", height = 40, after = null } = {}) 
 
     let wanted = height;
     const tall = () => wanted + 2 * MARGIN;
+    const most = grows ? {} : { getMaxHeight: tall };
     const widget = node.addDOMWidget(name, `fluxduet_panel_${++made}`, host, {
-        serialize: false, hideOnZoom: false, margin: MARGIN,
-        getMinHeight: tall, getMaxHeight: tall, getValue: () => "", setValue: () => {},
+        serialize: false, hideOnZoom: false, margin: MARGIN, getMinHeight: tall, getValue: () => "",
+        setValue: () => {}, ...most,
     });
     widget.serialize = false;
+    // A widget with a size of its own gets no share of a node's free space, which is the text boxes'.
+    if (!grows) Object.assign(widget, { computeSize: () => [0, tall()], computeLayoutSize: undefined });
     if (after) place(node, widget, after);
     host.style.minHeight = `${height}px`; // Vue nodes measure the element
 

@@ -6,7 +6,7 @@ import json
 
 from comfy_api.latest import io, ui
 
-from ..notice import show, warn
+from ..notice import nothing, warn
 from ..sockets import FluxTxt, FluxVec
 from .choices import EMBEDDING, FIRST, MODES, PAST
 from .tokens.lengths import COMFYUI, LENGTHS
@@ -70,7 +70,7 @@ class ClipEncode(io.ComfyNode):
         from .clip_prompt import encode_clip_prompt
 
         vec, notes = encode_clip_prompt(clip, text, past_75, weights)
-        return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else None)
+        return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else nothing())
 
 
 class T5Encode(io.ComfyNode):
@@ -114,11 +114,11 @@ class T5Encode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
-        from .encoding import encode_t5, t5_notes, t5_rows
+        from .encoding import encode_t5, t5_notes
 
         txt, cut = encode_t5(clip, text, length, weights)
-        notes, rows = t5_notes(clip, txt, cut), t5_rows(txt)
-        return io.NodeOutput(txt, ui=warn("\n".join(notes), report=rows) if notes else show(rows))
+        notes = t5_notes(clip, txt, cut)
+        return io.NodeOutput(txt, ui=warn("\n".join(notes)) if notes else nothing())
 
 
 class Inspect(io.ComfyNode):
