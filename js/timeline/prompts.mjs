@@ -60,10 +60,13 @@ export function idle(stream, entries, clock) {
     });
 }
 
-/** The prompt of a new segment after this one: an unused one, else the next one; in a text timeline the same text. */
-export function following(entries, index, connected) {
+/**
+ * The prompt of a new segment after this one: an unused one, else the next one; in a text timeline the same text, as
+ * written.
+ */
+export function following({ text, entries, connected }, index) {
     const now = entries[index].text.trim();
-    if (!connected) return entries[index].text;
+    if (!connected) return entries[index].isDrawn ? text.slice(...entries[index].words) : entries[index].text;
     const numbers = Object.keys(connected);
     const named = entries.map(entry => entry.text.trim());
     const next = numbers[(numbers.indexOf(now) + 1) % numbers.length];

@@ -50,7 +50,7 @@ function tooltip({ stream, entries, connected, explain }, index, words, [from, f
     const number = entries[index].text.trim();
     const name = connected ? [`${stream.name} ${number}`, words].filter(Boolean).join(": ") : `${stream.name}: ${words}`;
     const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
-    const lines = [name, TEXTS.from(index ? start : TEXTS.start)];
+    const lines = [name, ...entries[index].isDrawn ? [TEXTS.drawn] : [], TEXTS.from(index ? start : TEXTS.start)];
     if (full > from) lines.push(TEXTS.whole(whole));
     return [...lines, TEXTS.until(index + 1 < entries.length ? explain(to)[0] : TEXTS.end)];
 }

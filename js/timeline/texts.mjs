@@ -15,6 +15,7 @@ export const TEXTS = {
     step: step => `step ${step}`,
     percent: percent => `${percent} %`,
     sigma: sigma => `sigma ${sigma}`,
+    drawn: "One option of each {a|b} is drawn at each run. The first is shown.",
     split: "Split here", remove: "Remove", fadeIn: "Fade in over four steps", cut: "No fade",
     plays: number => `Prompt ${number}`,
     unnamed: "?",

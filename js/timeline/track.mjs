@@ -1,7 +1,6 @@
 // One stream's track: segments to drag, split and choose with pointer or keys. It edits the stream's timeline text.
 
 import { element } from "../lib/dom.mjs";
-import { parse } from "./grammar.mjs";
 import { following } from "./prompts.mjs";
 import { segments } from "./segments.mjs";
 import { TEXTS } from "./texts.mjs";
@@ -119,7 +118,7 @@ export class Track {
         const at = this.#place(event) - drag.offset;
         const change = kind === "ease" ? moves.fade : moves.move;
         drag.text = change(index, at, event.altKey) ?? drag.text;
-        const entries = parse(drag.text ?? this.#state.text);
+        const entries = this.#state.parse(drag.text ?? this.#state.text);
         this.#paint(entries);
         const place = clock.place(kind === "ease" ? entries[index].fade : entries[index].start);
         this.#view.guide(place);
@@ -193,8 +192,8 @@ export class Track {
     }
 
     #split(index, place, isFree = false) {
-        const { entries, connected, moves } = this.#state;
-        this.#write(moves.cut(index, place, following(entries, index, connected), isFree));
+        const { moves } = this.#state;
+        this.#write(moves.cut(index, place, following(this.#state, index), isFree));
     }
 
     #offer(index, place, x, y) {
