@@ -137,7 +137,7 @@ export class Track {
     }
 
     #hover(event) {
-        if (this.#drag) return;
+        if (this.#drag || this.#view.menu.isOpen()) return;
         const about = event.target.closest("[data-about]");
         if (about) this.#view.tip.show(about, about.dataset.about.split("\n"));
         else this.#view.tip.hide();
@@ -192,8 +192,9 @@ export class Track {
     }
 
     #split(index, place, isFree = false) {
-        const { moves } = this.#state;
-        this.#write(moves.cut(index, place, following(this.#state, index), isFree));
+        const { moves } = this.#state, words = following(this.#state, index);
+        if (words !== null) return this.#write(moves.cut(index, place, words, isFree));
+        this.#view.tip.show(this.root.querySelector(`.segment[data-index="${index}"]`), [TEXTS.void]);
     }
 
     #offer(index, place, x, y) {
@@ -207,9 +208,10 @@ export class Track {
         }));
         const fade = moves.isFaded(index) ? { text: TEXTS.cut, run: () => this.#write(moves.fade(index, 0)) }
             : { text: TEXTS.fadeIn, run: () => this.#fade(index, FADE), isOff: !index };
+        const isWhole = following(this.#state, index) === null || moves.cut(index, place, now) === null;
         this.#view.menu.open(x, y, [
             ...plays, ...(plays.length ? [null] : []),
-            { text: TEXTS.split, run: () => this.#split(index, place), isOff: moves.cut(index, place, now) === null },
+            { text: TEXTS.split, run: () => this.#split(index, place), isOff: isWhole },
             fade,
             { text: TEXTS.remove, run: () => this.#write(moves.remove(index)), isOff: entries.length < 2 },
         ]);

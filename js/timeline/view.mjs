@@ -34,9 +34,9 @@ export class Timeline {
     constructor(node, streams) {
         this.node = node;
         this.streams = streams;
-        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, after: streams.at(-1).widget });
+        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, before: streams[0].widget });
         this.parts = build(root, streams);
-        this.tip = tip(root);
+        this.tip = tip(root, root);
         this.menu = menu(root);
         this.tracks = streams.map(stream => new Track(this, stream));
         this.parts.lanes.prepend(...this.tracks.map(track => track.root));
