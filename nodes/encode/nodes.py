@@ -48,7 +48,7 @@ class ClipEncode(io.ComfyNode):
             category=CATEGORY,
             description="Turns a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
             "T5 is not run.",
-            search_aliases=["clip text encode", "clip_l prompt", "pooled"],
+            search_aliases=["clip text encode", "clip encode", "clip_l prompt", "style prompt", "prompt weight", "pooled", "duet"],
             inputs=[
                 io.Clip.Input(
                     "clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."
@@ -82,7 +82,7 @@ class T5Encode(io.ComfyNode):
             category=CATEGORY,
             description="Turns a prompt into a row per token, which every part of the picture attends to: things, "
             "places, relations, lettering. CLIP-L is not run.",
-            search_aliases=["clip text encode", "t5xxl prompt"],
+            search_aliases=["clip text encode", "clip encode", "t5xxl prompt", "long prompt", "prompt weight", "duet"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Any CLIP that holds T5: Load T5, DualCLIPLoader, a checkpoint's."),
                 io.String.Input(
