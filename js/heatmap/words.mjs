@@ -1,5 +1,6 @@
 // The list of words: hover or focus shows a word's map, a click chooses the word whose mask the node outputs.
 
+import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
 
@@ -60,7 +61,7 @@ export class WordList {
         const most = Math.max(...shown, 1e-12);
         this.#buttons.forEach((button, at) => {
             const [, number, bar] = button.children;
-            number.textContent = percent(shown[at]);
+            number.textContent = rounded(shown[at]);
             bar.style.width = `${100 * shown[at] / most}%`;
             button.style.order = values ? shown.filter(value => value > shown[at]).length : at;
         });
@@ -113,7 +114,5 @@ export class WordList {
     }
 }
 
-function percent(share) {
-    if (Math.abs(share) >= 1) return share.toPrecision(3);
-    return `${(100 * share).toPrecision(2)} %`;
-}
+/** A share in percent, rounded as everywhere; a larger number as it is. */
+const rounded = value => Math.abs(value) >= 1 ? value.toPrecision(3) : percent(value);
