@@ -19,6 +19,7 @@ interface Canvas {
     selectedItems: Set<any>;
     emitBeforeChange(): void;
     emitAfterChange(): void;
+    convertEventToCanvasOffset(event: PointerEvent): [number, number];
     setDirty(foreground: boolean, background?: boolean): void;
 }
 

@@ -8,6 +8,7 @@ import { element } from "../lib/dom.mjs";
 import { RANGE_CSS } from "../lib/range.mjs";
 import { setValues, valueOf, watch } from "../lib/widgets.mjs";
 import { Choices } from "./choices.mjs";
+import { dragWord } from "./drag.mjs";
 import { PICTURE_CSS, Picture, legend } from "./picture.mjs";
 import { WORDS_CSS, WordList } from "./words.mjs";
 
@@ -58,7 +59,8 @@ export class HeatmapView {
 
     constructor(root, node) {
         this.node = node;
-        this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]));
+        this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]),
+            (button, word) => dragWord(button, word, node));
         this.#choices = new Choices(node, choice => this.#server.want({ name: this.#run.name, ...choice }));
         this.#legend = legend(node, share => this.#picture.cover(share));
         const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, this.#legend.root);

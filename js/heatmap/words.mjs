@@ -6,7 +6,8 @@ import { STREAMS } from "../lib/palette.mjs";
 
 const TEXTS = {
     list: "Words", mask: "mask",
-    hint: "Hover a word to see its map. Click it to make it the output mask of the next run.",
+    hint: "Hover a word to see its map. Click it to make it the output mask of the next run, "
+        + "or drag it onto a node with a mask input.",
 };
 
 export const WORDS_CSS = `
@@ -24,7 +25,10 @@ export const WORDS_CSS = `
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 
-/** `changed()` is called when another word's map is to be shown, `chosen(word)` when a word is clicked. */
+/**
+ * `changed()` is called when another word's map is to be shown, `chosen(word)` when a word is clicked, and
+ * `made(button, word)` for each word's button.
+ */
 export class WordList {
     #entries = [];
     #buttons = [];
@@ -34,9 +38,10 @@ export class WordList {
     #mask = 0;
     #over = null;
 
-    constructor(changed, chosen) {
+    constructor(changed, chosen, made) {
         this.changed = changed;
         this.chosen = chosen;
+        this.made = made;
         this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
     }
 
@@ -87,6 +92,7 @@ export class WordList {
         for (const [event, to] of [["pointerenter", at], ["pointerleave", null], ["focus", at], ["blur", null]]) {
             button.addEventListener(event, () => this.#look(to));
         }
+        this.made(button, word);
         button.addEventListener("click", () => this.chosen(word));
         button.addEventListener("keydown", event => this.#step(event, at));
         return button;

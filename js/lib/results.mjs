@@ -7,6 +7,7 @@
 import { app } from "../../../scripts/app.js";
 import { element } from "./dom.mjs";
 import { chain, lives } from "./life.mjs";
+import { HISTORY_CSS, history } from "./history.mjs";
 import { removeNative } from "./notice.mjs";
 import { panel } from "./panel.mjs";
 
@@ -23,6 +24,7 @@ const CSS = `
         padding: 2px 8px; cursor: pointer; }
     button:hover { border-color: var(--descrip-text, #999); }
     button:disabled { opacity: .5; cursor: default; }
+    ${HISTORY_CSS}
 `;
 const NATIVE = "$$canvas-image-preview"; // the front end's preview of the same pictures
 
@@ -62,14 +64,15 @@ function hang(node, { name, size, css, empty, View }) {
 
     const filled = element("div", { className: "fill", hidden: true });
     const message = element("div", { className: "message quiet", role: "status", textContent: empty });
-    root.append(message, filled);
     const shown = new View(filled, node);
+    const runs = history(output => shown.show(output));
+    root.append(message, runs.root, filled);
     node.hideOutputImages = true; // Vue nodes
     node.fluxDuetResult = output => {
         hideNative(node, output);
         message.hidden = true;
         filled.hidden = false;
-        shown.show(output);
+        runs.add(output);
     };
     chain(node, "onExecuted", output => {
         node.fluxDuetResult(output);
