@@ -41,3 +41,17 @@ def test_a_name_survives_saving_and_loading(front):
 def test_a_plain_name_stays(front):
     front.page.evaluate(ADD, "flux_duet/prompt")
     assert names(front)["FluxDuetSaveStream"] == "flux_duet/prompt"
+
+
+BOXES = """type => {
+    const node = LiteGraph.createNode(type);
+    app.graph.add(node);
+    return new Promise(done => setTimeout(() => done(node.widgets.filter(({ element }) => element?.tagName === "TEXTAREA")
+        .map(({ element }) => decodeURIComponent(element.style.backgroundImage).match(/>([^<]*)<\\/text>/)?.[1] ?? null))));
+}"""
+
+
+def test_several_text_boxes_are_named(front):
+    assert front.page.evaluate(BOXES, "FluxDuetScheduleText") == ["clip_text", "t5_text"]
+    assert front.page.evaluate(BOXES, "FluxDuetClipEncode") == [None]
+    assert front.errors == []
