@@ -48,7 +48,15 @@ class ClipEncode(io.ComfyNode):
             category=CATEGORY,
             description="Turns a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
             "T5 is not run.",
-            search_aliases=["clip text encode", "clip encode", "clip_l prompt", "style prompt", "prompt weight", "pooled", "duet"],
+            search_aliases=[
+                "clip text encode",
+                "clip encode",
+                "clip_l prompt",
+                "style prompt",
+                "prompt weight",
+                "pooled",
+                "duet",
+            ],
             inputs=[
                 io.Clip.Input(
                     "clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."

@@ -27,8 +27,8 @@ COMPARE = """async texts => {
 }"""
 SIGNS = ["{", "}", "|", "\\", "/", "*", "a", "b", "\n", " ", "\U0001f98a"]
 CASES = [
-    "a {red|blue} fox", "a {red|{deep|dark} blue} fox", "a /* b */ c // d\ne", "https://example.com/x", "{a", "a}", "\\{a\\}",
-    "{}", "a\\", "/**/{/*|*/a|b}//{c|d}",
+    "a {red|blue} fox", "a {red|{deep|dark} blue} fox", "a /* b */ c // d\ne", "https://example.com/x", "{a", "a}",
+    "\\{a\\}", "{}", "a\\", "/**/{/*|*/a|b}//{c|d}",
 ]  # fmt: skip
 
 

@@ -18,7 +18,8 @@ KINDS = {
 
 
 def written(path, shapes):
-    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()})
+    tensors = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    header = json.dumps(tensors)
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
     return path
 

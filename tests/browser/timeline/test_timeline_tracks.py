@@ -123,7 +123,8 @@ def test_an_entry_past_the_run_is_marked(front):
 
 def test_the_tracks_are_above_the_texts_and_labels_stay_in_a_line(front):
     shown = Timeline(front)
-    texts = shown.page.locator("textarea:visible").evaluate_all("all => all.map(each => each.getBoundingClientRect().y)")
+    tops = "all => all.map(each => each.getBoundingClientRect().y)"
+    texts = shown.page.locator("textarea:visible").evaluate_all(tops)
     assert shown.track("T5").bounding_box()["y"] < min(texts[:2])
     for _ in range(3):
         heights = shown.page.locator(".ruler span").evaluate_all("all => all.map(each => each.offsetHeight)")
