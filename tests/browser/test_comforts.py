@@ -1,4 +1,4 @@
-"""Small comforts: the last runs to flip through, a cell's prompts as negative ones, a word dragged onto a mask input."""
+"""Small comforts: past runs to flip through, a cell's prompts as negative ones, a word dragged onto a mask input."""
 
 FLIP = """async () => {
     const { history } = await import("/extensions/flux-duet/lib/history.mjs");

@@ -46,8 +46,9 @@ def test_a_plain_name_stays(front):
 BOXES = """type => {
     const node = LiteGraph.createNode(type);
     app.graph.add(node);
-    return new Promise(done => setTimeout(() => done(node.widgets.filter(({ element }) => element?.tagName === "TEXTAREA")
-        .map(({ element }) => decodeURIComponent(element.style.backgroundImage).match(/>([^<]*)<\\/text>/)?.[1] ?? null))));
+    const boxes = node.widgets.map(({ element }) => element).filter(element => element?.tagName === "TEXTAREA");
+    const named = ({ style }) => decodeURIComponent(style.backgroundImage).match(/>([^<]*)<\\/text>/)?.[1] ?? null;
+    return new Promise(done => setTimeout(() => done(boxes.map(named))));
 }"""
 
 
