@@ -48,7 +48,7 @@ BOXES = """type => {
     app.graph.add(node);
     const boxes = node.widgets.map(({ element }) => element).filter(element => element?.tagName === "TEXTAREA");
     const named = ({ style }) => decodeURIComponent(style.backgroundImage).match(/>([^<]*)<\\/text>/)?.[1] ?? null;
-    return new Promise(done => setTimeout(() => done(boxes.map(named))));
+    return new Promise(done => requestAnimationFrame(() => done(boxes.map(named))));
 }"""
 
 
