@@ -17,7 +17,7 @@ const NODES = {
     ],
 };
 const WIDTH = 440;
-const TALLER = 90;
+const TALLER = 40;
 
 app.registerExtension({
     name: "fluxduet.Timeline",

@@ -92,26 +92,26 @@ function tokenView({ count, meter, body, tip }) {
         isUnknown: item => item.kind !== "space" && unknown.has(item.at),
     });
     const message = element("div", { className: "message", role: "status", textContent: TEXTS.waiting });
-    body.append(message, list.list);
-    list.list.hidden = true;
+    body.append(message, list.list, list.more);
+    list.list.hidden = list.more.hidden = true;
     addTip(tip, count, () => (reading ? explainCount(prompt, reading, notes) : [message.textContent]));
 
     function show(requested, answer) {
         [prompt, reading, notes] = [requested, answer.readings[0], answer.notes];
         unknown = new Set(reading.unknown);
-        showCount(count, meter, headline(reading, prompt.past), warnings(prompt, reading, notes).length > 0);
+        showCount(count, meter, headline(reading, prompt), warnings(prompt, reading, notes).length > 0);
         message.hidden = true;
         list.list.hidden = false;
         delete list.list.dataset.old;
         delete count.dataset.old;
-        list.show(flow(prompt.request.text, reading, prompt.past));
+        list.show(flow(prompt.sent, reading, prompt.past));
     }
 
     function say(text) {
         reading = null;
         message.textContent = text;
         message.hidden = false;
-        list.list.hidden = meter.hidden = true;
+        list.list.hidden = list.more.hidden = meter.hidden = true;
         count.replaceChildren();
         tip.hide();
     }

@@ -31,3 +31,8 @@ def show(text: str) -> dict:
 
         PromptServer.instance.send_progress_text(text, node_id)
     return {"text": (text,)}
+
+
+def nothing() -> dict:
+    """`ui` for a NodeOutput that removes from the node what an earlier run said on it."""
+    return {"text": ("",)}

@@ -19,6 +19,7 @@ interface Canvas {
     selectedItems: Set<any>;
     emitBeforeChange(): void;
     emitAfterChange(): void;
+    convertEventToCanvasOffset(event: PointerEvent): [number, number];
     setDirty(foreground: boolean, background?: boolean): void;
 }
 
@@ -29,14 +30,18 @@ interface App {
     graph: Graph;
     rootGraph?: Graph;
     nodeOutputs?: Record<string, any>;
+    extensionManager: { toast: { add(message: { severity: string; summary: string; detail: string }): void } };
 }
 
-interface Api extends EventTarget {
+interface Api {
+    addEventListener(kind: string, heard: (event: CustomEvent) => void): void;
+    removeEventListener(kind: string, heard: (event: CustomEvent) => void): void;
     apiURL(route: string): string;
     fetchApi(route: string, options?: RequestInit): Promise<Response>;
 }
 
 interface Window {
+    LiteGraph: { vueNodesMode: boolean };
     comfyAPI?: { utils?: { applyTextReplacements?(app: App, text: string): string } };
 }
 

@@ -22,6 +22,7 @@ const STYLE = styles(`
     .name { display: flex; align-items: center; gap: 5px; font-size: 11px; font-weight: 600; }
     .name::before { content: ""; width: 3px; height: 14px; border-radius: 2px; background: var(--hue); }
     .strip { display: flex; align-items: stretch; height: 16px; min-width: 0; touch-action: none; cursor: cell; }
+    .strip[data-short] { margin-right: 13px; } /* where other strips have the last layer's cell */
     .strip[data-fixed] { cursor: default; opacity: .7; }
     .cell { flex: 1 1 0; min-width: 0; border-left: 1px solid var(--comfy-input-bg, #222);
         background: color-mix(in srgb, var(--input-text, #ddd) 17%, transparent); }
@@ -57,7 +58,7 @@ export class Picker {
         });
         // Vue nodes show it together with the lists.
         widget.options.advanced = lists.every(list => widgetOf(node, list.widget)?.options?.advanced);
-        this.tip = tip(root);
+        this.tip = tip(root, root);
         this.menu = menu(root);
         this.strips = lists.map(list => new Strip(this, list));
         this.scale = element("div", { className: "scale", tabIndex: 0 });
@@ -76,6 +77,8 @@ export class Picker {
         const presets = element("button", { className: "presets", type: "button", textContent: "\u25be" });
         presets.ariaLabel = `${TEXTS.presets}: ${TEXTS.strip(list.name)}`;
         presets.setAttribute("aria-haspopup", "menu");
+        const isShort = !list.final && this.lists.some(({ final }) => final);
+        this.strips[at].root.toggleAttribute("data-short", isShort);
         for (const each of [name, this.strips[at].root]) each.style.setProperty("--hue", list.hue);
         presets.addEventListener("pointerdown", event => event.stopPropagation());
         presets.addEventListener("keydown", event => {

@@ -1,14 +1,16 @@
-// Copies a cell's prompts to the graph's encode nodes.
+// Copies a cell's prompts to the graph's encode nodes, as prompt or as negative prompt, or to the clipboard.
 
 import { app } from "../../../scripts/app.js";
+import { source } from "../lib/walk.mjs";
 import { isLinked, setValues } from "../lib/widgets.mjs";
 
 const ENCODERS = { clip: "FluxDuetClipEncode", t5: "FluxDuetT5Encode" };
 const NAMES = { clip: "CLIP-L Encode", t5: "T5 Encode" };
 const TEXTS = {
-    written: (clip, t5) => `Written into ${clip} and ${t5}.`,
+    written: (...titles) => `Written into ${titles.join(" and ")}.`,
     which: (counts) => `There are ${counts.join(" and ")} here. Select the two that you mean and press again.`,
     none: names => `There is no ${names.join(" and no ")} here.`,
+    noNegative: "No encode node leads to a `negative` input here. Connect one, and press again.",
     copied: "Both prompts are copied to the clipboard.", notCopied: "Copy the prompts from above.",
 };
 
@@ -25,7 +27,34 @@ export async function usePrompts(node, prompts) {
         setValues([clip, { text: prompts.clip }], [t5, { text: prompts.t5 }]);
         return TEXTS.written(clip.title, t5.title);
     }
-    return `${why(there)} ${await copied(`CLIP: ${prompts.clip}\nT5: ${prompts.t5}`) ? TEXTS.copied : TEXTS.notCopied}`;
+    return `${why(there)} ${await copyPrompts(prompts)}`;
+}
+
+/** Copies both prompts to the clipboard. Returns a message with the result. */
+export async function copyPrompts({ clip, t5 }) {
+    return await copied(`CLIP: ${clip}\nT5: ${t5}`) ? TEXTS.copied : TEXTS.notCopied;
+}
+
+/** Writes the prompts into the encode nodes that lead to `negative` inputs, as one step of undo. Returns a message. */
+export function useAsNegative(node, prompts) {
+    const found = new Set();
+    for (const each of node.graph.nodes) if (each.inputs?.some(isNegative)) before(each, isNegative, found);
+    const { clip, t5 } = encoders([...found]);
+    if (!clip.length && !t5.length) return TEXTS.noNegative;
+    setValues(...clip.map(each => [each, { text: prompts.clip }]), ...t5.map(each => [each, { text: prompts.t5 }]));
+    return TEXTS.written(...[...clip, ...t5].map(each => each.title));
+}
+
+const isNegative = input => input.name === "negative";
+
+/** Adds the nodes from which links lead to a node's inputs. */
+function before(node, isMeant, found) {
+    for (const [slot, input] of (node.inputs ?? []).entries()) {
+        const from = isMeant(input) && source(node, slot)?.node;
+        if (!from || found.has(from)) continue;
+        found.add(from);
+        before(from, each => ["CONDITIONING", "FLUX_VEC", "FLUX_TXT"].includes(each.type), found);
+    }
 }
 
 /** The nodes whose text is not linked. */

@@ -6,7 +6,7 @@ import { lineColour } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
 import { VARIANCE_CSS, variance } from "./variance.mjs";
-import { usePrompts } from "./use.mjs";
+import { copyPrompts, useAsNegative, usePrompts } from "./use.mjs";
 
 export const SIZE = [460, 400];
 export const TEXTS = {
@@ -14,7 +14,8 @@ export const TEXTS = {
     gone: "The pictures are no longer on the server. Run the workflow again; if nothing in it has changed, change the "
         + "seed first.",
     sheet: "Pictures: CLIP prompts down, T5 prompts across", corner: "CLIP down, T5 across",
-    nothing: "(empty)", seed: "Seed", lora: "LoRA", use: "Use this cell\u2019s prompts", back: "Back to the sheet",
+    nothing: "(empty)", seed: "Seed", lora: "LoRA", use: "Use this cell\u2019s prompts", negative: "Use as negative",
+    copy: "Copy prompts", back: "Back to the sheet",
     cell: (clip, t5) => `CLIP: ${clip}. T5: ${t5}`,
 };
 
@@ -133,12 +134,16 @@ export class GridView {
         const prompts = { clip: this.#grid.clip[row], t5: this.#grid.t5[column] };
         const used = element("span", { className: "quiet", role: "status" });
         const use = element("button", { textContent: TEXTS.use });
+        const negative = element("button", { textContent: TEXTS.negative });
+        const copy = element("button", { textContent: TEXTS.copy });
         const back = element("button", { textContent: TEXTS.back });
         const close = () => {
             this.#one.hidden = true;
             from.focus({ preventScroll: true });
         };
         use.addEventListener("click", async () => used.textContent = await usePrompts(this.node, prompts));
+        negative.addEventListener("click", () => used.textContent = useAsNegative(this.node, prompts));
+        copy.addEventListener("click", async () => used.textContent = await copyPrompts(prompts));
         back.addEventListener("click", close);
         this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
         const texts = Object.keys(prompts).map(stream => element("p", { className: "scrolls" },
@@ -147,7 +152,7 @@ export class GridView {
             texts.push(element("p", {}, element("b", { textContent: `${TEXTS.lora} ` }), this.#lora.value));
         }
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
-            element("div", { className: "row" }, use, back), used);
+            element("div", { className: "row" }, use, negative, copy, back), used);
         this.#one.hidden = false;
         use.focus({ preventScroll: true });
     }

@@ -8,6 +8,7 @@ import { element } from "../lib/dom.mjs";
 import { RANGE_CSS } from "../lib/range.mjs";
 import { setValues, valueOf, watch } from "../lib/widgets.mjs";
 import { Choices } from "./choices.mjs";
+import { dragWord } from "./drag.mjs";
 import { PICTURE_CSS, Picture, legend } from "./picture.mjs";
 import { WORDS_CSS, WordList } from "./words.mjs";
 
@@ -51,15 +52,18 @@ export class HeatmapView {
     #note = element("div", { className: "note quiet", role: "status" });
     #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture));
     #words;
+    #legend;
     #choices;
     #server = requester((choice, signal) => post("/flux_duet/heatmap", choice, signal),
         answer => this.#answered(answer), error => this.#failed(error));
 
     constructor(root, node) {
         this.node = node;
-        this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]));
+        this.#words = new WordList(() => this.#paint(), word => setValues([node, { word }]),
+            (button, word) => dragWord(button, word, node));
         this.#choices = new Choices(node, choice => this.#server.want({ name: this.#run.name, ...choice }));
-        const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, legend());
+        this.#legend = legend(node, share => this.#picture.cover(share));
+        const stage = element("div", { className: "stage" }, this.#picture.root, this.#words.root, this.#legend.root);
         root.append(element("div", { className: "view" }, stage, this.#choices.root, this.#note));
         watch(node, ["first_step", "last_step", "blocks", "head", "refine"], () => this.start());
         watch(node, ["word"], () => this.#words.choose(valueOf(node, "word")));
@@ -68,6 +72,7 @@ export class HeatmapView {
     show(output) {
         [this.#run] = output.flux_duet_heatmap ?? [];
         if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty)); // the maps could not be stored
+        this.#legend.show();
         this.#picture.load(this.#run.picture && fileUrl(this.#run.picture), this.#run.size);
         this.start();
     }

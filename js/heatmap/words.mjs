@@ -1,11 +1,13 @@
 // The list of words: hover or focus shows a word's map, a click chooses the word whose mask the node outputs.
 
+import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
 
 const TEXTS = {
     list: "Words", mask: "mask",
-    hint: "Hover a word to see its map. Click it to make it the output mask of the next run.",
+    hint: "Hover a word to see its map. Click it to make it the output mask of the next run, "
+        + "or drag it onto a node with a mask input.",
 };
 
 export const WORDS_CSS = `
@@ -23,7 +25,10 @@ export const WORDS_CSS = `
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 
-/** `changed()` is called when another word's map is to be shown, `chosen(word)` when a word is clicked. */
+/**
+ * `changed()` is called when another word's map is to be shown, `chosen(word)` when a word is clicked, and
+ * `made(button, word)` for each word's button.
+ */
 export class WordList {
     #entries = [];
     #buttons = [];
@@ -33,9 +38,10 @@ export class WordList {
     #mask = 0;
     #over = null;
 
-    constructor(changed, chosen) {
+    constructor(changed, chosen, made) {
         this.changed = changed;
         this.chosen = chosen;
+        this.made = made;
         this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
     }
 
@@ -60,7 +66,7 @@ export class WordList {
         const most = Math.max(...shown, 1e-12);
         this.#buttons.forEach((button, at) => {
             const [, number, bar] = button.children;
-            number.textContent = percent(shown[at]);
+            number.textContent = rounded(shown[at]);
             bar.style.width = `${100 * shown[at] / most}%`;
             button.style.order = values ? shown.filter(value => value > shown[at]).length : at;
         });
@@ -86,6 +92,7 @@ export class WordList {
         for (const [event, to] of [["pointerenter", at], ["pointerleave", null], ["focus", at], ["blur", null]]) {
             button.addEventListener(event, () => this.#look(to));
         }
+        this.made(button, word);
         button.addEventListener("click", () => this.chosen(word));
         button.addEventListener("keydown", event => this.#step(event, at));
         return button;
@@ -113,7 +120,5 @@ export class WordList {
     }
 }
 
-function percent(share) {
-    if (Math.abs(share) >= 1) return share.toPrecision(3);
-    return `${(100 * share).toPrecision(2)} %`;
-}
+/** A share in percent, rounded as everywhere; a larger number as it is. */
+const rounded = value => Math.abs(value) >= 1 ? value.toPrecision(3) : percent(value);

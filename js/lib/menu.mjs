@@ -7,15 +7,15 @@ export const MENU_CSS = `
         overflow: hidden auto; font: 12px/1.4 Inter, system-ui, sans-serif; color: var(--input-text, #ddd);
         background: var(--comfy-menu-bg, #222); border: 1px solid var(--border-color, #4e4e4e); border-radius: 6px;
         box-shadow: 0 4px 14px rgb(0 0 0 / .35); }
-    .menu button { display: block; width: 100%; padding: 4px 8px; border: 0; border-radius: 4px; background: none;
+    .menu button { position: relative; display: block; width: 100%; padding: 4px 8px 4px 24px; border: 0; border-radius: 4px; background: none;
         text-align: left; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; cursor: pointer; }
     .menu button:hover, .menu button:focus-visible { background: var(--border-color, #4e4e4e); outline: none; }
     .menu button:disabled { opacity: .45; background: none; cursor: default; }
-    .menu button[aria-checked=true]::before { content: "\\2713 "; }
+    .menu button[aria-checked=true]::before { content: "\\2713"; position: absolute; left: 8px; }
     .menu hr { border: 0; border-top: 1px solid var(--border-color, #4e4e4e); margin: 4px 0; }
 `;
 
-/** Returns { open(x, y, items), close } for `root`. An item is { text, run, isOff, isOn }; null is a separator. */
+/** Returns { open(x, y, items), close, isOpen } for `root`. An item is { text, run, isOff, isOn }; null is a separator. */
 export function menu(root) {
     const box = element("div", { className: "menu", popover: "auto", role: "menu" });
     root.append(box);
@@ -52,5 +52,5 @@ export function menu(root) {
     for (const kind of ["pointerdown", "dblclick", "contextmenu"]) {
         box.addEventListener(kind, event => event.stopPropagation());
     }
-    return { open, close };
+    return { open, close, isOpen: () => box.matches(":popover-open") };
 }

@@ -16,15 +16,17 @@ const MARGIN = 10; // the front end's margin around a DOM widget
 let made = 0;
 
 /**
- * Adds a panel to `node`, below the widget named `after`, or below all widgets.
+ * Adds a panel to `node`, below the widget named `after`, above that named `before`, or below all widgets.
  *
- * Returns { root, widget, resize }: `root` is an element to fill; `resize(height)` sets the height in pixels. Listeners
+ * Returns { root, widget, resize }: `root` is an element to fill; `resize(height)` sets the height in pixels, which is
+ * the least one if the panel `grows` with the node. Listeners
  * on the panel's own elements end with the node; the caller must remove others in `node.onRemoved`.
  *
  * @param {any} node @param {string} name
- * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null }} [options]
+ * @param {{ css?: string | CSSStyleSheet, height?: number, after?: string | null, before?: string | null,
+ *     grows?: boolean }} [options]
  */
-export function panel(node, name, { css = "", height = 40, after = null } = {}) {
+export function panel(node, name, { css = "", height = 40, after = null, before = null, grows = false } = {}) {
     const host = element("div");
     const shadow = host.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = css ? [BASE, typeof css === "string" ? styles(css) : css] : [BASE];
@@ -33,12 +35,16 @@ export function panel(node, name, { css = "", height = 40, after = null } = {}) 
 
     let wanted = height;
     const tall = () => wanted + 2 * MARGIN;
+    const most = grows ? {} : { getMaxHeight: tall };
     const widget = node.addDOMWidget(name, `fluxduet_panel_${++made}`, host, {
-        serialize: false, hideOnZoom: false, margin: MARGIN,
-        getMinHeight: tall, getMaxHeight: tall, getValue: () => "", setValue: () => {},
+        serialize: false, hideOnZoom: false, margin: MARGIN, getMinHeight: tall, getValue: () => "",
+        setValue: () => {}, ...most,
     });
     widget.serialize = false;
-    if (after) place(node, widget, after);
+    // A widget with a size of its own gets no share of a node's free space, which is the text boxes'.
+    if (!grows) Object.assign(widget, { computeSize: () => [0, tall()], computeLayoutSize: undefined });
+    if (after) place(node, widget, after, 1);
+    if (before) place(node, widget, before, 0);
     host.style.minHeight = `${height}px`; // Vue nodes measure the element
 
     function resize(height) {
@@ -59,9 +65,9 @@ export function fit(node) {
 }
 
 /** Moves an unsaved widget between saved ones; the saved values keep the order of the Python schema. */
-function place(node, widget, after) {
+function place(node, widget, name, by) {
     node.widgets.splice(node.widgets.indexOf(widget), 1);
-    node.widgets.splice(node.widgets.findIndex(other => other.name === after) + 1, 0, widget);
+    node.widgets.splice(node.widgets.findIndex(other => other.name === name) + by, 0, widget);
     if (node.fluxDuetCompact) return;
     node.fluxDuetCompact = true;
     // The front end saves a hole at an unsaved widget's index, but does not expect one when it loads the values.

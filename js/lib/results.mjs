@@ -7,6 +7,8 @@
 import { app } from "../../../scripts/app.js";
 import { element } from "./dom.mjs";
 import { chain, lives } from "./life.mjs";
+import { HISTORY_CSS, history } from "./history.mjs";
+import { removeNative } from "./notice.mjs";
 import { panel } from "./panel.mjs";
 
 const CSS = `
@@ -22,8 +24,9 @@ const CSS = `
         padding: 2px 8px; cursor: pointer; }
     button:hover { border-color: var(--descrip-text, #999); }
     button:disabled { opacity: .5; cursor: default; }
+    ${HISTORY_CSS}
 `;
-const NATIVE = ["$$node-text-preview", "$$canvas-image-preview"]; // the front end's previews of the same results
+const NATIVE = "$$canvas-image-preview"; // the front end's preview of the same pictures
 
 /**
  * Registers the extension `name`: every node of the type `kind` gets a panel of at least `size` = [width, height] with
@@ -54,22 +57,22 @@ export function results({ name, kind, size, css, empty, View }) {
 
 function hang(node, { name, size, css, empty, View }) {
     const [width, height] = size;
-    const { root, widget } = panel(node, name, { css: CSS + css, height });
-    widget.options.getMaxHeight = undefined; // no limit but the node's size
+    const { root, widget } = panel(node, name, { css: CSS + css, height, grows: true });
     widget.options.selectOn = []; // clicks in the panel do not change the selection, in both renderers
     node.setSize([Math.max(width, node.size[0]), Math.max(node.computeSize()[1], node.size[1])]);
     keepToItself(root);
 
     const filled = element("div", { className: "fill", hidden: true });
     const message = element("div", { className: "message quiet", role: "status", textContent: empty });
-    root.append(message, filled);
     const shown = new View(filled, node);
+    const runs = history(output => shown.show(output));
+    root.append(message, runs.root, filled);
     node.hideOutputImages = true; // Vue nodes
     node.fluxDuetResult = output => {
         hideNative(node, output);
         message.hidden = true;
         filled.hidden = false;
-        shown.show(output);
+        runs.add(output);
     };
     chain(node, "onExecuted", output => {
         node.fluxDuetResult(output);
@@ -95,7 +98,8 @@ function keepToItself(root) {
 function hideNative(node, output) {
     node.images = output.images;
     node.imgs = undefined;
-    for (const widget of node.widgets.filter(widget => NATIVE.includes(widget.name))) node.removeWidget(widget);
+    removeNative(node);
+    for (const widget of node.widgets.filter(widget => widget.name === NATIVE)) node.removeWidget(widget);
 }
 
 // ---- session storage

@@ -11,8 +11,11 @@ export const TIP_CSS = `
 `;
 const AWAY = 6; // pixels from its element
 
-/** Creates a tooltip in `root`. Returns { show(about, lines), hide }; the first line is the title. */
-export function tip(root) {
+/**
+ * Creates a tooltip in `root`. Returns { show(about, lines), hide }; the first line is the title. It stands beside the
+ * element that it is about, and above or below `around` if given, so that it hides nothing of that.
+ */
+export function tip(root, around = null) {
     const box = element("div", { className: "tip", popover: "manual", role: "tooltip" });
     root.append(box);
 
@@ -20,7 +23,8 @@ export function tip(root) {
         if (!about.isConnected || !lines.length) return;
         box.replaceChildren(...lines.map(line => element("div", { textContent: line })));
         if (!box.matches(":popover-open")) box.showPopover();
-        const { left, top, bottom, width } = about.getBoundingClientRect();
+        const { left, width } = about.getBoundingClientRect();
+        const { top, bottom } = (around ?? about).getBoundingClientRect();
         const x = Math.min(Math.max(4, left + width / 2 - box.offsetWidth / 2), innerWidth - box.offsetWidth - 4);
         const below = bottom + AWAY;
         const y = below + box.offsetHeight < innerHeight ? below : top - AWAY - box.offsetHeight;

@@ -1,5 +1,7 @@
 // Follows links as a run does: through reroutes, into and out of subgraphs.
 
+import { app } from "../../../scripts/app.js";
+
 const FAR = 100; // the longest chain that is followed, to stop at loops
 
 /**
@@ -61,6 +63,16 @@ function* ends(graph, ids, hops) {
 function linkInto(node, slot) {
     const id = node.inputs[slot]?.link;
     return id == null ? null : node.graph.getLink(id);
+}
+
+/** The node with an id as in a run: in a subgraph, the ids of the nodes around it come first, as in "12:3". */
+export function nodeAt(id) {
+    let graph = app.rootGraph ?? app.graph, node = null;
+    for (const part of String(id).split(":")) {
+        node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part)) ?? null;
+        graph = node?.subgraph;
+    }
+    return node;
 }
 
 const slotNamed = (slots, name) => slots.findIndex(slot => slot.name === name);

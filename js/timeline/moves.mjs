@@ -1,12 +1,13 @@
 // Moves by dragging and keys. Each returns the timeline's new text, or null if there is no room. No DOM.
 
 import { removed, retimed, reworded, split } from "./edits.mjs";
-import { TimelineError, isSame, parse } from "./grammar.mjs";
+import { TimelineError, isSame } from "./grammar.mjs";
 
 const APART = 0.02; // steps between two starts that are not on steps
 
-/** The `entries` of `text` with a clock; `unit` is for the first mark of a timeline without marks. */
-export function moves(text, entries, clock, unit) {
+/** The `entries` that `parse` finds in `text`, with a clock; `unit` is for the first mark of a timeline without marks. */
+export function moves(text, entries, clock, unit, parse) {
+    const valid = text => isValid(text, parse) ? text : null;
     const units = entries[1]?.start.unit ?? unit;
     const startOf = index => index < 1 ? 0 : index < entries.length ? clock.place(entries[index].start) : clock.steps;
     const fadeOf = index => index < 1 ? 0 : clock.place(entries[index].fade);
@@ -60,13 +61,13 @@ export function moves(text, entries, clock, unit) {
     };
 }
 
-/** The text if it is valid, else null: after rounding, two times may be equal. */
-function valid(text) {
+/** Whether a text can be parsed: after rounding, two times may be equal. */
+function isValid(text, parse) {
     try {
         parse(text);
-        return text;
+        return true;
     } catch (error) {
-        if (error instanceof TimelineError) return null;
+        if (error instanceof TimelineError) return false;
         throw error;
     }
 }

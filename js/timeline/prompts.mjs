@@ -60,12 +60,15 @@ export function idle(stream, entries, clock) {
     });
 }
 
-/** The prompt of a new segment after this one: an unused one, else the next one; in a text timeline the same text. */
-export function following(entries, index, connected) {
+/**
+ * The prompt of a new segment after this one: an unused one, else the next one that is not that of the segment behind;
+ * null if there is none. In a text timeline it is the same text, as written.
+ */
+export function following({ text, entries, connected }, index) {
     const now = entries[index].text.trim();
-    if (!connected) return entries[index].text;
-    const numbers = Object.keys(connected);
+    if (!connected) return entries[index].isDrawn ? text.slice(...entries[index].words) : entries[index].text;
+    const numbers = Object.keys(connected), behind = entries[index + 1]?.text.trim();
     const named = entries.map(entry => entry.text.trim());
-    const next = numbers[(numbers.indexOf(now) + 1) % numbers.length];
-    return numbers.find(number => !named.includes(number)) ?? next ?? now;
+    const others = [...numbers.slice(numbers.indexOf(now) + 1), ...numbers]; // the next ones first
+    return numbers.find(number => !named.includes(number)) ?? others.find(each => each !== now && each !== behind) ?? null;
 }

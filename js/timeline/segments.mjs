@@ -1,6 +1,7 @@
 // The elements of a track: a segment for each prompt, a grip at each start, a handle at each fade's end.
 
 import { element } from "../lib/dom.mjs";
+import { pointText } from "./grammar.mjs";
 import { TEXTS } from "./texts.mjs";
 
 // The stream's hue for the first prompt, darker for others; white text is readable on all of them.
@@ -10,7 +11,7 @@ const SHADES = [100, 66, 82, 52];
 export function segments(state, active, drag) {
     if (!state.entries) return [message(state.wrong ?? state.unread, Boolean(state.wrong))];
     const made = state.entries.map((_, index) => segment(state, index, index === active));
-    for (const index of state.entries.keys()) if (index) made.push(...handles(state, index, drag));
+    for (const index of state.entries.keys()) if (index && !isLate(state, index)) made.push(...handles(state, index, drag));
     return made;
 }
 
@@ -34,6 +35,11 @@ function segment(state, index, isActive) {
     made.style.setProperty("--fill", shade(state, index));
     const isUnknown = connected && Object.keys(connected).length && !(number in connected);
     made.toggleAttribute("data-bad", Boolean(isUnknown));
+    if (isLate(state, index)) { // it would have no width
+        made.dataset.idle = "";
+        made.append(element("b", { textContent: `@${pointText(entries[index].start)}` }));
+        return made;
+    }
     if (full > from) {
         const style = { width: share(Math.min(full, to) - from, to - from) };
         made.style.setProperty("--before", shade(state, index - 1));
@@ -46,11 +52,12 @@ function segment(state, index, isActive) {
 }
 
 /** The lines of a segment's tooltip: its prompt and its times. */
-function tooltip({ stream, entries, connected, explain }, index, words, [from, full, to]) {
+function tooltip({ stream, entries, connected, clock, explain }, index, words, [from, full, to]) {
     const number = entries[index].text.trim();
     const name = connected ? [`${stream.name} ${number}`, words].filter(Boolean).join(": ") : `${stream.name}: ${words}`;
     const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
-    const lines = [name, TEXTS.from(index ? start : TEXTS.start)];
+    if (index && from >= clock.steps) return [name, TEXTS.late(pointText(entries[index].start), clock.steps)];
+    const lines = [name, ...entries[index].isDrawn ? [TEXTS.drawn] : [], TEXTS.from(index ? start : TEXTS.start)];
     if (full > from) lines.push(TEXTS.whole(whole));
     return [...lines, TEXTS.until(index + 1 < entries.length ? explain(to)[0] : TEXTS.end)];
 }
@@ -75,6 +82,9 @@ function shade({ stream, entries, connected }, index) {
 
 const share = (part, of) => `${of ? 100 * part / of : 0}%`;
 const fadeOf = ({ entries, clock }, index) => index ? clock.place(entries[index].fade) : 0;
+
+/** Whether an entry starts at the end of the run, or after it. */
+const isLate = (state, index) => index > 0 && startOf(state, index) >= state.clock.steps;
 
 function startOf({ entries, clock }, index) {
     if (!index) return 0;

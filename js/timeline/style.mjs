@@ -28,6 +28,8 @@ export const STYLE = styles(`
     .segment .words { min-width: 0; overflow: hidden; text-overflow: ellipsis; opacity: .92; }
     .segment[data-bad] { border: 1px dashed var(--wrong); color: var(--wrong);
         background: none; }
+    .segment[data-idle] { left: auto !important; right: 0; min-width: 46px; z-index: 3; padding: 0 5px; color: #fff;
+        justify-content: center; background: color-mix(in srgb, var(--wrong) 55%, #10151a); border: 1px dashed #fff; }
     .segment .ramp { position: absolute; inset: 0 auto 0 0;
         background: linear-gradient(to bottom right, var(--before) 49.4%, rgb(255 255 255 / .55) 49.8% 50.2%,
             var(--fill) 50.6%); }
@@ -55,7 +57,7 @@ export const STYLE = styles(`
     .ruler { position: relative; height: 16px; font-size: 10px; color: var(--descrip-text, #999);
         font-variant-numeric: tabular-nums; }
     .ruler .ticks { position: absolute; inset: -2px 0 auto; height: 3px; }
-    .ruler span { position: absolute; top: 2px; transform: translateX(-50%); }
+    .ruler span { position: absolute; top: 2px; white-space: nowrap; transform: translateX(-50%); }
     .ruler span:first-of-type { transform: none; }
     .ruler span[data-end] { transform: translateX(-100%); }
     .guide { position: absolute; inset: 0 auto 14px; width: 1px; background: var(--input-text, #ddd); opacity: .6;

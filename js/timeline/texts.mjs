@@ -15,6 +15,10 @@ export const TEXTS = {
     step: step => `step ${step}`,
     percent: percent => `${percent} %`,
     sigma: sigma => `sigma ${sigma}`,
+    late: (time, steps) => `@${time} is past the end of the run, which has ${steps} ${steps === 1 ? "step" : "steps"}: this `
+        + "prompt does not act.",
+    void: "A border here would change nothing: no other prompt is connected.",
+    drawn: "One option of each {a|b} is drawn at each run. The first is shown.",
     split: "Split here", remove: "Remove", fadeIn: "Fade in over four steps", cut: "No fade",
     plays: number => `Prompt ${number}`,
     unnamed: "?",

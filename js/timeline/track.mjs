@@ -1,7 +1,6 @@
 // One stream's track: segments to drag, split and choose with pointer or keys. It edits the stream's timeline text.
 
 import { element } from "../lib/dom.mjs";
-import { parse } from "./grammar.mjs";
 import { following } from "./prompts.mjs";
 import { segments } from "./segments.mjs";
 import { TEXTS } from "./texts.mjs";
@@ -119,7 +118,7 @@ export class Track {
         const at = this.#place(event) - drag.offset;
         const change = kind === "ease" ? moves.fade : moves.move;
         drag.text = change(index, at, event.altKey) ?? drag.text;
-        const entries = parse(drag.text ?? this.#state.text);
+        const entries = this.#state.parse(drag.text ?? this.#state.text);
         this.#paint(entries);
         const place = clock.place(kind === "ease" ? entries[index].fade : entries[index].start);
         this.#view.guide(place);
@@ -138,7 +137,7 @@ export class Track {
     }
 
     #hover(event) {
-        if (this.#drag) return;
+        if (this.#drag || this.#view.menu.isOpen()) return;
         const about = event.target.closest("[data-about]");
         if (about) this.#view.tip.show(about, about.dataset.about.split("\n"));
         else this.#view.tip.hide();
@@ -193,8 +192,9 @@ export class Track {
     }
 
     #split(index, place, isFree = false) {
-        const { entries, connected, moves } = this.#state;
-        this.#write(moves.cut(index, place, following(entries, index, connected), isFree));
+        const { moves } = this.#state, words = following(this.#state, index);
+        if (words !== null) return this.#write(moves.cut(index, place, words, isFree));
+        this.#view.tip.show(this.root.querySelector(`.segment[data-index="${index}"]`), [TEXTS.void]);
     }
 
     #offer(index, place, x, y) {
@@ -208,9 +208,10 @@ export class Track {
         }));
         const fade = moves.isFaded(index) ? { text: TEXTS.cut, run: () => this.#write(moves.fade(index, 0)) }
             : { text: TEXTS.fadeIn, run: () => this.#fade(index, FADE), isOff: !index };
+        const isWhole = following(this.#state, index) === null || moves.cut(index, place, now) === null;
         this.#view.menu.open(x, y, [
             ...plays, ...(plays.length ? [null] : []),
-            { text: TEXTS.split, run: () => this.#split(index, place), isOff: moves.cut(index, place, now) === null },
+            { text: TEXTS.split, run: () => this.#split(index, place), isOff: isWhole },
             fade,
             { text: TEXTS.remove, run: () => this.#write(moves.remove(index)), isOff: entries.length < 2 },
         ]);

@@ -14,6 +14,7 @@ import { moves } from "./moves.mjs";
 import { idle, problems, prompts } from "./prompts.mjs";
 import { inAllUnits, marks } from "./ruler.mjs";
 import { ASSUMED, runOf } from "./run.mjs";
+import { parseSent } from "./sent.mjs";
 import { HEIGHT, STYLE } from "./style.mjs";
 import { TEXTS } from "./texts.mjs";
 import { Track } from "./track.mjs";
@@ -33,9 +34,9 @@ export class Timeline {
     constructor(node, streams) {
         this.node = node;
         this.streams = streams;
-        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, after: streams.at(-1).widget });
+        const { root } = panel(node, "timeline", { css: STYLE, height: HEIGHT, before: streams[0].widget });
         this.parts = build(root, streams);
-        this.tip = tip(root);
+        this.tip = tip(root, root);
         this.menu = menu(root);
         this.tracks = streams.map(stream => new Track(this, stream));
         this.parts.lanes.prepend(...this.tracks.map(track => track.root));
@@ -168,11 +169,13 @@ function build(root, streams) {
 function read(node, stream, clock, unit) {
     const isFixed = isLinked(node, stream.widget);
     const text = isFixed ? setting(node, stream.widget) : valueOf(node, stream.widget);
-    const state = { stream, text, isFixed, clock, connected: prompts(node, stream), entries: null, problems: [] };
+    const isDynamic = node.widgets.find(({ name }) => name === stream.widget).dynamicPrompts && !isFixed;
+    const state = { stream, text, isFixed, clock, connected: prompts(node, stream), entries: null, problems: [],
+        parse: isDynamic ? parseSent : parse };
     if (typeof text !== "string") return { ...state, unread: TEXTS.unread(stream.name) };
     try {
-        const entries = parse(text);
-        const edits = moves(text, entries, clock, unit);
+        const entries = state.parse(text);
+        const edits = moves(text, entries, clock, unit, state.parse);
         return { ...state, entries, moves: edits, problems: problems(stream, entries, state.connected) };
     } catch (error) {
         if (!(error instanceof TimelineError)) throw error;

@@ -27,6 +27,11 @@ export const CHIPS_CSS = `
     .chip[data-kind=chunk], .chip[data-kind=cut] { background: none; color: var(--descrip-text, #999);
         border-left: 2px solid var(--light); border-radius: 0; }
     .chip[data-kind=cut] { border-color: var(--error-text, #ff5a5a); color: var(--error-text, #ff5a5a); }
+    .chip[data-kind=choice] { background: none; color: var(--descrip-text, #999); font-style: italic; padding-right: 0;
+        box-shadow: none; }
+    .body > .more { inset: auto 0 1px auto; height: 16px; padding: 0 6px; border: 0; border-radius: 8px; cursor: pointer;
+        font-size: 10px; line-height: 16px; font-weight: 600; color: var(--input-text, #ddd);
+        background: color-mix(in srgb, var(--stream) 55%, var(--comfy-input-bg, #222)); }
     .chip[data-kind=weight] { font-size: 9px; font-weight: 600; color: var(--light); }
     .chip[data-cut] { background: none; box-shadow: inset 0 0 0 1px var(--border-color, #4e4e4e);
         color: var(--descrip-text, #999); text-decoration: line-through; }
@@ -37,18 +42,21 @@ export const CHIPS_CSS = `
  * Creates the list. `explain(item)` returns a tooltip's lines, `strength(item)` the strength of the tint in percent,
  * and `isUnknown(item)` whether the encoder has no token for it.
  *
- * Returns { list, show(items), start, stop }.
+ * Returns { list, more, show(items), start, stop }: `more` is a button that counts the tokens below the visible rows, and
+ * shows the next ones.
  */
 export function chips(tip, { explain, strength, isUnknown }) {
     const list = element("div", { className: "chips", tabIndex: 0, role: "listbox", "aria-label": TEXTS.tokens });
     const space = element("div");
+    const more = element("button", { className: "more", type: "button", tabIndex: -1, title: TEXTS.showMore });
     list.append(space);
     // `active` is the index of the focused item, -1 for none; `painted` are the rows in the DOM.
-    const view = { list, space, tip, explain, strength, isUnknown, items: [], rows: [0], painted: "", active: -1 };
+    const view = { list, space, more, tip, explain, strength, isUnknown, items: [], rows: [0], painted: "", active: -1 };
     listen(view);
     const sized = new ResizeObserver(() => arrange(view));
     return {
         list,
+        more,
         show(items) {
             view.items = items;
             view.active = Math.min(view.active, items.length - 1);
@@ -68,6 +76,15 @@ function arrange(view) {
     view.rows = rowsOf(view.items, room, widthOf);
     view.space.style.height = `${view.rows.length * ROW}px`;
     paint(view, true);
+    countMore(view);
+}
+
+/** Counts the tokens in the rows below the visible ones. */
+function countMore({ list, more, rows, items }) {
+    const below = rows[Math.round((list.scrollTop + list.clientHeight) / ROW)];
+    const count = below === undefined ? 0 : items.slice(below).filter(({ at, kind }) => at >= 0 && kind !== "weight").length;
+    more.hidden = list.hidden || !count;
+    more.textContent = TEXTS.more(count);
 }
 
 /** Adds the visible rows to the DOM. */
@@ -111,8 +128,10 @@ function listen(view) {
         else tip.hide();
     });
     list.addEventListener("pointerleave", tip.hide);
+    view.more.addEventListener("click", () => { list.scrollTop += list.clientHeight; });
     list.addEventListener("scroll", () => {
         paint(view);
+        countMore(view);
         tellActive(view);
     });
     list.addEventListener("keydown", event => step(view, event));

@@ -4,6 +4,7 @@ import { FIRST, lostFrom, short, stretches } from "./flow.mjs";
 import { TEXTS } from "./texts.mjs";
 
 const MOST = 300; // characters of a note
+const T5_PAD = 0;
 
 /** A chip's tooltip: the token, and the reason if it has no effect. */
 export function explainItem(item, reading) {
@@ -18,6 +19,7 @@ export function explainItem(item, reading) {
     if (item.kind === "space") lines.push(TEXTS.space);
     if (item.kind === "part") lines.push(TEXTS.part);
     if (unknown.includes(item.at)) lines.push(TEXTS.unknown);
+    if (side === "t5" && ids[item.at] === T5_PAD) lines.push(TEXTS.pad);
     const weight = weights[item.at];
     if (weight !== 1) lines.push(TEXTS.weight(short(weight)));
     return lines;
@@ -33,7 +35,7 @@ export function strength(item, reading) {
 }
 
 /** The header: { count, pads, cut, share }; `share` is the used part of the limit. */
-export function headline(reading, past) {
+export function headline(reading, { past, sent: { choices } }) {
     const isClip = reading.road === "CLIP";
     const cut = reading.count - lostFrom(reading, past);
     const parts = stretches(reading, past);
@@ -42,7 +44,7 @@ export function headline(reading, past) {
     const [from, to] = parts.at(-1);
     const pads = isClip ? limit - (to - from) : reading.pads;
     return {
-        count: TEXTS.of(reading.count + extra, limit === null ? null : limit * (isClip ? parts.length : 1)),
+        count: (choices.length ? TEXTS.about : "") + TEXTS.of(reading.count + extra, limit === null ? null : limit * (isClip ? parts.length : 1)),
         pads: parts.length > 1 ? TEXTS.chunks(parts.length) : pads ? TEXTS.pads(pads) : "",
         cut: cut ? TEXTS.cut(cut) : "",
         share: limit === null ? null : Math.min(1, (reading.count + extra) / (limit * parts.length)),
@@ -64,16 +66,20 @@ export function explainCount(prompt, reading, notes) {
         lines.push(TEXTS.t5Count(reading.read, reading.pads), TEXTS.t5Length(prompt.length));
     }
     if (prompt.unknown.length) lines.push(TEXTS.fromLink(prompt.unknown.join(", ")));
-    if (/[{}]|\/\/|\/\*/.test(prompt.request.text)) lines.push(TEXTS.dynamic);
+    const { comments, choices } = prompt.sent;
+    if (choices.length) lines.push(TEXTS.choices(choices.length));
+    if (comments.some(({ isAddress }) => !isAddress)) lines.push(TEXTS.comments);
     if (prompt.request.text.split("embedding:").length - 1 > reading.ignored.length) lines.push(TEXTS.embedding);
     return [...lines, ...warnings(prompt, reading, notes)].filter(Boolean);
 }
 
-/** Notes on doubtful weights and missing textual inversions. */
+/** Notes on doubtful weights, missing textual inversions, and addresses that are taken for comments. */
 export function warnings(prompt, reading, notes) {
     const names = new Set(reading.ignored.map(([from, to]) => prompt.request.text.slice(from, to)));
     const more = notes.filter(note => !reading.notes.includes(note)); // the chips already show cut off and unknown text
-    return [...[...names].map(TEXTS.ignored), ...more].map(shortened);
+    const addresses = prompt.sent.comments.filter(({ isAddress }) => isAddress);
+    return [...addresses.map(({ text }) => TEXTS.address(text)), ...[...names].map(TEXTS.ignored), ...more]
+        .map(shortened);
 }
 
 function shortened(note) {

@@ -5,28 +5,33 @@ import { TEXTS } from "./texts.mjs";
 export const FIRST = "first"; // past_75: the other values keep more than CLIP-L's first chunk
 const T5_SPACE = 3; // the token of a space alone
 const GAP = 4; // between words
+const MOST = 40; // characters of a comment
 
 /**
  * The items of a reading, each { kind, text, at, glued, cut }: `at` is its token's index, -1 for a mark; `glued` items
- * have no gap before them, like the pieces of a word.
+ * have no gap before them, like the pieces of a word. `sent` is what the text was made from, by lib/sent.mjs.
  */
-export function flow(text, reading, past) {
+export function flow({ text, comments, choices }, reading, past) {
     const isClip = reading.road === "CLIP";
     const items = [], parts = stretches(reading, past), read = lostFrom(reading, past);
-    const ignored = [...reading.ignored]; // the remaining ones
+    const extra = [ // the remaining ones
+        ...reading.ignored.map(([start, end]) => ({ place: start, item: struck("ignored", text.slice(start, end)) })),
+        ...comments.map(({ place, text }) => ({ place, item: struck("comment", shortened(text)) })),
+        ...choices.map(({ place, count }) => ({ place, item: mark("choice", TEXTS.choice(count)) })),
+    ].sort((one, other) => one.place - other.place);
     for (const [index, [from, to]] of parts.entries()) {
         if (index) items.push(mark("chunk", TEXTS.chunk(index + 1)));
         if (isClip) items.push(mark("start", TEXTS.start));
-        addTokens(items, text, reading, from, to, false, ignored);
-        if (index + 1 === parts.length && read === reading.count) addIgnored(items, text, ignored);
+        addTokens(items, text, reading, from, to, false, extra);
+        if (index + 1 === parts.length && read === reading.count) addExtra(items, extra);
         items.push(mark("end", TEXTS.end));
         const pads = isClip ? reading.limit - (to - from) : reading.pads;
         if (pads) items.push(mark("pads", TEXTS.pads(pads)));
     }
     if (read < reading.count) {
         items.push(mark("cut", TEXTS.cutHere));
-        addTokens(items, text, reading, read, reading.count, true, ignored);
-        addIgnored(items, text, ignored);
+        addTokens(items, text, reading, read, reading.count, true, extra);
+        addExtra(items, extra);
     }
     return items;
 }
@@ -49,17 +54,17 @@ function mark(kind, text) {
     return { kind, text, at: -1, glued: false, cut: false };
 }
 
-/** Missing textual inversions up to an offset in the text. */
-function addIgnored(items, text, ignored, place = Infinity) {
-    while (ignored.length && ignored[0][0] <= place) {
-        const [start, end] = ignored.shift();
-        items.push({ ...mark("ignored", text.slice(start, end)), cut: true });
-    }
+const struck = (kind, text) => ({ ...mark(kind, text), cut: true });
+const shortened = text => text.length > MOST ? `${text.slice(0, MOST)} ...` : text;
+
+/** What is no token, up to an offset in the text: comments, choices, missing textual inversions. */
+function addExtra(items, extra, place = Infinity) {
+    while (extra.length && extra[0].place <= place) items.push(extra.shift().item);
 }
 
-function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, cut, ignored) {
+function addTokens(items, text, { road, ids, starts, ends, weights }, from, to, cut, extra) {
     for (let at = from; at < to; at++) {
-        addIgnored(items, text, ignored, starts[at]);
+        addExtra(items, extra, starts[at]);
         const glued = at > from && starts[at] <= ends[at - 1];
         let shown = text.slice(starts[at], ends[at]);
         let kind = "token";

@@ -1,5 +1,6 @@
 // The text and settings that a node would encode now, from the graph: its own or linked ones.
 
+import { sent, unchanged } from "../lib/sent.mjs";
 import { source } from "../lib/walk.mjs";
 import { isLinked, valueOf } from "../lib/widgets.mjs";
 import { clipPositions } from "./encoder.mjs";
@@ -17,7 +18,8 @@ export const KINDS = Object.keys(STREAMS);
 export const widgetsOf = node => ["text", ...STREAMS[node.comfyClass].names];
 
 /**
- * { request, past, encoder, follows, unknown}: `request` is the body for the route, null if the text is unknown.
+ * { request, sent, past, encoder, follows, unknown}: `request` is the body for the route, null if the text is unknown;
+ * `sent` is what becomes of the text when the workflow is queued.
  *
  * `follows` is whether another node's widget is used; `unknown` are settings whose linked values are unknown.
  */
@@ -29,8 +31,10 @@ export function promptOf(node) {
     const fields = stream === "CLIP"
         ? { clip_weights: values.weights, clip_positions: encoder.positions }
         : { length: values.length, t5_weights: values.weights };
+    const out = (text.isDynamic ? sent : unchanged)(String(text.value ?? ""));
     return {
-        request: text.isHidden ? null : { text: String(text.value ?? ""), roads: stream, ...fields },
+        request: text.isHidden ? null : { text: out.text, roads: stream, ...fields },
+        sent: out,
         past: values.past_75 ?? FIRST,
         length: values.length,
         encoder,
@@ -40,11 +44,11 @@ export function promptOf(node) {
 }
 
 function read(node, name) {
-    const value = valueOf(node, name);
-    if (!isLinked(node, name)) return { value };
+    const own = node.widgets.find(widget => widget.name === name), value = valueOf(node, name);
+    if (!isLinked(node, name)) return { value, isDynamic: own?.dynamicPrompts };
     const from = source(node, name);
     const widget = from?.host?.getWidgetFromSlot?.(from.input) ?? plainWidget(from?.node);
-    return widget ? { value: widget.value, follows: true } : { value, isHidden: true };
+    return widget ? { value: widget.value, isDynamic: widget.dynamicPrompts, follows: true } : { value, isHidden: true };
 }
 
 function plainWidget(node) {

@@ -29,7 +29,11 @@ export const TEXTS = {
         long: file => `248 positions assumed: ${file} is a Long-CLIP by its name.`,
     },
     fromLink: names => `From another node, and not known before the run: ${names}. The value on the node is assumed.`,
-    dynamic: "{a|b} and // comments are resolved when the workflow is queued; here they count as written.",
+    choices: count => `ComfyUI draws one option of each {a|b} at each run, ${count === 1 ? "once" : `${count} times`} `
+        + "here. The first option is counted; a run may have more tokens or fewer.",
+    about: "\u2248",
+    address: text => `ComfyUI takes // for a comment and leaves out: ${text} Write the address without //.`,
+    comments: "ComfyUI leaves out comments: // to the end of the line, and /* */. They are struck through.",
     embedding: "embedding:name counts as text here.",
     ignored: name => `There is no ${name}: nothing is read there.`,
     warned: "!",
@@ -39,6 +43,9 @@ export const TEXTS = {
     end: "end",
     chunk: number => `chunk ${number}`,
     cutHere: "not read",
+    choice: count => `1 of ${count}:`,
+    more: count => `${count} more \u25be`,
+    showMore: "Show the next tokens.",
     marks: {
         start: "The start token, which CLIP-L's prompts begin with.",
         end: {
@@ -51,6 +58,8 @@ export const TEXTS = {
         },
         chunk: "A new chunk, which CLIP-L reads on its own.",
         ignored: "There is no such embedding: nothing is read here.",
+        comment: "A comment: ComfyUI leaves it out.",
+        choice: "ComfyUI draws one of these options at each run. The first is counted here.",
         cut: { clip: "CLIP-L reads no further.", t5: "T5 reads no further at this length." },
     },
 
@@ -58,6 +67,7 @@ export const TEXTS = {
     token: id => (id === null ? "a row of an embedding" : `token ${id}`),
     space: "The space before the word, which T5 reads as a token of its own.",
     part: "A further token of the same sign.",
+    pad: "T5 reads <pad> as a pad, wherever it stands.",
     unknown: "T5 has no token for this and reads <unk>.",
     weight: weight => `weight ${weight}`,
     lost: {

@@ -16,7 +16,7 @@ class DualPrompt(io.ComfyNode):
             display_name="Dual Prompt",
             category="Flux Duet/condition",
             description="Joins a CLIP prompt and a T5 prompt into a CONDITIONING that every native node accepts.",
-            search_aliases=["CLIPTextEncodeFlux", "dual prompt", "join", "flux conditioning"],
+            search_aliases=["CLIPTextEncodeFlux", "split prompt", "two prompts", "join", "flux conditioning", "duet"],
             inputs=[
                 FluxVec.Input("vec", tooltip="From CLIP-L Encode: one vector that sets the tone of every block."),
                 FluxTxt.Input("txt", tooltip="From T5 Encode: a row per token, which the image attends to."),
@@ -51,7 +51,7 @@ class SplitConditioning(io.ComfyNode):
             category="Flux Duet/condition",
             description="Takes any FLUX.1 CONDITIONING apart into its CLIP prompt and its T5 prompt, so that one can "
             "be replaced. What else it carries (ControlNet, masks, time ranges, hooks) stays with both.",
-            search_aliases=["unjoin", "take apart", "pooled", "separate clip t5"],
+            search_aliases=["unjoin", "take apart", "pooled", "separate clip t5", "split prompt"],
             inputs=[io.Conditioning.Input("conditioning", tooltip="A FLUX.1 CONDITIONING from any node.")],
             outputs=[
                 FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector."),

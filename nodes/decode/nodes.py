@@ -14,10 +14,10 @@ class VAEDecode(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="FluxDuetDecode",
-            display_name="VAE Decode",
+            display_name="VAE Decode (Duet)",
             category="Flux Duet/decode",
             description="Turns a latent into a picture. When memory is short it decodes in tiles, and reports that.",
-            search_aliases=["decode", "latent to image", "vae"],
+            search_aliases=["decode", "latent to image", "vae", "duet"],
             inputs=[
                 io.Vae.Input("vae", tooltip="The autoencoder, such as ae.safetensors."),
                 io.Latent.Input("samples", tooltip="From MMDiT Sampler."),

@@ -30,8 +30,8 @@ from ..streams import ClipVec, Source, Span, T5Text
 from .choices import ATTENTION, EMBEDDING, OFF
 from .embeddings.cached import fingerprint, remembered
 from .tokens import weights
-from .tokens.inspection import PromptReading, has_inversion, read_by_clip, read_by_t5
-from .tokens.lengths import COMFYUI, LENGTHS, T5_PAD, T5_UNKNOWN, Tokens, cut, unweighted
+from .tokens.inspection import LONGEST, PromptReading, has_inversion, read_by_clip, read_by_t5, untrained
+from .tokens.lengths import COMFYUI, LENGTHS, T5_UNKNOWN, Tokens, cut, unweighted
 
 _TITLES = {CLIP_L: "CLIP-L", T5XXL: "T5"}
 # FLUX.1's T5 tokenizer pads to this number of rows; CLIPs for other models pad differently.
@@ -158,23 +158,20 @@ def _report(clip, kept: list[Tokens], lost: list[Tokens]) -> Cut | None:
     return Cut(_TITLES[T5XXL], count + len(missing), count, decoded(clip, missing, T5XXL))
 
 
-def t5_rows(txt: T5Text) -> str:
-    """The numbers of tokens and pads of a freshly encoded prompt, in words."""
-    ids = [token for chunk in txt.source.tokens for token, _ in chunk]
-    pads = ids.count(T5_PAD)
-    return f"T5: {len(ids) - pads} tokens with the end token, {pads} pads"
-
-
 def t5_notes(clip: CLIP, txt: T5Text, cut: Cut | None) -> list[str]:
     """Notes for the user on a freshly encoded T5 prompt, one sentence each.
 
-    They are about text that was cut off, characters without a token, textual inversions without effect, and weights.
+    They are about text that was cut off, characters without a token, textual inversions without effect, more tokens
+    than FLUX.1 was trained on, and weights.
     """
     text, mode = txt.source.text, txt.source.settings["weights"]
     tokenizer, notes = tokenizer_of(clip, T5XXL), [str(cut)] if cut else []
     is_known = all(token != T5_UNKNOWN for chunk in txt.source.tokens for token, _ in chunk)
     if not is_known or has_inversion(tokenizer, text):
         notes += read_by_t5(tokenizer, text, COMFYUI, mode != OFF).notes()
+    rows = sum(map(len, txt.source.tokens))
+    if rows > LONGEST:
+        notes.append(untrained(rows))
     return notes + weights.t5_notes(weights.parse(text), mode)
 
 

@@ -6,7 +6,7 @@ import json
 
 from comfy_api.latest import io, ui
 
-from ..notice import show, warn
+from ..notice import nothing, warn
 from ..sockets import FluxTxt, FluxVec
 from .choices import EMBEDDING, FIRST, MODES, PAST
 from .tokens.lengths import COMFYUI, LENGTHS
@@ -48,7 +48,15 @@ class ClipEncode(io.ComfyNode):
             category=CATEGORY,
             description="Turns a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
             "T5 is not run.",
-            search_aliases=["clip text encode", "clip_l prompt", "pooled"],
+            search_aliases=[
+                "clip text encode",
+                "clip encode",
+                "clip_l prompt",
+                "style prompt",
+                "prompt weight",
+                "pooled",
+                "duet",
+            ],
             inputs=[
                 io.Clip.Input(
                     "clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."
@@ -70,7 +78,7 @@ class ClipEncode(io.ComfyNode):
         from .clip_prompt import encode_clip_prompt
 
         vec, notes = encode_clip_prompt(clip, text, past_75, weights)
-        return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else None)
+        return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else nothing())
 
 
 class T5Encode(io.ComfyNode):
@@ -82,7 +90,7 @@ class T5Encode(io.ComfyNode):
             category=CATEGORY,
             description="Turns a prompt into a row per token, which every part of the picture attends to: things, "
             "places, relations, lettering. CLIP-L is not run.",
-            search_aliases=["clip text encode", "t5xxl prompt"],
+            search_aliases=["clip text encode", "clip encode", "t5xxl prompt", "long prompt", "prompt weight", "duet"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Any CLIP that holds T5: Load T5, DualCLIPLoader, a checkpoint's."),
                 io.String.Input(
@@ -114,11 +122,11 @@ class T5Encode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, text, length=COMFYUI, weights=EMBEDDING) -> io.NodeOutput:
-        from .encoding import encode_t5, t5_notes, t5_rows
+        from .encoding import encode_t5, t5_notes
 
         txt, cut = encode_t5(clip, text, length, weights)
-        notes, rows = t5_notes(clip, txt, cut), t5_rows(txt)
-        return io.NodeOutput(txt, ui=warn("\n".join(notes), report=rows) if notes else show(rows))
+        notes = t5_notes(clip, txt, cut)
+        return io.NodeOutput(txt, ui=warn("\n".join(notes)) if notes else nothing())
 
 
 class Inspect(io.ComfyNode):

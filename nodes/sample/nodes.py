@@ -103,7 +103,7 @@ class MMDiTSampler(io.ComfyNode):
             display_name="MMDiT Sampler",
             category=CATEGORY,
             description="KSampler for FLUX.1: the same loop, with the official noise schedule beside ComfyUI's.",
-            search_aliases=["ksampler", "sampler", "flux sampler"],
+            search_aliases=["ksampler", "sampler", "flux sampler", "duet"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Conditioning.Input("positive", tooltip="From Dual Prompt, or any native node."),

@@ -279,3 +279,14 @@ def test_lists_are_read_as_agreed(front):
         assert (message in wrong if message else not wrong) and bool(beyond) == case.get("beyond", False), case["text"]
         if "blocks" in case:
             assert set(blocks) == numbers_of(case["blocks"]) and final == case.get("final", False), case["text"]
+
+
+def test_the_strips_line_up_and_a_tip_hides_none(front):
+    picker = Picker(front)
+    for at in (0, 20, 56):
+        assert picker.point(at, "CLIP")[0] == pytest.approx(picker.point(at, "T5")[0], abs=1)
+    picker.page.mouse.move(*picker.point(20, "CLIP"))
+    tip = picker.page.locator(".tip:popover-open").bounding_box()
+    strip = picker.strip("T5").bounding_box()
+    assert tip["y"] >= strip["y"] + strip["height"]
+    assert front.errors == []

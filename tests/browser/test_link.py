@@ -60,7 +60,7 @@ def test_linked_boxes_say_the_same(front):
     assert texts(front) == {"1": "a fox", "2": ""}
     button(front, 1).click()
     for node in (1, 2):
-        expect_word(front, node, "same prompt")
+        expect_word(front, node, "Linked")
     assert texts(front) == {"1": "a fox", "2": "a fox"}
     write(front, 1, "a red fox")
     assert texts(front) == {"1": "a red fox", "2": "a red fox"}
@@ -78,21 +78,48 @@ def test_linking_is_one_step_of_undo(front):
     write(front, 0, "mood")
     write(front, 1, "a house by the sea")
     button(front, 1).click()
-    expect_word(front, 2, "same prompt")
+    expect_word(front, 2, "Linked")
     # Not by `texts`: an API prompt sorts the nodes again, which the front end records as an undo step.
     assert [area.input_value() for area in front.page.locator("textarea:visible").all()] == ["mood"] * 2
     front.page.mouse.click(900, 800)
     undo_is_heard(front)
     front.page.keyboard.press("Control+z")
-    expect_word(front, 1, "split")
+    expect_word(front, 1, "Link prompts")
     assert front.page.evaluate("() => [1, 2].map(id => app.graph.getNodeById(id).widgets[0].value)") == [
         "mood",
         "a house by the sea",
     ]
     undo_is_heard(front)
     front.page.keyboard.press("Control+y")
-    expect_word(front, 1, "same prompt")
+    expect_word(front, 1, "Linked")
     assert texts(front) == {"1": "mood", "2": "mood"}
+    assert front.errors == []
+
+
+def test_unlinking_gives_the_second_text_back(front):
+    add(front, *PAIR)
+    write(front, 0, "mood")
+    write(front, 1, "a house by the sea")
+    button(front, 1).click()
+    expect_word(front, 2, "Linked")
+    assert "T5 Encode gets its own text back: a house by the sea" in message_of(front, 1)
+    write(front, 1, "mood, at night")
+    front.load(front.page.evaluate("() => app.graph.serialize()"))
+    button(front, 2).click()
+    expect_word(front, 1, "Link prompts")
+    assert texts(front) == {"1": "mood, at night", "2": "a house by the sea"}
+    assert "flux_duet" not in front.page.evaluate("() => JSON.stringify(app.graph.nodes.map(node => node.properties))")
+    assert front.errors == []
+
+
+def test_linked_boxes_draw_the_same_wildcard(front):
+    add(front, *PAIR)
+    write(front, 0, "{one|two|three|four|five|six}")
+    button(front, 1).click()
+    expect_word(front, 2, "Linked")
+    sent = [texts(front) for _ in range(8)]
+    assert all(each["1"] == each["2"] for each in sent)
+    assert len({each["1"] for each in sent}) > 1
     assert front.errors == []
 
 
@@ -101,7 +128,7 @@ def test_a_workflow_keeps_the_link(front):
     write(front, 0, "a fox")
     button(front, 1).click()
     front.load(front.page.evaluate("() => app.graph.serialize()"))
-    expect_word(front, 2, "same prompt")
+    expect_word(front, 2, "Linked")
     write(front, 1, "a bear")
     assert texts(front) == {"1": "a bear", "2": "a bear"}
     assert front.errors == []
@@ -120,7 +147,7 @@ def test_loading_a_workflow_writes_no_text_into_another(front):
     assert texts(front) == {"1": "text 1", "2": "text 2"}
     write(front, 0, "new")
     assert texts(front) == {"1": "new", "2": "text 2"}
-    expect_word(front, 1, "split")
+    expect_word(front, 1, "Link prompts")
     assert front.errors == []
 
 
@@ -143,7 +170,7 @@ def test_a_pair_that_is_not_clear_is_not_offered(front):
     assert sorted(texts(front).values()) == ["", "", "a fox"]
     front.page.evaluate("() => app.graph.remove(app.graph.getNodeById(4))")
     front.page.mouse.click(900, 850)
-    expect_word(front, 1, "split")
+    expect_word(front, 1, "Link prompts")
     assert front.errors == []
 
 
@@ -159,15 +186,15 @@ def test_what_is_missing_is_reported(front):
 
 def test_a_pair_is_found_through_a_reroute_and_into_a_subgraph(front):
     add(front, *REROUTED)
-    expect_word(front, 1, "split")
+    expect_word(front, 1, "Link prompts")
     front.page.evaluate("""() => {
         app.canvas.selectItems([app.graph.getNodeById(2)]);
         app.graph.convertToSubgraph(app.canvas.selectedItems);
     }""")
-    expect_word(front, 1, "split")
+    expect_word(front, 1, "Link prompts")
     write(front, 0, "a fox")
     button(front, 1).click()
-    expect_word(front, 1, "same prompt")
+    expect_word(front, 1, "Linked")
     assert sorted(texts(front).values()) == ["a fox", "a fox"]
     assert front.errors == []
 

@@ -41,3 +41,18 @@ def test_a_name_survives_saving_and_loading(front):
 def test_a_plain_name_stays(front):
     front.page.evaluate(ADD, "flux_duet/prompt")
     assert names(front)["FluxDuetSaveStream"] == "flux_duet/prompt"
+
+
+BOXES = """type => {
+    const node = LiteGraph.createNode(type);
+    app.graph.add(node);
+    const boxes = node.widgets.map(({ element }) => element).filter(element => element?.tagName === "TEXTAREA");
+    const named = ({ style }) => decodeURIComponent(style.backgroundImage).match(/>([^<]*)<\\/text>/)?.[1] ?? null;
+    return new Promise(done => requestAnimationFrame(() => done(boxes.map(named))));
+}"""
+
+
+def test_several_text_boxes_are_named(front):
+    assert front.page.evaluate(BOXES, "FluxDuetScheduleText") == ["clip_text", "t5_text"]
+    assert front.page.evaluate(BOXES, "FluxDuetClipEncode") == [None]
+    assert front.errors == []

@@ -24,7 +24,7 @@ SOCKETS = {
     "FluxDuetApply": ("Apply Duet", ["model MODEL"], ["MODEL"]),
     "FluxDuetTable": ("Modulation Table", ["model MODEL"], ["MODEL"]),
     "FluxDuetSigmas": ("Flux Sigmas", ["latent LATENT"], ["SIGMAS"]),
-    "FluxDuetDecode": ("VAE Decode", ["vae VAE", "samples LATENT"], ["IMAGE"]),
+    "FluxDuetDecode": ("VAE Decode (Duet)", ["vae VAE", "samples LATENT"], ["IMAGE"]),
 }
 ADD = """type => {
     const node = LiteGraph.createNode(type);

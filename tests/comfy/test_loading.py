@@ -234,3 +234,8 @@ def test_nodes_find_their_files(monkeypatch, tiny):
         if device == "cpu":
             for patcher in (clip.patcher, t5.patcher):
                 assert patcher.load_device == patcher.offload_device == torch.device("cpu")
+
+
+def test_loading_clip_l_warns_of_nothing(tiny_models, caplog):
+    load_clip_l(str(tiny_models / "text_encoders" / "tiny_clip_l.safetensors"))
+    assert "missing" not in caplog.text

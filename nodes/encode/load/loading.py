@@ -58,6 +58,8 @@ def load_clip_l(
     with as_bad_file(path):
         file, sd = file_at(path), read_weights(path)
         config = layout.check(shapes_of(sd), layout.CLIP_L, os.path.basename(path))
+        # FLUX.1 reads the vector before this layer. ComfyUI would warn that it is missing.
+        sd.setdefault("text_projection.weight", torch.eye(config["projection_dim"]))
         options = {"clip_l_model_config": config, **_on(device)}
         limits = {"clip_l_max_length": config["max_position_embeddings"]}
         kinds = SD1Tokenizer, SD1ClipModel

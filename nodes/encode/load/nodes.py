@@ -6,11 +6,15 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
+from .choices import fitting_first, is_clip_l, is_t5
+
 CATEGORY = "Flux Duet/encode"
 
 
-def _file_input(name: str, tooltip: str):
-    return io.Combo.Input(name, options=folder_paths.get_filename_list("text_encoders"), tooltip=tooltip)
+def _file_input(name: str, fits, tooltip: str):
+    files = folder_paths.get_filename_list("text_encoders")
+    options = fitting_first(files, lambda file: folder_paths.get_full_path("text_encoders", file), fits)
+    return io.Combo.Input(name, options=options, tooltip=tooltip)
 
 
 def _device_input():
@@ -55,7 +59,7 @@ class LoadClip(io.ComfyNode):
             category=CATEGORY,
             description="Loads CLIP-L alone, or Long-CLIP (248 positions), from models/text_encoders.",
             search_aliases=["clip loader", "clip_l", "long clip", "text encoder"],
-            inputs=[_file_input("clip_name", "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
+            inputs=[_file_input("clip_name", is_clip_l, "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds CLIP-L alone, for CLIP-L Encode and LoraLoader.")],
         )
 
@@ -80,7 +84,7 @@ class LoadT5(io.ComfyNode):
             description="Loads a T5 encoder alone, in fp32, fp16, bf16, fp8 or ComfyUI's quantised layouts, "
             "from models/text_encoders. The file is read when a prompt is encoded that is not in the embedding store.",
             search_aliases=["clip loader", "t5xxl", "text encoder"],
-            inputs=[_file_input("t5_name", "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
+            inputs=[_file_input("t5_name", is_t5, "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
             outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
         )
 

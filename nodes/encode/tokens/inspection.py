@@ -9,12 +9,13 @@ from itertools import compress
 
 from ...flux1_sizes import TXT_WIDTH, VEC_WIDTH
 from ...quoting import shorten
-from .lengths import LENGTHS
+from .lengths import DEV, LENGTHS, SCHNELL
 from .spans import Exists, Piece, Pieces, pieces
 from .weights import Weighted, doubts, implied, parse
 
 CLIP, T5 = "CLIP", "T5"  # the encoders' names
 _WIDTHS = {CLIP: VEC_WIDTH, T5: TXT_WIDTH}  # of the encoders' rows
+LONGEST = LENGTHS[DEV].limit or 0
 _LONG = 300  # characters of a quotation in a note
 
 
@@ -58,9 +59,10 @@ class PromptReading:
 
     @property
     def headline(self) -> str:
-        """The counts in words, such as "CLIP: 23 / 75 tokens, 52 pads"."""
-        count = f"{len(self.pieces)} / {self.limit}" if self.limit is not None else f"{len(self.pieces)}"
-        return f"{self.encoder}: {count} tokens, {self.pads} pads"
+        """The counts in words, such as "CLIP: 23 / 75 tokens, 52 pads". T5's include the end token, as lengths do."""
+        end = self.encoder == T5
+        limit = "" if self.limit is None else f" / {self.limit + end}"
+        return f"{self.encoder}: {len(self.pieces) + end}{limit} tokens{' with the end token' * end}, {self.pads} pads"
 
     def notes(self) -> Iterator[str]:
         """Notes for the user on cut off, unknown and ignored text."""
@@ -78,6 +80,12 @@ class PromptReading:
                 yield f"There is no {name}: {self.encoder} reads nothing there."
             else:
                 yield f"{self.encoder} cannot read {name}: its rows are {wide} wide, expected {_WIDTHS[self.encoder]}."
+
+    @property
+    def untrained(self) -> list[str]:
+        """A note on a T5 prompt that is longer than any in FLUX.1's training."""
+        rows = self.read + 1
+        return [untrained(rows)] if self.encoder == T5 and rows > LONGEST else []
 
     def weight_notes(self) -> list[str]:
         """Notes on parentheses."""
@@ -113,10 +121,19 @@ def read_by_t5(tokenizer, text: str, length: str, weighted: bool = True, exists:
     return PromptReading(T5, text, found, read, limit, max(0, (minimum or 0) - read - 1), weighted)
 
 
+def untrained(rows: int) -> str:
+    """A note on more T5 tokens than FLUX.1 was trained on, with the end token."""
+    return (
+        f"T5: {rows} tokens with the end token. FLUX.1 dev was trained on at most {LONGEST}, schnell on "
+        f"{LENGTHS[SCHNELL].limit}: more of them may be ignored, or blur the picture."
+    )
+
+
 def notes(readings: list[PromptReading]) -> list[str]:
-    """All notes on a prompt, including its weights, without duplicates."""
+    """All notes on a prompt, including its weights and its length, without duplicates."""
     found = [note for reading in readings for note in reading.notes()]
-    return list(dict.fromkeys(found + [note for reading in readings for note in reading.weight_notes()]))
+    more = [note for reading in readings for note in [*reading.untrained, *reading.weight_notes()]]
+    return list(dict.fromkeys(found + more))
 
 
 def named_among(files: Iterable[str]) -> Exists:

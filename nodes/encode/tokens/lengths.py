@@ -19,10 +19,11 @@ class Length:
 
 
 COMFYUI = "ComfyUI"
+DEV, SCHNELL = "official 512", "official 256"
 LENGTHS = {
     COMFYUI: Length(None, None),
-    "official 512": Length(512, 512),
-    "official 256": Length(256, 256),
+    DEV: Length(512, 512),
+    SCHNELL: Length(256, 256),
     "exact": Length(0, None),
 }
 

@@ -52,7 +52,7 @@ class Heatmap(io.ComfyNode):
             category=CATEGORY,
             description="Records where in the picture each word of the T5 prompt acts, while the picture is sampled. "
             "The picture stays the same to the last bit. Show Heatmap draws the record.",
-            search_aliases=["attention map", "daam", "which word", "token", "cross attention", "explain"],
+            search_aliases=["attention", "attention map", "daam", "which word", "token", "cross attention", "explain"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
                 FluxTxt.Input("txt", tooltip="The T5 prompt that is sampled: its words get the maps."),

@@ -91,3 +91,43 @@ def test_double_click_splits_and_a_menu_does_the_rest(front):
     shown.page.get_by_role("menuitem", name="Remove").click()
     assert shown.texts[1] == "2"
     assert front.errors == []
+
+
+def test_no_border_is_made_that_would_change_nothing(front):
+    shown = Timeline(front, "1\n@8 2", "1\n@8 2\n@14 1")
+    shown.page.mouse.dblclick(*shown.at("CLIP", 4))
+    assert "would change nothing" in shown.page.locator(".tip:popover-open").inner_text()
+    shown.page.mouse.dblclick(*shown.at("CLIP", 14))
+    assert shown.texts == ("1\n@8 2\n@14 1", "1\n@8 2\n@14 1")
+    shown.page.mouse.click(*shown.at("T5", 4), button="right")
+    assert shown.page.get_by_role("menuitem", name="Split here").is_disabled()
+    ticks = shown.page.locator(".menu button").evaluate_all(
+        "all => all.map(each => [parseFloat(getComputedStyle(each).paddingLeft), "
+        "getComputedStyle(each, '::before').position])"
+    )
+    assert all(left >= 20 for left, _ in ticks) and "absolute" in {place for _, place in ticks}
+    assert front.errors == []
+
+
+def test_an_entry_past_the_run_is_marked(front):
+    shown = Timeline(front, "1\n@8 2\n@400 1")
+    late = shown.track("CLIP").locator(".segment[data-idle]")
+    assert late.inner_text() == "@400" and late.bounding_box()["width"] >= 40
+    late.hover()
+    tip = shown.page.locator(".tip:popover-open")
+    assert "@400 is past the end of the run, which has 20 steps" in tip.inner_text()
+    below = shown.track("T5").bounding_box()
+    assert tip.bounding_box()["y"] >= below["y"] + below["height"]
+    assert front.errors == []
+
+
+def test_the_tracks_are_above_the_texts_and_labels_stay_in_a_line(front):
+    shown = Timeline(front)
+    tops = "all => all.map(each => each.getBoundingClientRect().y)"
+    texts = shown.page.locator("textarea:visible").evaluate_all(tops)
+    assert shown.track("T5").bounding_box()["y"] < min(texts[:2])
+    for _ in range(3):
+        heights = shown.page.locator(".ruler span").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert max(heights) < 18
+        shown.page.locator(".unit").click()
+    assert front.errors == []

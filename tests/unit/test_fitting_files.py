@@ -1,0 +1,56 @@
+"""Loaders offer the files of their encoder first."""
+
+import json
+
+import pytest
+
+from flux_duet.nodes.encode.load import choices, layout
+
+CLIP = {choices.CLIP_MARK: (8, 8)}
+T5 = {choices.T5_MARK: (8, 8)}
+KINDS = {
+    "clip_l": CLIP,
+    "clip_g": {**CLIP, **{f"text_model.encoder.layers.{at}.mlp.fc1.weight": (8, 8) for at in range(32)}},
+    "t5": T5,
+    "umt5": {**T5, choices.UMT5_MARK: (32, 8)},
+    "flux": {"double_blocks.0.img_attn.proj.weight": (8, 8)},
+}
+
+
+def written(path, shapes):
+    tensors = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    header = json.dumps(tensors)
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_fits_as_the_loader_decides(kind):
+    shapes = KINDS[kind]
+    assert choices.is_clip_l(frozenset(shapes)) == layout.CLIP_L.fits(shapes)
+    assert choices.is_t5(frozenset(shapes)) == layout.T5.fits(shapes)
+
+
+def test_files_that_fit_come_first_and_odd_ones_stay(tmp_path):
+    for kind, shapes in KINDS.items():
+        written(tmp_path / f"{kind}.safetensors", shapes)
+    (tmp_path / "broken.safetensors").write_bytes(b"\xff" * 20)
+    (tmp_path / "nested.safetensors").write_bytes((200_000).to_bytes(8, "little") + b"[" * 200_000)
+    (tmp_path / "other.gguf").write_bytes(b"GGUF")
+    (tmp_path / "folder.safetensors").mkdir()
+    files = sorted(path.name for path in tmp_path.iterdir()) + ["gone.safetensors"]
+    for fits, first in ((choices.is_clip_l, "clip_l"), (choices.is_t5, "t5")):
+        found = choices.fitting_first(files, lambda name: str(tmp_path / name), fits)
+        assert found[0] == f"{first}.safetensors"
+        assert found[1:] == [file for file in files if file != found[0]]
+
+
+def test_a_header_is_read_once_until_the_file_changes(tmp_path, monkeypatch):
+    path, read = written(tmp_path / "a.safetensors", CLIP), []
+    own = choices._read
+    monkeypatch.setattr(choices, "_read", lambda path: read.append(path) or own(path))
+    for _ in range(3):
+        assert choices.is_clip_l(choices.names_in(str(path)))
+    assert len(read) == 1
+    written(path, {**T5, "more": (1,)})
+    assert choices.is_t5(choices.names_in(str(path))) and len(read) == 2
