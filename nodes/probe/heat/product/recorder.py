@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from ..causal.recorder import CausalRecorder
+from typing import Protocol
+
 from ..reading import HeatReading
-from ..recorder import HeatRecorder
 from .product import product
+
+
+class Recorder(Protocol):
+    """What HeatRecorder and CausalRecorder have in common."""
+
+    def options(self, options: dict) -> dict: ...
+
+    def reading(self) -> HeatReading: ...
 
 
 class ProductRecorder:
     """For one run; both recorders are of the same words."""
 
-    def __init__(self, through: HeatRecorder, causal: CausalRecorder):
+    def __init__(self, through: Recorder, causal: Recorder):
         self.through, self.causal = through, causal
 
     def options(self, options: dict) -> dict:
