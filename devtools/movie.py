@@ -158,6 +158,7 @@ def opened(front: FrontEnd) -> dict[str, int]:
     front.page.evaluate("prompt => app.loadApiJson(prompt, 'Two Prompts')", prompt)
     front.still()
     front.page.evaluate(LAY_OUT, [PLACES, LEFT, TOP, SCALE])
+    front.load(front.page.evaluate("() => app.graph.serialize()"))  # widgets show what was set when they are made
     kind, detail = front.queue()
     if kind != "execution_success":
         raise SetupError(f"{WORKFLOW.name} did not run: {kind} {json.dumps(detail)[:500]}")
