@@ -1,4 +1,4 @@
-"""`dev.py run nano.effects`: pictures of each control's effect on the nano model, for the help pages and docs/controls.md.
+"""`dev.py run nano.effects`: each control's effect on the nano model, for the help pages and docs/controls.md.
 
 Needs ComfyUI.
 
