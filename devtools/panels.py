@@ -19,8 +19,13 @@ from .screenshot import SETTINGS
 from .server import Server
 
 FOLDER, LIMIT, MARGIN = ROOT / "js" / "docs" / "images", 140_000, 4  # bytes, pixels
-WIDE = (560, 440)
-RESIZE = "([id, size]) => app.graph.getNodeById(id).setSize(size)"
+WIDE = (560, 340)
+# Also moves the node away from others, which could cover it.
+RESIZE = """([id, size]) => {
+    const node = app.graph.getNodeById(id);
+    node.pos = [-2000 * id, -3000];
+    node.setSize(size);
+}"""
 CUT = (
     "moody film still, (grainy 35mm:1.3) kodak portra, soft rim light, (hazy:0.6) teal and orange, shallow depth of "
     "field, low key, wet asphalt, neon glow, reflections in puddles, volumetric fog, anamorphic flares, slow shutter, "
@@ -55,7 +60,7 @@ def last_tokens(node: Locator) -> None:
 
 def linked(node: Locator) -> None:
     node.locator("button.link").click()
-    node.page.mouse.move(2, 2)  # so that no tooltip covers the tokens
+    node.page.mouse.move(WINDOW[0] - 40, WINDOW[1] // 2)  # so that no tooltip covers the tokens
 
 
 @dataclass(frozen=True)
