@@ -2,7 +2,7 @@
 end; of all of them unless some are named.
 
     workflows/NAME.jpg    what ComfyUI's template browser shows for workflows/NAME.json
-    images/graph.png      the dual-prompt workflow, for README
+    images/graph.png      the dual-prompt workflow, for docs/stages.md
 """
 
 import io

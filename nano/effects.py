@@ -1,4 +1,4 @@
-"""`dev.py run nano.effects`: pictures of each control's effect on the nano model, for the help pages and README.
+"""`dev.py run nano.effects`: each control's effect on the nano model, for the help pages and docs/controls.md.
 
 Needs ComfyUI.
 
@@ -189,7 +189,7 @@ PICTURES: dict[str, Callable[[Desk], list[Strip]]] = {
     "prompt_at": prompt_at, "part_of_run": part_of_run, "region": region, "routing": routing,
     "clip_negative": clip_negative, "t5_negative": t5_negative,
 }  # fmt: skip
-# README's overview: heading -> (picture, strip, row).
+# The overview of docs/controls.md: heading -> (picture, strip, row).
 OVERVIEW_ROWS = {
     "Blend CLIP": ("blend_clip", 0, 0), "Blend T5": ("blend_t5", 0, 0), "Prompt Schedule": ("schedule", 0, 0),
     "T5 Region": ("region", 0, 1), "Block Routing": ("routing", 0, 0), "CLIP Negative": ("clip_negative", 0, 0),

@@ -1,4 +1,4 @@
-"""`dev.py run nano.sheet`: README's contact sheet, rows of CLIP prompts, columns of T5 prompts, one seed.
+"""`dev.py run nano.sheet`: README's sheet, rows of CLIP prompts, columns of T5 prompts, one seed.
 
 Needs ComfyUI.
 """
@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .pipeline import MODELS, Pipeline, Prompt
 
@@ -24,8 +24,14 @@ T5_PROMPTS = (
     "",
 )
 
-HEAD, SIDE, GAP, FONT = 64, 150, 6, 13
-INK, PAPER, MUTED = (28, 30, 36), (255, 255, 255), (120, 124, 134)
+SIDE, GAP, FONT, MARGIN = 150, 6, 15, 16
+# A dark card, which is seen as a card on white pages and on dark ones.
+INK, PAPER, MUTED = (235, 236, 240), (32, 34, 40), (165, 170, 182)
+
+
+def framed(page: Image.Image) -> Image.Image:
+    """The page with a margin, so that no letter stands at its edge."""
+    return ImageOps.expand(page, MARGIN, PAPER)
 
 
 def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
@@ -56,22 +62,23 @@ def sheet(
     pictures: np.ndarray,
     clip: tuple[str, ...] = CLIP_PROMPTS,
     t5: tuple[str, ...] = T5_PROMPTS,
-    corner_text: str = "CLIP below, T5 above",
+    corner_text: str = "T5 above,\nCLIP left",
 ) -> Image.Image:
     """Pictures [rows, columns, H, W, 3] with T5 prompts as column titles and CLIP prompts as row titles."""
     rows, columns, height, width, _ = pictures.shape
-    page = Image.new("RGB", (SIDE + columns * (width + GAP), HEAD + rows * (height + GAP)), PAPER)
+    font = ImageFont.load_default(FONT)
+    head = max(wrapped(text, width, font).count("\n") + 1 for text in t5) * (FONT + 4) + GAP
+    page = Image.new("RGB", (SIDE + columns * (width + GAP), head + rows * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(page)
-    corner = (SIDE - 2 * GAP, HEAD - GAP)
-    draw.text(corner, corner_text, fill=MUTED, font=ImageFont.load_default(FONT), anchor="rd")
+    draw.multiline_text((SIDE - 2 * GAP, head - GAP), corner_text, fill=MUTED, font=font, anchor="rd", align="right")
     for column, text in enumerate(t5):
-        _label(draw, (SIDE + column * (width + GAP) + width / 2, HEAD - GAP), "md", text, width)
+        _label(draw, (SIDE + column * (width + GAP) + width / 2, head - GAP), "md", text, width)
     for row, text in enumerate(clip):
-        y = HEAD + row * (height + GAP)
+        y = head + row * (height + GAP)
         _label(draw, (SIDE - 2 * GAP, y + height / 2), "rm", text, SIDE - 4 * GAP)
         for column in range(columns):
             page.paste(Image.fromarray(pictures[row, column]), (SIDE + column * (width + GAP), y))
-    return page
+    return framed(page)
 
 
 def main() -> None:

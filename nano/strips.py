@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from .pipeline import Pipeline
-from .sheet import GAP, INK, MUTED, PAPER, wrapped
+from .sheet import GAP, INK, MUTED, PAPER, framed, wrapped
 from .weights import paint
 
 FONT, RULE = 20, 16  # legible at a third of the width, as in a help panel
@@ -66,12 +66,14 @@ def written(text: str, width: int, colour: tuple[int, int, int], columns: Sequen
 
 
 def page(strip: Strip, pictures: np.ndarray, title: str = "") -> list[Image.Image]:
-    """The parts of a page from top to bottom: column titles, then each row's name and pictures."""
+    """The parts of a page from top to bottom: each row's name and pictures, and the columns' titles once."""
     side = pictures.shape[3]
     width = pictures.shape[1] * (side + GAP)
-    parts = [written("", width, MUTED, strip.columns)]
+    columns = [written("", width, MUTED, strip.columns)]
+    parts = []
     for name, row in zip(strip.rows, pictures, strict=False):
-        parts.append(written(f"{title}{name}", width, INK))
+        parts += [written(f"{title}{name}", width, INK), *columns]
+        columns = []
         line = Image.new("RGB", (width, side + GAP), PAPER)
         for number, picture in enumerate(row):
             line.paste(Image.fromarray(picture), (number * (side + GAP) + GAP // 2, 0))
@@ -89,7 +91,7 @@ def stacked(pages: Sequence[Sequence[Image.Image]]) -> Image.Image:
             out.paste(part, (0, y))
             y += part.height
         y += RULE
-    return out
+    return framed(out)
 
 
 def save(picture: Image.Image, path: Path, limit: int) -> None:

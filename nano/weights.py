@@ -1,4 +1,4 @@
-"""`dev.py run nano.weights`: README's picture of prompt weights, a row for CLIP and one for T5. Needs ComfyUI."""
+"""`dev.py run nano.weights`: the picture of weights in docs/controls.md, a row for CLIP, one for T5. Needs ComfyUI."""
 
 import comfy.sample
 import numpy as np

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "bench/*.md", "nano/*.md", "workflows/**/*.md", "js/docs/*.md")
+    for pattern in ("*.md", "bench/*.md", "docs/*.md", "nano/*.md", "workflows/**/*.md", "js/docs/*.md")
     for path in ROOT.glob(pattern)
 )
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
