@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--seed", type=int, default=0)
     command("captions", "check a folder of LoRA captions: what CLIP-L and T5 read of them", own_help=False)
     command("train-nano", "train the nano models", own_help=False)
+    command("grid", "run a workflow's grids, sweeps and studies on Ray workers, without a display", own_help=False)
     command("env", "print the environment as JSON: python, comfyui, version, cache")
     run = command("run", "run a module of the pack, with ComfyUI at hand")
     run.add_argument("module", help="its name inside the pack, for instance nano.train")
@@ -89,7 +90,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options, unknown = top.parse_known_args(head)
     if options.command is None and not unknown:
         return options, []
-    if unknown and options.command not in ("demo", "test", "captions", "check", "train-nano"):
+    if unknown and options.command not in ("demo", "test", "captions", "check", "grid", "train-nano"):
         top.error(f"unknown argument {unknown[0]}")
     if shared.comfy and shared.comfy_path:
         top.error("--comfy and --comfy-path name two different ComfyUIs; give one of them")
@@ -169,6 +170,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> None:
         inside(found, "devtools.fuzz", "--minutes", str(options.minutes), "--seed", str(options.seed))
     elif options.command == "captions":
         inside(found, "devtools.captions", *rest)
+    elif options.command == "grid":
+        inside(found, "devtools.grid", *rest)
     elif options.command == "train-nano":
         inside(found, "nano.train", *rest)
     elif options.command == "run":

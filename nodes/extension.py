@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
 from .captions.nodes import NODES as CAPTIONS
+from .cluster.nodes import NODES as CLUSTER
 from .condition.blend.nodes import NODES as BLEND
 from .condition.nodes import NODES as CONDITION
 from .condition.place.nodes import NODES as PLACE
@@ -23,6 +24,7 @@ from .probe.lora.nodes import NODES as ANATOMY
 from .probe.parts.nodes import NODES as PARTS
 from .probe.picture.nodes import NODES as PICTURE
 from .probe.shape.nodes import NODES as SHAPE
+from .probe.study.nodes import NODES as STUDY
 from .probe.sweep.nodes import NODES as SWEEP
 from .probe.trigger.nodes import NODES as TRIGGER
 from .probe.words.nodes import NODES as WORDS
@@ -43,4 +45,5 @@ class FluxDuetExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         pictures = [*LOAD, *LORA, *ENCODE, *KEEP, *CONDITION, *BLEND, *TIME, *PLACE, *SAMPLE, *DECODE]
         loras = [*ANATOMY, *PARTS, *TRIGGER]
-        return [*pictures, *HEAT, *PICTURE, *INFLUENCE, *WORDS, *SWEEP, *GRID, *loras, *SHAPE, *CAPTIONS]
+        probes = [*HEAT, *PICTURE, *INFLUENCE, *WORDS, *SWEEP, *GRID, *STUDY, *CLUSTER]
+        return [*pictures, *probes, *loras, *SHAPE, *CAPTIONS]

@@ -14,8 +14,8 @@ export const TEXTS = {
     gone: "The pictures are no longer on the server. Run the workflow again; if nothing in it has changed, change the "
         + "seed first.",
     sheet: "Pictures: CLIP prompts down, T5 prompts across", corner: "CLIP down, T5 across",
-    nothing: "(empty)", seed: "Seed", lora: "LoRA", use: "Use this cell\u2019s prompts", negative: "Use as negative",
-    copy: "Copy prompts", back: "Back to the sheet",
+    nothing: "(empty)", seed: "Seed", lora: "LoRA", made: "Made by", use: "Use this cell\u2019s prompts",
+    negative: "Use as negative", copy: "Copy prompts", back: "Back to the sheet",
     cell: (clip, t5) => `CLIP: ${clip}. T5: ${t5}`,
 };
 
@@ -103,10 +103,9 @@ export class GridView {
     }
 
     #cell(row, column) {
-        const { clip, t5, cells, seeds } = this.#grid, at = row * t5.length + column;
-        const sheet = Math.max(0, this.#lora.selectedIndex) * seeds.length + this.#seed.selectedIndex;
+        const { clip, t5, cells } = this.#grid, at = row * t5.length + column;
         const name = TEXTS.cell(clip[row] || TEXTS.nothing, t5[column] || TEXTS.nothing);
-        const file = cells[sheet * clip.length * t5.length + at];
+        const file = cells[this.#index(row, column)];
         const image = element("img", { src: fileUrl(file), alt: "", draggable: false });
         image.addEventListener("error", () => this.#note.textContent = TEXTS.gone);
         image.addEventListener("load", () =>
@@ -116,6 +115,13 @@ export class GridView {
         this.#cells[at].addEventListener("click", () => this.#enlarge(row, column, this.#cells[at]));
         this.#cells[at].addEventListener("keydown", event => this.#move(event, at));
         return this.#cells[at];
+    }
+
+    /** A cell's place in the lists of all cells. */
+    #index(row, column) {
+        const { clip, t5, seeds } = this.#grid;
+        const sheet = Math.max(0, this.#lora.selectedIndex) * seeds.length + this.#seed.selectedIndex;
+        return (sheet * clip.length + row) * t5.length + column;
     }
 
     #move(event, at) {
@@ -151,6 +157,8 @@ export class GridView {
         if (this.#lora.value) {
             texts.push(element("p", {}, element("b", { textContent: `${TEXTS.lora} ` }), this.#lora.value));
         }
+        const made = this.#grid.machines?.[this.#index(row, column)];
+        if (made) texts.push(element("p", {}, element("b", { textContent: `${TEXTS.made} ` }), made));
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
             element("div", { className: "row" }, use, negative, copy, back), used);
         this.#one.hidden = false;

@@ -1,4 +1,4 @@
-"""Graph expansion, blocked outputs and the id of the running node. Imports ComfyUI."""
+"""Graph expansion, blocked outputs and the ids of the running node. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 
-__all__ = ["ExecutionBlocker", "GraphBuilder", "shown_node_id"]
+__all__ = ["ExecutionBlocker", "GraphBuilder", "running_node_id", "shown_node_id"]
 
 
 def shown_node_id() -> str | None:
@@ -18,3 +18,9 @@ def shown_node_id() -> str | None:
     """
     context = get_executing_context()
     return None if context is None else get_progress_state().dynprompt.get_display_node_id(context.node_id)
+
+
+def running_node_id() -> str | None:
+    """The id of the running node in its workflow; None outside of a run."""
+    context = get_executing_context()
+    return None if context is None else context.node_id

@@ -31,6 +31,11 @@ def result_device() -> torch.device:
     return comfy.model_management.intermediate_device()
 
 
+def compute_device() -> torch.device:
+    """The device on which ComfyUI computes."""
+    return comfy.model_management.get_torch_device()
+
+
 def text_encoder_dtype(device: torch.device) -> torch.dtype:
     """The dtype in which ComfyUI loads text encoders for a device."""
     return comfy.model_management.text_encoder_dtype(device)

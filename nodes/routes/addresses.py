@@ -14,6 +14,7 @@ def register(routes: web.RouteTableDef) -> None:
     routes.post("/flux_duet/tokens")(tokens)
     routes.post("/flux_duet/sigmas")(sigmas)
     routes.post("/flux_duet/heatmap")(heatmap)
+    routes.post("/flux_duet/worker")(worker)
 
 
 async def tokens(request: web.Request) -> web.Response:
@@ -26,6 +27,10 @@ async def sigmas(request: web.Request) -> web.Response:
 
 async def heatmap(request: web.Request) -> web.Response:
     return await routed("heatmap", request)
+
+
+async def worker(request: web.Request) -> web.Response:
+    return await routed("worker", request)
 
 
 async def routed(name: str, request: web.Request) -> web.Response:

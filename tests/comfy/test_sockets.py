@@ -98,15 +98,35 @@ SOCKETS = {
     ),
     "FluxDuetSweep": (
         "model MODEL, a CONDITIONING, b CONDITIONING, switch COMBO, latent LATENT, seed INT, steps INT, sampler COMBO, "
-        "scheduler COMBO, every INT, batch INT, vae VAE?",
+        "scheduler COMBO, every INT, batch INT, vae VAE?, workers FLUX_WORKERS?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
+    ),
+    "FluxDuetSweepPart": (
+        "model MODEL, a CONDITIONING, b CONDITIONING, switch COMBO, latent LATENT, seed INT, steps INT, "
+        "scheduler COMBO, only STRING, batch INT",
+        "",
     ),
     "FluxDuetGrid": (
         "model MODEL, clip CLIP, t5 CLIP, vae VAE, clip_prompts STRING, t5_prompts STRING, latent LATENT, seed INT, "
         "seeds INT, steps INT, sampler COMBO, scheduler COMBO, guidance FLOAT, length COMBO?, weights COMBO?, "
         "past_75 COMBO?, clip_file COMBO?, t5_file COMBO?, sheet COMBO?, resume BOOLEAN?, "
-        "like CONDITIONING?, loras STRING?",
+        "like CONDITIONING?, loras STRING?, workers FLUX_WORKERS?",
         "IMAGE, LATENT, IMAGE, STRING, STRING",
+    ),
+    "FluxDuetCell": (
+        "model MODEL, latent LATENT, vec_file STRING, txt_file STRING, guidance FLOAT, seed INT, steps INT, "
+        "sampler COMBO, scheduler COMBO, like CONDITIONING?",
+        "",
+    ),
+    "FluxDuetStudy": (
+        "model MODEL, clip CLIP, t5 CLIP, prompts STRING, file COMBO, latent LATENT, seed INT, seeds INT, steps INT, "
+        "sampler COMBO, scheduler COMBO, guidance FLOAT, null COMBO?, every INT?, length COMBO?, resume BOOLEAN?, "
+        "workers FLUX_WORKERS?",
+        "IMAGE, STRING, STRING, STRING",
+    ),
+    "FluxDuetRay": (
+        "address STRING, count INT, gpus FLOAT, comfyui STRING?, arguments STRING?",
+        "FLUX_WORKERS",
     ),
     "FluxDuetLoraAnatomy": (
         "model MODEL, clip CLIP?, t5 CLIP?, lora_name COMBO, compare_with COMBO?",

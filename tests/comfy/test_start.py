@@ -17,9 +17,8 @@ MODULES = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "no
 AT_START = {
     "compat.execution", "compat.sampling", "condition.attn_masks", "condition.blend.modes", "condition.blend.rows",
     "condition.blend.vectors", "condition.blocks", "disk.listing", "encode.tokens.lengths", "extension", "flux1_sizes",
-    "keys", "notice", "probe.heat.shared",
-    "probe.like_input", "probe.lora_inputs", "quoting", "routes.addresses", "sample.schedule",
-    "sockets", "streams",
+    "keys", "notice", "probe.heat.shared", "probe.like_input", "probe.lora_inputs", "probe.workers_input", "quoting",
+    "routes.addresses", "sample.schedule", "sockets", "streams",
 }  # fmt: skip
 
 

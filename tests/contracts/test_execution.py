@@ -21,6 +21,13 @@ def test_shown_node(monkeypatch):
         assert execution.shown_node_id() == "5"
 
 
+def test_running_node():
+    """The id of the node that runs, in an expanded graph its own."""
+    assert execution.running_node_id() is None
+    with CurrentNodeContext("p", "5.0.0.1"):
+        assert execution.running_node_id() == "5.0.0.1"
+
+
 def test_graph():
     """`node(kind, **inputs)` gives nodes whose `out(i)` is a link, and `finalize` the graph in API format."""
     graph = execution.GraphBuilder("p.")

@@ -41,7 +41,7 @@ def test_interruption():
 
 def test_devices_and_types():
     """The device of results, and dtype and device of a text encoder on the CPU: floating point, built in place."""
-    assert memory.result_device() == CPU
+    assert memory.result_device() == memory.compute_device() == CPU
     assert memory.text_encoder_dtype(CPU).is_floating_point
     assert memory.text_encoder_initial_device(CPU, CPU, 2**34) == CPU
 

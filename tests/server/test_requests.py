@@ -15,8 +15,9 @@ import pytest
 from flux_duet.devtools import ROOT
 from flux_duet.tests.server import asking
 
-ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap")
-BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32}}
+ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap", "/flux_duet/worker")
+BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32},
+          "/flux_duet/worker": {"files": ["nano_flux.safetensors"]}}  # fmt: skip
 AT_ONCE = 10  # requests that are answered or wait; others are refused as busy
 OTHERS = ("/system_stats", "/object_info/KSampler", "/queue", "/")  # the last is a file, read in a thread
 

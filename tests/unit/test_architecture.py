@@ -22,7 +22,7 @@ FLOORS = [
     {"compat"},
     {"streams", "quoting", "sockets", "notice", "palette", "pictures", "family", "disk"},
     {"encode", "condition", "decode"},
-    {"sample", "lora"},
+    {"sample", "lora", "cluster"},
     {"probe"},
     {"captions"},
     {"routes"},

@@ -10,6 +10,7 @@ TESTS = Path(__file__).parents[1]
 MAY = {
     "browser/waiting.py": "asks again until it holds",
     "comfy/test_store.py": "the moment of a kill, which no assertion waits for",
+    "server/ray_cluster.py": "asks again until Ray has started",
     "unit/test_waits.py": "these rules",
 }
 WAITS = {

@@ -66,6 +66,19 @@ def save(path: Path, streams: Mapping[str, Stream]) -> None:
     Raises ValueError for a stream that a file cannot hold (hooks, ControlNets, controls, numbers that are not finite),
     and OSError. The bytes are parsed as in `load` before they are written, so that every file can be loaded.
     """
+    write_whole(path, _packed(streams))
+
+
+def fault(streams: Mapping[str, Stream]) -> str:
+    """Why a file cannot hold these streams; "" if it can."""
+    try:
+        _packed(streams)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _packed(streams: Mapping[str, Stream]) -> bytes:
     tensors, texts = {}, {}
     for name, stream in streams.items():
         texts[name] = json.dumps({"source": _source(stream), "extras": [_plain(name, span) for span in stream.spans]})
@@ -79,7 +92,7 @@ def save(path: Path, streams: Mapping[str, Stream]) -> None:
         _parse(data)
     except _FAULTS as error:
         raise ValueError(f"Save Embedding: a file cannot hold these streams: {_message(error)}.") from error
-    write_whole(path, data)
+    return data
 
 
 def _copied(tensor: Tensor) -> Tensor:

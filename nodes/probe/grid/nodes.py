@@ -16,6 +16,7 @@ from ...keys import SAMPLES
 from ...notice import log, show
 from ...sample.choices import SCHEDULERS
 from ..like_input import like_input
+from ..workers_input import workers_input
 from .choices import EACH, MEAN, NAME, NONE
 
 NO_FILE = "(none)"
@@ -76,6 +77,20 @@ def _rare():
     ]  # fmt: skip
 
 
+def _connected():
+    """What is connected where it is needed, and the axis of LoRAs."""
+    return [
+        like_input("every cell"),
+        io.String.Input(
+            "loras", multiline=True, default="", optional=True,
+            tooltip="LoRAs to compare, one a line: a file in models/loras and its strength, such as "
+            f"style.safetensors 0.8; {NONE} is a line without LoRA. Each acts on the model and on both "
+            "encoders. Empty: no LoRAs are compared.",
+        ),
+        workers_input(),
+    ]  # fmt: skip
+
+
 def _grid_outputs():
     """The sheet and its cells, and what explains their differences."""
     return [
@@ -121,13 +136,7 @@ class PromptGrid(io.ComfyNode):
                 io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
                                tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
                 *_rare(),
-                like_input("every cell"),
-                io.String.Input(
-                    "loras", multiline=True, default="", optional=True,
-                    tooltip="LoRAs to compare, one a line: a file in models/loras and its strength, such as "
-                    f"style.safetensors 0.8; {NONE} is a line without LoRA. Each acts on the model and on both "
-                    "encoders. Empty: no LoRAs are compared.",
-                ),
+                *_connected(),
             ],
             outputs=_grid_outputs(),
         )  # fmt: skip
@@ -152,13 +161,14 @@ class PromptGrid(io.ComfyNode):
     def execute(
         cls, model, clip, t5, vae, clip_prompts, t5_prompts, latent, seed, seeds, steps, sampler, scheduler, guidance,
         length=COMFYUI, weights=EMBEDDING, past_75=FIRST, clip_file=NO_FILE, t5_file=NO_FILE, sheet=EACH, resume=True,
-        like=None, loras="",
+        like=None, loras="", workers=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...pictures import as_image
         from ...sample.sampling import SamplingPlan
         from ..run_settings import of_plan
-        from . import stages, summary
+        from . import machines, stages, summary
         from .cells import draw
+        from .on_workers import grid_workers
         from .prompts import gathered
         from .variants import as_json
 
@@ -169,20 +179,64 @@ class PromptGrid(io.ComfyNode):
         variants, notes = encoded
         all_seeds = [(seed + number) % 2**64 for number in range(seeds)]
         plan = SamplingPlan(seed, steps, sampler, scheduler)
-        drawn = draw(variants, guidance, latent, plan, all_seeds, resume)
-        notes += [NOT_KEPT] if resume and not drawn.kept else []
+        helpers = grid_workers(workers, cls, extras, len(columns))
+        drawn = draw(variants, guidance, latent, plan, all_seeds, resume, helpers)
+        made = machines.by_machine(drawn)
+        notes += [*drawn.notes, *([NOT_KEPT] if resume and not drawn.kept else []), *machines.note(made)]
         pictures = stages.decoded(vae, drawn.latents)
         analyses = stages.analysed(drawn.latents, pictures, drawn.mask)
         names = [each.line.label for each in variants if each.line]
         sheet = stages.sheet(pictures, rows, columns, all_seeds, sheet, names)
         text = summary.sentence(analyses["pixels"], "pixels")
         data = summary.as_json(analyses, rows, columns, all_seeds, cells_from_before=drawn.found,
-                               repainted=analyses["latents"].repainted, **as_json(variants),
+                               repainted=analyses["latents"].repainted, **as_json(variants), **made,
                                settings=of_plan(model, plan, latent, guidance))  # fmt: skip
-        table = stages.table(pictures, analyses["pixels"], rows, columns, all_seeds, cls, names)
+        table = stages.table(pictures, analyses["pixels"], rows, columns, all_seeds, cls, names, drawn.made)
         latents = {SAMPLES: drawn.latents.flatten(0, 3)}
         shown = _shown(sheet, table, text, notes, cls)
         return io.NodeOutput(sheet, latents, as_image(summary.page(analyses)), data, text, ui=shown)
 
 
-NODES = [PromptGrid]
+class GridCell(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetCell",
+            display_name="Grid Cell",
+            category="Flux Duet/probe",
+            description="Draws one picture of a Prompt Grid on a worker. Prompt Grid adds it to the workflow that it "
+            "sends to Ray Workers; there is no use for it on the canvas.",
+            is_output_node=True,
+            is_dev_only=True,
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
+                io.String.Input("vec_file", tooltip="The CLIP prompt's embedding, in ComfyUI's input folder."),
+                io.String.Input("txt_file", tooltip="The T5 prompt's embedding, in ComfyUI's input folder."),
+                io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
+                               tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF,
+                             tooltip="The seed of the noise that the picture grows from."),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
+                io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
+                io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
+                like_input("every cell"),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, **_):
+        return float("nan")  # never the same: the file of an earlier run has gone home
+
+    @classmethod
+    def execute(
+        cls, model, latent, vec_file, txt_file, guidance, seed, steps, sampler, scheduler, like=None
+    ) -> io.NodeOutput:
+        from ...sample.sampling import SamplingPlan
+        from .one_cell import conditioning, drawn
+
+        plan = SamplingPlan(seed, steps, sampler, scheduler)
+        return io.NodeOutput(ui=drawn(model, conditioning(vec_file, txt_file, guidance, like), latent, plan))
+
+
+NODES = [PromptGrid, GridCell]

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ...disk.given_file import read_given
+from .choices import NAME
 
 RULE, EMPTY = "---", '""'
 MOST_BYTES = 10**6  # the largest file of prompts that is read
@@ -28,21 +29,22 @@ def _blocks(lines: list[str]) -> list[str]:
     return ["\n".join(block).strip() for is_rule, block in parted if not is_rule]
 
 
-def gathered(stream: str, text: str, file: Path | None) -> list[str]:
+def gathered(stream: str, text: str, file: Path | None, node: str = NAME) -> list[str]:
     """The prompts of a widget, then those of a file. Raises ValueError if there is none, or for an unreadable file."""
-    prompts = [*dict.fromkeys([*listed(text), *(listed(_read(stream, file)) if file else [])])]
+    prompts = [*dict.fromkeys([*listed(text), *(listed(_read(stream, file, node)) if file else [])])]
     if not prompts:
         raise ValueError(
-            f"Prompt Grid: got no {stream} prompt, expected one per line. The empty prompt is a line of {EMPTY}."
+            f"{node}: got no {f'{stream} prompt'.strip()}, expected one per line. The empty prompt is a line of "
+            f"{EMPTY}."
         )
     return prompts
 
 
-def _read(stream: str, file: Path) -> str:
+def _read(stream: str, file: Path, node: str) -> str:
     try:
         return read_given(file, MOST_BYTES).decode("utf-8-sig")
     except ValueError as error:
         raise ValueError(
-            f"Prompt Grid: {stream} prompts cannot be read from {file.name} ({error}), expected text in UTF-8, one "
-            "prompt per line."
+            f"{node}: {f'{stream} prompts'.strip()} cannot be read from {file.name} ({error}), expected text in "
+            "UTF-8, one prompt per line."
         ) from error

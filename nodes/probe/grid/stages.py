@@ -23,6 +23,7 @@ from ...pictures import as_image
 from ...streams import ClipVec, T5Text
 from ..plots import sections, sheets
 from ..plots.temporary_file import temporary
+from .cells_made import Facts, machine_of
 from .choices import MEAN, NAME, NONE
 from .lora_lines import LoraLine
 from .summary import legend
@@ -123,9 +124,10 @@ def sheet(
 
 def table(
     pictures: Tensor, analysis: Analysis, rows: list[str], columns: list[str], seeds: list[int], cls: type,
-    loras: Sequence[str] = (),
+    loras: Sequence[str] = (), made: Sequence[Facts | None] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """What js/grid.js shows: the numbers, and the cells' files."""
+    """What js/grid.js shows: the numbers, and the cells' files; `made` are the facts of the cells of workers."""
     cells = temporary([sheets.picture(each) for each in pictures.flatten(0, 3)], cls)
     axis = {"loras": list(loras)} if loras else {}
-    return {**legend(analysis, rows, columns, seeds), **axis, "cells": cells}
+    machines = {"machines": [machine_of(each) for each in made]} if any(made) else {}
+    return {**legend(analysis, rows, columns, seeds), **axis, **machines, "cells": cells}

@@ -8,6 +8,7 @@ from ...compat.sampling import sampler_names
 from ...keys import SAMPLES
 from ...notice import show
 from ...sample.choices import SCHEDULERS
+from ..workers_input import workers_input
 from .choices import BOTH, CLIP, NAME, SAMPLER, T5
 
 
@@ -59,6 +60,7 @@ class SwitchSweep(io.ComfyNode):
                 io.Int.Input("batch", default=4, min=1, max=64, advanced=True,
                              tooltip="How many pictures go through the model at once."),
                 io.Vae.Input("vae", optional=True, tooltip="For real pictures; without one, ComfyUI's previews."),
+                workers_input(),
             ],
             outputs=_sweep_outputs(),
         )  # fmt: skip
@@ -71,7 +73,7 @@ class SwitchSweep(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None
+        cls, model, a, b, switch, latent, seed, steps, sampler, scheduler, every=1, batch=4, vae=None, workers=None
     ) -> io.NodeOutput:
         from ...family import require_flux1
         from ...pictures import as_image
@@ -87,7 +89,11 @@ class SwitchSweep(io.ComfyNode):
 
         plan = SamplingPlan(seed, steps, sampler, scheduler)
         require_flux1(model, NAME, wrapped=True)
-        swept = sweep(model, a, switched(a, b, switch), latent, plan, every, batch)
+        after, made, notes = switched(a, b, switch), {}, []
+        if workers is None:
+            swept = sweep(model, a, after, latent, plan, every, batch)
+        else:
+            swept, made, notes = _on_workers(cls, workers, every, model, a, after, switch, latent, plan, batch)
         pixels, pictures, frames, kind = frames_of(model, vae, swept.samples)
         seen = {"latents": swept.samples} if pixels is None else {"latents": swept.samples, "pixels": pixels}
         measured = {name: distances(each, swept.mask) for name, each in seen.items()}
@@ -95,10 +101,65 @@ class SwitchSweep(io.ComfyNode):
                       left_behind(a, b, switch), repainted.share(swept.mask, 1))  # fmt: skip
         strip = as_image(story.strip(pictures, kind))
         drawn = {**story.columns(), "frames": temporary(frames, cls) if frames else [], "kind": kind}
-        shown = {**ui.PreviewImage(strip, cls=cls).as_dict(), **show(story.sentence), "flux_duet_sweep": [drawn]}
-        settings = of_plan(model, plan, latent, guidance_of([*a, *b]))
+        text = show("\n".join([story.sentence, *notes]))
+        shown = {**ui.PreviewImage(strip, cls=cls).as_dict(), **text, "flux_duet_sweep": [drawn]}
+        settings = {**of_plan(model, plan, latent, guidance_of([*a, *b])), **made}
         latents, curve = {SAMPLES: swept.samples}, as_image(story.curve())
         return io.NodeOutput(strip, latents, curve, story.as_json(settings), story.sentence, ui=shown)
 
 
-NODES = [SwitchSweep]
+def _on_workers(cls, workers, every: int, *given) -> tuple:
+    """(what runner.sweep returns, the machines for the JSON, messages) of a sweep on workers."""
+    from ...compat.execution import running_node_id
+    from .on_workers import SweepOnWorkers
+
+    run = SweepOnWorkers(workers, cls.hidden.prompt, running_node_id(), *given)
+    swept, notes = run.sweep(every)
+    return swept, {"machines": run.made, "runs_from_before": run.found}, notes
+
+
+class SweepPart(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="FluxDuetSweepPart",
+            display_name="Sweep Part",
+            category="Flux Duet/probe",
+            description="Draws some pictures of a Switch Sweep on a worker. Switch Sweep adds it to the workflow that "
+            "it sends to Ray Workers; there is no use for it on the canvas.",
+            is_output_node=True,
+            is_dev_only=True,
+            inputs=[
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
+                io.Conditioning.Input("a", tooltip="The prompt that every run starts with."),
+                io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
+                io.Combo.Input("switch", options=[T5, CLIP, BOTH], default=BOTH, tooltip="Which prompt switches."),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF,
+                             tooltip="The seed of the noise that all of the pictures grow from."),
+                io.Int.Input("steps", default=20, min=2, max=200, tooltip="The steps of every picture."),
+                io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
+                io.String.Input("only", default="0", tooltip="The steps before which to switch, such as 4, 5, 6."),
+                io.Int.Input("batch", default=4, min=1, max=64,
+                             tooltip="How many pictures go through the model at once."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, **_):
+        return float("nan")  # never the same: the file of an earlier run has gone home
+
+    @classmethod
+    def execute(cls, model, a, b, switch, latent, seed, steps, scheduler, only, batch) -> io.NodeOutput:
+        from ...sample.sampling import SamplingPlan
+        from ..grid.one_cell import left_behind
+        from .runner import sweep
+        from .switched_prompt import switched
+
+        plan = SamplingPlan(seed, steps, SAMPLER, scheduler)
+        wanted = sorted({int(each) for each in only.split(",")})
+        swept = sweep(model, a, switched(a, b, switch), latent, plan, batch=batch, only=wanted)
+        return io.NodeOutput(ui=left_behind(model, swept.samples))
+
+
+NODES = [SwitchSweep, SweepPart]

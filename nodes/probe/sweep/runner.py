@@ -60,11 +60,15 @@ def switches(steps: int, every: int) -> list[int]:
     return [*range(0, steps, every), steps]
 
 
-def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int = 1, batch: int = 4) -> Swept:
+def sweep(
+    model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int = 1, batch: int = 4,
+    only: Sequence[int] | None = None,
+) -> Swept:  # fmt: skip
     """The latent of every run, equal to MMDiT Sampler's with a schedule that switches at that step.
 
-    `batch` is the maximum number of rows evaluated at once. Raises ValueError for prompts, latents or samplers that
-    cannot be swept.
+    `batch` is the maximum number of rows evaluated at once. `only` are the steps before which to switch, in ascending
+    order, instead of every n-th; pure A is drawn only if the number of steps is among them. Raises ValueError for
+    prompts, latents or samplers that cannot be swept.
     """
     _check(model, a, b, latent, plan)
     if has_controls(a) or has_controls(b):
@@ -72,8 +76,9 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
     latent_image = core.fitting_latent(model, latent)
     sigmas = _sigmas(model, latent_image, plan)
     steps = len(sigmas) - 1
-    starts = switches(steps, every)[:-1]
-    rows = steps, sum(steps - start for start in starts)
+    wanted = switches(steps, every) if only is None else [*only]
+    starts, last = [step for step in wanted if step < steps], max(wanted)
+    rows = last, sum(steps - start for start in starts)
     bar = _Bar(model, sum(rows))
     kept: dict[int, Tensor] = {}
 
@@ -81,6 +86,18 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
         if step in starts:
             kept[step] = x
         bar.took(x0)
+
+    run = _run_of(model, latent, latent_image, sigmas, plan)
+    drawn = run(a, core.sampler(SAMPLER) if last == steps else core.solver(_until(last)), keep, 1)
+    samples = drawn[: last == steps]
+    if starts:
+        others = run(b, core.solver(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
+        samples = torch.cat([others, samples])
+    return Swept(wanted, samples, *_scale(model, sigmas), rows, mask_of(latent, samples[:1]))
+
+
+def _run_of(model, latent: dict, latent_image: Tensor, sigmas: Tensor, plan: SamplingPlan) -> Callable:
+    """run(prompt, sampler, callback, rows): one run of ComfyUI's sampling over all sigmas."""
 
     def run(prompt: list, sampler, callback, count: int) -> Tensor:
         # As many rows as are evaluated at once, so that ComfyUI reserves memory for them; a mask is for one picture.
@@ -92,13 +109,38 @@ def sweep(model, a: list, b: list, latent: dict, plan: SamplingPlan, every: int 
             callback=callback, disable_pbar=True, seed=plan.seed,
         )  # fmt: skip
 
-    pure_a = run(a, core.sampler(SAMPLER), keep, 1)
-    others = run(b, core.solver(_from_everywhere(kept, batch, bar)), None, min(batch, len(starts)))
-    sigma_at = core.percent_to_sigma(model)
-    levels = sigmas.tolist()
-    percents = [percent_at(sigma, sigma_at) for sigma in levels]
-    samples = torch.cat([others, pure_a])
-    return Swept([*starts, steps], samples, levels, percents, rows, mask_of(latent, pure_a))
+    return run
+
+
+def _scale(model, sigmas: Tensor) -> tuple[list[float], list[float]]:
+    """(sigmas, percents) of a run's steps."""
+    levels, sigma_at = sigmas.tolist(), core.percent_to_sigma(model)
+    return levels, [percent_at(sigma, sigma_at) for sigma in levels]
+
+
+def planned(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> tuple[list[float], list[float]]:
+    """(sigmas, percents) of a sweep's steps. Raises ValueError for what cannot be swept."""
+    _check(model, a, b, latent, plan)
+    return _scale(model, _sigmas(model, core.fitting_latent(model, latent), plan))
+
+
+def _until(last: int) -> Callable:
+    """A sampler function that takes the steps before `last`, and calls back once more, with the latent there."""
+    one_step = core.sampler_function(SAMPLER)
+
+    def sample(model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None) -> Tensor:
+        for step in range(last):
+            seen = _at_step(callback, step)
+            x = one_step(model, x, sigmas[step : step + 2], extra_args=extra_args, callback=seen, disable=True)
+        callback({"x": x, "i": last, "sigma": sigmas[last], "sigma_hat": sigmas[last], "denoised": x})
+        return x
+
+    return sample
+
+
+def _at_step(callback: Callable, step: int) -> Callable:
+    """The callback of a run of one step, with the number of the step in the whole run."""
+    return lambda state: callback({**state, "i": step})
 
 
 def _check(model, a: list, b: list, latent: dict, plan: SamplingPlan) -> None:
@@ -143,6 +185,8 @@ def _from_everywhere(kept: Mapping[int, Tensor], batch: int, bar: _Bar) -> Calla
         for step in range(len(sigmas) - 1):
             if step in kept:
                 rows = torch.cat([rows, kept[step]])
+            if not len(rows):  # the first switch is later
+                continue
             rows = torch.cat([
                 one_step(model, part, sigmas[step : step + 2], extra_args=extra_args, callback=bar.seen, disable=True)
                 for part in _parts(rows, batch)
