@@ -95,7 +95,7 @@ def test_a_weight_within_a_weight_counts_from_it(clip):
 
 def test_switched_off_parentheses_are_text(clip):
     assert torch.equal(vec(clip, "a (red:1.8) circle", weights=False), native(clip, r"a \(red:1.8\) circle"))
-    assert ClipEncode.execute(clip, "a (red:1.8) circle", weights=False).ui is None
+    assert ClipEncode.execute(clip, "a (red:1.8) circle", weights=False).ui == {"text": ("",)}
 
 
 def test_a_weight_that_cannot_act_says_so(clip, caplog):
@@ -103,7 +103,7 @@ def test_a_weight_that_cannot_act_says_so(clip, caplog):
     cut, idle = out.ui["text"][0].split("\n")
     assert cut.startswith("CLIP-L reads") and cut.endswith("at night")
     assert "'at night'" in idle and "no effect" in idle and idle in caplog.text
-    assert ClipEncode.execute(clip, "(at night:1.8)").ui is None
+    assert ClipEncode.execute(clip, "(at night:1.8)").ui == {"text": ("",)}
 
 
 def test_parentheses_without_a_number_are_named(clip):

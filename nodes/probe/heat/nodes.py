@@ -14,6 +14,19 @@ CATEGORY = "Flux Duet/probe"
 TITLE = "Token Heatmap"
 
 
+def _measure_input():
+    """What a map is of."""
+    return io.Combo.Input(
+        "measure", options=list(MEASURES), default=MASS, optional=True,
+        tooltip="mass: the share of a spot's attention that goes to the word. flow: how much the word "
+        "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
+        "compared with the prompt's other words (ConceptAttention). through T5: as mass, with each row "
+        "counted for the words that T5 put into it. causal: how much the spot's velocity changes when the "
+        "word is left out. through T5 x causal: both multiplied, which points best. The last three need "
+        "`clip`.",
+    )  # fmt: skip
+
+
 def _likeness_input():
     """What `refine` of Show Heatmap needs."""
     return io.Boolean.Input(
@@ -61,15 +74,7 @@ class Heatmap(io.ComfyNode):
                     tooltip="Words or phrases of the prompt, separated by commas or lines; a phrase gets one map. "
                     "Empty: every word.",
                 ),
-                io.Combo.Input(
-                    "measure", options=list(MEASURES), default=MASS, optional=True,
-                    tooltip="mass: the share of a spot's attention that goes to the word. flow: how much the word "
-                    "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
-                    "compared with the prompt's other words (ConceptAttention). through T5: as mass, with each row "
-                    "counted for the words that T5 put into it. causal: how much the spot's velocity changes when the "
-                    "word is left out. through T5 x causal: both multiplied, which points best. The last three need "
-                    "`clip`.",
-                ),
+                _measure_input(),
                 io.Int.Input(
                     "every", default=1, min=1, max=1000, optional=True, advanced=True,
                     tooltip="Record every n-th step only.",

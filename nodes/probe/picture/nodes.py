@@ -9,6 +9,30 @@ from ..heat.shared import heatmap_outputs, masks_input, word_input
 from .choices import MEGAPIXELS, NAME, NOISES, SIGMA
 
 
+def _measure_inputs():
+    """What a map is of."""
+    return [
+        io.Combo.Input(
+            "measure", options=[CONCEPT, *MEASURES], default=CONCEPT, optional=True,
+            tooltip="concept: as Concept Heatmap, the prompt need not contain the words. The others are Token "
+            "Heatmap's; for them the prompt has to contain the words.",
+        ),
+        io.String.Input(
+            "prompt", default="", multiline=True, dynamic_prompts=True, optional=True,
+            tooltip="What the model reads while it looks, such as a caption of the picture. Empty: the words.",
+        ),
+        io.String.Input(
+            "background", default=BACKGROUND, optional=True,
+            tooltip="For concept: what the words are compared with and gets no map, such as what else is in "
+            "the picture.",
+        ),
+        io.Combo.Input(
+            "refine", options=[OFF, SPREAD], default=OFF, optional=True,
+            tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff).",
+        ),
+    ]  # fmt: skip
+
+
 def _look_inputs():
     """How the model looks at the picture."""
     return [
@@ -62,24 +86,7 @@ class PictureHeatmap(io.ComfyNode):
                 ),
                 word_input(),
                 masks_input(),
-                io.Combo.Input(
-                    "measure", options=[CONCEPT, *MEASURES], default=CONCEPT, optional=True,
-                    tooltip="concept: as Concept Heatmap, the prompt need not contain the words. The others are Token "
-                    "Heatmap's; for them the prompt has to contain the words.",
-                ),
-                io.String.Input(
-                    "prompt", default="", multiline=True, dynamic_prompts=True, optional=True,
-                    tooltip="What the model reads while it looks, such as a caption of the picture. Empty: the words.",
-                ),
-                io.String.Input(
-                    "background", default=BACKGROUND, optional=True,
-                    tooltip="For concept: what the words are compared with and gets no map, such as what else is in "
-                    "the picture.",
-                ),
-                io.Combo.Input(
-                    "refine", options=[OFF, SPREAD], default=OFF, optional=True,
-                    tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff).",
-                ),
+                *_measure_inputs(),
                 *_look_inputs(),
             ],
             outputs=heatmap_outputs(),

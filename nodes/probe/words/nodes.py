@@ -53,6 +53,20 @@ def _measure_inputs():
     ]  # fmt: skip
 
 
+def _outputs():
+    """What was measured, and where."""
+    return [
+        io.Image.Output("plot", display_name="plot", tooltip="Bars that show each word's effect."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
+        io.String.Output("json", display_name="json", tooltip="Every word at every level."),
+        io.Image.Output(
+            "maps", display_name="maps",
+            tooltip="Where in the picture the velocity changes without each word: a tile for each; a sheet for "
+            "each picture of a batch.",
+        ),
+    ]  # fmt: skip
+
+
 class WordAblation(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -86,16 +100,7 @@ class WordAblation(io.ComfyNode):
                     tooltip="Decodes the run's picture, over which `maps` are drawn; without one they stand alone.",
                 ),
             ],
-            outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="Bars that show each word's effect."),
-                io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
-                io.String.Output("json", display_name="json", tooltip="Every word at every level."),
-                io.Image.Output(
-                    "maps", display_name="maps",
-                    tooltip="Where in the picture the velocity changes without each word: a tile for each; a sheet for "
-                    "each picture of a batch.",
-                ),
-            ],
+            outputs=_outputs(),
         )  # fmt: skip
 
     @classmethod

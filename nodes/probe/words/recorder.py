@@ -21,6 +21,7 @@ from ...encode.clip_prompt import encode_clip_prompt
 from ...encode.encoding import encode_t5
 from ...encode.tokens.inspection import read_by_clip, read_by_t5
 from ...encode.tokens.lengths import COMFYUI, T5_PAD
+from ...flux1_sizes import PATCH
 from ...keys import CLIP_L, T5XXL
 from ...sample.sampling import SamplingPlan, sample
 from ...streams import ClipVec, Stream, T5Text
@@ -152,7 +153,7 @@ class WordRecorder:
         steps = nearest(sigmas.tolist(), at)
         self.reevaluator = Reevaluator(KEY, guider, sigmas, steps, self._measure, mask)
         self.variants, self.moments = variants, []
-        self.patch = transformer_of(guiders.model_of(guider)).patch_size
+        self.patch = getattr(transformer_of(guiders.model_of(guider)), "patch_size", PATCH)  # a wrapped one has none
         self.progress = progress_bar(len(steps))
 
     def options(self, options: dict) -> dict:

@@ -188,7 +188,7 @@ def test_nothing_is_repainted(model, singles, vae):
     assert sentence.startswith(NOTHING_REPAINTED) and "NaN" not in data
     assert torch.equal(out["samples"], sampled(model, join(VEC, TXT, 3.5), latent=latent)["samples"])
     clip, t5 = singles
-    _, sentence, data = WordAblation.execute(
+    _, sentence, data, _ = WordAblation.execute(
         model, clip, t5, "at night", "a circle", latent, 3.5, SEED, STEPS, "euler", "simple"
     ).result
     assert sentence.startswith(NOTHING_REPAINTED) and "NaN" not in data
