@@ -13,6 +13,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 STORE = 80 * 10**6  # bytes of Ray's object store
 PORT = 6_400
+TRIES, LONGEST = 3, 120  # to start Ray, and seconds for each
 PICTURE = "start.png"  # in the driver's input folder
 # Ray's clusters on Linux listen on all addresses; so switched they listen on loopback, and drivers look there.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -24,10 +25,23 @@ class Cluster:
     """`with Cluster(folder) as cluster:` starts Ray in a process of its own, which outlives the drivers."""
 
     def __init__(self, folder: Path):
-        self.folder, self.address = folder, f"127.0.0.1:{PORT + os.getpid() % 2000}"
+        self.folder, self.address = folder, ""
         self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> "Cluster":
+        """Starts Ray; again if it gave up, as it does on a machine that is too busy to answer it in time."""
+        for number in range(TRIES):
+            self.address = f"127.0.0.1:{PORT + (os.getpid() + 500 * number) % 2000}"
+            try:
+                if self._started(self.folder / f"start{number}.log"):
+                    return self
+            except BaseException:
+                self.__exit__()
+                raise
+            self.__exit__()
+        raise AssertionError((self.folder / f"start{TRIES - 1}.log").read_text())
+
+    def _started(self, path: Path) -> bool:
         port = self.address.split(":")[1]
         command = [
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"),
@@ -35,17 +49,14 @@ class Cluster:
             *("--object-store-memory", str(STORE), "--include-dashboard", "false", "--temp-dir", str(self.folder)),
         ]
         variables = {**os.environ, "RAY_worker_niceness": "0"}
-        log = (self.folder / "start.log").open("wb")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, stdin=subprocess.DEVNULL)
-        until = time.monotonic() + 240
-        try:
-            while "Ray runtime started" not in (self.folder / "start.log").read_text():
-                assert self.process.poll() is None and time.monotonic() < until, (self.folder / "start.log").read_text()
-                time.sleep(0.2)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        with path.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, stdin=subprocess.DEVNULL)
+        until = time.monotonic() + LONGEST
+        while self.process.poll() is None and time.monotonic() < until:
+            if "Ray runtime started" in path.read_text():
+                return True
+            time.sleep(0.2)
+        return False
 
     def __exit__(self, *_) -> None:
         """Ends Ray's processes and their children: those that descend from ours, and no others."""
