@@ -20,6 +20,7 @@ from . import ROOT, SetupError, say
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "devtools" / "translations"
 ENGLISH = "en"
 LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")  # without English
+PACK, FOLDERS = "Flux Duet", ("flux-duet", "comfyui-flux-duet", "ComfyUI-Flux-Duet")  # as people name the pack's folder
 SPECIAL = re.compile(r"[{}@$|]")  # characters with a meaning in vue-i18n
 Translate = Callable[[str], str]
 
@@ -51,9 +52,13 @@ def node_defs(translate: Translate) -> dict:
 
 
 def categories(translate: Translate) -> dict:
-    """The content of the front end's main.json: each part of a category's path."""
+    """The content of the front end's main.json: each part of a category's path, and the pack's name on the template
+    page, which is that of its folder otherwise."""
     parts = {part: None for schema in schemas() for part in schema.category.split("/")}
-    return {"nodeCategories": {part: _message(translate(part)) for part in parts}}
+    return {
+        "nodeCategories": {part: _message(translate(part)) for part in parts},
+        "templateWorkflows": {"category": dict.fromkeys(FOLDERS, PACK)},
+    }
 
 
 def _node(schema, translate: Translate) -> dict:

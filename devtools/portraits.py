@@ -36,8 +36,8 @@ NEW = """type => {
 
 
 def workflows() -> list[Path]:
-    """The workflows, the simplest (dual_prompt) first."""
-    return sorted(WORKFLOWS.glob("*.json"), key=lambda path: (path.stem != "dual_prompt", path.stem))
+    """The workflows, in the order of their names: the simplest first."""
+    return sorted(WORKFLOWS.glob("*.json"))
 
 
 def nodes_of(path: Path) -> dict[str, int]:

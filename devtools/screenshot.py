@@ -1,13 +1,12 @@
-"""`dev.py run devtools.screenshot [NAME ...]`: the pictures of the shipped workflows, run and photographed in the front
-end; of all of them unless some are named.
+"""`dev.py run devtools.screenshot [SLUG ...]`: shipped workflows, run and photographed in the front end.
 
-    workflows/NAME.jpg    what ComfyUI's template browser shows for workflows/NAME.json
-    images/graph.png      the dual-prompt workflow, for docs/stages.md
+    images/graph.png    the dual-prompt workflow, for docs/stages.md, unless others are named
+    FOLDER/SLUG.png     each one that is named, with `--to FOLDER`, to look at
 """
 
+import argparse
 import io
 import json
-import sys
 from pathlib import Path
 
 from PIL import Image
@@ -16,8 +15,9 @@ from . import ROOT, SetupError, browser, front_end, say
 from .front_end import FrontEnd
 from .layout import untidy
 from .server import Server
+from .templates import NAMES
 
-README, THUMBNAIL = 1600, 600  # their widths in pixels
+README = 1600  # its width in pixels
 MARGIN, HEIGHT = 24, 1100  # the window's height while a workflow runs
 # Where no part of the front end covers the graph: right of the side bar, below tabs and buttons.
 LEFT, TOP = 90, 130
@@ -72,26 +72,15 @@ def photograph(front: FrontEnd, workflow: Path) -> Image.Image:
     return Image.open(io.BytesIO(front.page.screenshot(clip=clip))).convert("RGB")
 
 
-def save(picture: Image.Image, workflow: Path) -> None:
-    small = picture.resize((THUMBNAIL, round(THUMBNAIL * picture.height / picture.width)), Image.Resampling.LANCZOS)
-    small.save(workflow.with_suffix(".jpg"), quality=88, optimize=True)
-    if workflow.stem == "dual_prompt":
-        target = ROOT / "images" / "graph.png"
-        target.parent.mkdir(exist_ok=True)
-        picture.save(target, optimize=True)
-
-
-def chosen(names: list[str]) -> list[Path]:
-    shipped = sorted((ROOT / "workflows").glob("*.json"))
-    if unknown := set(names) - {path.stem for path in shipped}:
-        raise SetupError(
-            f"no workflow is called {', '.join(sorted(unknown))}; there are {', '.join(path.stem for path in shipped)}"
-        )
-    return [path for path in shipped if not names or path.stem in names]
-
-
 def main() -> None:
-    workflows = chosen(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="dev.py run devtools.screenshot", description=__doc__.splitlines()[0])
+    parser.add_argument("slugs", metavar="SLUG", nargs="*", help=", ".join(NAMES))
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where the pictures of named workflows go")
+    options = parser.parse_args()
+    if bool(options.slugs) != bool(options.to) or set(options.slugs) - set(NAMES):
+        parser.error(f"name workflows of {', '.join(NAMES)} together with --to, or neither")
+    targets = {slug: options.to / f"{slug}.png" for slug in options.slugs}
+    targets = targets or {"dual_prompt": ROOT / "images" / "graph.png"}
     path = browser.find()
     if path is None:
         raise SetupError(f"no browser: {browser.HOW_TO}")
@@ -100,9 +89,10 @@ def main() -> None:
         front = FrontEnd(started, server, vue=True, width=README + 2 * LEFT, height=HEIGHT)
         for setting, value in SETTINGS.items():
             front.set(setting, value)
-        for workflow in workflows:
-            say(f"{workflow.stem} ...")
-            save(photograph(front, workflow), workflow)
+        for slug, target in targets.items():
+            say(f"{slug} ...")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            photograph(front, ROOT / "workflows" / f"{NAMES[slug]}.json").save(target, optimize=True)
 
 
 if __name__ == "__main__":

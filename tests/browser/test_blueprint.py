@@ -1,13 +1,14 @@
 """The subgraph blueprint: the front end offers it, opens completely, and gives the dual-prompt workflow's picture."""
 
 import io
-import json
 from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy
 import pytest
 from PIL import Image
+
+from flux_duet.tests.browser.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
 (BLUEPRINT,) = (ROOT / "subgraphs").glob("*.json")
@@ -61,8 +62,7 @@ def test_its_picture_is_the_dual_prompt_workflow_s(opened):
     kind, detail = opened.queue()
     assert kind == "execution_success", detail
     ours = picture(opened.server, detail)
-    flat = json.loads((ROOT / "workflows" / "dual_prompt.json").read_text(encoding="utf-8"))
-    opened.load(flat)
+    opened.load(shipped("dual_prompt"))
     kind, detail = opened.queue()
     assert kind == "execution_success", detail
     assert numpy.array_equal(ours, picture(opened.server, detail))

@@ -1,14 +1,14 @@
 """Prompt Grid's panel: the sheet, an enlarged cell, copying its prompts to the encoders, and the variance chart."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-WORKFLOW = Path(__file__).parents[2] / "workflows" / "prompt_grid.json"
+from flux_duet.tests.browser.shipped import shipped
+
 KIND = "FluxDuetGrid"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 GRID = f"() => app.nodeOutputs[{NODE}.id].flux_duet_grid[0]"
@@ -28,7 +28,7 @@ ENCODERS = ["FluxDuetClipEncode", "FluxDuetT5Encode"]
 @pytest.fixture
 def shown(front):
     """The shipped workflow in two steps, run, its panel in view."""
-    front.load(json.loads(WORKFLOW.read_text(encoding="utf-8")))
+    front.load(shipped("prompt_grid"))
     front.page.evaluate(f"() => {{ {NODE}.widgets.find(widget => widget.name === 'steps').value = 2; }}")
     kind, detail = front.queue()
     assert kind == "execution_success", detail
@@ -143,7 +143,7 @@ def with_loras(front, comfy_server):
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(("warm", "cold")):
         save_file(random_lora(number), folder / f"{name}.safetensors")
-    front.load(json.loads(WORKFLOW.read_text(encoding="utf-8")))
+    front.load(shipped("prompt_grid"))
     lines = "none\nwarm.safetensors 0.8\ncold.safetensors: -0.5"
     front.page.evaluate(
         f"""lines => {{

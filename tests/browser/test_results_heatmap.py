@@ -1,13 +1,12 @@
 """Show Heatmap's panel: words, places, steps and blocks chosen without a run, and the word whose mask is output."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.shipped import in_steps, shipped
 from flux_duet.tests.browser.waiting import becomes, followed
 
-WORKFLOW = Path(__file__).parents[2] / "workflows" / "token_heatmap.json"
 KIND = "FluxDuetHeatmapShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 # A number that changes with the drawn map.
@@ -15,14 +14,19 @@ DRAWN = """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, ca
     .reduce((sum, value, at) => (sum + value * (at % 9973)) % 1e9, 0)"""
 
 
+# A native node for the picture, after the subgraph that samples.
+SAVE = """() => {
+    const save = LiteGraph.createNode("SaveImage");
+    app.graph.add(save);
+    app.graph.nodes.find(node => node.isSubgraphNode?.()).connect(0, save, 0);
+}"""
+
+
 @pytest.fixture
 def shown(front):
     """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects the requests."""
-    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
-    for node in workflow["nodes"]:
-        if node["type"] == "FluxDuetSampler":
-            node["widgets_values"][2] = 4
-    front.load(workflow)
+    front.load(in_steps(shipped("token_heatmap"), 4))
+    front.page.evaluate(SAVE)
     assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
     ran(front)
     front.requests = []

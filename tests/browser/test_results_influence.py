@@ -1,13 +1,12 @@
 """Show Influence's panel: the sentence, the curves, and all values at the step under the pointer."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.shipped import in_steps, shipped
 from flux_duet.tests.browser.waiting import becomes
 
-WORKFLOW = Path(__file__).parents[2] / "workflows" / "encoder_influence.json"
 KIND = "FluxDuetInfluenceShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 READING = f"() => app.nodeOutputs[{NODE}.id].flux_duet_influence[0]"
@@ -16,11 +15,7 @@ READING = f"() => app.nodeOutputs[{NODE}.id].flux_duet_influence[0]"
 @pytest.fixture
 def shown(front):
     """The shipped workflow in five steps, run, its panel in view."""
-    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
-    for node in workflow["nodes"]:
-        if node["type"] == "FluxDuetSampler":
-            node["widgets_values"][2] = 5
-    front.load(workflow)
+    front.load(in_steps(shipped("encoder_influence"), 5))
     kind, detail = front.queue()
     assert kind == "execution_success", detail
     in_view(front)

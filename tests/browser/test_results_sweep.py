@@ -1,13 +1,12 @@
 """Switch Sweep's panel: one cursor for film strip, large frame and curve; the decided step is marked in both."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from flux_duet.tests.browser.shipped import shipped
 from flux_duet.tests.browser.waiting import becomes
 
-WORKFLOW = Path(__file__).parents[2] / "workflows" / "switch_sweep.json"
 KIND = "FluxDuetSweep"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 SWEPT = f"() => app.nodeOutputs[{NODE}.id].flux_duet_sweep[0]"
@@ -15,11 +14,9 @@ SWEPT = f"() => app.nodeOutputs[{NODE}.id].flux_duet_sweep[0]"
 
 @pytest.fixture
 def shown(front):
-    """The first sweep of the shipped workflow in five steps, run, its panel in view."""
-    front.load(json.loads(WORKFLOW.read_text(encoding="utf-8")))
+    """The shipped workflow in five steps, run, its panel in view."""
+    front.load(shipped("switch_sweep"))
     front.page.evaluate(f"""() => {{
-        for (const node of app.graph.nodes.filter(node => node.comfyClass === '{KIND}' && node !== {NODE}))
-            app.graph.remove(node);
         {NODE}.widgets.find(widget => widget.name === 'steps').value = 5;
         app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState();
     }}""")

@@ -14,9 +14,17 @@ import pytest
 from PIL import Image
 
 from flux_duet.devtools.layout import untidy
+from flux_duet.devtools.templates import NAMES
+from flux_duet.devtools.templates.layout import READABLE, WINDOW
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SHIPPED = sorted(WORKFLOWS.glob("*.json"))
+SLUGS = {name: slug for slug, name in NAMES.items()}  # the names of the API files
+# Opens a workflow as ComfyUI's template page does.
+OPEN = """async ([workflow, name]) => {
+    await app.loadGraphData(workflow, true, true, name, { openSource: "template" });
+    return app.canvas.ds.scale;
+}"""
 # The pictures of a node: LiteGraph's canvas and the Vue nodes both load them.
 PICTURES = """id => app.graph.getNodeById(id).imgs?.filter(image => image.complete && image.naturalWidth)
     .map(image => [image.naturalWidth, image.naturalHeight])"""
@@ -24,6 +32,10 @@ PICTURES = """id => app.graph.getNodeById(id).imgs?.filter(image => image.comple
 
 def parsed(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def slug(path: Path) -> str:
+    return SLUGS.get(path.stem, path.stem)
 
 
 def pictured(prompt: dict) -> list[str]:
@@ -35,7 +47,7 @@ def size(server, file: dict) -> list[int]:
     return list(Image.open(io.BytesIO(server.get(f"/view?{urlencode(file)}"))).size)
 
 
-@pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
+@pytest.fixture(params=SHIPPED, ids=lambda path: slug(path))
 def path(request) -> Path:
     return request.param
 
@@ -44,7 +56,7 @@ def test_it_opens_whole_and_exports_the_api_file(front, path):
     front.load(path)
     assert front.missing() == []
     exported = front.to_api()
-    api = WORKFLOWS / "api" / path.name
+    api = WORKFLOWS / "api" / f"{slug(path)}.json"
     if os.environ.get("FLUX_DUET_UPDATE"):
         api.write_text(json.dumps(exported, indent=2) + "\n", encoding="utf-8")
     assert exported == parsed(api)
@@ -72,6 +84,20 @@ def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path
         front.page.wait_for_function(f"id => ({PICTURES})(id)?.length", arg=node)
         (file,) = outputs[node]["images"]
         assert front.page.evaluate(PICTURES, node) == [size(front.server, file)]
-    front.screenshot(tmp_path / f"{path.stem}.png")  # to look at: pytest keeps the last three runs' folders
+    front.screenshot(tmp_path / f"{slug(path)}.png")  # to look at: pytest keeps the last three runs' folders
     assert untidy(front) == []  # nodes that show a message have grown
     assert front.errors == []
+
+
+def test_all_open_with_their_text_readable(_page, comfy_server):
+    """LiteGraph draws no text below a scale of about 0.6."""
+    front = _page(False)
+    comfy_server.post("/settings", {"Comfy.VueNodes.Enabled": False})
+    before, (width, height) = front.page.viewport_size, WINDOW
+    front.page.set_viewport_size({"width": width, "height": height})
+    try:
+        front.page.wait_for_function("width => app.canvas.canvas.width === width", arg=width)
+        scales = {path.stem: front.page.evaluate(OPEN, [parsed(path), path.stem]) for path in SHIPPED}
+    finally:
+        front.page.set_viewport_size(before)
+    assert {name: scale for name, scale in scales.items() if scale < READABLE} == {}

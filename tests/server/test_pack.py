@@ -1,7 +1,10 @@
 """What a user has after installing the pack: the nodes, their help, models, and a workflow to start with."""
 
+from urllib.parse import quote
+
 import pytest
 
+from flux_duet.devtools.templates import NAMES
 from flux_duet.nano.layouts import FILES
 
 # Shared workflows use these ids: none may be removed.
@@ -111,6 +114,7 @@ def test_the_nano_models_stand_in_the_dropdowns(described, node, name, part):
 
 def test_the_workflow_is_offered_as_a_template(nano_server, described):
     folder = folder_of(described)
-    assert "dual_prompt" in nano_server.get("/api/workflow_templates")[folder]
-    opened = nano_server.get(f"/api/workflow_templates/{folder}/dual_prompt.json")
+    name = NAMES["dual_prompt"]
+    assert name in nano_server.get("/api/workflow_templates")[folder]
+    opened = nano_server.get(f"/api/workflow_templates/{folder}/{quote(name)}.json")
     assert {"FluxDuetClipEncode", "FluxDuetT5Encode"} <= {node["type"] for node in opened["nodes"]}

@@ -1,0 +1,195 @@
+"""Templates: what each prompt and each word does to the picture."""
+
+from .parts import (
+    PROMPT,
+    STAGE,
+    Node,
+    Template,
+    clip_prompt,
+    column,
+    dual,
+    files,
+    loaders,
+    note,
+    sample,
+    t5_prompt,
+)
+
+SEED = {"seed": 1, "control_after_generate": "fixed"}
+
+HEATMAP = Template(
+    "token_heatmap",
+    "09 Where Does This Word Act, a map for each word",
+    (
+        loaders(),
+        column(PROMPT, clip_prompt("on pink paper"), t5_prompt("a large red circle in the top left")),
+        column(
+            STAGE,
+            dual(),
+            Node("probe", "FluxDuetHeatmap", "", {"words": "large red circle\ntop left", "every": 1}),
+        ),
+        column(STAGE, sample(model="probe", positive="dual")),
+        column(
+            580,
+            Node(
+                "show",
+                "FluxDuetHeatmapShow",
+                "",
+                {"blocks": "1", "masks": "soft"},
+                {"heatmap": "probe/1", "latent": "sample/1", "image": "sample"},
+                height=760,
+            ),
+        ),
+    ),
+    note(
+        "**Point at a word: the map shows where the picture attends to it.** Point at the picture: the words under "
+        "the pointer. Steps and blocks can be changed without sampling again; the picture is the same to the last "
+        "bit with and without *Token Heatmap*.",
+        "**Try** *words* empty for every word; *measure* flow or output; for FLUX.1 start with blocks 15-18. The "
+        "*masks* output gives a MASK for each word.",
+        last=3,
+    ),
+)
+
+INFLUENCE = Template(
+    "encoder_influence",
+    "11 Which Prompt Matters, step by step",
+    (
+        loaders(),
+        column(
+            PROMPT,
+            clip_prompt("under water"),
+            t5_prompt("a large yellow star in the middle"),
+            clip_prompt("", "no vec", "CLIP-L Encode: empty", collapsed=True),
+            t5_prompt("", "no txt", "T5 Encode: empty", collapsed=True),
+        ),
+        column(
+            STAGE,
+            dual(vec="vec", txt="txt"),
+            Node(
+                "probe",
+                "FluxDuetInfluence",
+                "",
+                {"null": "empty prompt", "every": 1},
+                {"empty_vec": "no vec", "empty_txt": "no txt"},
+            ),
+        ),
+        column(STAGE, sample(model="probe", positive="dual")),
+        column(
+            600,
+            Node(
+                "show",
+                "FluxDuetInfluenceShow",
+                "",
+                {},
+                {"probe": "probe/1", "latent": "sample/1", "picture": "sample"},
+                height=760,
+            ),
+        ),
+    ),
+    note(
+        "**How much does each prompt do?** At every step the model runs again without the CLIP prompt, without the T5 "
+        "prompt, and without both. *unique* is what changes if a prompt is removed, *solo* what it does alone.",
+        "**Try** the same text in both boxes: CLIP then repeats what T5 says. *every* at 4 measures every fourth step.",
+        last=3,
+    ),
+)
+
+SWEEP = Template(
+    "switch_sweep",
+    "12 When Is It Decided, the same run with a late switch",
+    (
+        files(),
+        column(
+            PROMPT,
+            clip_prompt("in the snow"),
+            t5_prompt("a large red circle in the top left", "one", "T5 Encode: A"),
+            t5_prompt("a large green star in the bottom right", "other", "T5 Encode: B"),
+        ),
+        column(STAGE, dual("A", "Dual Prompt: A", txt="one"), dual("B", "Dual Prompt: B", txt="other")),
+        column(
+            800,
+            Node(
+                "sweep",
+                "FluxDuetSweep",
+                "",
+                {**SEED, "switch": "T5", "steps": 12},
+                {"a": "A", "b": "B", "vae": "vae"},
+                height=720,
+            ),
+        ),
+    ),
+    note(
+        "**A frame for each step k:** prompt A until step k, prompt B from then on, the same noise. Where the strip "
+        "changes from one to the other, the picture is decided. Steps that the runs share are computed once.",
+        "**Try** *switch* at CLIP with two CLIP prompts.",
+        first=2,
+        last=3,
+    ),
+)
+
+GRID = Template(
+    "prompt_grid",
+    "13 Prompt Grid, every CLIP prompt with every T5 prompt",
+    (
+        files(),
+        column(
+            760,
+            Node(
+                "grid",
+                "FluxDuetGrid",
+                "",
+                {
+                    **SEED,
+                    "clip_prompts": "at night\non pink paper\nunder water",
+                    "t5_prompts": "a large red circle in the top left\na small yellow star in the middle\n"
+                    "a blue heart at the bottom",
+                    "seeds": 4,
+                    "steps": 12,
+                },
+                {"clip": "clip", "t5": "t5"},
+                height=1000,
+            ),
+        ),
+        column(
+            540,
+            Node("shares", "PreviewImage", "What explains the differences", links={"images": "grid/2"}, height=560),
+        ),
+    ),
+    note(
+        "**One prompt a line; each is encoded once.** The picture on the right says how much of the differences is "
+        "explained by CLIP, by T5, by both together and by the seed. Four seeds or more separate the prompts' effect "
+        "from chance. An interrupted grid goes on where it stopped.",
+        first=2,
+        last=2,
+    ),
+)
+
+WORDS = Template(
+    "word_ablation",
+    "14 Which Word Made This, each word left out in turn",
+    (
+        loaders(
+            Node("latent", "EmptySD3LatentImage", "Empty Latent", {"width": 128, "height": 128, "batch_size": 1}),
+        ),
+        column(
+            760,
+            Node(
+                "words",
+                "FluxDuetWords",
+                "",
+                {**SEED, "clip_text": "on pink paper", "t5_text": "a large red circle in the top left", "steps": 20},
+                {"clip": "clip", "t5": "t5"},
+                height=980,
+            ),
+        ),
+    ),
+    note(
+        "**Each word is left out in turn,** and the change is measured at three levels of noise. For T5 twice: its "
+        "own rows deleted, and the text encoded without it. The difference is what the word left in its neighbours.",
+        "A word with a short bar can be left out.",
+        last=0,
+    ),
+)
+
+TEMPLATES = [HEATMAP, INFLUENCE, SWEEP, GRID, WORDS]

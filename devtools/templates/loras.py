@@ -1,0 +1,179 @@
+"""Templates: what a LoRA changes, and what is read of its captions."""
+
+from pathlib import Path
+
+from .parts import (
+    PROMPT,
+    STAGE,
+    Node,
+    Template,
+    clip_prompt,
+    column,
+    dual,
+    files,
+    loaders,
+    note,
+    sample,
+    save,
+    t5_prompt,
+)
+
+ALWAYS, TRIGGERED = "nano_always.safetensors", "nano_trigger.safetensors"
+SEED = {"seed": 1, "control_after_generate": "fixed"}
+ENCODERS = {"clip": "clip", "t5": "t5"}
+CAPTIONS = (Path(__file__).parent / "captions.txt").read_text(encoding="utf-8").strip()
+
+PARTS = Template(
+    "lora_by_stream",
+    "15 A LoRA by Its Parts, a strength for each",
+    (
+        loaders(),
+        column(PROMPT, clip_prompt("in the snow"), t5_prompt("a blue heart in the top right")),
+        column(
+            320,
+            Node("lora", "FluxDuetLora", "", {"lora_name": ALWAYS, "t5_stream": 0.0, "image": 0.0, "joint": 0.0}),
+            dual(),
+        ),
+        column(STAGE, sample("before", model="unet"), sample("after", model="lora")),
+        column(380, save("Without the LoRA", "before"), save("Its CLIP side alone", "after")),
+    ),
+    note(
+        "**Which part of a LoRA makes its effect?** *nano_always* lays an orange filter over the picture. Its weights "
+        "are in the modulation, which reads the CLIP prompt: with all other parts at 0 the filter stays.",
+        "**Try** *clip_stream* at 0 and the others at 1. With your own LoRA set one part to 0 at a time. A name in "
+        "*save_as* saves what is left.",
+        last=3,
+    ),
+)
+
+ANATOMY = Template(
+    "lora_anatomy",
+    "16 Inside a LoRA, which blocks two files change",
+    (
+        loaders(),
+        column(
+            700,
+            Node(
+                "anatomy",
+                "FluxDuetLoraAnatomy",
+                "",
+                {"lora_name": TRIGGERED, "compare_with": ALWAYS},
+                {"clip": "clip", "t5": "t5"},
+                height=1040,
+            ),
+        ),
+        column(560, Node("table", "PreviewAny", "Table", links={"source": "anatomy/3"}, height=560)),
+    ),
+    note(
+        "**What does a LoRA change?** The files are measured, nothing is sampled. The darker a block, the larger its "
+        "change relative to its weights; an outline is not touched. *nano_trigger* changes double block 1, "
+        "*nano_always* the modulation of the single blocks: they have no weight in common.",
+        "**Choose** your own *flux1-dev* and two of your LoRAs, such as two epochs of one training.",
+        first=2,
+        last=2,
+    ),
+)
+
+ACTS = Template(
+    "lora_influence",
+    "17 How a LoRA Acts, through which part and when",
+    (
+        files(),
+        column(
+            480,
+            Node(
+                "influence",
+                "FluxDuetLoraInfluence",
+                "",
+                {
+                    **SEED,
+                    "lora_name": TRIGGERED,
+                    "clip_prompt": "in the snow",
+                    "t5_prompt": "sandy, a blue heart in the top right",
+                    "steps": 12,
+                },
+                ENCODERS | {"vae": "vae"},
+                height=900,
+            ),
+        ),
+        column(
+            620,
+            Node("maps", "PreviewImage", "Where each part acts", links={"images": "influence/1"}, height=330),
+            Node("plot", "PreviewImage", "How much, and when", links={"images": "influence"}, height=620),
+        ),
+    ),
+    note(
+        "**Through which part does a LoRA act?** The model runs with the whole LoRA, without it, and with each part "
+        "alone and left out. *sandy* wakes this LoRA: delete it and run again.",
+        first=0,
+        last=1,
+    ),
+)
+
+TRIGGER = Template(
+    "trigger_test",
+    "18 Does the Trigger Wake It, in CLIP or in T5",
+    (
+        files(),
+        column(
+            480,
+            Node(
+                "trigger",
+                "FluxDuetTrigger",
+                "",
+                {
+                    **SEED,
+                    "lora_name": TRIGGERED,
+                    "trigger": "sandy",
+                    "clip_prompt": "in the snow",
+                    "t5_prompt": "a blue heart in the top right",
+                    "steps": 8,
+                },
+                ENCODERS | {"vae": "vae"},
+                height=900,
+            ),
+        ),
+        column(
+            620,
+            Node("pictures", "PreviewImage", "Without and with the LoRA", links={"images": "trigger/1"}, height=400),
+            Node("plot", "PreviewImage", "Plot", links={"images": "trigger"}, height=550),
+        ),
+    ),
+    note(
+        "**Write the prompts without the word; the node adds it** to neither, to CLIP's, to T5's, to both. *nano_trigger* "
+        "sleeps until the T5 prompt has *sandy*. Try *nano_always*: it never sleeps.",
+        first=0,
+        last=1,
+    ),
+)
+
+CAPTION_CHECK = Template(
+    "caption_check",
+    "19 What Is Read of My Captions, by CLIP and by T5",
+    (
+        column(
+            400,
+            Node("lines", "PrimitiveStringMultiline", "Captions, one per line", {"value": CAPTIONS}, height=560),
+        ),
+        column(
+            620,
+            Node(
+                "check",
+                "FluxDuetCaptions",
+                "",
+                {"folder": "", "trigger": "ohwx", "t5_length": "77"},
+                {"captions": "lines"},
+                height=1040,
+            ),
+        ),
+        column(520, Node("table", "PreviewAny", "Table", links={"source": "check/1"}, height=560)),
+    ),
+    note(
+        "**How many tokens has each caption, and what is cut?** CLIP reads 75; T5's length is your trainer's setting. "
+        "The words on the right stand beside the trigger in most captions and will be learned with it.",
+        "**Your own captions:** copy their folder into ComfyUI's *input* folder and write its name into *folder*.",
+        last=0,
+    ),
+)
+
+TEMPLATES = [PARTS, ANATOMY, ACTS, TRIGGER, CAPTION_CHECK]
