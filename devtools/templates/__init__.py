@@ -1,9 +1,9 @@
 """The templates: described in a few lines each, laid out and written by a script.
 
-    basics, controls, instruments, loras    the descriptions
-    parts                                   what a description is made of
-    making, folding, layout                 the graph, its subgraph, its places
-    results, thumbnails                     the pictures of ComfyUI's template page
+basics, controls, instruments, loras    the descriptions
+parts                                   what a description is made of
+making, folding, layout                 the graph, its subgraph, its places
+results, thumbnails                     the pictures of ComfyUI's template page
 """
 
 from .. import ROOT

@@ -1,4 +1,4 @@
-"""`dev.py run devtools.templates [SLUG ...]`: lays out the templates and writes them, all of them unless some are named.
+"""`dev.py run devtools.templates [SLUG ...]`: lays out the templates and writes them, all unless some are named.
 
     workflows/NAME.json        the template, which ComfyUI lists as NAME
     workflows/api/SLUG.json    the same for the server's API

@@ -133,7 +133,9 @@ SHARE = Template(
             ),
         ),
         column(STAGE, sample(), Node("store", "FluxDuetStore")),
-        column(PICTURE, save(height=430), Node("report", "PreviewAny", "What the store holds", links={"source": "store"})),
+        column(
+            PICTURE, save(height=430), Node("report", "PreviewAny", "What the store holds", links={"source": "store"})
+        ),
     ),
     note(
         "**Save Embedding** writes what both encoders made of a prompt into one file in the output folder. *Load "

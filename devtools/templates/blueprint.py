@@ -20,8 +20,8 @@ NAME = "Two Prompts to Image (Flux Duet)"
 FILE = ROOT / "subgraphs" / f"{NAME}.json"
 TEXTS = {
     "category": "Image generation and editing/Text to image",
-    "description": "FLUX.1 with a prompt for CLIP and one for T5: CLIP sets the tone of the whole picture, T5 says what "
-    "is where. Open it to rewire the stages.",
+    "description": "FLUX.1 with a prompt for CLIP and one for T5: CLIP sets the tone of the whole picture, T5 says "
+    "what is where. Open it to rewire the stages.",
 }
 # A preview instead of a file: it makes the node run by itself, and shows the picture on it.
 PREVIEW = Node("picture", "PreviewImage", links={"images": "decode"})
@@ -39,7 +39,11 @@ TAKES = (
     ("vae", "vae_name", "vae_name"),
 )
 COLOUR = {"color": "#33322f", "bgcolor": "#47423c"}  # between the two prompts' blue and amber
-SIZE = [400, 860]
+RANDOMIZE = """id => {
+    const node = app.graph.getNodeById(id);
+    node.widgets.find(widget => widget.name === "control_after_generate").value = "randomize";
+}"""
+SIZE = [400, 620]
 
 
 def inner(front: FrontEnd) -> tuple[dict[str, Any], dict[str, str]]:
@@ -54,10 +58,7 @@ def inner(front: FrontEnd) -> tuple[dict[str, Any], dict[str, str]]:
     boxes.pop(NOTE)
     making.place(front, numbers, {**boxes, PREVIEW.key: (x, y, width, 440)})
     # Each run has a new seed, as in a graph with the sampler in it.
-    front.page.evaluate(
-        "id => { app.graph.getNodeById(id).widgets.find(one => one.name === 'control_after_generate').value = 'randomize'; }",
-        numbers["sampler"],
-    )
+    front.page.evaluate(RANDOMIZE, numbers["sampler"])
     return front.page.evaluate("() => app.graph.serialize()"), numbers
 
 
@@ -74,7 +75,10 @@ def blueprint(front: FrontEnd) -> dict[str, Any]:
     whole = tidied(front.page.evaluate("() => app.graph.serialize()"))
     for node in whole["nodes"]:
         node["properties"].pop("previewExposures", None)  # so that the front end looks for the preview inside
-    return {key: whole[key] for key in ("revision", "last_node_id", "last_link_id", "nodes", "links", "definitions", "version")}
+    return {
+        key: whole[key]
+        for key in ("revision", "last_node_id", "last_link_id", "nodes", "links", "definitions", "version")
+    }
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from .. import SetupError
 from ..front_end import FrontEnd
 from . import API, WORKFLOWS, making
-from .layout import READABLE, Size, note_width, placed, scale
+from .layout import READABLE, Size, placed, scale
 from .parts import NOTE, Template
 
 FIRST_NOTE = 120  # the note's height until its text is measured

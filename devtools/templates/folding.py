@@ -45,9 +45,7 @@ class Folding:
 
     def take(self, number: int, name: str, outside: str) -> None:
         """An input of an inner node becomes one of the subgraph; with its widget, if it has one."""
-        slot, given = next(
-            (at, each) for at, each in enumerate(self.nodes[number]["inputs"]) if each["name"] == name
-        )
+        slot, given = next((at, each) for at, each in enumerate(self.nodes[number]["inputs"]) if each["name"] == name)
         ends = {"origin_id": INSIDE, "origin_slot": len(self.inputs), "target_id": number, "target_slot": slot}
         given["link"] = self._link(**ends, type=given["type"])
         self._slot(self.inputs, outside, given["type"], given["link"])

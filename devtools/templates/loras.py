@@ -140,8 +140,8 @@ TRIGGER = Template(
         ),
     ),
     note(
-        "**Write the prompts without the word; the node adds it** to neither, to CLIP's, to T5's, to both. *nano_trigger* "
-        "sleeps until the T5 prompt has *sandy*. Try *nano_always*: it never sleeps.",
+        "**Write the prompts without the word; the node adds it** to neither, to CLIP's, to T5's, to both. "
+        "*nano_trigger* sleeps until the T5 prompt has *sandy*. Try *nano_always*: it never sleeps.",
         first=0,
         last=1,
     ),

@@ -50,7 +50,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Template:
-    """`slug` is the name of its API file, `name` that of its file for the front end: ComfyUI shows that as its title."""
+    """`slug` is the name of its API file, `name` that of its file for the front end, its title in ComfyUI."""
 
     slug: str
     name: str
@@ -112,9 +112,7 @@ def dual(key: str = "dual", title: str = "", **links: str) -> Node:
 
 
 def sampler(seed: int = 1, **links: str) -> Node:
-    return Node(
-        "sampler", "FluxDuetSampler", "", {"seed": seed, "control_after_generate": "fixed", "steps": 20}, links
-    )
+    return Node("sampler", "FluxDuetSampler", "", {"seed": seed, "control_after_generate": "fixed", "steps": 20}, links)
 
 
 def decode(**links: str) -> Node:

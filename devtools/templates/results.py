@@ -24,8 +24,12 @@ def named(prompt: Prompt, kind: str, number: int = 0) -> str:
 
 def shown_by(prompt: Prompt, title: str) -> list[Any]:
     """What the node with this title shows, as a link."""
-    node = next(data for data in prompt.values() if data["_meta"]["title"] == title)
-    return node["inputs"]["images"]
+    shown = [
+        data["inputs"]["images"]
+        for data in prompt.values()
+        if data["_meta"]["title"] == title and "images" in data["inputs"]
+    ]
+    return shown[0]
 
 
 class Results:
@@ -41,7 +45,9 @@ class Results:
     def of(self, prompt: Prompt, *sources: list[Any], masks: bool = False) -> list[list[Image.Image]]:
         """For each source, a link such as ["7", 0], its pictures; of a MASK if `masks` is set."""
         asked = {
-            node: data for node, data in copy.deepcopy(prompt).items() if data["class_type"] not in ("SaveImage", "PreviewImage")
+            node: data
+            for node, data in copy.deepcopy(prompt).items()
+            if data["class_type"] not in ("SaveImage", "PreviewImage")
         }
         for number, source in enumerate(sources):
             if masks:

@@ -6,7 +6,12 @@ from .folding import folded
 from .parts import OPEN, SAMPLE, Node, decode, latent, sampler, vae
 
 NODES: tuple[Node, ...] = (latent(), vae(), sampler(model=OPEN, positive=OPEN), decode())
-BOXES = {"latent": (0, 0, 260, 118), "vae": (0, 180, 260, 62), "sampler": (310, 0, 280, 390), "decode": (640, 0, 225, 78)}
+BOXES = {
+    "latent": (0, 0, 260, 118),
+    "vae": (0, 180, 260, 62),
+    "sampler": (310, 0, 280, 390),
+    "decode": (640, 0, 225, 78),
+}
 TAKES = (
     ("sampler", "model", "model"),
     ("sampler", "positive", "positive"),

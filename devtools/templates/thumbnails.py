@@ -12,7 +12,7 @@ from .. import SetupError, say
 from ..server import Server
 from . import NAMES, WORKFLOWS, tiles
 from .results import CLIP_TEXT, SEED, T5_TEXT, Results, changed, named, shown_by
-from .tiles import Picture, clip, grid, halves, inset, labelled, plain, square, t5
+from .tiles import Picture, clip, grid, halves, headed, inset, labelled, plain, square, t5
 
 QUALITY = 88
 Recipe = Callable[[Results], Picture]
@@ -40,7 +40,7 @@ def dual_prompt(results: Results) -> Picture:
         for thing in things
         for mood in moods
     ]
-    return labelled(grid(made, 2), clip("at night | at the beach"))
+    return headed(grid(made, 2), *map(clip, moods))
 
 
 @recipe
@@ -60,14 +60,14 @@ def prompt_schedule(results: Results) -> Picture:
     source = shown_by(prompt, "The last prompts alone")
     (start,), (end,) = results.of(first, source)[0], results.of(prompt, source)[0]
     (travel,) = titled(results, "prompt_schedule", "The schedule")
-    return labelled(grid([start, travel, end], 3), plain("sunset > night"))
+    return headed(grid([start, travel, end], 3), plain("first"), plain("travel"), plain("last"))
 
 
 @recipe
 def timeline(results: Results) -> Picture:
     prompt = results.prompt("timeline")
     switch = ("FluxDuetSchedule", "t5_timeline")
-    texts = ("1", "1\n@9..12 2", "1\n@6..9 2", "1\n@4..7 2", "1\n@2..5 2", "2")
+    texts = [f"1\n@{start}..{start + 3} 2" for start in (16, 10, 7, 5, 3, 1)]
     return tiles.film([results.picture(changed(prompt, (switch, text))) for text in texts], rows=2)
 
 

@@ -116,6 +116,22 @@ def labelled(picture: Picture, *labels: tuple[str, Colour]) -> Picture:
     return page
 
 
+def headed(picture: Picture, *heads: tuple[str, Colour]) -> Picture:
+    """A band above the picture with a label over each of its columns."""
+    band = 46
+    page = Image.new("RGB", (SIDE, SIDE), DARK)
+    page.paste(fitted(picture, SIDE, SIDE - band), (0, band))
+    draw, width = ImageDraw.Draw(page), SIDE / len(heads)
+    for number, (text, colour) in enumerate(heads):
+        letters = font(25)
+        draw.rectangle(
+            (number * width, 0, (number + 1) * width - (GAP if number + 1 < len(heads) else 0), band - GAP), colour
+        )
+        left = (number + 0.5) * width - draw.textlength(text, font=letters) / 2
+        draw.text((left, 4), text, font=letters, fill=(255, 255, 255))
+    return page
+
+
 def clip(text: str) -> tuple[str, Colour]:
     return text, CLIP_HUE
 

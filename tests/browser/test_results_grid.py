@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from flux_duet.tests.browser.shipped import shipped
+from flux_duet.tests.browser.shipped import WORKFLOWS, shipped
 
 KIND = "FluxDuetGrid"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
@@ -163,7 +163,7 @@ def with_loras(front, comfy_server):
 def random_lora(seed: int) -> dict[str, torch.Tensor]:
     """Of the nano model's single blocks."""
     random, found = torch.Generator().manual_seed(seed), {}
-    (model,) = (WORKFLOW.parent / "models" / "diffusion_models").glob("nano_flux*.safetensors")
+    (model,) = (WORKFLOWS / "models" / "diffusion_models").glob("nano_flux*.safetensors")
     with safe_open(model, "pt") as file:
         for name in file.keys():
             if "single_blocks" in name and name.endswith(("linear1.weight", "linear2.weight")):
