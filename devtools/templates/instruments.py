@@ -15,6 +15,7 @@ from .parts import (
     t5_prompt,
 )
 
+HEART, STAR = "red heart in the top left", "yellow star in the bottom right"
 SEED = {"seed": 1, "control_after_generate": "fixed"}
 
 HEATMAP = Template(
@@ -22,12 +23,8 @@ HEATMAP = Template(
     "09 Where Does This Word Act, a map for each word",
     (
         loaders(),
-        column(PROMPT, clip_prompt("on pink paper"), t5_prompt("a large red circle in the top left")),
-        column(
-            STAGE,
-            dual(),
-            Node("probe", "FluxDuetHeatmap", "", {"words": "large red circle\ntop left", "every": 1}),
-        ),
+        column(PROMPT, clip_prompt("on pink paper"), t5_prompt(f"a large {HEART} and a large {STAR}")),
+        column(STAGE, dual(), Node("probe", "FluxDuetHeatmap", "", {"words": f"{HEART}\n{STAR}", "every": 1})),
         column(STAGE, sample(model="probe", positive="dual")),
         column(
             580,
@@ -45,7 +42,7 @@ HEATMAP = Template(
         "**Point at a word: the map shows where the picture attends to it.** Point at the picture: the words under "
         "the pointer. Steps and blocks can be changed without sampling again; the picture is the same to the last "
         "bit with and without *Token Heatmap*.",
-        "**Try** *words* empty for every word; *measure* flow or output; for FLUX.1 start with blocks 15-18. The "
+        "**Try** shorter *words*: T5 spreads a thing over its whole phrase. *measure* flow or output; for FLUX.1 start with blocks 15-18. The "
         "*masks* output gives a MASK for each word.",
         last=3,
     ),

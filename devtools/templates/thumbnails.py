@@ -12,7 +12,7 @@ from .. import SetupError, say
 from ..server import Server
 from . import NAMES, WORKFLOWS, tiles
 from .results import CLIP_TEXT, SEED, T5_TEXT, Results, changed, named, shown_by
-from .tiles import Picture, clip, grid, halves, headed, inset, labelled, plain, square, t5
+from .tiles import Picture, clip, contained, grid, halves, headed, inset, labelled, plain, square, t5, top_of
 
 QUALITY = 88
 Recipe = Callable[[Results], Picture]
@@ -48,7 +48,7 @@ def flowchart(results: Results) -> Picture:
     """From noise to the picture."""
     prompt = results.prompt("flowchart")
     noisy = [(("FluxDuetSampler", "leftover_noise"), True)]
-    ends = [(("FluxDuetSampler", "end_step"), end) for end in (3, 7, 10, 12, 14, 16, 17, 18, 20)]
+    ends = [(("FluxDuetSampler", "end_step"), end) for end in (2, 6, 9, 11, 13, 15, 17, 18, 20)]
     return tiles.film([results.picture(changed(prompt, *noisy, end)) for end in ends])
 
 
@@ -128,30 +128,30 @@ def prompt_grid(results: Results) -> Picture:
 
 
 @recipe
-def word_ablation(results: Results) -> Picture:
-    prompt = results.prompt("word_ablation")
-    return square(results.of(prompt, [named(prompt, "FluxDuetWords"), 0])[0][0])
-
-
-@recipe
 def lora_by_stream(results: Results) -> Picture:
     return labelled(
         halves(*titled(results, "lora_by_stream", "Without the LoRA", "Its CLIP side alone")), plain("LoRA")
     )
 
 
-def first_of(slug: str, kind: str, slot: int) -> Recipe:
+def page(slug: str, kind: str, slot: int, cut: Callable[[Picture], Picture]) -> Recipe:
+    """A page that a node draws."""
+
     def make(results: Results) -> Picture:
         prompt = results.prompt(slug)
-        return square(results.of(prompt, [named(prompt, kind), slot])[0][0])
+        return cut(results.of(prompt, [named(prompt, kind), slot])[0][0])
 
     return make
 
 
-RECIPES["lora_anatomy"] = first_of("lora_anatomy", "FluxDuetLoraAnatomy", 0)
-RECIPES["lora_influence"] = first_of("lora_influence", "FluxDuetLoraInfluence", 1)
-RECIPES["trigger_test"] = first_of("trigger_test", "FluxDuetTrigger", 1)
-RECIPES["caption_check"] = first_of("caption_check", "FluxDuetCaptions", 0)
+for slug, *drawn in (
+    ("word_ablation", "FluxDuetWords", 0, contained),
+    ("lora_anatomy", "FluxDuetLoraAnatomy", 0, top_of),
+    ("lora_influence", "FluxDuetLoraInfluence", 1, contained),
+    ("trigger_test", "FluxDuetTrigger", 1, contained),
+    ("caption_check", "FluxDuetCaptions", 0, top_of),
+):
+    RECIPES[slug] = page(slug, *drawn)
 
 
 @recipe

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
-from ...nodes.palette import CIVIDIS, CLIP_HUE, T5_HUE, Colour
+from ...nodes.palette import CIVIDIS, CLIP_HUE, PAPER, T5_HUE, Colour
 
 SIDE = 440  # twice what the page shows
 GAP = 6
@@ -32,6 +32,20 @@ def fitted(picture: Picture, width: int, height: int) -> Picture:
 
 def square(picture: Picture) -> Picture:
     return fitted(picture, SIDE, SIDE)
+
+
+def contained(picture: Picture) -> Picture:
+    """The whole of a page, on paper."""
+    page = Image.new("RGB", (SIDE, SIDE), PAPER)
+    share = SIDE / max(picture.size)
+    width, height = (round(side * share) for side in picture.size)
+    page.paste(picture.resize((width, height), Image.Resampling.LANCZOS), ((SIDE - width) // 2, (SIDE - height) // 2))
+    return page
+
+
+def top_of(picture: Picture) -> Picture:
+    """The upper part of a tall page."""
+    return square(picture.crop((0, 0, picture.width, min(picture.size))))
 
 
 def grid(pictures: Sequence[Picture], columns: int) -> Picture:

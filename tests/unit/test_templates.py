@@ -14,6 +14,7 @@ from flux_duet.devtools.templates.thumbnails import RECIPES
 
 WORKFLOWS = ROOT / "workflows"
 SLUGS = sorted(NAMES)
+COLLAPSED = 225  # the width of a collapsed Vue node
 
 
 @pytest.fixture(params=SLUGS)
@@ -26,7 +27,9 @@ def boxes(workflow: dict) -> dict[int, tuple[float, float, float, float]]:
     found = {}
     for node in workflow["nodes"]:
         (x, y), (width, height) = node["pos"], node["size"]
-        found[node["id"]] = (x, y - TITLE, x + width, y if node["flags"].get("collapsed") else y + height)
+        if node["flags"].get("collapsed"):
+            width, height = COLLAPSED, 0
+        found[node["id"]] = (x, y - TITLE, x + width, y + height)
     return found
 
 
