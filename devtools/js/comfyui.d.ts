@@ -10,6 +10,7 @@ interface Extension {
     setup?(): void;
     nodeCreated?(node: ComfyNode): void;
     loadedGraphNode?(node: ComfyNode): void;
+    afterConfigureGraph?(): void;
     onNodeOutputsUpdated?(outputs: Record<string, any>): void;
 }
 

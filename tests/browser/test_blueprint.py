@@ -57,6 +57,26 @@ def test_it_opens_whole_with_everything_that_is_changed_on_the_outside(opened):
     assert opened.errors == []
 
 
+SEED = "() => app.graph.nodes[0].widgets.find(widget => widget.name === 'seed').value"
+SHOWN = """() => {
+    const [outer] = app.graph.nodes;
+    const boxes = outer.widgets.filter(widget => widget.element instanceof HTMLTextAreaElement);
+    return [app.graph.serialize().nodes[0].properties, boxes.map(box => box.element.dataset.fluxDuetLabel)];
+}"""
+
+
+def test_it_runs_alone_with_its_picture_and_prompts_named_and_takes_another_seed(opened):
+    properties, labels = opened.page.evaluate(SHOWN)
+    assert len(properties["previewExposures"]) == 1
+    assert not {"proxyWidgets", "proxyWidgetErrorQuarantine"} & properties.keys()
+    assert labels == ["CLIP prompt", "T5 prompt"]
+    seed = opened.page.evaluate(SEED)
+    kind, detail = opened.queue()
+    assert kind == "execution_success", detail
+    assert opened.page.evaluate(SEED) != seed
+    assert opened.errors == []
+
+
 def test_its_picture_is_the_dual_prompt_workflow_s(opened):
     assert opened.page.evaluate(SAVE, ["on pink paper", "a green ring with stripes at the bottom"]) == 2
     kind, detail = opened.queue()
