@@ -13,7 +13,7 @@ from .. import SetupError, browser, front_end, say
 from ..front_end import FRAMES, FrontEnd
 from ..server import Server
 from . import TEMPLATES, making
-from .building import built, written
+from .building import SLOW, built, written
 from .layout import WINDOW
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     with Server(args=["--cache-lru", "1000"]) as server, front_end.browser(path) as started:
         canvas, vue = (FrontEnd(started, server, vue=each, width=width, height=height) for each in (False, True))
         for front in (canvas, vue):
-            front.set(FRAMES, 2)  # without a GPU, drawing takes most of the time
+            front.set(FRAMES, SLOW)
         definition = making.sample_definition(canvas)
         for template in TEMPLATES:
             if options.slugs and template.slug not in options.slugs:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import SetupError
-from ..front_end import FrontEnd
+from ..front_end import FRAMES, FrontEnd
 from . import API, WORKFLOWS, making
 from .layout import READABLE, Size, placed, scale
 from .parts import NOTE, Template
 
+SLOW = 2  # frames a second: without a GPU, drawing takes most of the time
 FIRST_NOTE = 120  # the note's height until its text is measured
 # What the front end writes for itself and reads as not given.
 UNSAID = ("color_off", "color_on", "dir", "locked", "nameLocked", "removable", "pos", "slot_index", "showAdvanced")
@@ -32,6 +33,7 @@ def _serialized(front: FrontEnd) -> dict[str, Any]:
 
 def _ran(front: FrontEnd, name: str) -> None:
     kind, detail = front.queue()
+    front.set(FRAMES, SLOW)
     if kind != "execution_success":
         raise SetupError(f"{name} did not run: {kind} {json.dumps(detail)[:500]}")
 

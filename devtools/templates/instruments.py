@@ -42,8 +42,8 @@ HEATMAP = Template(
         "**Point at a word: the map shows where the picture attends to it.** Point at the picture: the words under "
         "the pointer. Steps and blocks can be changed without sampling again; the picture is the same to the last "
         "bit with and without *Token Heatmap*.",
-        "**Try** shorter *words*: T5 spreads a thing over its whole phrase. *measure* flow or output; for FLUX.1 start with blocks 15-18. The "
-        "*masks* output gives a MASK for each word.",
+        "**Try** shorter *words*: T5 spreads a thing over its whole phrase. *measure* flow or output; for FLUX.1 "
+        "start with blocks 15-18. The *masks* output gives a MASK for each word.",
         last=3,
     ),
 )
