@@ -89,7 +89,7 @@ def test_run_puts_each_picture_on_its_node_and_nothing_over_anything(front, path
     assert front.errors == []
 
 
-def test_all_open_with_their_text_readable(_page, comfy_server):
+def test_what_is_described_opens_with_its_text_readable(_page, comfy_server):
     """LiteGraph draws no text below a scale of about 0.6."""
     front = _page(False)
     comfy_server.post("/settings", {"Comfy.VueNodes.Enabled": False})
@@ -97,7 +97,8 @@ def test_all_open_with_their_text_readable(_page, comfy_server):
     front.page.set_viewport_size({"width": width, "height": height})
     try:
         front.page.wait_for_function("width => app.canvas.canvas.width === width", arg=width)
-        scales = {path.stem: front.page.evaluate(OPEN, [parsed(path), path.stem]) for path in SHIPPED}
+        described = [path for path in SHIPPED if path.stem in SLUGS]
+        scales = {path.stem: front.page.evaluate(OPEN, [parsed(path), path.stem]) for path in described}
     finally:
         front.page.set_viewport_size(before)
     assert {name: scale for name, scale in scales.items() if scale < READABLE} == {}
