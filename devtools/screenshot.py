@@ -1,7 +1,7 @@
 """`dev.py run devtools.screenshot [SLUG ...]`: shipped workflows, run and photographed in the front end.
 
-    images/graph.png    the dual-prompt workflow, for docs/stages.md, unless others are named
-    FOLDER/SLUG.png     each one that is named, with `--to FOLDER`, to look at
+images/graph.png    the dual-prompt workflow, for docs/stages.md, unless others are named
+FOLDER/SLUG.png     each one that is named, with `--to FOLDER`, to look at
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 basics, controls, instruments, loras    the descriptions
 parts                                   what a description is made of
-making, folding, layout                 the graph, its subgraph, its places
+making, sampling, folding, layout       the graph, its subgraphs, their places
 results, thumbnails                     the pictures of ComfyUI's template page
 """
 

@@ -30,12 +30,12 @@ def main() -> None:
         canvas, vue = (FrontEnd(started, server, vue=each, width=width, height=height) for each in (False, True))
         for front in (canvas, vue):
             front.set(FRAMES, SLOW)
-        definition = making.sample_definition(canvas)
+        subgraphs = making.definitions(canvas)
         for template in TEMPLATES:
             if options.slugs and template.slug not in options.slugs:
                 continue
             say(f"{template.name} ...")
-            written(canvas, template, built(canvas, vue, template, definition, not options.draft))
+            written(canvas, template, built(canvas, vue, template, subgraphs, not options.draft))
 
 
 if __name__ == "__main__":

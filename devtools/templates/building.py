@@ -13,6 +13,8 @@ from .layout import READABLE, Size, placed, scale
 from .parts import NOTE, Template
 
 SLOW = 2  # frames a second: without a GPU, drawing takes most of the time
+Subgraphs = Mapping[str, dict[str, Any]]
+
 FIRST_NOTE = 120  # the note's height until its text is measured
 # What the front end writes for itself and reads as not given.
 UNSAID = ("color_off", "color_on", "dir", "locked", "nameLocked", "removable", "pos", "slot_index", "showAdvanced")
@@ -44,9 +46,9 @@ def _shown(front: FrontEnd, graph: dict[str, Any]) -> None:
     front.still()
 
 
-def built(canvas: FrontEnd, vue: FrontEnd, template: Template, definition: dict[str, Any], run: bool) -> dict[str, Any]:
+def built(canvas: FrontEnd, vue: FrontEnd, template: Template, subgraphs: Subgraphs, run: bool) -> dict[str, Any]:
     """The workflow, with room for what its nodes show in either renderer, after a run too if `run` is set."""
-    numbers = making.make(canvas, template, definition)
+    numbers = making.make(canvas, template, subgraphs)
     sizes = {**making.sizes(canvas, numbers), NOTE: (0.0, FIRST_NOTE)}
     making.place(canvas, numbers, placed(template, _at_least(template, sizes)))
     draft = _serialized(canvas)

@@ -44,11 +44,18 @@ class Folding:
         slots.append({"id": identifier, "name": name, "type": kind, "linkIds": [link], "label": name})
 
     def take(self, number: int, name: str, outside: str) -> None:
-        """An input of an inner node becomes one of the subgraph; with its widget, if it has one."""
+        """An input of an inner node becomes one of the subgraph; with its widget, if it has one. Several may
+        be one outside."""
         slot, given = next((at, each) for at, each in enumerate(self.nodes[number]["inputs"]) if each["name"] == name)
-        ends = {"origin_id": INSIDE, "origin_slot": len(self.inputs), "target_id": number, "target_slot": slot}
+        at, known = next(
+            ((at, each) for at, each in enumerate(self.inputs) if each["name"] == outside), (len(self.inputs), None)
+        )
+        ends = {"origin_id": INSIDE, "origin_slot": at, "target_id": number, "target_slot": slot}
         given["link"] = self._link(**ends, type=given["type"])
-        self._slot(self.inputs, outside, given["type"], given["link"])
+        if known:
+            known["linkIds"].append(given["link"])
+        else:
+            self._slot(self.inputs, outside, given["type"], given["link"])
 
     def give(self, number: int, slot: int, outside: str) -> None:
         given = self.nodes[number]["outputs"][slot]

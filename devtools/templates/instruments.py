@@ -1,7 +1,9 @@
 """Templates: what each prompt and each word does to the picture."""
 
 from .parts import (
+    DRAW,
     PROMPT,
+    REPAINT,
     STAGE,
     Node,
     Template,
@@ -12,10 +14,12 @@ from .parts import (
     loaders,
     note,
     sample,
+    save,
     t5_prompt,
+    vae,
 )
 
-HEART, STAR = "red heart in the top left", "yellow star in the bottom right"
+HEART, STAR = "red heart", "yellow star"
 SEED = {"seed": 1, "control_after_generate": "fixed"}
 
 HEATMAP = Template(
@@ -23,8 +27,22 @@ HEATMAP = Template(
     "09 Where Does This Word Act, a map for each word",
     (
         loaders(),
-        column(PROMPT, clip_prompt("on pink paper"), t5_prompt(f"a large {HEART} and a large {STAR}")),
-        column(STAGE, dual(), Node("probe", "FluxDuetHeatmap", "", {"words": f"{HEART}\n{STAR}", "every": 1})),
+        column(
+            PROMPT,
+            clip_prompt("on pink paper"),
+            t5_prompt(f"a large {HEART} in the top left and a large {STAR} in the bottom right"),
+        ),
+        column(
+            STAGE,
+            dual(),
+            Node(
+                "probe",
+                "FluxDuetHeatmap",
+                "",
+                {"words": f"{HEART}\n{STAR}", "measure": "through T5 x causal", "every": 1},
+                {"clip": "t5"},
+            ),
+        ),
         column(STAGE, sample(model="probe", positive="dual")),
         column(
             580,
@@ -32,19 +50,72 @@ HEATMAP = Template(
                 "show",
                 "FluxDuetHeatmapShow",
                 "",
-                {"blocks": "1", "masks": "soft"},
+                {"masks": "soft"},
                 {"heatmap": "probe/1", "latent": "sample/1", "image": "sample"},
                 height=760,
             ),
         ),
     ),
     note(
-        "**Point at a word: the map shows where the picture attends to it.** Point at the picture: the words under "
-        "the pointer. Steps and blocks can be changed without sampling again; the picture is the same to the last "
-        "bit with and without *Token Heatmap*.",
-        "**Try** shorter *words*: T5 spreads a thing over its whole phrase. *measure* flow or output; for FLUX.1 "
-        "start with blocks 15-18. The *masks* output gives a MASK for each word.",
+        "**Point at a word: the map shows where the picture reads it and would change without it.** Point at the "
+        "picture: the words under the pointer. Steps and blocks can be changed without sampling again; the picture is "
+        "the same to the last bit with and without *Token Heatmap*.",
+        "**Try** other *words*, one a line. *measure* mass is the attention alone, and quicker: choose blocks for it, "
+        "15-18 for FLUX.1. The *masks* output gives a MASK for each word.",
         last=3,
+    ),
+)
+
+PICTURE_HEATMAP = Template(
+    "picture_heatmap",
+    "10 Find It in My Picture, a mask for each word",
+    (
+        loaders(vae()),
+        column(
+            300,
+            Node(
+                "picture",
+                DRAW,
+                "The picture",
+                {
+                    "CLIP prompt": "in the snow",
+                    "T5 prompt": "a large red heart on the left and a large blue star on the right",
+                },
+                {"clip": "clip", "t5": "t5"},
+                height=460,
+            ),
+        ),
+        column(
+            480,
+            Node(
+                "find",
+                "FluxDuetPictureHeatmap",
+                "",
+                {"words": "red", "masks": "hard", "control_after_generate": "fixed"},
+                {"clip": "t5"},
+                height=960,
+            ),
+        ),
+        column(
+            300,
+            Node(
+                "repaint",
+                REPAINT,
+                "",
+                {"new CLIP prompt": "in the snow", "new T5 prompt": "a green heart on the left", "new seed": 2},
+                {"clip": "clip", "t5": "t5", "image": "picture", "mask": "find/4"},
+                height=460,
+            ),
+        ),
+        column(330, save("Repainted", "repaint")),
+    ),
+    note(
+        "**Find a thing in any picture, and repaint it.** *Heatmap of a Picture* samples nothing: the model looks at "
+        "the picture with noise on it, and the map of the word that you click is the *mask*.",
+        "**Your picture:** connect *Load Image* in place of *The picture*. **Try** several *words*, one a line, and "
+        "name in *background* what else is in the picture.",
+        first=3,
+        last=4,
     ),
 )
 
@@ -189,4 +260,4 @@ WORDS = Template(
     ),
 )
 
-TEMPLATES = [HEATMAP, INFLUENCE, SWEEP, GRID, WORDS]
+TEMPLATES = [HEATMAP, PICTURE_HEATMAP, INFLUENCE, SWEEP, GRID, WORDS]

@@ -52,17 +52,17 @@ ANATOMY = Template(
     (
         loaders(),
         column(
-            700,
+            980,
             Node(
                 "anatomy",
                 "FluxDuetLoraAnatomy",
                 "",
                 {"lora_name": TRIGGERED, "compare_with": ALWAYS},
                 {"clip": "clip", "t5": "t5"},
-                height=1040,
+                height=960,
             ),
         ),
-        column(560, Node("table", "PreviewAny", "Table", links={"source": "anatomy/3"}, height=560)),
+        column(480, Node("table", "PreviewAny", "Table", links={"source": "anatomy/3"}, height=560)),
     ),
     note(
         "**What does a LoRA change?** The files are measured, nothing is sampled. The darker a block, the larger its "
@@ -99,14 +99,14 @@ ACTS = Template(
         column(
             620,
             Node("maps", "PreviewImage", "Where each part acts", links={"images": "influence/1"}, height=330),
-            Node("plot", "PreviewImage", "How much, and when", links={"images": "influence"}, height=620),
+            Node("plot", "PreviewImage", "How much, and when", links={"images": "influence"}, height=500),
         ),
     ),
     note(
         "**Through which part does a LoRA act?** The model runs with the whole LoRA, without it, and with each part "
         "alone and left out. *sandy* wakes this LoRA: delete it and run again.",
-        first=0,
-        last=1,
+        first=2,
+        last=2,
     ),
 )
 
@@ -136,14 +136,14 @@ TRIGGER = Template(
         column(
             620,
             Node("pictures", "PreviewImage", "Without and with the LoRA", links={"images": "trigger/1"}, height=400),
-            Node("plot", "PreviewImage", "Plot", links={"images": "trigger"}, height=550),
+            Node("plot", "PreviewImage", "Plot", links={"images": "trigger"}, height=440),
         ),
     ),
     note(
         "**Write the prompts without the word; the node adds it** to neither, to CLIP's, to T5's, to both. "
         "*nano_trigger* sleeps until the T5 prompt has *sandy*. Try *nano_always*: it never sleeps.",
-        first=0,
-        last=1,
+        first=2,
+        last=2,
     ),
 )
 
@@ -156,14 +156,14 @@ CAPTION_CHECK = Template(
             Node("lines", "PrimitiveStringMultiline", "Captions, one per line", {"value": CAPTIONS}, height=560),
         ),
         column(
-            620,
+            760,
             Node(
                 "check",
                 "FluxDuetCaptions",
                 "",
                 {"folder": "", "trigger": "ohwx", "t5_length": "77"},
                 {"captions": "lines"},
-                height=1040,
+                height=980,
             ),
         ),
         column(520, Node("table", "PreviewAny", "Table", links={"source": "check/1"}, height=560)),

@@ -8,10 +8,10 @@ from typing import Any
 
 from .. import SetupError
 from ..front_end import FrontEnd
-from . import sampling
 from .folding import identity
 from .layout import Box, Size
-from .parts import NOTE, OPEN, SAMPLE, Node, Template
+from .parts import NOTE, OPEN, Node, Template
+from .sampling import SUBGRAPHS
 
 EMPTY = {"version": 0.4, "nodes": [], "links": [], "groups": [], "config": {}, "extra": {}}
 # An input that is not given takes the output of its type of the last node before it that has one.
@@ -86,26 +86,32 @@ NOTE_HEIGHT = """id => {
     }, 0) : 0;
 }"""
 AROUND_NOTE = 34
+NUMBERS = 100  # for the nodes of a subgraph
 
 
 def made(front: FrontEnd, nodes: Sequence[Node], what: str) -> dict[str, str]:
-    kinds = [{**asdict(node), "kind": identity(SAMPLE) if node.kind == SAMPLE else node.kind} for node in nodes]
+    kinds = [{**asdict(node), "kind": identity(node.kind) if node.kind in SUBGRAPHS else node.kind} for node in nodes]
     numbers, faults = front.page.evaluate(MAKE, [kinds, OPEN])
     if faults:
         raise SetupError(f"{what}: {'; '.join(faults)}")
     return numbers
 
 
-def sample_definition(front: FrontEnd) -> dict[str, Any]:
-    front.load(EMPTY)
-    numbers = made(front, sampling.NODES, SAMPLE)
-    place(front, numbers, sampling.BOXES)
-    return sampling.definition(front.page.evaluate("() => app.graph.serialize()"), numbers)
+def definitions(front: FrontEnd) -> dict[str, dict[str, Any]]:
+    """The subgraphs by their names. The nodes in each have numbers that no other subgraph has."""
+    found = {}
+    for which, (name, inside) in enumerate(SUBGRAPHS.items()):
+        front.load({**EMPTY, "last_node_id": NUMBERS * which})
+        numbers = made(front, inside.nodes, name)
+        place(front, numbers, inside.boxes)
+        found[name] = inside.definition(name, front.page.evaluate("() => app.graph.serialize()"), numbers)
+    return found
 
 
-def make(front: FrontEnd, template: Template, definition: Mapping[str, Any]) -> dict[str, str]:
+def make(front: FrontEnd, template: Template, subgraphs: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """Makes the graph; returns the nodes' numbers by their keys."""
-    front.load({**EMPTY, "definitions": {"subgraphs": [definition]}})
+    used = dict.fromkeys(node.kind for node in template.nodes() if node.kind in subgraphs)
+    front.load({**EMPTY, "definitions": {"subgraphs": [subgraphs[kind] for kind in used]}})
     note = Node(NOTE, "MarkdownNote", NOTE, {"text": template.note.text})
     return made(front, [*template.nodes(), note], template.slug)
 

@@ -8,7 +8,10 @@ from typing import Any
 
 NOTE = "How to use this"
 OPEN = "-"
-SAMPLE = "Sample and Decode"  # the kind of a node that is a subgraph: sampler, empty latent, VAE and decoder
+# Kinds of nodes that are subgraphs.
+SAMPLE = "Sample and Decode"  # sampler, empty latent, VAE and decoder
+DRAW = "Draw a Picture"  # from two prompts
+REPAINT = "Repaint under a Mask"  # from two prompts, a picture and a mask
 LOADERS, PROMPT, STAGE, PICTURE = 236, 310, 228, 380  # widths of columns
 
 
@@ -99,12 +102,12 @@ def loaders(*more: Node, width: int = LOADERS) -> Column:
     return column(width, load_clip(), load_t5(), unet(), *more)
 
 
-def clip_prompt(text: str, key: str = "vec", title: str = "", **more: Any) -> Node:
-    return Node(key, "FluxDuetClipEncode", title, {"text": text}, {"clip": "clip"}, **more)
+def clip_prompt(text: str, key: str = "vec", title: str = "", clip: str = "clip", **more: Any) -> Node:
+    return Node(key, "FluxDuetClipEncode", title, {"text": text}, {"clip": clip}, **more)
 
 
-def t5_prompt(text: str, key: str = "txt", title: str = "", **more: Any) -> Node:
-    return Node(key, "FluxDuetT5Encode", title, {"text": text}, {"clip": "t5"}, **more)
+def t5_prompt(text: str, key: str = "txt", title: str = "", clip: str = "t5", **more: Any) -> Node:
+    return Node(key, "FluxDuetT5Encode", title, {"text": text}, {"clip": clip}, **more)
 
 
 def dual(key: str = "dual", title: str = "", **links: str) -> Node:

@@ -106,6 +106,17 @@ def token_heatmap(results: Results) -> Picture:
 
 
 @recipe
+def picture_heatmap(results: Results) -> Picture:
+    """The map of a word on a picture, and its place repainted."""
+    prompt = results.prompt("picture_heatmap")
+    find = named(prompt, "FluxDuetPictureHeatmap")
+    (maps,) = results.of(prompt, [find, 4], masks=True)
+    given = prompt[find]["inputs"]
+    (before,), (after,) = results.of(prompt, given["image"], shown_by(prompt, "Repainted"))
+    return labelled(grid([tiles.heat(before, maps[0]), square(after)], 1), t5(given["words"]))
+
+
+@recipe
 def encoder_influence(results: Results) -> Picture:
     """Where each prompt acts."""
     prompt = results.prompt("encoder_influence")

@@ -7,7 +7,7 @@ import pytest
 from flux_duet.tests.browser.shipped import in_steps, shipped
 from flux_duet.tests.browser.waiting import becomes, followed
 
-HEART, STAR = "red heart in the top left", "yellow star in the bottom right"  # its words
+HEART, STAR = "red heart", "yellow star"  # its words
 KIND = "FluxDuetHeatmapShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 # A number that changes with the drawn map.
@@ -23,11 +23,23 @@ SAVE = """() => {
 }"""
 
 
+# Not the choices of the template.
+ATTENTION = """() => {
+    for (const [name, value] of [["measure", "mass"], ["blocks", "1"]])
+        for (const node of app.graph.nodes.filter(node => node.comfyClass?.startsWith("FluxDuetHeatmap"))) {
+            const widget = node.widgets.find(each => each.name === name);
+            if (widget) widget.value = value;
+        }
+}"""
+
+
 @pytest.fixture
 def shown(front):
-    """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects the requests."""
+    """The shipped workflow in four steps, run, its panel in view; `shown.requests` collects the requests. It records
+    the attention of each step and shows that of one block."""
     front.load(in_steps(shipped("token_heatmap"), 4))
     front.page.evaluate(SAVE)
+    front.page.evaluate(ATTENTION)
     assert front.to_api()[sampler(front)]["inputs"]["steps"] == 4
     ran(front)
     front.requests = []

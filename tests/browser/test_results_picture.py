@@ -1,11 +1,8 @@
 """Heatmap of a Picture's panel is Show Heatmap's: words, places and blocks, without the choice of steps."""
 
-import json
-from pathlib import Path
-
+from flux_duet.tests.browser.shipped import shipped
 from flux_duet.tests.browser.waiting import becomes
 
-WORKFLOW = Path(__file__).parents[2] / "workflows" / "picture_heatmap.json"
 KIND = "FluxDuetPictureHeatmap"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 
@@ -15,7 +12,7 @@ def exported(front) -> dict:
 
 
 def test_a_word_is_chosen_and_blocks_are_looked_at_on_the_node(front):
-    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    workflow = shipped("picture_heatmap")
     next(node for node in workflow["nodes"] if node["type"] == KIND)["widgets_values"][0] = "red, blue"
     front.load(workflow)
     kind, detail = front.queue()

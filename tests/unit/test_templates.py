@@ -40,6 +40,14 @@ def test_each_has_its_files():
     assert set(RECIPES) == set(SLUGS)
 
 
+def test_each_is_in_the_docs():
+    page = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
+    for slug, name in NAMES.items():
+        title = name[3:].split(",")[0]
+        (line,) = [line for line in page.splitlines() if f"**{title}" in line]
+        assert line.endswith(f"`{slug}` |")
+
+
 def test_the_first_says_so():
     assert TEMPLATES[0].slug == "dual_prompt" and "start here" in TEMPLATES[0].name
     assert [int(template.name[:2]) for template in TEMPLATES] == sorted({int(each.name[:2]) for each in TEMPLATES})
@@ -91,3 +99,13 @@ def test_a_folded_graph_keeps_its_links_and_gets_the_outer_ones():
         ("my seed", "INT", [9]),
     ]
     assert made["outputs"][0]["linkIds"] == [10] and made["nodes"][0]["inputs"][1]["link"] == 9
+
+
+def test_two_inner_inputs_are_one_outside():
+    nodes = [
+        {"id": number, "pos": [0, 0], "size": [9, 9], "inputs": [{"name": "vae", "type": "VAE"}], "outputs": []}
+        for number in (1, 2)
+    ]
+    made = folded("F", {"nodes": nodes, "links": []}, [(1, "vae", "vae"), (2, "vae", "vae")], [])
+    assert [each["linkIds"] for each in made["inputs"]] == [[1, 2]]
+    assert [(link["origin_slot"], link["target_id"]) for link in made["links"]] == [(0, 1), (0, 2)]
