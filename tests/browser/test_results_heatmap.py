@@ -224,7 +224,7 @@ def test_results_in_a_subgraph(shown):
     before = words(shown)
     shown.page.evaluate(f"""() => {{
         app.graph.convertToSubgraph(new Set([{NODE}]));
-        const host = app.graph.nodes.find(node => node.subgraph);
+        const host = app.graph.nodes.find(node => node.subgraph?.nodes.some(inner => inner.comfyClass === "{KIND}"));
         app.canvas.openSubgraph(host.subgraph, host);
     }}""")
     shown.still()
@@ -257,7 +257,8 @@ def test_results_outlive_a_reload_but_not_the_server_s_files(shown, forgotten):
 
 def test_a_batch_s_first_picture_is_said_to_be_that(shown):
     shown.page.evaluate("""() => {
-        const node = app.graph.nodes.find(node => node.widgets?.some(widget => widget.name === "batch_size"));
+        const inner = app.graph.nodes.flatMap(node => node.subgraph?.nodes ?? []);
+        const node = inner.find(node => node.widgets?.some(widget => widget.name === "batch_size"));
         node.widgets.find(widget => widget.name === "batch_size").value = 2;
     }""")
     ran(shown)

@@ -13,7 +13,7 @@ def options(*more: str):
     return grid.parse(["x.json", *more])
 
 
-@pytest.mark.parametrize(("name", "ids", "output"), [("prompt_grid", ["6"], 3), ("switch_sweep", ["12", "13"], 3)])
+@pytest.mark.parametrize(("name", "ids", "output"), [("prompt_grid", ["6"], 3), ("switch_sweep", ["11"], 3)])
 def test_grids_and_sweeps_get_the_workers(name, ids, output):
     prompt = json.loads((API / f"{name}.json").read_text())
     found = grid.on_workers(prompt, options("--ray", "10.0.0.1:6379", "--gpus", "0", "--count", "3"), "--lowvram")
