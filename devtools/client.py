@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sys
 import threading
 import urllib.parse
 import uuid
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from . import SetupError
+from . import SetupError, say
 
 if TYPE_CHECKING:
     from .server import Server
@@ -30,6 +31,17 @@ class RunFailed(RuntimeError):
 
 class ServerGone(Exception):
     """The WebSocket closed before the prompt's end."""
+
+
+def as_command(main: Callable[[], None]) -> None:
+    """Runs a command's `main`; an error that the user can fix is one line and exit status 1, an interruption 130."""
+    try:
+        main()
+    except (SetupError, RunFailed, OSError) as error:
+        say(f"error: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ROOT, SetupError, say
-from .client import RunFailed
+from .client import as_command
 from .server import Server
 
 WORKFLOW = ROOT / "workflows" / "api" / "dual_prompt.json"
@@ -112,10 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (SetupError, RunFailed, OSError) as error:
-        say(f"error: {error}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

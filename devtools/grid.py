@@ -3,13 +3,12 @@
 import argparse
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from . import SetupError, say
-from .client import RunFailed, RunResult
+from .client import RunResult, as_command
 from .demo import Prompt, load
 from .server import PACK, Server
 
@@ -99,10 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (SetupError, RunFailed, OSError) as error:
-        say(f"error: {error}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    as_command(main)

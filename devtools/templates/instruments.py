@@ -4,6 +4,7 @@ from .parts import (
     DRAW,
     PROMPT,
     REPAINT,
+    SEED,
     STAGE,
     Node,
     Template,
@@ -20,7 +21,6 @@ from .parts import (
 )
 
 HEART, STAR = "red heart", "yellow star"
-SEED = {"seed": 1, "control_after_generate": "fixed"}
 
 HEATMAP = Template(
     "token_heatmap",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from .parts import (
     PROMPT,
+    SEED,
     STAGE,
     Node,
     Template,
@@ -19,7 +20,6 @@ from .parts import (
 )
 
 ALWAYS, TRIGGERED = "nano_always.safetensors", "nano_trigger.safetensors"
-SEED = {"seed": 1, "control_after_generate": "fixed"}
 ENCODERS = {"clip": "clip", "t5": "t5"}
 CAPTIONS = (Path(__file__).parent / "captions.txt").read_text(encoding="utf-8").strip()
 
