@@ -66,7 +66,7 @@ def _node(schema, translate: Translate) -> dict:
         "display_name": _message(translate(schema.display_name)),
         "description": _message(translate(schema.description)),
     }
-    entry["inputs"] = {_key(each.id): _slot(each, each.id, translate) for each in schema.inputs}
+    entry["inputs"] = {_key(each.id): _slot(each, each.display_name or each.id, translate) for each in schema.inputs}
     entry["outputs"] = {
         str(number): _slot(each, each.display_name or each.io_type, translate)
         for number, each in enumerate(schema.outputs)

@@ -41,7 +41,7 @@ class CaptionCheck(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetCaptions",
             display_name=NAME,
-            category="Flux Duet/lora",
+            category="Flux Duet/LoRA",
             description="Shows what CLIP-L and T5 read of a LoRA's training captions: what is cut, how many tokens "
             "the trigger is, which captions lack it, and which words will be learned with it. No model is loaded.",
             search_aliases=["lora captions", "dataset", "training", "token count", "trigger word", "metadata.jsonl"],

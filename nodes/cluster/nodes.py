@@ -14,7 +14,7 @@ class RayWorkers(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetRay",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Computes the pictures of Prompt Grid, Switch Sweep and Influence Study on several GPUs or "
             "machines: each worker is a ComfyUI of yours, started by Ray. Needs Ray in ComfyUI's Python: "
             'pip install "ray[default]".',

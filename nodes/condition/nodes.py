@@ -14,7 +14,7 @@ class DualPrompt(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetDualPrompt",
             display_name="Dual Prompt",
-            category="Flux Duet/condition",
+            category="Flux Duet/Conditioning",
             description="Joins a CLIP prompt and a T5 prompt into a CONDITIONING that every native node accepts.",
             search_aliases=["CLIPTextEncodeFlux", "split prompt", "two prompts", "join", "flux conditioning", "duet"],
             inputs=[
@@ -48,7 +48,7 @@ class SplitConditioning(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetSplit",
             display_name="Split Conditioning",
-            category="Flux Duet/condition",
+            category="Flux Duet/Conditioning",
             description="Takes any FLUX.1 CONDITIONING apart into its CLIP prompt and its T5 prompt, so that one can "
             "be replaced. What else it carries (ControlNet, masks, time ranges, hooks) stays with both.",
             search_aliases=["unjoin", "take apart", "pooled", "separate clip t5", "split prompt"],

@@ -15,7 +15,7 @@ class VAEDecode(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetDecode",
             display_name="VAE Decode (Duet)",
-            category="Flux Duet/decode",
+            category="Flux Duet/Decode",
             description="Turns a latent into a picture. When memory is short it decodes in tiles, and reports that.",
             search_aliases=["decode", "latent to image", "vae", "duet"],
             inputs=[

@@ -11,7 +11,7 @@ from ..sockets import FluxTxt, FluxVec
 from .choices import EMBEDDING, FIRST, MODES, PAST
 from .tokens.lengths import COMFYUI, LENGTHS
 
-CATEGORY = "Flux Duet/encode"
+CATEGORY = "Flux Duet/Encode"
 
 
 def _rare_clip_inputs():

@@ -39,7 +39,7 @@ class LoadLora(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetLora",
             display_name=NAME,
-            category="Flux Duet/lora",
+            category="Flux Duet/LoRA",
             description="Loads a LoRA with a strength for each part of FLUX.1, and for chosen blocks. Reads every "
             "format that Load LoRA reads; with all strengths at 1 the result is the same bit for bit, and a part at 0 "
             "is left out.",

@@ -9,7 +9,7 @@ from ..keys import SAMPLES
 from .choices import SCHEDULERS
 from .schedule import FIXED_MU, denoised, flux_sigmas, image_tokens, official_mu
 
-CATEGORY = "Flux Duet/sample"
+CATEGORY = "Flux Duet/Sample"
 
 
 def _steps():

@@ -8,7 +8,7 @@ from ...sockets import FluxTxt, FluxVec
 from ..blocks import PRESETS, Blocks, painted
 from .modes import EMPTY, OTHER, TXT_MODES, VEC_MODES
 
-CATEGORY = "Flux Duet/blend"
+CATEGORY = "Flux Duet/Blend"
 
 
 def _weight(tooltip: str, default: float = 0.5, low: float = -10.0, high: float = 10.0):

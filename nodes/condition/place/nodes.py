@@ -9,7 +9,7 @@ from ...keys import HOOKS
 from ...sockets import FluxTxt
 from ..blocks import PRESETS, Blocks, painted
 
-CATEGORY = "Flux Duet/place"
+CATEGORY = "Flux Duet/Regions"
 BLOCKS = f"numbers ({NUMBERS}), ranges (5-18, 40-), double, single, all."
 
 

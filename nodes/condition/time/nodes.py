@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..timepoints import Clock
     from .timeline import Entry
 
-CATEGORY = "Flux Duet/time"
+CATEGORY = "Flux Duet/Schedule"
 MOST = 24  # prompts in a stream
 MARKS = (
     "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from 8 to "
@@ -213,7 +213,7 @@ class PartOfRun(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="FluxDuetOnly",
-            display_name="Prompt for a Part of the Run",
+            display_name="Limit Prompt to Steps",
             category=CATEGORY,
             description="A prompt that acts in a part of the run alone. Before a sampler's `negative` this is true "
             "CFG over a range of steps: outside it the model is evaluated once a step, not twice.",

@@ -13,7 +13,7 @@ from ...quoting import shorten
 from ...sockets import FluxTxt, FluxVec
 from .choices import Settings
 
-CATEGORY = "Flux Duet/encode"
+CATEGORY = "Flux Duet/Encode"
 
 
 class SaveStream(io.ComfyNode):

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from .choices import fitting_first, is_clip_l, is_t5
 
-CATEGORY = "Flux Duet/encode"
+CATEGORY = "Flux Duet/Encode"
 
 
 def _file_input(name: str, fits, tooltip: str):

@@ -110,7 +110,7 @@ class PromptGrid(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetGrid",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Draws every CLIP prompt with every T5 prompt, and with each of several LoRAs, on a labelled "
             "sheet, and computes how much of the differences is explained by CLIP, by T5, by the LoRA, by their "
             "combinations and by the seed.",
@@ -203,7 +203,7 @@ class GridCell(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetCell",
             display_name="Grid Cell",
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Draws one picture of a Prompt Grid on a worker. Prompt Grid adds it to the workflow that it "
             "sends to Ray Workers; there is no use for it on the canvas.",
             is_output_node=True,

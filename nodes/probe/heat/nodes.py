@@ -10,7 +10,7 @@ from ...sockets import FluxHeatmap, FluxTxt
 from .choices import ALL_HEADS, AT, BACKGROUND, MASS, MEASURES, OFF, SOFT, SPREAD
 from .shared import heatmap_outputs, masks_input, word_input
 
-CATEGORY = "Flux Duet/probe"
+CATEGORY = "Flux Duet/Analyse"
 TITLE = "Token Heatmap"
 
 

@@ -19,7 +19,7 @@ from .choices import NAME, PARTS
 if TYPE_CHECKING:
     from ..replace_prompt import Null
 
-CATEGORY = "Flux Duet/probe"
+CATEGORY = "Flux Duet/Analyse"
 EMPTY, ZEROS, BOTH = "empty prompt", "zeros", "both"
 
 

@@ -18,7 +18,7 @@ class Anatomy(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetLoraAnatomy",
             display_name=NAME,
-            category="Flux Duet/lora",
+            category="Flux Duet/LoRA",
             description="Shows what a LoRA changes: in which blocks, and in which parts of FLUX.1. Measures the change "
             "that ComfyUI applies, for every format that it reads, against the weights' own norms. Compares two files.",
             search_aliases=["lora analysis", "inspect lora", "lora blocks", "compare loras", "lora rank", "probe"],

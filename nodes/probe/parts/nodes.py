@@ -20,7 +20,7 @@ class LoraInfluence(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetLoraInfluence",
             display_name=NAME,
-            category="Flux Duet/lora",
+            category="Flux Duet/LoRA",
             description="Measures through which of its parts a LoRA acts: on the same noisy picture, the model is "
             "evaluated with the LoRA, without it, with each part alone and with each part left out. Shares, maps and "
             "a sentence.",

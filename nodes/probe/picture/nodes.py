@@ -67,7 +67,7 @@ class PictureHeatmap(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetPictureHeatmap",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Finds words in any picture, such as a photograph, without sampling: adds noise to it, lets "
             "FLUX.1 look at it, and draws where each word is. Each map is a mask, to repaint what a word names.",
             search_aliases=["segment by word", "mask from word", "conceptattention", "clipseg", "photo", "inpaint",

@@ -14,7 +14,7 @@ class ShowShape(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetShape",
             display_name="Show Shape",
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Shows what flows on a wire: the shapes of vec, txt, CONDITIONING, LATENT or SIGMAS, how "
             "many tokens the picture is, how many blocks the model has. The input goes out unchanged.",
             search_aliases=["tensor shape", "debug", "inspect", "dimensions", "how many tokens"],

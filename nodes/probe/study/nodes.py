@@ -55,7 +55,7 @@ class InfluenceStudy(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetStudy",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Encoder Influence over a list or a file of prompts: what CLIP and T5 change for each, the "
             "mean over prompts with its confidence interval, and the prompts that are unlike the others.",
             search_aliases=["clip vs t5", "many prompts", "batch", "statistics", "outliers", "dataset"],

@@ -30,7 +30,7 @@ class SwitchSweep(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetSweep",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, "
             "for every k, and finds the step at which the picture is decided.",
             is_output_node=True,
@@ -124,7 +124,7 @@ class SweepPart(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetSweepPart",
             display_name="Sweep Part",
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Draws some pictures of a Switch Sweep on a worker. Switch Sweep adds it to the workflow that "
             "it sends to Ray Workers; there is no use for it on the canvas.",
             is_output_node=True,

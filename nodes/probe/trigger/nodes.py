@@ -31,7 +31,7 @@ class TriggerTest(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetTrigger",
             display_name=NAME,
-            category="Flux Duet/lora",
+            category="Flux Duet/LoRA",
             description="Tests whether a word wakes a LoRA, and in which prompt: the model is evaluated with and "
             "without the LoRA, with the word in neither prompt, in CLIP's, in T5's and in both, on the same noisy "
             "pictures. A verdict in words, effects with intervals, and the pictures.",

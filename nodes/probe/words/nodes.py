@@ -73,7 +73,7 @@ class WordAblation(io.ComfyNode):
         return io.Schema(
             node_id="FluxDuetWords",
             display_name=NAME,
-            category="Flux Duet/probe",
+            category="Flux Duet/Analyse",
             description="Leaves out each word of both prompts in turn and measures how the model's velocity changes, "
             "at a few levels of noise of one run. For T5 in two ways: the word's rows deleted, and the text encoded "
             "again without it. A control shows what deleting a row of no word changes.",
