@@ -22,7 +22,7 @@ from .parts import (
 )
 
 NIGHT = "at night"
-STAR = "a yellow star at the top and a red square at the bottom"
+MOON = "a yellow moon at the top and a red house at the bottom"
 
 
 def shape(key: str, title: str, value: str) -> Node:
@@ -34,7 +34,7 @@ TWO_PROMPTS = Template(
     "01 Two Prompts, start here",
     (
         files(),
-        column(PROMPT, clip_prompt(NIGHT), t5_prompt(STAR)),
+        column(PROMPT, clip_prompt(NIGHT), t5_prompt(MOON)),
         column(STAGE, dual()),
         column(STAGE, sampler()),
         column(STAGE, decode()),
@@ -54,7 +54,7 @@ FLOWCHART = Template(
     "02 FLUX Step by Step, what flows on each wire",
     (
         files(),
-        column(PROMPT, clip_prompt("at sunset"), t5_prompt("a white heart in the middle")),
+        column(PROMPT, clip_prompt("at sunset"), t5_prompt("a white boat in the middle")),
         column(STAGE, dual(), shape("vec shape", "CLIP's vector", "vec"), shape("txt shape", "T5's rows", "txt")),
         column(STAGE, sampler(), shape("cond shape", "What the prompts became", "dual")),
         column(STAGE, decode(), shape("latent shape", "The picture, not yet decoded", "sampler")),
@@ -82,10 +82,10 @@ NATIVE_NODES = Template(
                 "txt",
                 "FluxDuetT5Encode",
                 "",
-                {"text": "a (red:1.3) heart in the middle", "weights": "attention"},
+                {"text": "a (red:1.3) car in the middle", "weights": "attention"},
                 {"clip": "t5"},
             ),
-            t5_prompt("a blue heart in the middle", "not", "T5 Encode: negative"),
+            t5_prompt("a blue car in the middle", "not", "T5 Encode: negative"),
         ),
         column(
             STAGE,
@@ -120,7 +120,7 @@ SHARE = Template(
     "21 A Prompt as a File, for runs without encoders",
     (
         loaders(),
-        column(PROMPT, clip_prompt("under water"), t5_prompt("an orange ring in the middle")),
+        column(PROMPT, clip_prompt("under water"), t5_prompt("an orange fish in the middle")),
         column(
             STAGE,
             dual(),
@@ -128,7 +128,7 @@ SHARE = Template(
                 "file",
                 "FluxDuetSaveStream",
                 "",
-                {"filename_prefix": "FluxDuet/orange_ring"},
+                {"filename_prefix": "FluxDuet/orange_fish"},
                 {"vec": "vec", "txt": "txt"},
             ),
         ),
@@ -159,7 +159,7 @@ TRAVEL = Template(
                 "",
                 {
                     "clip_text": "at sunset\n@4..9 at night",
-                    "t5_text": "a big yellow circle in the middle\n@11 a small red heart in the middle",
+                    "t5_text": "a big yellow sun in the middle\n@11 a small red heart in the middle",
                 },
                 {"clip": "clip", "t5": "t5"},
                 height=680,
@@ -190,8 +190,8 @@ TRACKS = Template(
         column(
             PROMPT,
             clip_prompt("at night", "vec1", "CLIP 1"),
-            t5_prompt("a small white star in the middle", "txt1", "T5 1"),
-            t5_prompt("a large yellow ring in the middle", "txt2", "T5 2"),
+            t5_prompt("a small white cloud in the middle", "txt1", "T5 1"),
+            t5_prompt("a large yellow moon in the middle", "txt2", "T5 2"),
         ),
         column(
             440,

@@ -16,7 +16,7 @@ from .parts import (
     t5_prompt,
 )
 
-LEFT, RIGHT = "a red square on the left", "a green triangle on the right"
+LEFT, RIGHT = "a red house on the left", "a green tree on the right"
 MASK = Node("white", "SolidMask", "Everything", {"value": 1.0, "width": 128, "height": 128})
 HALF = Node("half", "FeatherMask", "The right half", {"left": 72, "top": 0, "right": 0, "bottom": 0})
 
@@ -25,7 +25,7 @@ BLEND = Template(
     "05 Mix Two Prompts, half of each",
     (
         loaders(),
-        column(PROMPT, clip_prompt("in the desert"), t5_prompt(LEFT, "one"), t5_prompt(RIGHT, "other")),
+        column(PROMPT, clip_prompt("on the grass"), t5_prompt(LEFT, "one"), t5_prompt(RIGHT, "other")),
         column(
             STAGE,
             Node("mix", "FluxDuetBlendTxt", "", {"mode": "join", "weight": 0.5}, {"txt": "one", "other": "other"}),
@@ -36,7 +36,7 @@ BLEND = Template(
     ),
     note(
         "**Blend T5** puts both prompts' tokens side by side; *weight* is how much the picture attends to each. At 0 "
-        "there is the square alone, at 1 the triangle. **Blend CLIP** does it with two moods.",
+        "there is the house alone, at 1 the tree. **Blend CLIP** does it with two moods.",
         NATIVE,
         first=2,
         last=4,

@@ -34,7 +34,7 @@ def titled(results: Results, slug: str, *titles: str) -> list[Picture]:
 def dual_prompt(results: Results) -> Picture:
     """Two CLIP prompts by two T5 prompts, one seed."""
     prompt = results.prompt("dual_prompt")
-    moods, things = ("at night", "under water"), (None, "a white heart in the middle")
+    moods, things = ("at night", "at the beach"), (None, "a white boat in the middle")
     made = [
         results.picture(changed(prompt, (CLIP_TEXT, mood), *([(T5_TEXT, thing)] if thing else [])))
         for thing in things
