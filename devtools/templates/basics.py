@@ -41,8 +41,8 @@ TWO_PROMPTS = Template(
         column(PICTURE, save(height=470)),
     ),
     note(
-        "**Press Run. Then change one prompt and press Run again.** CLIP's prompt sets the scene: light, mood, "
-        "background, style. T5's prompt says what is where. Only the encoder whose prompt has changed runs again.",
+        "**Press Run. Then change one prompt and press Run again.** The CLIP prompt sets the scene: light, mood, "
+        "background, style. The T5 prompt says what is where. Only the encoder of the changed prompt runs again.",
         REAL,
         first=1,
         last=4,
@@ -55,16 +55,16 @@ FLOWCHART = Template(
     (
         files(),
         column(PROMPT, clip_prompt("at sunset"), t5_prompt("a white boat in the middle")),
-        column(STAGE, dual(), shape("vec shape", "CLIP's vector", "vec"), shape("txt shape", "T5's rows", "txt")),
-        column(STAGE, sampler(), shape("cond shape", "What the prompts became", "dual")),
-        column(STAGE, decode(), shape("latent shape", "The picture, not yet decoded", "sampler")),
+        column(STAGE, dual(), shape("vec shape", "The CLIP vector", "vec"), shape("txt shape", "The T5 tokens", "txt")),
+        column(STAGE, sampler(), shape("cond shape", "Both prompts together", "dual")),
+        column(STAGE, decode(), shape("latent shape", "The latent picture", "sampler")),
         column(PICTURE, save(height=470), shape("image shape", "The picture", "decode")),
     ),
     note(
-        "**FLUX.1 from prompt to picture, a node for each stage.** *Show Shape* tells what its wire carries. CLIP-L "
-        "makes one vector of its prompt, which acts on the whole picture alike. T5 makes a row for each token, and "
-        "each spot of the picture attends to them in its own way. The two encoders never read each other.",
-        "**Change** the CLIP prompt: T5 does not run again. Change the seed: neither does.",
+        "**FLUX.1 from prompt to picture, one node per stage.** *Show Shape* shows what a wire carries. CLIP-L turns "
+        "its prompt into one vector, which acts on the whole picture equally. T5 makes one embedding per token, and "
+        "every part of the picture attends to them separately. The encoders do not read each other's prompt.",
+        "**Try** another CLIP prompt: T5 does not run again. Another seed: neither encoder runs again.",
         first=0,
         last=4,
     ),
@@ -72,7 +72,7 @@ FLOWCHART = Template(
 
 NATIVE_NODES = Template(
     "native_nodes",
-    "20 With KSampler, our prompts among native nodes",
+    "20 With KSampler, Duet prompts in a native graph",
     (
         files(),
         column(
@@ -107,9 +107,9 @@ NATIVE_NODES = Template(
         column(PICTURE, save(height=470)),
     ),
     note(
-        "**Our prompts work with ComfyUI's own nodes.** *(red:1.3)* raises how much the picture attends to a word. "
-        "Such a weight, a timeline, a region or a route travels in the CONDITIONING, and **Apply Duet** before a "
-        "native sampler carries it out. Without it the run stops and says so.",
+        "**Duet prompts work with ComfyUI's own nodes.** *(red:1.3)* makes the picture attend more to a word. Native "
+        "samplers do not know such weights, schedules, regions or block routing: put **Apply Duet** before them. "
+        "Without it the run stops with a message.",
         first=2,
         last=5,
     ),
@@ -138,17 +138,17 @@ SHARE = Template(
         ),
     ),
     note(
-        "**Save Embedding** writes what both encoders made of a prompt into one file in the output folder. *Load "
-        "Embedding* gives the same picture without any encoder.",
-        "**Embedding Store** does so by itself for your own prompts: what was encoded once is kept on disk, and T5 is "
-        "not even read for it. Run twice and look at the report.",
+        "**Save Embedding** writes both encoded prompts to one file in the output folder. With *Load Embedding* "
+        "the same picture needs no encoder.",
+        "**Embedding Store** does this automatically on your machine: it keeps every encoded prompt on disk, so T5 "
+        "is not loaded for it again. Run twice and read the report.",
         last=2,
     ),
 )
 
 TRAVEL = Template(
     "prompt_schedule",
-    "03 Prompt Travel, other prompts later in the run",
+    "03 Prompt Travel, prompts that change during the run",
     (
         loaders(),
         column(
@@ -175,8 +175,8 @@ TRAVEL = Template(
     ),
     note(
         "**Each prompt has a timeline.** *@11* switches at step 11, *@40%* at 40 % of the run, *@4..9* fades. Drag a "
-        "border, double-click to split. What was drawn early stays, so the picture has things that no single prompt "
-        "describes. *Prompt at Step* takes out the prompts of one step.",
+        "border to move it, double-click a track to split it. What early steps drew remains, so the picture combines "
+        "both prompts. *Prompt at Step* gives the prompts of one step alone.",
         NATIVE,
         last=3,
     ),
@@ -208,8 +208,8 @@ TRACKS = Template(
         column(PICTURE, save(height=470)),
     ),
     note(
-        "**Prompts as numbers on a track.** T5 fades from prompt 1 to prompt 2 in steps 3 to 6: drag the border, split "
-        "a track by double-click. Anything may come before it: blends, regions, saved embeddings.",
+        "**Prompts as numbers on a track.** T5 fades from prompt 1 to prompt 2 in steps 3 to 6. Drag a border to move "
+        "it, double-click a track to split it. Blends, regions and saved embeddings can be inputs too.",
         NATIVE,
         first=2,
         last=4,

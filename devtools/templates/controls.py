@@ -35,8 +35,8 @@ BLEND = Template(
         column(360, save("The first prompt", "first"), save("Half and half", "both")),
     ),
     note(
-        "**Blend T5** puts both prompts' tokens side by side; *weight* is how much the picture attends to each. At 0 "
-        "there is the house alone, at 1 the tree. **Blend CLIP** does it with two moods.",
+        "**Blend T5** puts the tokens of both prompts side by side; *weight* sets how much the picture attends to "
+        "each: 0 draws the house alone, 1 the tree alone. **Blend CLIP** mixes two moods.",
         NATIVE,
         first=2,
         last=4,
@@ -69,8 +69,8 @@ NEGATIVE = Template(
         column(360, save("Without", "before"), save("Not blue", "after")),
     ),
     note(
-        "**FLUX.1-dev was not trained to take a negative prompt. T5 Negative works all the same:** it pushes each "
-        "spot's attention away from a thing, at one evaluation a step. **CLIP Negative** pushes a mood away.",
+        "**FLUX.1-dev was not trained for negative prompts, but T5 Negative works:** it pushes the attention away from "
+        "a thing, and the model still runs once per step. **CLIP Negative** does the same for a mood.",
         NATIVE,
         first=2,
         last=4,
@@ -99,8 +99,8 @@ REGION = Template(
         column(330, save("The left prompt alone", "one"), save("With the right region", "two")),
     ),
     note(
-        "**T5 Region** lets the part under a mask attend to a prompt of its own. Chain as many as you like, with any "
-        "mask, soft ones too. *base_ratio* is how much of the base is left there. CLIP's prompt acts on the whole "
+        "**T5 Region** gives the masked area its own prompt. Chain as many regions as you like, with hard or soft "
+        "masks. *base_ratio* sets how much of the base prompt remains there. The CLIP prompt acts on the whole "
         "picture.",
         NATIVE,
         first=2,
@@ -141,8 +141,8 @@ BLOCKS = Template(
         column(330, save("b in the double blocks", "early"), save("b in the single blocks", "late")),
     ),
     note(
-        "**Block Routing** shows prompt b to the blocks that you paint, and a to all others. FLUX.1 has 19 double and "
-        "38 single blocks; the nano model has 2 and 4. Where is the thing decided?",
+        "**Block Routing** gives prompt b to the blocks that you mark, and prompt a to all others. FLUX.1 has 19 "
+        "double and 38 single blocks, the nano model 2 and 4. Which blocks decide what is drawn?",
         NATIVE,
         first=2,
         last=4,

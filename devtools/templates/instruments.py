@@ -57,11 +57,11 @@ HEATMAP = Template(
         ),
     ),
     note(
-        "**Point at a word: the map shows where the picture reads it and would change without it.** Point at the "
-        "picture: the words under the pointer. Steps and blocks can be changed without sampling again; the picture is "
-        "the same to the last bit with and without *Token Heatmap*.",
-        "**Try** other *words*, one a line. *measure* mass is the attention alone, and quicker: choose blocks for it, "
-        "15-18 for FLUX.1. The *masks* output gives a MASK for each word.",
+        "**Point at a word to see where it acts: where the picture attends to it and would change without it.** Point "
+        "at the picture to see which words act there. You can change steps and blocks without sampling again. *Token "
+        "Heatmap* does not change the picture.",
+        "**Try** other *words*, one per line. *measure* mass shows attention alone and is faster; on FLUX.1 choose "
+        "blocks 15-18 for it. The *masks* output gives one MASK per word.",
         last=3,
     ),
 )
@@ -110,10 +110,10 @@ PICTURE_HEATMAP = Template(
         column(330, save("Repainted", "repaint")),
     ),
     note(
-        "**Find a thing in any picture, and repaint it.** *Heatmap of a Picture* samples nothing: the model looks at "
-        "the picture with noise on it, and the map of the word that you click is the *mask*.",
-        "**Your picture:** connect *Load Image* in place of *The picture*. **Try** several *words*, one a line, and "
-        "name in *background* what else is in the picture.",
+        "**Find a thing in any picture, and repaint it.** *Heatmap of a Picture* draws nothing: it adds noise to the "
+        "picture and measures where the model sees each word. Click a word to use its map as the *mask*.",
+        "**Your own picture:** connect *Load Image* instead of *The picture*. **Try** several *words*, one per line, "
+        "and name in *background* what else is in the picture.",
         first=3,
         last=4,
     ),
@@ -156,16 +156,16 @@ INFLUENCE = Template(
         ),
     ),
     note(
-        "**How much does each prompt do?** At every step the model runs again without the CLIP prompt, without the T5 "
-        "prompt, and without both. *unique* is what changes if a prompt is removed, *solo* what it does alone.",
-        "**Try** the same text in both boxes: CLIP then repeats what T5 says. *every* at 4 measures every fourth step.",
+        "**How much does each prompt do?** At every step the model also runs without the CLIP prompt, without the T5 "
+        "prompt, and without both. *unique* is the change when a prompt is removed, *solo* what it does alone.",
+        "**Try** the same text in both boxes: CLIP then adds little. Measure every 4 steps to save time.",
         last=3,
     ),
 )
 
 SWEEP = Template(
     "switch_sweep",
-    "12 When Is It Decided, the same run with a late switch",
+    "12 When Is It Decided, one run with the switch at each step",
     (
         files(),
         column(
@@ -188,9 +188,9 @@ SWEEP = Template(
         ),
     ),
     note(
-        "**A frame for each step k:** prompt A until step k, prompt B from then on, the same noise. Where the strip "
-        "changes from one to the other, the picture is decided. Steps that the runs share are computed once.",
-        "**Try** *switch* at CLIP with two CLIP prompts.",
+        "**One frame per step k:** prompt A until step k, prompt B after it, from the same noise. The picture is "
+        "decided at the step where the frames change from B to A. Steps that runs share are computed once.",
+        "**Try** two CLIP prompts, and *switch* set to CLIP.",
         first=2,
         last=3,
     ),
@@ -225,9 +225,9 @@ GRID = Template(
         ),
     ),
     note(
-        "**One prompt a line; each is encoded once.** The picture on the right says how much of the differences is "
-        "explained by CLIP, by T5, by both together and by the seed. Four seeds or more separate the prompts' effect "
-        "from chance. An interrupted grid goes on where it stopped.",
+        "**One prompt per line; each is encoded once.** The plot on the right shows how much of the differences comes "
+        "from the CLIP prompt, the T5 prompt, their combination and the seed. Use four seeds or more to tell prompts "
+        "from chance. An interrupted grid resumes where it stopped.",
         first=2,
         last=2,
     ),
@@ -235,7 +235,7 @@ GRID = Template(
 
 WORDS = Template(
     "word_ablation",
-    "14 Which Word Made This, each word left out in turn",
+    "14 Which Word Made This, each word removed in turn",
     (
         loaders(
             Node("latent", "EmptySD3LatentImage", "Empty Latent", {"width": 128, "height": 128, "batch_size": 1}),
@@ -253,9 +253,10 @@ WORDS = Template(
         ),
     ),
     note(
-        "**Each word is left out in turn,** and the change is measured at three levels of noise. For T5 twice: its "
-        "own rows deleted, and the text encoded without it. The difference is what the word left in its neighbours.",
-        "A word with a short bar can be left out.",
+        "**Each word is removed in turn,** and the change is measured at three noise levels. For T5 it is measured "
+        "twice: the word's own tokens deleted, and the text encoded again without it. The difference is what other "
+        "tokens took over from the word.",
+        "A word with a short bar has little effect.",
         last=0,
     ),
 )

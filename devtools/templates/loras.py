@@ -38,10 +38,10 @@ PARTS = Template(
         column(380, save("Without the LoRA", "before"), save("Its CLIP side alone", "after")),
     ),
     note(
-        "**Which part of a LoRA makes its effect?** *nano_always* lays an orange filter over the picture. Its weights "
-        "are in the modulation, which reads the CLIP prompt: with all other parts at 0 the filter stays.",
-        "**Try** *clip_stream* at 0 and the others at 1. With your own LoRA set one part to 0 at a time. A name in "
-        "*save_as* saves what is left.",
+        "**Which part of a LoRA causes its effect?** *nano_always* adds an orange filter to every picture. Its weights "
+        "are in the modulation, which the CLIP prompt controls: with all other parts at 0 the filter remains.",
+        "**Try** *clip_stream* at 0 and the others at 1. With your own LoRA, set one part at a time to 0. A name in "
+        "*save_as* saves the LoRA with these strengths.",
         last=3,
     ),
 )
@@ -65,10 +65,10 @@ ANATOMY = Template(
         column(480, Node("table", "PreviewAny", "Table", links={"source": "anatomy/3"}, height=560)),
     ),
     note(
-        "**What does a LoRA change?** The files are measured, nothing is sampled. The darker a block, the larger its "
-        "change relative to its weights; an outline is not touched. *nano_trigger* changes double block 1, "
-        "*nano_always* the modulation of the single blocks: they have no weight in common.",
-        "**Choose** your own *flux1-dev* and two of your LoRAs, such as two epochs of one training.",
+        "**What does a LoRA change?** The files are compared without sampling. A darker block has a larger change "
+        "relative to its weights; an empty outline has none. *nano_trigger* changes double block 1, *nano_always* the "
+        "modulation of the single blocks: they share no weight.",
+        "**Try** your own *flux1-dev* and two LoRAs, such as two epochs of one training.",
         first=2,
         last=2,
     ),
@@ -103,8 +103,8 @@ ACTS = Template(
         ),
     ),
     note(
-        "**Through which part does a LoRA act?** The model runs with the whole LoRA, without it, and with each part "
-        "alone and left out. *sandy* wakes this LoRA: delete it and run again.",
+        "**Which part of a LoRA acts, and when?** The model runs with the LoRA, without it, with each part alone and "
+        "with each part removed. *sandy* is the trigger word of this LoRA: delete it and run again.",
         first=2,
         last=2,
     ),
@@ -112,7 +112,7 @@ ACTS = Template(
 
 TRIGGER = Template(
     "trigger_test",
-    "18 Does the Trigger Wake It, in CLIP or in T5",
+    "18 Does the Trigger Word Work, in CLIP or in T5",
     (
         files(),
         column(
@@ -140,8 +140,8 @@ TRIGGER = Template(
         ),
     ),
     note(
-        "**Write the prompts without the word; the node adds it** to neither, to CLIP's, to T5's, to both. "
-        "*nano_trigger* sleeps until the T5 prompt has *sandy*. Try *nano_always*: it never sleeps.",
+        "**Write the prompts without the trigger word; the node adds it** to neither prompt, to one, and to both. "
+        "*nano_trigger* acts only if the T5 prompt contains *sandy*. Try *nano_always*: it always acts.",
         first=2,
         last=2,
     ),
@@ -149,7 +149,7 @@ TRIGGER = Template(
 
 CAPTION_CHECK = Template(
     "caption_check",
-    "19 What Is Read of My Captions, by CLIP and by T5",
+    "19 What CLIP and T5 Read of My Captions",
     (
         column(
             400,
@@ -169,8 +169,8 @@ CAPTION_CHECK = Template(
         column(520, Node("table", "PreviewAny", "Table", links={"source": "check/1"}, height=560)),
     ),
     note(
-        "**How many tokens has each caption, and what is cut?** CLIP reads 75; T5's length is your trainer's setting. "
-        "The words on the right stand beside the trigger in most captions and will be learned with it.",
+        "**How many tokens has each caption, and what is cut?** CLIP reads 75; the T5 length is a setting of your "
+        "trainer. The words on the right occur with the trigger in most captions, so the LoRA learns them with it.",
         "**Your own captions:** copy their folder into ComfyUI's *input* folder and write its name into *folder*.",
         last=0,
     ),
