@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ...palette import CIVIDIS, INK, MUTED, PAPER
+from ...palette import CIVIDIS
+from ...theme import colours
 from ..percent import percent
 from ..plots.charts import TEXT, TITLE, font
 
@@ -58,21 +59,21 @@ def sheet(
     columns = min(columns, len(tiles))
     width, height = tiles[0][0].size
     rows = -(-len(tiles) // columns)
-    page = Image.new("RGB", (GAP + columns * (width + GAP), HEAD + rows * (height + FOOT) + GAP), PAPER)
+    page = Image.new("RGB", (GAP + columns * (width + GAP), HEAD + rows * (height + FOOT) + GAP), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((GAP, 14), title, fill=INK, font=font(TITLE))
-    draw.text((GAP, 42), below, fill=MUTED, font=font())
+    draw.text((GAP, 14), title, fill=colours().ink, font=font(TITLE))
+    draw.text((GAP, 42), below, fill=colours().muted, font=font())
     _legend(page, draw, GAP, 66)
     for index, (tile, word, share) in enumerate(tiles):
         x, y = GAP + index % columns * (width + GAP), HEAD + index // columns * (height + FOOT)
         page.paste(tile, (x, y))
-        draw.text((x, y + height + 5), word, fill=INK, font=font(TEXT + 2))
-        draw.text((x, y + height + 25), share, fill=MUTED, font=font(TEXT - 1))
+        draw.text((x, y + height + 5), word, fill=colours().ink, font=font(TEXT + 2))
+        draw.text((x, y + height + 25), share, fill=colours().muted, font=font(TEXT - 1))
     return page
 
 
 def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 160)[None], (12, 160))
-    draw.text((x, y + 6), "least", fill=MUTED, font=font(TEXT - 1), anchor="lm")
+    draw.text((x, y + 6), "least", fill=colours().muted, font=font(TEXT - 1), anchor="lm")
     page.paste(Image.fromarray(coloured(ramp).astype(np.uint8)), (x + 40, y))
-    draw.text((x + 208, y + 6), "most, of each word by itself", fill=MUTED, font=font(TEXT - 1), anchor="lm")
+    draw.text((x + 208, y + 6), "most, of each word by itself", fill=colours().muted, font=font(TEXT - 1), anchor="lm")
