@@ -57,6 +57,10 @@ DARK = Colours(
     zero=(44, 45, 48), far=(255, 255, 255),
 )  # fmt: skip
 
+# How much a map covers the picture where it is 1, in percent: where it is lower, as much less. js/heatmap/picture.mjs
+# begins with the same.
+OPACITY = 80
+
 # Every sixteenth colour of cividis (Nunez, Anderton and Renslow 2018): perceptually uniform, and nearly the same with
 # red-green colour blindness.
 CIVIDIS: tuple[Colour, ...] = (

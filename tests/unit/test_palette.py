@@ -40,6 +40,11 @@ def test_the_heat_colours_are_the_same_in_both_languages():
     assert json.loads(re.sub(r",\s*\]$", "]", listed)) == [list(colour) for colour in palette.CIVIDIS]
 
 
+def test_a_map_covers_as_much_in_both_languages():
+    text = (JS.parent / "heatmap" / "picture.mjs").read_text("utf-8")
+    assert int(re.search(r"const OPACITY = (\d+);", text)[1]) == palette.OPACITY
+
+
 def test_no_other_file_has_a_hue_of_its_own():
     """Prompt Inspector once had other colours for CLIP and T5, and two files defined them."""
     for path in sorted((ROOT / "nodes").rglob("*.py")):
