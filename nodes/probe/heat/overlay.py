@@ -15,6 +15,7 @@ from ..plots.charts import TEXT, TITLE, font
 
 STOPS = np.array(CIVIDIS, dtype=np.float32)
 SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
+LEAST = 400  # pixels that the legend needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ def sheet(
     columns = min(columns, len(tiles))
     width, height = tiles[0][0].size
     rows = -(-len(tiles) // columns)
-    page = Image.new("RGB", (GAP + columns * (width + GAP), HEAD + rows * (height + FOOT) + GAP), colours().paper)
+    page_width = max(LEAST, GAP + columns * (width + GAP))
+    page = Image.new("RGB", (page_width, HEAD + rows * (height + FOOT) + GAP), colours().paper)
     draw = ImageDraw.Draw(page)
     draw.text((GAP, 14), title, fill=colours().ink, font=font(TITLE))
     draw.text((GAP, 42), below, fill=colours().muted, font=font())
