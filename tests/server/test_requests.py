@@ -17,7 +17,8 @@ from flux_duet.tests.server import asking
 
 ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap", "/flux_duet/worker", "/flux_duet/theme")
 BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32},
-          "/flux_duet/worker": {"files": ["nano_flux.safetensors"]}, "/flux_duet/theme": {"client": "c", "dark": True}}  # fmt: skip
+          "/flux_duet/worker": {"files": ["nano_flux.safetensors"]},
+          "/flux_duet/theme": {"client": "c", "dark": True}}  # fmt: skip
 AT_ONCE = 10  # requests that are answered or wait; others are refused as busy
 OTHERS = ("/system_stats", "/object_info/KSampler", "/queue", "/")  # the last is a file, read in a thread
 

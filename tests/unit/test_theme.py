@@ -19,7 +19,7 @@ DRAWN = {
     "a contact sheet": lambda: sheets.contact_sheet("title", [[SMALL]], ["a"], [""]),
     "contact sheets": lambda: sections.contact_sheets("title", [[[SMALL]]] * 2, ["a", "b"], ["c"], ["d"]),
     "maps": lambda: sheets.panels("title", "note", [sheets.Panel("one", overlay.np.eye(4))]),
-    "heatmaps": lambda: overlay.sheet("title", "below", None, [overlay.HeatPanel("a", overlay.np.eye(4), 1)], "picture"),
+    "heatmaps": lambda: overlay.sheet("title", "", None, [overlay.HeatPanel("a", overlay.np.eye(4), 1)], "picture"),
     "a note": lambda: sheets.note("note", 200),
     "chips": lambda: chips.draw([]),
 }
