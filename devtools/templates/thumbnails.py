@@ -122,7 +122,7 @@ def encoder_influence(results: Results) -> Picture:
     prompt = results.prompt("encoder_influence")
     show = named(prompt, "FluxDuetInfluenceShow")
     (first,), (second,) = results.of(prompt, [show, 2], [show, 3], masks=True)
-    masks = [(first, tiles.CLIP_HUE), (second, tiles.T5_HUE)]
+    masks = [(first, tiles.LIGHT.clip), (second, tiles.LIGHT.t5)]
     return labelled(tiles.tinted(results.picture(prompt), masks), clip("CLIP acts here"), t5("T5 acts here"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
-from ...nodes.palette import CIVIDIS, CLIP_HUE, PAPER, T5_HUE, Colour
+from ...nodes.palette import CIVIDIS, LIGHT, Colour
 
 SIDE = 440  # twice what the page shows
 GAP = 6
@@ -36,7 +36,7 @@ def square(picture: Picture) -> Picture:
 
 def contained(picture: Picture) -> Picture:
     """The whole of a page, on paper."""
-    page = Image.new("RGB", (SIDE, SIDE), PAPER)
+    page = Image.new("RGB", (SIDE, SIDE), LIGHT.paper)
     share = SIDE / max(picture.size)
     width, height = (round(side * share) for side in picture.size)
     page.paste(picture.resize((width, height), Image.Resampling.LANCZOS), ((SIDE - width) // 2, (SIDE - height) // 2))
@@ -147,11 +147,11 @@ def headed(picture: Picture, *heads: tuple[str, Colour]) -> Picture:
 
 
 def clip(text: str) -> tuple[str, Colour]:
-    return text, CLIP_HUE
+    return text, LIGHT.clip
 
 
 def t5(text: str) -> tuple[str, Colour]:
-    return text, T5_HUE
+    return text, LIGHT.t5
 
 
 def plain(text: str) -> tuple[str, Colour]:

@@ -4,7 +4,7 @@ import { GRADIENT, LEVELS } from "../lib/cividis.mjs";
 import { element } from "../lib/dom.mjs";
 
 const SIDE = 640; // pixels of the longer side
-const OPACITY = 80; // percent of the map's highest values, on a new node
+const OPACITY = 80; // percent of the map's highest values, on a new node; as in nodes/palette.py
 const KEPT = "flux_duet_opacity"; // in the node's properties
 const TEXTS = {
     map: "Map of a word over the picture", least: "least", most: "most", opacity: "Opacity",

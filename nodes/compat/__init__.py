@@ -17,7 +17,7 @@ Each function has a test in tests/contracts for what the pack relies on: argumen
 support a new ComfyUI, run those tests first.
 
     autoencoders.py   VAE objects
-    execution.py      graph expansion, blocked outputs, the id of the running node
+    execution.py      graph expansion, blocked outputs, the id of the running node, who asked for the run
     flux_model.py     classes of FLUX.1 and related models, parameters, sinusoidal embedding
     guiders.py        what a run's guider holds, whose method a wrapper stands around
     loras.py          LoRA files, the patches made of them, and what a patch does to a weight

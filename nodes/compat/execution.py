@@ -1,4 +1,4 @@
-"""Graph expansion, blocked outputs and the ids of the running node. Imports ComfyUI."""
+"""Graph expansion, blocked outputs, the ids of the running node, and who asked for the run. Imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from __future__ import annotations
 from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
+from server import PromptServer
 
-__all__ = ["ExecutionBlocker", "GraphBuilder", "running_node_id", "shown_node_id"]
+__all__ = ["ExecutionBlocker", "GraphBuilder", "running_client", "running_node_id", "shown_node_id"]
 
 
 def shown_node_id() -> str | None:
@@ -24,3 +25,8 @@ def running_node_id() -> str | None:
     """The id of the running node in its workflow; None outside of a run."""
     context = get_executing_context()
     return None if context is None else context.node_id
+
+
+def running_client() -> str | None:
+    """The id of the client that asked for the run; None for a request without one."""
+    return PromptServer.instance.client_id

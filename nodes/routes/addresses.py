@@ -15,6 +15,7 @@ def register(routes: web.RouteTableDef) -> None:
     routes.post("/flux_duet/sigmas")(sigmas)
     routes.post("/flux_duet/heatmap")(heatmap)
     routes.post("/flux_duet/worker")(worker)
+    routes.post("/flux_duet/theme")(theme)
 
 
 async def tokens(request: web.Request) -> web.Response:
@@ -31,6 +32,10 @@ async def heatmap(request: web.Request) -> web.Response:
 
 async def worker(request: web.Request) -> web.Response:
     return await routed("worker", request)
+
+
+async def theme(request: web.Request) -> web.Response:
+    return await routed("theme", request)
 
 
 async def routed(name: str, request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 import pytest
 
-CLIP, T5 = "#3f789e", "#b06634"
+CLIP, T5 = "#3f789e", "#ad6433"
 COLOURS = """type => [
     app.canvas.default_connection_color_byType[type],
     app.canvas.constructor.link_type_colors[type],

@@ -1,6 +1,11 @@
+import asyncio
+from types import SimpleNamespace
+
 import comfy_execution.progress
+import execution as comfyui
 from comfy_execution.graph import DynamicPrompt
 from comfy_execution.utils import CurrentNodeContext
+from server import PromptServer
 
 from flux_duet.nodes.compat import execution
 
@@ -26,6 +31,16 @@ def test_running_node():
     assert execution.running_node_id() is None
     with CurrentNodeContext("p", "5.0.0.1"):
         assert execution.running_node_id() == "5.0.0.1"
+
+
+def test_running_client(monkeypatch):
+    """A run sets who asked for it, before its first node; a request may name nobody."""
+    server = SimpleNamespace(client_id="another", last_node_id=None, send_sync=lambda *_: None)
+    monkeypatch.setattr(PromptServer, "instance", server, raising=False)
+    executor = comfyui.PromptExecutor(server, cache_args={"lru": 0, "ram": 0, "ram_inactive": 0})
+    for extra, client in (({"client_id": "c"}, "c"), ({}, None)):
+        asyncio.run(executor.execute_async({}, "p", extra, []))
+        assert execution.running_client() == client
 
 
 def test_graph():

@@ -15,9 +15,10 @@ import pytest
 from flux_duet.devtools import ROOT
 from flux_duet.tests.server import asking
 
-ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap", "/flux_duet/worker")
+ROUTES = ("/flux_duet/tokens", "/flux_duet/sigmas", "/flux_duet/heatmap", "/flux_duet/worker", "/flux_duet/theme")
 BODIES = {"/flux_duet/tokens": {"text": "a"}, "/flux_duet/sigmas": {}, "/flux_duet/heatmap": {"name": "0" * 32},
-          "/flux_duet/worker": {"files": ["nano_flux.safetensors"]}}  # fmt: skip
+          "/flux_duet/worker": {"files": ["nano_flux.safetensors"]},
+          "/flux_duet/theme": {"client": "c", "dark": True}}  # fmt: skip
 AT_ONCE = 10  # requests that are answered or wait; others are refused as busy
 OTHERS = ("/system_stats", "/object_info/KSampler", "/queue", "/")  # the last is a file, read in a thread
 
@@ -102,6 +103,7 @@ def test_a_body_that_says_it_is_not_encoded_is_read(nano_server, route):
 LONG = {"four hundred digits": 10**400, "below nothing": -(10**400), "more digits than Python reads": "9" * 5000,
         "a large float": "1e999"}  # fmt: skip
 FIELDS = [("/flux_duet/sigmas", field) for field in ("steps", "denoise", "shift", "mu", "width", "sampler")]
+FIELDS += [("/flux_duet/theme", field) for field in ("client", "dark")]
 FIELDS += [("/flux_duet/heatmap", field) for field in ("first", "last", "head", "refine")]
 FIELDS += [("/flux_duet/tokens", field) for field in ("clip_positions", "clip_weights", "length")]
 

@@ -18,9 +18,9 @@ SOURCES = {path.relative_to(NODES).as_posix(): path.read_text("utf-8") for path 
 
 # Each floor imports only from those before it; a name is a folder or a file at the top of nodes/.
 FLOORS = [
-    {"keys", "flux1_sizes"},
+    {"keys", "flux1_sizes", "palette"},
     {"compat"},
-    {"streams", "quoting", "sockets", "notice", "palette", "pictures", "family", "disk"},
+    {"streams", "quoting", "sockets", "notice", "theme", "pictures", "family", "disk"},
     {"encode", "condition", "decode"},
     {"sample", "lora", "cluster"},
     {"probe"},

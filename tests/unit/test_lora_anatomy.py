@@ -5,6 +5,7 @@ import torch
 
 from flux_duet.nodes.condition.blocks import Depth
 from flux_duet.nodes.lora.parts import CLIP_ENCODER, CLIP_STREAM, IMAGE, JOINT, PARTS, Place
+from flux_duet.nodes.palette import LIGHT
 from flux_duet.nodes.probe.lora import algebra, draw
 from flux_duet.nodes.probe.lora.algebra import Kronecker, LowRank
 from flux_duet.nodes.probe.lora.reading import Comparison, LoraReading, WeightChange, as_json, sentence, table
@@ -113,10 +114,10 @@ def test_picture():
         left, top, right, bottom = columns.box(block, draw.HEAD + draw.ROW * draw.ROWS.index(part))
         return page.getpixel((round((left + right) / 2), round((top + bottom) / 2)))
 
-    assert sum(cell(JOINT, 3)) < sum(cell(JOINT, 2)) < sum(draw.PAPER)
-    assert cell(IMAGE, 1) == cell(JOINT, 4) == draw.PAPER
+    assert sum(cell(JOINT, 3)) < sum(cell(JOINT, 2)) < sum(LIGHT.paper)
+    assert cell(IMAGE, 1) == cell(JOINT, 4) == LIGHT.paper
     left, top, *_ = columns.box(1, draw.HEAD + draw.ROW * draw.ROWS.index(IMAGE))
-    assert page.getpixel((round(left), round(top))) == draw.RULE
+    assert page.getpixel((round(left), round(top))) == LIGHT.rule
     assert not columns.exists(IMAGE, 3) and not columns.exists(JOINT, 0) and columns.exists(CLIP_STREAM, 4)
     assert not columns.exists(CLIP_ENCODER, None)  # not connected
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flux_duet.nodes.lora.parts import CLIP_ENCODER, CLIP_STREAM, IMAGE, JOINT, PARTS, T5_STREAM
-from flux_duet.nodes.palette import CLIP_HUE
+from flux_duet.nodes.palette import LIGHT
 from flux_duet.nodes.probe.parts import draw
 from flux_duet.nodes.probe.parts.effects import MOST, effects, maps, pooled, sets_of
 from flux_duet.nodes.probe.parts.reading import Measured, PartsReading, as_json, sentence, table
@@ -177,7 +177,7 @@ def test_picture():
     """The CLIP stream's bar is there and longest; a map for each part, and the picture beside them."""
     page = draw.plot(reading())
     y = draw.TOP + 14
-    wide = sum(page.getpixel((x, y)) == CLIP_HUE for x in range(page.width // 2 + 40))
+    wide = sum(page.getpixel((x, y)) == LIGHT.clip for x in range(page.width // 2 + 40))
     assert abs(wide - draw.BAR) < 3
     found, most = draw.masks(reading())
     assert found.shape == (4, 1, 4, 4)

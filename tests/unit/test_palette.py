@@ -23,7 +23,7 @@ def as_listed(name: str) -> dict[str, str]:
 
 def test_the_hues_of_the_streams_are_the_same_in_both_languages():
     listed = as_listed("palette.mjs")
-    assert (listed["CLIP"], listed["T5"]) == (as_hex(palette.CLIP_HUE), as_hex(palette.T5_HUE))
+    assert (listed["CLIP"], listed["T5"]) == (as_hex(palette.LIGHT.clip), as_hex(palette.LIGHT.t5))
 
 
 def test_the_hues_of_a_grids_parts_are_the_same_in_both_languages():
@@ -31,13 +31,18 @@ def test_the_hues_of_a_grids_parts_are_the_same_in_both_languages():
     text = (JS / "palette.mjs").read_text("utf-8")
     names = re.split(r",\s+", re.search(r"PARTS = \{\s+(.*?)\s+\}", text, re.DOTALL)[1])
     shown = {part: listed.get(hue, hue.strip('"')) for part, hue in (each.split(": ") for each in names)}
-    assert shown == {part: as_hex(colour) for part, colour in palette.PART_HUES.items()}
+    assert shown == {part: as_hex(palette.LIGHT.of(part)) for part in palette.PARTS}
 
 
 def test_the_heat_colours_are_the_same_in_both_languages():
     text = (JS / "cividis.mjs").read_text("utf-8")
     listed = re.search(r"const CIVIDIS = (\[.*?\n\]);", text, re.DOTALL)[1]
     assert json.loads(re.sub(r",\s*\]$", "]", listed)) == [list(colour) for colour in palette.CIVIDIS]
+
+
+def test_a_map_covers_as_much_in_both_languages():
+    text = (JS.parent / "heatmap" / "picture.mjs").read_text("utf-8")
+    assert int(re.search(r"const OPACITY = (\d+);", text)[1]) == palette.OPACITY
 
 
 def test_no_other_file_has_a_hue_of_its_own():
@@ -49,7 +54,7 @@ def test_no_other_file_has_a_hue_of_its_own():
     for path in sorted((ROOT / "js").rglob("*.?js")):
         if path.parent != JS:
             text = path.read_text("utf-8")
-            assert not any(as_hex(colour) in text for colour in palette.PART_HUES.values()), path
+            assert not any(as_hex(palette.LIGHT.of(part)) in text for part in palette.PARTS), path
 
 
 def coloured_lines(tree: ast.Module) -> Iterator[int]:

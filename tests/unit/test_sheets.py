@@ -66,7 +66,7 @@ def test_a_contact_sheet_holds_every_picture_and_label():
     clip, t5 = ["at night", ""], ["a star", "a very long prompt " * 20, ""]
     page = sheets.contact_sheet("Seed 1", pictures, clip, t5)
     assert has(page, RED) == 6 * 50 * 70
-    assert has(page, palette.CLIP_HUE) > 20 and has(page, palette.T5_HUE) > 20
+    assert has(page, palette.LIGHT.clip) > 20 and has(page, palette.LIGHT.t5) > 20
     assert sheets.contact_sheet("t" * 300, [[pictures[0][0]]], [""], [""]).width < 500
 
 
@@ -75,7 +75,7 @@ def test_maps_are_paper_where_nothing_is():
     page = sheets.panels("title", "note", [sheets.Panel("a\n10 %", nothing), sheets.Panel("b", all_of_it, BLUE)])
     assert has(page, BLUE) >= 200 * 100
     broken = sheets.panels("title", "note", [sheets.Panel("a", numpy.full((4, 8), numpy.nan))])
-    assert has(broken, sheets.INK) < 2000
+    assert has(broken, palette.LIGHT.ink) < 2000
 
 
 def test_a_marked_chart_and_pages_one_under_another():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from flux_duet.nodes.palette import PART_HUES
+from flux_duet.nodes.palette import LIGHT
 from flux_duet.nodes.probe.trigger import draw
 from flux_duet.nodes.probe.trigger.effects import (
     BOTH,
@@ -200,9 +200,9 @@ def test_table_and_json():
 def test_pictures():
     """The bar of the word in both is longest; a sheet of eight, in order."""
     page = draw.plot(reading())
-    rows = {y for y in range(80, 190) if page.getpixel((draw.LEFT + 2, y)) == PART_HUES["both"]}
+    rows = {y for y in range(80, 190) if page.getpixel((draw.LEFT + 2, y)) == LIGHT.both}
     y = min(rows) + 2
-    wide = sum(page.getpixel((x, y)) == PART_HUES["both"] for x in range(draw.LEFT, page.width))
+    wide = sum(page.getpixel((x, y)) == LIGHT.both for x in range(draw.LEFT, page.width))
     assert wide > 0.95 * (draw.WIDTH - draw.LEFT - draw.RIGHT)
     from PIL import Image
 

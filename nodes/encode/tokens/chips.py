@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
 from ...quoting import shorten
+from ...theme import colours, for_text, text_on, tint
 from .inspection import PromptReading
 from .spans import Piece
 
-HUES = {"CLIP": CLIP_HUE, "T5": T5_HUE}
+HUES = {"CLIP": "clip", "T5": "t5"}
 WIDTH, MARGIN, GAP, ROW, TEXT, SMALL = 1024, 24, 6, 34, 17, 12
 LONGEST = 100  # characters on a chip
 MOST = 600  # chips of one encoder
@@ -17,7 +17,7 @@ MOST = 600  # chips of one encoder
 
 def draw(readings: list[PromptReading], width: int = WIDTH) -> Image.Image:
     """A picture with a block per encoder: counts, chips, and notes. `width` in pixels; the height fits the content."""
-    tall = Image.new("RGB", (width, _height(readings, width)), PAPER)
+    tall = Image.new("RGB", (width, _height(readings, width)), colours().paper)
     pen, y = ImageDraw.Draw(tall), MARGIN
     for reading in readings:
         y = _block(pen, reading, y, width)
@@ -34,8 +34,8 @@ def _height(readings: list[PromptReading], width: int) -> int:
 
 def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int) -> int:
     """Draws one encoder's block from y down; returns the y of its end."""
-    hue = HUES[reading.encoder]
-    pen.text((MARGIN, y), reading.headline, fill=hue, font=_font(20))
+    hue = colours().of(HUES[reading.encoder])
+    pen.text((MARGIN, y), reading.headline, fill=for_text(hue), font=_font(20))
     x, y = MARGIN, y + ROW
     for place, piece in enumerate(reading.pieces[:MOST]):
         label, weight = _label(reading, piece), "" if piece.weight == 1 else f" {piece.weight:g}"
@@ -48,25 +48,23 @@ def _block(pen: ImageDraw.ImageDraw, reading: PromptReading, y: int, width: int)
     tail = [f"and {more} more tokens"] if more > 0 else []
     for line in tail + [shorten(_drawable(note), 120) for note in reading.notes()]:
         y += ROW
-        pen.text((MARGIN, y + GAP), line, fill=MUTED, font=_font(SMALL + 2))
+        pen.text((MARGIN, y + GAP), line, fill=colours().muted, font=_font(SMALL + 2))
     return y + ROW + MARGIN
 
 
 def _chip(pen: ImageDraw.ImageDraw, box: tuple, words: tuple[str, str], piece: Piece, hue: tuple | None) -> None:
     """Draws a chip. `hue` is None for a token that is cut off: grey and struck through."""
     left, top, right, bottom = box
-    tint = 0.12 * max(0.0, piece.weight) if piece.weight < 1 else min(1.0, 0.12 + 0.5 * (piece.weight - 1))
-    strength = tint if hue else 0
-    fill = tuple(round(255 + strength * (part - 255)) for part in hue or PAPER)
-    dark = sum(fill) < 380
-    pen.rounded_rectangle(box, 6, fill=fill, outline=hue or RULE, width=2 if piece.unknown else 1)
-    ink = MUTED if hue is None else PAPER if dark else INK
+    strength = 0.12 * max(0.0, piece.weight) if piece.weight < 1 else min(1.0, 0.12 + 0.5 * (piece.weight - 1))
+    fill = tint(hue, strength) if hue else colours().paper
+    pen.rounded_rectangle(box, 6, fill=fill, outline=hue or colours().rule, width=2 if piece.unknown else 1)
+    ink = text_on(fill) if hue else colours().muted
     label, weight = words
     pen.text((left + GAP, (top + bottom) / 2), label, fill=ink, font=_font(TEXT), anchor="lm")
     at = left + GAP + pen.textlength(label, font=_font(TEXT))
     pen.text((at, top + GAP), weight, fill=ink, font=_font(SMALL), anchor="lt")
     if hue is None:
-        pen.line((left + GAP, (top + bottom) / 2, right - GAP, (top + bottom) / 2), fill=MUTED)
+        pen.line((left + GAP, (top + bottom) / 2, right - GAP, (top + bottom) / 2), fill=colours().muted)
 
 
 def _label(reading: PromptReading, piece: Piece) -> str:

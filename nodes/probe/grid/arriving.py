@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...compat.previews import progress_bar, rough_pictures
-from ...palette import PAPER
+from ...theme import colours
 
 WIDEST = 960  # pixels of the page's longer side
 GAP = 2
@@ -35,6 +35,6 @@ class Arriving:
         share = room / max(picture.size)
         size = max(1, round(picture.width * share)), max(1, round(picture.height * share))
         if self.page is None:
-            self.page = Image.new("RGB", ((size[0] + GAP) * self.columns, (size[1] + GAP) * rows), PAPER)
+            self.page = Image.new("RGB", ((size[0] + GAP) * self.columns, (size[1] + GAP) * rows), colours().paper)
         row, column = divmod(number, self.columns)
         self.page.paste(picture.convert("RGB").resize(size), ((size[0] + GAP) * column, (size[1] + GAP) * row))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy
 from PIL import Image
 
-from ...palette import PART_HUES
+from ...theme import colours
 from ..percent import percent
 from ..plots import charts, sheets
 from ..repainted import NOTHING_REPAINTED, repainted_sentence
@@ -156,7 +156,7 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
     pages = []
     for name, each in analyses.items():
         known = {part: min(max(share, 0.0), 1.0) for part, share in each.shares.items() if share is not None}
-        bars = [charts.Bar(names(each)[part], share, PART_HUES[part], each.intervals[part], each.chance[part])
+        bars = [charts.Bar(names(each)[part], share, colours().of(part), each.intervals[part], each.chance[part])
                 for part, share in known.items()]  # fmt: skip
         pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
     last = [*analyses][-1]
@@ -170,7 +170,7 @@ def _maps(analysis: Analysis, title: str) -> Image.Image:
     floor = 0.02 * whole.max() or 1.0  # shares of very small differences are meaningless
     told = {name: f"{_in_lines(names(analysis)[name])}\n{estimate(share)}"
             for name, share in analysis.shares.items() if share is not None}  # fmt: skip
-    given = [sheets.Panel(told[name], (coarse(each) / (whole + floor)).clip(0, 1), PART_HUES[name])
+    given = [sheets.Panel(told[name], (coarse(each) / (whole + floor)).clip(0, 1), colours().of(name))
              for name, each in analysis.maps.items()]  # fmt: skip
     given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
     note = (

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
-from ...palette import CIVIDIS, INK, MUTED, PAPER
+from ...palette import CIVIDIS, OPACITY
+from ...theme import colours
 from ..percent import percent
 from ..plots.charts import TEXT, TITLE, font
 
 STOPS = np.array(CIVIDIS, dtype=np.float32)
 SIDE, GAP, FOOT, HEAD = 256, 12, 46, 96
-TEXTURE = 0.45  # the picture's share in the mix of map and picture
+LEAST = 400  # pixels that the legend needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +35,21 @@ def coloured(values: np.ndarray) -> np.ndarray:
 
 
 def over(picture: np.ndarray | None, values: np.ndarray, side: int = SIDE) -> Image.Image:
-    """A map [h, w] over the picture [H, W, 3] (0 to 1) in grey, or alone; `side` pixels wide."""
+    """A map [h, w] over the picture [H, W, 3] (0 to 1), transparent where it is low, or alone; `side` pixels wide."""
     height, width = values.shape if picture is None else picture.shape[:2]
     size = (side, max(1, round(side * height / width)))
     smooth = Image.fromarray(values.astype(np.float32), mode="F").resize(size, Image.Resampling.BICUBIC)
-    heat = coloured(np.asarray(smooth))
+    level = np.asarray(smooth).clip(0, 1)
     if picture is None:
-        return Image.fromarray(heat.astype(np.uint8))
+        return Image.fromarray(coloured(level).astype(np.uint8))
     shown = Image.fromarray((picture * 255).clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
-    grey = np.asarray(ImageOps.autocontrast(shown.convert("L")), dtype=np.float32)[..., None]  # for dark pictures
-    mixed = heat * (1 - TEXTURE + TEXTURE * grey / 255) + 0.2 * TEXTURE * grey
-    return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
+    return laid(level, np.asarray(shown, dtype=np.float32))
+
+
+def laid(level: np.ndarray, below: np.ndarray) -> Image.Image:
+    """A map [H, W], 0 to 1, laid over colours [H, W, 3], 0 to 255."""
+    opacity = OPACITY / 100 * level[..., None]
+    return Image.fromarray((below + opacity * (coloured(level) - below)).round().astype(np.uint8))
 
 
 def sheet(
@@ -58,21 +63,23 @@ def sheet(
     columns = min(columns, len(tiles))
     width, height = tiles[0][0].size
     rows = -(-len(tiles) // columns)
-    page = Image.new("RGB", (GAP + columns * (width + GAP), HEAD + rows * (height + FOOT) + GAP), PAPER)
+    page_width = max(LEAST, GAP + columns * (width + GAP))
+    page = Image.new("RGB", (page_width, HEAD + rows * (height + FOOT) + GAP), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((GAP, 14), title, fill=INK, font=font(TITLE))
-    draw.text((GAP, 42), below, fill=MUTED, font=font())
-    _legend(page, draw, GAP, 66)
+    draw.text((GAP, 14), title, fill=colours().ink, font=font(TITLE))
+    draw.text((GAP, 42), below, fill=colours().muted, font=font())
+    _legend(page, draw, (GAP, 66), picture is not None)
     for index, (tile, word, share) in enumerate(tiles):
         x, y = GAP + index % columns * (width + GAP), HEAD + index // columns * (height + FOOT)
         page.paste(tile, (x, y))
-        draw.text((x, y + height + 5), word, fill=INK, font=font(TEXT + 2))
-        draw.text((x, y + height + 25), share, fill=MUTED, font=font(TEXT - 1))
+        draw.text((x, y + height + 5), word, fill=colours().ink, font=font(TEXT + 2))
+        draw.text((x, y + height + 25), share, fill=colours().muted, font=font(TEXT - 1))
     return page
 
 
-def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
-    ramp = np.broadcast_to(np.linspace(0, 1, 160)[None], (12, 160))
-    draw.text((x, y + 6), "least", fill=MUTED, font=font(TEXT - 1), anchor="lm")
-    page.paste(Image.fromarray(coloured(ramp).astype(np.uint8)), (x + 40, y))
-    draw.text((x + 208, y + 6), "most, of each word by itself", fill=MUTED, font=font(TEXT - 1), anchor="lm")
+def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], is_over: bool) -> None:
+    (x, y), ramp = at, np.broadcast_to(np.linspace(0, 1, 160)[None], (12, 160))
+    bar = laid(ramp, np.float32(colours().paper)) if is_over else Image.fromarray(coloured(ramp).astype(np.uint8))
+    draw.text((x, y + 6), "least", fill=colours().muted, font=font(TEXT - 1), anchor="lm")
+    page.paste(bar, (x + 40, y))
+    draw.text((x + 208, y + 6), "most, of each word by itself", fill=colours().muted, font=font(TEXT - 1), anchor="lm")

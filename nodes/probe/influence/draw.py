@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ...palette import CLIP_HUE, INK, MUTED, PAPER, T5_HUE
+from ...theme import colours, for_text, text_on, tint
 from ..percent import percent
 from ..plots import charts
 from ..plots.charts import Line
@@ -19,7 +19,6 @@ from ..plots.sheets import stack_vertically
 from .effects import WHOLE, maps, pooled
 from .reading import InfluenceReading, floor
 
-HUES = {"clip": CLIP_HUE, "t5": T5_HUE}
 NAMES = {"clip": "CLIP", "t5": "T5"}
 WIDTH = 860
 AGAINST = {"zeros": "zeros", "empty prompt": "the empty prompt"}
@@ -40,18 +39,18 @@ def _effects(reading: InfluenceReading, null: str) -> Image.Image:
         return Line(title, [row[key] for row in rows], hue, dash)
 
     series = [
-        line("both", WHOLE, INK),
-        line("T5 beside CLIP", "D_t5", T5_HUE),
-        line("T5 alone", "solo_t5", T5_HUE, (7, 4)),
-        line("CLIP beside T5", "D_clip", CLIP_HUE),
-        line("CLIP alone", "solo_clip", CLIP_HUE, (7, 4)),
-        line("interaction", "interaction", MUTED, (2, 4)),
+        line("both", WHOLE, colours().ink),
+        line("T5 beside CLIP", "D_t5", colours().t5),
+        line("T5 alone", "solo_t5", colours().t5, (7, 4)),
+        line("CLIP beside T5", "D_clip", colours().clip),
+        line("CLIP alone", "solo_clip", colours().clip, (7, 4)),
+        line("interaction", "interaction", colours().muted, (2, 4)),
     ]
     if "blocks_clip" in rows[0]:
-        series += [line("T5, in blocks", "blocks_t5", T5_HUE, (2, 3)),
-                   line("CLIP, in blocks", "blocks_clip", CLIP_HUE, (2, 3))]  # fmt: skip
+        series += [line("T5, in blocks", "blocks_t5", colours().t5, (2, 3)),
+                   line("CLIP, in blocks", "blocks_clip", colours().clip, (2, 3))]  # fmt: skip
     if any(each.floor is not None for each in reading.moments):
-        series.append(Line("the same, again", [floor([each]) for each in reading.moments], MUTED, (1, 3)))
+        series.append(Line("the same, again", [floor([each]) for each in reading.moments], colours().muted, (1, 3)))
     title = f"What each prompt changes, of the velocity's length, against {AGAINST[null]}"
     return _over_the_run(reading, title, series, 440)
 
@@ -59,7 +58,8 @@ def _effects(reading: InfluenceReading, null: str) -> Image.Image:
 def _shares(reading: InfluenceReading, null: str) -> Image.Image:
     rows = [pooled([each.effects[null]]) for each in reading.moments]
     series = [
-        Line(NAMES[stream], [_shown(row[f"share_{stream}"]) for row in rows], HUES[stream]) for stream in ("t5", "clip")
+        Line(NAMES[stream], [_shown(row[f"share_{stream}"]) for row in rows], colours().of(stream))
+        for stream in ("t5", "clip")
     ]
     title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
     return _over_the_run(reading, title, series, 300)
@@ -70,7 +70,7 @@ def _over_the_run(reading: InfluenceReading, title: str, series: Sequence[Line],
     ticks = [f"{each.step}\n{each.sigma:.2f}\n{each.percent:.0f} %" for each in reading.moments]
     page = charts.lines(title, series, ticks, width=WIDTH, height=height)
     at = (6, height - charts.BOTTOM + 8)
-    ImageDraw.Draw(page).multiline_text(at, "step\nsigma\ntime", fill=MUTED, font=charts.font())
+    ImageDraw.Draw(page).multiline_text(at, "step\nsigma\ntime", fill=colours().muted, font=charts.font())
     return page
 
 
@@ -83,27 +83,29 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
     """A bar for each kind of block, divided into time, guidance and CLIP."""
     shares = reading.modulation()
     row, side = 30, 190
-    page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), PAPER)
+    page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), "What the modulation is made of, against none of the three", fill=INK, font=charts.font(17))
-    hues = {"time": (150, 154, 164), "guidance": (205, 208, 215), "clip": CLIP_HUE}
+    draw.text(
+        (20, 16), "What the modulation is made of, against none of the three", fill=colours().ink, font=charts.font(17)
+    )
+    hues = {"time": tint(colours().muted, 0.72), "guidance": tint(colours().muted, 0.34), "clip": colours().clip}
     for number, (kind, numbers) in enumerate(shares.items()):
         x, y = float(side), 56 + row * number
-        draw.text((side - 10, y + 10), kind, fill=INK, font=charts.font(), anchor="rm")
+        draw.text((side - 10, y + 10), kind, fill=colours().ink, font=charts.font(), anchor="rm")
         for source, hue in hues.items():
             wide = max(numbers[source], 0.0) * (WIDTH - side - 60) / sum(max(numbers[each], 0.0) for each in hues)
             draw.rectangle([x, y, x + wide, y + 20], fill=hue)
             label = percent(numbers[source], significant=1)
             if source == "clip":  # its bar may be too small for a number
-                draw.text((WIDTH - 52, y + 10), label, fill=hue, font=charts.font(), anchor="lm")
+                draw.text((WIDTH - 52, y + 10), label, fill=for_text(hue), font=charts.font(), anchor="lm")
             elif wide > 44:
-                draw.text((x + wide / 2, y + 10), label, fill=INK, font=charts.font(), anchor="mm")
+                draw.text((x + wide / 2, y + 10), label, fill=text_on(hue), font=charts.font(), anchor="mm")
             x += wide
     x, y = float(side), 56 + row * len(shares) + 10
     for source, hue in hues.items():
         draw.rectangle([x, y, x + 14, y + 14], fill=hue)
         name = NAMES.get(source, source)
-        draw.text((x + 20, y + 7), name, fill=INK, font=charts.font(), anchor="lm")
+        draw.text((x + 20, y + 7), name, fill=colours().ink, font=charts.font(), anchor="lm")
         x += 50 + charts.font().getlength(name)
     return page
 
@@ -139,19 +141,19 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
     if picture is not None:
         panels.append(("the picture", _resized(picture.movedim(-1, 0), height).movedim(0, -1)))
     for stream, values in zip(("clip", "t5"), found, strict=True):
-        colours = torch.from_numpy(ramp(HUES[stream]))  # [256, 3]
+        levels = torch.from_numpy(ramp(colours().of(stream)))  # [256, 3]
         wide = _resized(values[None], height)[0].clamp(0, 1)
-        panels.append((f"where {NAMES[stream]} matters", colours[(wide * 255).round().long()]))
-    page = Image.new("RGB", (GAP + (PANEL + GAP) * len(panels), HEAD + height + FOOT), PAPER)
+        panels.append((f"where {NAMES[stream]} matters", levels[(wide * 255).round().long()]))
+    page = Image.new("RGB", (GAP + (PANEL + GAP) * len(panels), HEAD + height + FOOT), colours().paper)
     draw = ImageDraw.Draw(page)
     for number, (title, pixels) in enumerate(panels):
         x = GAP + (PANEL + GAP) * number
-        draw.text((x, HEAD / 2), title, fill=INK, font=charts.font(17), anchor="lm")
+        draw.text((x, HEAD / 2), title, fill=colours().ink, font=charts.font(17), anchor="lm")
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
     for number, stream in enumerate(("clip", "t5"), len(panels) - 2):
-        _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, HUES[stream], most)
+        _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, colours().of(stream), most)
     foot = f"Each prompt's part of the change, of the velocity's mean length, against {AGAINST[null]}; on one scale."
-    draw.text((GAP, HEAD + height + 48), foot, fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((GAP, HEAD + height + 48), foot, fill=colours().muted, font=charts.font(), anchor="lm")
     return page
 
 
@@ -164,5 +166,5 @@ def _resized(pixels: Tensor, height: int) -> Tensor:
 def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, hue: tuple[int, int, int], most: float):
     bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
     page.paste(Image.fromarray(bar).resize((160, 10)), (x + 28, y))
-    draw.text((x, y + 5), "0", fill=MUTED, font=charts.font(), anchor="lm")
-    draw.text((x + 196, y + 5), charts.number(most, True), fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((x, y + 5), "0", fill=colours().muted, font=charts.font(), anchor="lm")
+    draw.text((x + 196, y + 5), charts.number(most, True), fill=colours().muted, font=charts.font(), anchor="lm")

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...lora.parts import CLIP_ENCODER, CLIP_STREAM, ENCODERS, IMAGE, JOINT, T5_ENCODER, T5_STREAM, TITLES, Place
-from ...palette import CLIP_HUE, INK, MUTED, PAPER, PART_HUES, RULE, T5_HUE
 from ...quoting import shorten
+from ...theme import colours
 from ..percent import percent
 from ..plots import charts
 from ..plots.ramps import ramp
@@ -18,8 +18,7 @@ from ..plots.sheets import stack_vertically
 from .reading import NOTHING_IN_COMMON, Comparison, LoraReading, Total
 
 ROWS = (CLIP_STREAM, T5_STREAM, IMAGE, JOINT, CLIP_ENCODER, T5_ENCODER)  # from top to bottom
-HUES = {CLIP_STREAM: CLIP_HUE, CLIP_ENCODER: CLIP_HUE, T5_STREAM: T5_HUE, T5_ENCODER: T5_HUE, IMAGE: MUTED,
-        JOINT: PART_HUES["both"]}  # fmt: skip
+HUES = {CLIP_STREAM: "clip", CLIP_ENCODER: "clip", T5_STREAM: "t5", T5_ENCODER: "t5", IMAGE: "muted", JOINT: "both"}
 # A node shows the page at two thirds of its size or less: narrow, and with large letters, it stays readable there.
 MARGIN, LABEL, OUTSIDE, GAP, STRIP, ROW, BAR = 16, 130, 26, 10, 458, 30, 48
 NUMBERS = (0, BAR + 64, BAR + 140)  # the columns right of the strips: bar and share, of the weights, effective rank
@@ -50,21 +49,22 @@ def plot(readings: Sequence[LoraReading], compared: Comparison | None) -> Image.
 
 
 def _panel(reading: LoraReading, scale: Scale) -> Image.Image:
-    page = Image.new("RGB", (WIDTH, HEAD + ROW * len(ROWS) + GAP + FOOT), PAPER)
+    page = Image.new("RGB", (WIDTH, HEAD + ROW * len(ROWS) + GAP + FOOT), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 12), f"What {shorten(reading.file, 64)} changes", fill=INK, font=charts.font(TITLE))
+    draw.text((MARGIN, 12), f"What {shorten(reading.file, 64)} changes", fill=colours().ink, font=charts.font(TITLE))
     columns = _Columns(reading)
     columns.head(draw)
     cells, largest = reading.cells(), max([reading.share(reading.total(part)) for part in ROWS] + [1e-9])
     for number, part in enumerate(ROWS):
         y = HEAD + ROW * number + (GAP if part in ENCODERS else 0)
-        draw.text((MARGIN + LABEL - 10, y + ROW / 2 - 2), TITLES[part], fill=INK, font=charts.font(TEXT), anchor="rm")
+        at, font = (MARGIN + LABEL - 10, y + ROW / 2 - 2), charts.font(TEXT)
+        draw.text(at, TITLES[part], fill=colours().ink, font=font, anchor="rm")
         for block in (None, *range(reading.depth.blocks)):
             if columns.exists(part, block):
                 _cell(draw, columns.box(block, y), cells.get(Place(part, block)), part, scale)
         if part in ENCODERS:
-            draw.text((columns.left, y + ROW / 2 - 2), _encoder(reading, part), fill=MUTED, font=charts.font(TEXT),
-                      anchor="lm")  # fmt: skip
+            at = columns.left, y + ROW / 2 - 2
+            draw.text(at, _encoder(reading, part), fill=colours().muted, font=font, anchor="lm")
         _numbers(draw, columns.right, y, reading, part, largest)
     return page
 
@@ -94,24 +94,24 @@ class _Columns:
 
     def head(self, draw: ImageDraw.ImageDraw) -> None:
         small, double = charts.font(SMALL), self.depth.double
-        draw.text((MARGIN + LABEL + OUTSIDE / 2 - 1, HEAD - 13), "rest", fill=MUTED, font=small, anchor="mm")
+        draw.text((MARGIN + LABEL + OUTSIDE / 2 - 1, HEAD - 13), "rest", fill=colours().muted, font=small, anchor="mm")
         for first, count, name in ((0, double, "double blocks"), (double, self.depth.single, "single blocks")):
-            draw.text((self.x(first), HEAD - 34), name, fill=INK, font=charts.font(TEXT), anchor="lm")
+            draw.text((self.x(first), HEAD - 34), name, fill=colours().ink, font=charts.font(TEXT), anchor="lm")
             for block in range(first, first + count):
                 if block == first or count <= 8 or (block % 5 == 0 and block - first > 1):
-                    draw.text((self.x(block) + self.wide / 2 - 1, HEAD - 13), str(block), fill=MUTED, font=small,
-                              anchor="mm")  # fmt: skip
-        for at, name in zip(NUMBERS, ("share of\nthe change", "of the\nweights", "effective\nrank"), strict=True):
-            draw.multiline_text((self.right + at, HEAD - 43), name, fill=MUTED, font=small)
+                    at = self.x(block) + self.wide / 2 - 1, HEAD - 13
+                    draw.text(at, str(block), fill=colours().muted, font=small, anchor="mm")
+        for x, name in zip(NUMBERS, ("share of\nthe change", "of the\nweights", "effective\nrank"), strict=True):
+            draw.multiline_text((self.right + x, HEAD - 43), name, fill=colours().muted, font=small)
 
 
 def _cell(draw: ImageDraw.ImageDraw, box, total: Total | None, part: str, scale: Scale) -> None:
     if total is None or not total.change:
-        draw.rectangle(box, outline=RULE)
+        draw.rectangle(box, outline=colours().rule)
         return
-    colours = (ramp(HUES[part]) * 255).round().astype(int)
+    levels = (ramp(colours().of(HUES[part])) * 255).round().astype(int)
     level = min(scale.value(total) / scale.most, 1.0)
-    draw.rectangle(box, fill=tuple(colours[round((0.06 + 0.94 * level) * 255)].tolist()))
+    draw.rectangle(box, fill=tuple(levels[round((0.06 + 0.94 * level) * 255)].tolist()))
 
 
 def _encoder(reading: LoraReading, part: str) -> str:
@@ -125,55 +125,56 @@ def _numbers(draw: ImageDraw.ImageDraw, x: float, y: float, reading: LoraReading
     """A bar of the part's share of the change, with numbers beside it."""
     total, middle, font = reading.total(part), y + ROW / 2 - 2, charts.font(TEXT)
     if not total.change:
-        draw.text((x, middle), "-", fill=MUTED, font=font, anchor="lm")
+        draw.text((x, middle), "-", fill=colours().muted, font=font, anchor="lm")
         return
     share = reading.share(total)
-    draw.rectangle([x, y + 4, x + max(BAR * share / largest, 1), y + ROW - 9], fill=HUES[part])
-    draw.text((x + BAR * share / largest + 6, middle), percent(share), fill=INK, font=font, anchor="lm")
+    draw.rectangle([x, y + 4, x + max(BAR * share / largest, 1), y + ROW - 9], fill=colours().of(HUES[part]))
+    draw.text((x + BAR * share / largest + 6, middle), percent(share), fill=colours().ink, font=font, anchor="lm")
     if total.relative is not None:
-        draw.text((x + NUMBERS[1], middle), percent(total.relative), fill=INK, font=font, anchor="lm")
+        draw.text((x + NUMBERS[1], middle), percent(total.relative), fill=colours().ink, font=font, anchor="lm")
     if total.effective_rank is not None:
         text = f"{total.effective_rank:.1f} of {total.rank:.0f}"
-        draw.text((x + NUMBERS[2], middle), text, fill=MUTED, font=font, anchor="lm")
+        draw.text((x + NUMBERS[2], middle), text, fill=colours().muted, font=font, anchor="lm")
 
 
 def _cosines(compared: Comparison) -> Image.Image:
     """A row for each part that both files change: from -1 to 1, 0 in the middle."""
-    rows = [("all", compared.whole, INK), *((TITLES[part], compared.cosines.get(part), HUES[part]) for part in ROWS)]
+    each = ((TITLES[part], compared.cosines.get(part), colours().of(HUES[part])) for part in ROWS)
+    rows = [("all", compared.whole, colours().ink), *each]
     rows = [row for row in rows if row[1] is not None]
-    page = Image.new("RGB", (WIDTH, 74 + ROW * len(rows)), PAPER)
+    page = Image.new("RGB", (WIDTH, 74 + ROW * len(rows)), colours().paper)
     draw, left, wide = ImageDraw.Draw(page), MARGIN + LABEL + OUTSIDE + GAP, 320
-    draw.text((MARGIN, 12), "Cosine of the two changes", fill=INK, font=charts.font(TITLE))
+    draw.text((MARGIN, 12), "Cosine of the two changes", fill=colours().ink, font=charts.font(TITLE))
     if not rows:
-        draw.text((left, 54), NOTHING_IN_COMMON, fill=MUTED, font=charts.font(TEXT),
+        draw.text((left, 54), NOTHING_IN_COMMON, fill=colours().muted, font=charts.font(TEXT),
                   anchor="lm")  # fmt: skip
         return page
     zero = left + wide / 2
     for at, name in ((left, "-1"), (zero, "0"), (left + wide, "1")):
-        draw.line([(at, 40), (at, page.height - 28)], fill=RULE)
-        draw.text((at, page.height - 16), name, fill=MUTED, font=charts.font(SMALL), anchor="mm")
+        draw.line([(at, 40), (at, page.height - 28)], fill=colours().rule)
+        draw.text((at, page.height - 16), name, fill=colours().muted, font=charts.font(SMALL), anchor="mm")
     for number, (title, value, hue) in enumerate(rows):
         y = 56 + ROW * number
-        draw.text((MARGIN + LABEL - 10, y), title, fill=INK, font=charts.font(TEXT), anchor="rm")
+        draw.text((MARGIN + LABEL - 10, y), title, fill=colours().ink, font=charts.font(TEXT), anchor="rm")
         ends = sorted((zero, zero + value * wide / 2))
         draw.rectangle([ends[0], y - 8, max(ends[1], ends[0] + 1), y + 8], fill=hue)
-        draw.text((left + wide + 10, y), f"{value:.2f}", fill=INK, font=charts.font(TEXT), anchor="lm")
+        draw.text((left + wide + 10, y), f"{value:.2f}", fill=colours().ink, font=charts.font(TEXT), anchor="lm")
     return page
 
 
 def _legend(scale: Scale) -> Image.Image:
     """What the colours stand for, on one scale in all rows."""
-    page = Image.new("RGB", (WIDTH, 70), PAPER)
+    page = Image.new("RGB", (WIDTH, 70), colours().paper)
     draw, font, x = ImageDraw.Draw(page), charts.font(SMALL), MARGIN + LABEL + OUTSIDE + GAP
-    draw.text((x, 24), "0", fill=MUTED, font=font, anchor="lm")
+    draw.text((x, 24), "0", fill=colours().muted, font=font, anchor="lm")
     x += 14
-    for hue in (CLIP_HUE, T5_HUE, MUTED, PART_HUES["both"]):
+    for hue in (colours().clip, colours().t5, colours().muted, colours().both):
         bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
         page.paste(Image.fromarray(bar).resize((64, 12)), (x, 18))
         x += 66
     most = percent(scale.most) if scale.relative else f"{scale.most:.3g}"
     of = "of the weights' norm" if scale.relative else "the norm of the change"
-    draw.text((x + 8, 24), f"{most} {of}", fill=MUTED, font=font, anchor="lm")
+    draw.text((x + 8, 24), f"{most} {of}", fill=colours().muted, font=font, anchor="lm")
     text = "One scale in all rows. An outline: not touched."
-    draw.text((MARGIN + LABEL + OUTSIDE + GAP, 48), text, fill=MUTED, font=font, anchor="lm")
+    draw.text((MARGIN + LABEL + OUTSIDE + GAP, 48), text, fill=colours().muted, font=font, anchor="lm")
     return page

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...lora.parts import ENCODERS, TITLES
-from ...palette import INK, MUTED, PAPER, RULE
 from ...quoting import shorten
+from ...theme import colours, tint
 from ..lora.draw import HUES
 from ..percent import percent
 from ..plots import charts
@@ -39,51 +39,50 @@ def plot(reading: PartsReading) -> Image.Image:
 def _bars(reading: PartsReading) -> Image.Image:
     """A row for each part: its share of the whole effect, and two thin bars, its effects alone and left out."""
     numbers = reading.whole
-    page = Image.new("RGB", (WIDTH, TOP + ROW * len(reading.parts) + 20), PAPER)
+    page = Image.new("RGB", (WIDTH, TOP + ROW * len(reading.parts) + 20), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), f"Through which parts {shorten(reading.file, 45)} acts", fill=INK, font=charts.font(17))
+    draw.text(
+        (20, 16), f"Through which parts {shorten(reading.file, 45)} acts", fill=colours().ink, font=charts.font(17)
+    )
     left, right = LABEL + 10, LABEL + BAR + 90
     head = "share of its effect" if reading.exact else "share of its effect (estimated)"
     for x, text in ((left, head), (right, "change of the velocity, alone and (pale) left out")):
-        draw.text((x, TOP - 14), text, fill=MUTED, font=charts.font(11), anchor="ls")
+        draw.text((x, TOP - 14), text, fill=colours().muted, font=charts.font(11), anchor="ls")
     shares = numbers.shares or [0.0] * len(reading.parts)
     reach = max(1e-9, *(abs(share) for share in shares))
     most = max(1e-12, *numbers.alone, *numbers.left_out)
     for at, part in enumerate(reading.parts):
-        y, hue = TOP + ROW * at, HUES[part]
-        draw.text((LABEL, y + 14), TITLES[part], fill=INK, font=charts.font(), anchor="rm")
+        y, hue = TOP + ROW * at, colours().of(HUES[part])
+        draw.text((LABEL, y + 14), TITLES[part], fill=colours().ink, font=charts.font(), anchor="rm")
         end = left + BAR * max(abs(shares[at]) / reach, 0.004)
         if shares[at] < 0:
             draw.rectangle([left, y + 4, end, y + 24], outline=hue, width=2)
         else:
             draw.rectangle([left, y + 4, end, y + 24], fill=hue)
-        draw.text((end + 8, y + 14), percent(shares[at]), fill=INK, font=charts.font(), anchor="lm")
+        draw.text((end + 8, y + 14), percent(shares[at]), fill=colours().ink, font=charts.font(), anchor="lm")
         for row, value in enumerate((numbers.alone[at], numbers.left_out[at])):
             top, wide = y + 3 + 12 * row, 190 * value / most
-            draw.rectangle([right, top, right + max(wide, 1), top + 8], fill=_pale(hue) if row else hue)
-            draw.text((right + wide + 7, top + 4), percent(value), fill=MUTED, font=charts.font(11), anchor="lm")
+            draw.rectangle([right, top, right + max(wide, 1), top + 8], fill=tint(hue, 0.45) if row else hue)
+            draw.text(
+                (right + wide + 7, top + 4), percent(value), fill=colours().muted, font=charts.font(11), anchor="lm"
+            )
     return page
-
-
-def _pale(hue: tuple[int, int, int]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 - 0.45 * (255 - each)) for each in hue)
-    return red, green, blue
 
 
 def _shares(reading: PartsReading) -> Image.Image:
     series = []
     for at, part in enumerate(reading.parts):
         values = [min(max(each.shares[at], 0.0), 1.0) if reading.is_clear(each) else None for each in reading.by_moment]
-        series.append(Line(TITLES[part], values, HUES[part], _dash(part)))
+        series.append(Line(TITLES[part], values, colours().of(HUES[part]), _dash(part)))
     return _over_the_run(reading, "Shares of its effect over the run", series, 300)
 
 
 def _sizes(reading: PartsReading) -> Image.Image:
     rows = reading.by_moment
-    series = [Line("the whole LoRA", [each.whole for each in rows], INK)]
+    series = [Line("the whole LoRA", [each.whole for each in rows], colours().ink)]
     for at, part in enumerate(reading.parts):
-        series.append(Line(TITLES[part], [each.own[at] for each in rows], HUES[part], _dash(part)))
-    series.append(Line("the same, again", [each.floor for each in rows], MUTED, (1, 3)))
+        series.append(Line(TITLES[part], [each.own[at] for each in rows], colours().of(HUES[part]), _dash(part)))
+    series.append(Line("the same, again", [each.floor for each in rows], colours().muted, (1, 3)))
     return _over_the_run(reading, "What each part changes, of the velocity's length", series, 340)
 
 
@@ -96,7 +95,7 @@ def _over_the_run(reading: PartsReading, title: str, series: Sequence[Line], hei
     ticks = [f"{each.step}\n{each.sigma:.2f}" for each in reading.moments]
     page = charts.lines(title, series, ticks, width=WIDTH, height=height)
     at = (6, height - charts.BOTTOM + 8)
-    ImageDraw.Draw(page).multiline_text(at, "step\nsigma", fill=MUTED, font=charts.font())
+    ImageDraw.Draw(page).multiline_text(at, "step\nsigma", fill=colours().muted, font=charts.font())
     return page
 
 
@@ -122,27 +121,27 @@ def map_pages(reading: PartsReading, found: Tensor, most: float, pictures: Tenso
 
 def _map_page(reading: PartsReading, found: Tensor, most: float, picture: Tensor | None) -> Image.Image:
     high = round(PANEL * found.shape[1] / found.shape[2])
-    panels, hues = [], [HUES[part] for part in reading.parts]
+    panels, hues = [], [colours().of(HUES[part]) for part in reading.parts]
     if picture is not None:
         panels.append(("the picture", _resized(picture.movedim(-1, 0), high).movedim(0, -1)))
     shares = reading.whole.shares or [0.0] * len(reading.parts)
     for part, share, values in zip(reading.parts, shares, found, strict=True):
         wide = _resized(values[None], high)[0].clamp(0, 1)
         title = f"{TITLES[part]}, {percent(share)}"
-        panels.append((title, torch.from_numpy(ramp(HUES[part]))[(wide * 255).round().long()]))
+        panels.append((title, torch.from_numpy(ramp(colours().of(HUES[part])))[(wide * 255).round().long()]))
     columns = min(IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
     foot = f"The part's change of the velocity, of the velocity's mean length, mean of {len(reading.moments)} steps."
     width = max(GAP + (PANEL + GAP) * columns, GAP * 2 + round(charts.font().getlength(foot)))
-    page = Image.new("RGB", (width, (HEAD + high) * rows + FOOT), PAPER)
+    page = Image.new("RGB", (width, (HEAD + high) * rows + FOOT), colours().paper)
     draw = ImageDraw.Draw(page)
     for number, (title, pixels) in enumerate(panels):
         x, y = GAP + (PANEL + GAP) * (number % columns), (HEAD + high) * (number // columns)
-        draw.text((x, y + HEAD / 2 + 4), title, fill=INK, font=charts.font(15), anchor="lm")
+        draw.text((x, y + HEAD / 2 + 4), title, fill=colours().ink, font=charts.font(15), anchor="lm")
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, y + HEAD))
-        draw.rectangle([x - 1, y + HEAD - 1, x + PANEL, y + HEAD + high], outline=RULE)
+        draw.rectangle([x - 1, y + HEAD - 1, x + PANEL, y + HEAD + high], outline=colours().rule)
     _legend(page, draw, hues, page.height - FOOT + 12, most)
-    draw.text((GAP, page.height - 18), foot, fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((GAP, page.height - 18), foot, fill=colours().muted, font=charts.font(), anchor="lm")
     return page
 
 
@@ -154,9 +153,9 @@ def _resized(pixels: Tensor, height: int) -> Tensor:
 
 def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, hues: Sequence[tuple[int, int, int]], y: int, most: float):
     x = GAP + 16
-    draw.text((GAP, y + 5), "0", fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((GAP, y + 5), "0", fill=colours().muted, font=charts.font(), anchor="lm")
     for hue in dict.fromkeys(hues):
         bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
         page.paste(Image.fromarray(bar).resize((80, 10)), (x, y))
         x += 84
-    draw.text((x + 4, y + 5), f"{percent(most)}, on one scale", fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((x + 4, y + 5), f"{percent(most)}, on one scale", fill=colours().muted, font=charts.font(), anchor="lm")

@@ -1,17 +1,19 @@
 """Charts as pictures: lines over the steps, bars. Pure, on PIL.
 
 CLIP and T5 have one hue each (nodes/palette.py), the rest is grey. Lines also differ in their dashes, for readers who
-cannot distinguish the hues.
+cannot distinguish the hues. nodes/theme.py says which ground a page has.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ...palette import INK, MUTED, PAPER, RULE
+from ...palette import Colour
+from ...theme import colours, for_text
 
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 56, 70
 TITLE, TEXT = 17, 13
@@ -23,7 +25,7 @@ class Line:
 
     name: str
     values: Sequence[float | None]
-    colour: tuple[int, int, int] = INK
+    colour: Colour = field(default_factory=lambda: colours().ink)
     dash: tuple[int, ...] = ()
 
 
@@ -31,7 +33,7 @@ class Line:
 class Bar:
     name: str
     value: float
-    colour: tuple[int, int, int] = INK
+    colour: Colour = field(default_factory=lambda: colours().ink)
     spread: tuple[float, float] | None = None  # a confidence interval
     mark: float | None = None  # a level to compare it with
 
@@ -45,9 +47,9 @@ def lines(
     height: int = 420,
 ) -> Image.Image:  # fmt: skip
     """A line chart of `series`, with a value for each of `ticks`; a tick may have two lines."""
-    page = Image.new("RGB", (width, height), PAPER)
+    page = Image.new("RGB", (width, height), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((LEFT, 16), title, fill=INK, font=font(TITLE))
+    draw.text((LEFT, 16), title, fill=colours().ink, font=font(TITLE))
     known = [value for line in series for value in line.values if value is not None]
     top, step = scale(max([0.0, *known]))
     inside = width - LEFT - RIGHT, height - TOP - BOTTOM
@@ -58,14 +60,14 @@ def lines(
 
     for count in range(round(top / step) + 1):
         x, y = place(0, count * step)
-        draw.line([(x, y), (x + inside[0], y)], fill=RULE)
-        draw.text((x - 8, y), number(count * step, percent), fill=MUTED, font=font(), anchor="rm")
+        draw.line([(x, y), (x + inside[0], y)], fill=colours().rule)
+        draw.text((x - 8, y), number(count * step, percent), fill=colours().muted, font=font(), anchor="rm")
     every = max(1, len(ticks) * 60 // inside[0])
     for index in range(0, len(ticks), every):
         x, _ = place(index, 0)
         at = (x, height - BOTTOM + 8)
-        draw.multiline_text(at, ticks[index], fill=MUTED, font=font(), anchor="ma", align="center")
-    draw.text((LEFT + inside[0] / 2, height - 12), below, fill=MUTED, font=font(), anchor="ms")
+        draw.multiline_text(at, ticks[index], fill=colours().muted, font=font(), anchor="ma", align="center")
+    draw.text((LEFT + inside[0] / 2, height - 12), below, fill=colours().muted, font=font(), anchor="ms")
     for line in series:
         _curve(draw, [None if v is None else place(i, v) for i, v in enumerate(line.values)], line)
     _names(draw, series, place, width - RIGHT + 8, TOP, height - BOTTOM)
@@ -76,9 +78,7 @@ def scale(most: float) -> tuple[float, float]:
     """(end of an axis for values up to `most`, distance of its rules): 1, 2 or 5 times a power of ten."""
     if most <= 0:
         return 1.0, 0.25
-    power = 10.0
-    while power > most / 2:
-        power /= 10
+    power = 10.0 ** math.floor(math.log10(most / 2))
     step = next(power * factor for factor in (1, 2, 5, 10) if most / (power * factor) <= 5)
     return step * -(-most // step), step
 
@@ -122,15 +122,15 @@ def _names(draw, series: Sequence[Line], place, x: float, top: float, bottom: fl
         other[0] = max(other[0], one[0] + TEXT + 4)
     over = max(0.0, (ends[-1][0] if ends else 0) - bottom)
     for y, line in ends:
-        draw.text((x, max(y - over, top)), line.name, fill=line.colour, font=font(), anchor="lm")
+        draw.text((x, max(y - over, top)), line.name, fill=for_text(line.colour), font=font(), anchor="lm")
 
 
 def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 860) -> Image.Image:
     """A bar chart: one row per bar, with its value and confidence interval."""
     row, side, tail = 30, 190, 130
-    page = Image.new("RGB", (width, TOP + row * len(given) + 20), PAPER)
+    page = Image.new("RGB", (width, TOP + row * len(given) + 20), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), title, fill=INK, font=font(TITLE))
+    draw.text((20, 16), title, fill=colours().ink, font=font(TITLE))
     top, _ = scale(max([0.0, *(max(bar.value, bar.mark or 0.0, *(bar.spread or (0.0,))) for bar in given)]))
 
     def place(value: float) -> float:
@@ -138,17 +138,17 @@ def bars(title: str, given: Sequence[Bar], percent: bool = True, width: int = 86
 
     for index, bar in enumerate(given):
         y = TOP + row * (index + 0.5)
-        draw.text((side - 10, y), bar.name, fill=INK, font=font(), anchor="rm")
+        draw.text((side - 10, y), bar.name, fill=colours().ink, font=font(), anchor="rm")
         draw.rectangle([side, y - 9, place(bar.value), y + 9], fill=bar.colour)
         end = place(bar.value)
         if bar.mark is not None:
-            draw.line([(place(bar.mark), y - 12), (place(bar.mark), y + 12)], fill=MUTED, width=3)
+            draw.line([(place(bar.mark), y - 12), (place(bar.mark), y + 12)], fill=colours().muted, width=3)
             end = max(end, place(bar.mark))
         if bar.spread:
             low, high = map(place, bar.spread)
-            draw.line([(low, y), (high, y)], fill=INK, width=2)
+            draw.line([(low, y), (high, y)], fill=colours().ink, width=2)
             for edge in (low, high):
-                draw.line([(edge, y - 5), (edge, y + 5)], fill=INK, width=2)
+                draw.line([(edge, y - 5), (edge, y + 5)], fill=colours().ink, width=2)
             end = max(end, high)
-        draw.text((end + 8, y), number(bar.value, percent), fill=MUTED, font=font(), anchor="lm")
+        draw.text((end + 8, y), number(bar.value, percent), fill=colours().muted, font=font(), anchor="lm")
     return page

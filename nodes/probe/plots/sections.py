@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from ...palette import INK, PAPER
+from ...theme import colours
 from . import sheets
 from .charts import TITLE, font
 from .sheets import MARGIN
@@ -25,14 +25,14 @@ def contact_sheets(
     lines = max(sheets.title_lines(name, grid, t5) for name, grid in zip(names, grids, strict=True))
     each = [sheets.contact_sheet(name, grid, clip, t5, least=lines) for name, grid in zip(names, grids, strict=True)]
     body = _beside(each) if len(t5) < len(clip) else sheets.stack_vertically(each)
-    page = Image.new("RGB", (body.width, HEAD + body.height), PAPER)
-    ImageDraw.Draw(page).text((MARGIN, 16), title, fill=INK, font=font(TITLE))
+    page = Image.new("RGB", (body.width, HEAD + body.height), colours().paper)
+    ImageDraw.Draw(page).text((MARGIN, 16), title, fill=colours().ink, font=font(TITLE))
     page.paste(body, (0, HEAD))
     return page
 
 
 def _beside(pages: Sequence[Image.Image]) -> Image.Image:
-    whole = Image.new("RGB", (sum(page.width for page in pages), max(page.height for page in pages)), PAPER)
+    whole = Image.new("RGB", (sum(page.width for page in pages), max(page.height for page in pages)), colours().paper)
     x = 0
     for page in pages:
         whole.paste(page, (x, 0))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE
+from ...palette import Colour
+from ...theme import colours, for_text
 from .charts import BOTTOM, LEFT, RIGHT, TEXT, TITLE, TOP, font
 
 MARGIN, GAP, LINE = 20, 14, TEXT + 4
@@ -42,12 +43,12 @@ def enlarged(small: Image.Image) -> Image.Image:
 
 def blank() -> Image.Image:
     """A placeholder for a missing picture."""
-    return Image.new("RGB", (96, 24), RULE)
+    return Image.new("RGB", (96, 24), colours().rule)
 
 
 def stack_vertically(pages: Sequence[Image.Image]) -> Image.Image:
     """Pages one below another, aligned left."""
-    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), PAPER)
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), colours().paper)
     y = 0
     for page in pages:
         whole.paste(page, (0, y))
@@ -88,8 +89,8 @@ def _paragraph(draw, at: tuple[float, float], lines: Sequence[str], hue, anchor:
 def note(text: str, width: int) -> Image.Image:
     """A page of text."""
     lines = wrapped(text, width - 2 * MARGIN)
-    page = Image.new("RGB", (width, LINE * len(lines) + MARGIN), PAPER)
-    _paragraph(ImageDraw.Draw(page), (MARGIN, 0), lines, INK)
+    page = Image.new("RGB", (width, LINE * len(lines) + MARGIN), colours().paper)
+    _paragraph(ImageDraw.Draw(page), (MARGIN, 0), lines, colours().ink)
     return page
 
 
@@ -107,9 +108,15 @@ class Frame:
 
 
 def film_strip(
-    title: str, note: str, frames: Sequence[Frame], mark: float | None, hue=INK, mark_text: str = "decided"
+    title: str,
+    note: str,
+    frames: Sequence[Frame],
+    mark: float | None,
+    hue: Colour | None = None,
+    mark_text: str = "decided",
 ) -> Image.Image:
     """Frames in reading order. `mark` is a position between frames: 2.5 is after the third. `share` is clamped."""
+    hue = hue or colours().ink
     rows = math.ceil(len(frames) / MOST_IN_A_ROW)
     columns = math.ceil(len(frames) / rows)
     width = max(96, *(frame.picture.width for frame in frames))
@@ -119,10 +126,10 @@ def film_strip(
     page_width = max(2 * MARGIN + columns * step[0], 620)
     notes = wrapped(note, page_width - 2 * MARGIN)
     top = 52 + LINE * len(notes)
-    page = Image.new("RGB", (page_width, top + rows * step[1] + 8), PAPER)
+    page = Image.new("RGB", (page_width, top + rows * step[1] + 8), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 16), title, fill=INK, font=font(TITLE))
-    _paragraph(draw, (MARGIN, 44), notes, MUTED)
+    draw.text((MARGIN, 16), title, fill=colours().ink, font=font(TITLE))
+    _paragraph(draw, (MARGIN, 44), notes, colours().muted)
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
         x, y = MARGIN + column * step[0] + GAP // 2, top + row * step[1] + 22
@@ -136,30 +143,30 @@ def _frame(page, draw, frame: Frame, at: tuple[int, int], size: tuple[int, int],
     (x, y), (width, height) = at, size
     page.paste(frame.picture, (x + (width - frame.picture.width) // 2, y + (height - frame.picture.height) // 2))
     bar = y + height + 4
-    draw.rectangle([x, bar, x + width - 1, bar + 5], fill=RULE)
+    draw.rectangle([x, bar, x + width - 1, bar + 5], fill=colours().rule)
     filled = min(1.0, max(0.0, frame.share)) * width
     if filled >= 1:
         draw.rectangle([x, bar, x + filled - 1, bar + 5], fill=hue)
-    draw.text((x, bar + 10), frame.head, fill=INK, font=font())
-    _paragraph(draw, (x, bar + 10 + LINE), frame.below, MUTED)
+    draw.text((x, bar + 10), frame.head, fill=colours().ink, font=font())
+    _paragraph(draw, (x, bar + 10 + LINE), frame.below, colours().muted)
 
 
-def _mark(draw, x: float, y: float, height: float, hue, text: str) -> None:
+def _mark(draw, x: float, y: float, height: float, hue: Colour, text: str) -> None:
     draw.line([(x, y - 4), (x, y + height + 10)], fill=hue, width=4)
     draw.polygon([(x - 7, y - 6), (x + 7, y - 6), (x, y + 4)], fill=hue)
     half = font().getlength(text) / 2
     right = draw.im.size[0] - half - 4
-    draw.text((min(max(x, half + 4), right), y - 8), text, fill=hue, font=font(), anchor="md")
+    draw.text((min(max(x, half + 4), right), y - 8), text, fill=for_text(hue), font=font(), anchor="md")
 
 
-def marked(chart: Image.Image, share: float, text: str, hue=INK) -> Image.Image:
+def marked(chart: Image.Image, share: float, text: str, hue: Colour) -> Image.Image:
     """Adds a dashed rule to a chart of charts.lines, at this share of its x axis."""
     draw = ImageDraw.Draw(chart)
     x = LEFT + share * (chart.width - LEFT - RIGHT)
     for y in range(TOP, chart.height - BOTTOM, 8):
         draw.line([(x, y), (x, y + 4)], fill=hue, width=2)
     aside, anchor = (6, "ld") if share < 0.6 else (-6, "rd")  # on the side of the rule where there is more room
-    draw.text((x + aside, TOP - 2), text, fill=hue, font=font(), anchor=anchor)
+    draw.text((x + aside, TOP - 2), text, fill=for_text(hue), font=font(), anchor=anchor)
     return chart
 
 
@@ -194,20 +201,21 @@ def contact_sheet(
     heads = [wrapped(text or EMPTY, width) for text in t5]
     page_width, titles = _sheet_titles(title, width, len(t5), side)
     top = 16 + max(least, len(titles)) * (TITLE + 6) + max(2, *map(len, heads)) * LINE + 14
-    page = Image.new("RGB", (page_width, top + len(clip) * (height + GAP) + 8), PAPER)
+    page = Image.new("RGB", (page_width, top + len(clip) * (height + GAP) + 8), colours().paper)
     draw = ImageDraw.Draw(page)
     for number, line in enumerate(titles):
-        draw.text((MARGIN, 16 + number * (TITLE + 6)), line, fill=INK, font=font(TITLE))
-    draw.text((MARGIN + side - GAP, top - 8 - LINE), "T5 across", fill=T5_HUE, font=font(), anchor="rd")
-    draw.text((MARGIN + side - GAP, top - 8), "CLIP down", fill=CLIP_HUE, font=font(), anchor="rd")
+        draw.text((MARGIN, 16 + number * (TITLE + 6)), line, fill=colours().ink, font=font(TITLE))
+    draw.text((MARGIN + side - GAP, top - 8 - LINE), "T5 across", fill=for_text(colours().t5), font=font(), anchor="rd")
+    draw.text((MARGIN + side - GAP, top - 8), "CLIP down", fill=for_text(colours().clip), font=font(), anchor="rd")
     for column, (text, lines) in enumerate(zip(t5, heads, strict=True)):
         x = MARGIN + side + column * (width + GAP) + width / 2
-        _paragraph(draw, (x, top - 8 - len(lines) * LINE), lines, T5_HUE if text else MUTED, "m")
+        hue = for_text(colours().t5) if text else colours().muted
+        _paragraph(draw, (x, top - 8 - len(lines) * LINE), lines, hue, "m")
     for row, text in enumerate(clip):
         y = top + row * (height + GAP)
         lines = wrapped(text or EMPTY, side - GAP, max(1, height // LINE))
         at = MARGIN + side - GAP, y + (height - len(lines) * LINE) / 2
-        _paragraph(draw, at, lines, CLIP_HUE if text else MUTED, "r")
+        _paragraph(draw, at, lines, for_text(colours().clip) if text else colours().muted, "r")
         for column, each in enumerate(pictures[row]):
             x = MARGIN + side + column * (width + GAP)
             page.paste(each, (x + (width - each.width) // 2, y + (height - each.height) // 2))
@@ -223,7 +231,7 @@ class Panel:
 
     name: str
     values: numpy.ndarray
-    hue: tuple[int, int, int] = INK
+    hue: Colour = field(default_factory=lambda: colours().ink)
 
 
 def panels(title: str, note: str, given: Sequence[Panel], width: int = 860) -> Image.Image:
@@ -234,20 +242,21 @@ def panels(title: str, note: str, given: Sequence[Panel], width: int = 860) -> I
     notes = wrapped(note, width - 2 * MARGIN)
     names = max(len(panel.name.split("\n")) for panel in given)
     top = TOP + LINE * names
-    page = Image.new("RGB", (width, top + height + 14 + LINE * len(notes) + 8), PAPER)
+    page = Image.new("RGB", (width, top + height + 14 + LINE * len(notes) + 8), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 16), title, fill=INK, font=font(TITLE))
+    draw.text((MARGIN, 16), title, fill=colours().ink, font=font(TITLE))
     for number, (panel, each) in enumerate(zip(given, shown, strict=True)):
         x = MARGIN + number * (min(room, 200) + GAP)
-        _paragraph(draw, (x, TOP - 6), panel.name.split("\n"), panel.hue)
+        _paragraph(draw, (x, TOP - 6), panel.name.split("\n"), for_text(panel.hue))
         page.paste(each, (x, top))
-        draw.rectangle([x - 1, top - 1, x + each.width, top + each.height], outline=RULE)
-    _paragraph(draw, (MARGIN, top + height + 10), notes, MUTED)
+        draw.rectangle([x - 1, top - 1, x + each.width, top + each.height], outline=colours().rule)
+    _paragraph(draw, (MARGIN, top + height + 10), notes, colours().muted)
     return page
 
 
 def _tinted(panel: Panel, width: int) -> Image.Image:
     share = numpy.clip(numpy.nan_to_num(panel.values), 0, 1)[..., None]
-    tint = numpy.array(PAPER) + share * (numpy.array(panel.hue) - numpy.array(PAPER))
-    small = Image.fromarray(tint.round().astype(numpy.uint8))
+    paper = numpy.array(colours().paper)
+    tinted = paper + share * (numpy.array(panel.hue) - paper)
+    small = Image.fromarray(tinted.round().astype(numpy.uint8))
     return small.resize((width, max(1, round(width * small.height / small.width))), Image.Resampling.NEAREST)

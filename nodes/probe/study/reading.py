@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from ...palette import CLIP_HUE, INK, MUTED, T5_HUE
 from ...quoting import shorten
+from ...theme import colours
 from ..influence.choices import PARTS
 from ..percent import percent
 from ..plots import charts, sheets
@@ -24,8 +24,7 @@ TITLES = {
     "share_clip": "CLIP's share", "share_t5": "T5's share", "D_clip": "CLIP beside T5", "D_t5": "T5 beside CLIP",
     "solo_clip": "CLIP alone", "solo_t5": "T5 alone", "interaction": "interaction", "whole": "both",
 }  # fmt: skip
-HUES = {"share_clip": CLIP_HUE, "D_clip": CLIP_HUE, "solo_clip": CLIP_HUE,
-        "share_t5": T5_HUE, "D_t5": T5_HUE, "solo_t5": T5_HUE}  # fmt: skip
+HUES = {"share_clip": "clip", "D_clip": "clip", "solo_clip": "clip", "share_t5": "t5", "D_t5": "t5", "solo_t5": "t5"}
 SHARES = ("share_clip", "share_t5")
 TOLD = ("share_clip", "whole")  # whose outliers the sentence names
 MOST_NAMED = 3
@@ -114,14 +113,15 @@ class Study:
 
     def plot(self) -> Image.Image:
         """The means with their intervals, and the shares of all prompts in order."""
-        bars = [charts.Bar(TITLES[name], each.mean, HUES.get(name, MUTED), _clipped(each))
+        bars = [charts.Bar(TITLES[name], each.mean, colours().of(HUES.get(name, "muted")), _clipped(each))
                 for name, each in self.whole.items()]  # fmt: skip
         pages = [charts.bars(f"Mean of {len(self.prompts)} prompts, and its {LEVEL:.0%} confidence interval", bars)]
         rows = sorted((row for row in self.numbers(WHOLE) if row["share_clip"] is not None),
                       key=lambda row: row["share_clip"])  # fmt: skip
         if len(rows) > 1:
-            series = [charts.Line(TITLES[name], [max(row[name], 0.0) for row in rows], HUES[name]) for name in SHARES]
-            series.append(charts.Line("both, of the velocity", [row["whole"] for row in rows], INK, (2, 4)))
+            series = [charts.Line(TITLES[name], [max(row[name], 0.0) for row in rows], colours().of(HUES[name]))
+                      for name in SHARES]  # fmt: skip
+            series.append(charts.Line("both, of the velocity", [row["whole"] for row in rows], colours().ink, (2, 4)))
             ticks = [str(number) for number in range(1, len(rows) + 1)]
             pages.append(charts.lines("Each prompt, in the order of CLIP's share", series, ticks, below="prompt"))
         return sheets.stack_vertically([*pages, sheets.note(self.sentence(), pages[0].width)])

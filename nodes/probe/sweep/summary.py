@@ -10,12 +10,12 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from ...palette import CLIP_HUE, INK, T5_HUE
+from ...theme import colours
 from ..plots import charts, sheets
 from ..repainted import NOTHING_REPAINTED, repainted_sentence
 from .distances import Distances, between, decided
 
-HUES = {"T5": T5_HUE, "CLIP": CLIP_HUE, "both": INK}
+HUES = {"T5": "t5", "CLIP": "clip", "both": "ink"}
 LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a pair of CLIP and T5 prompts"}
 
 
@@ -106,10 +106,10 @@ class Story:
 
     def curve(self) -> Image.Image:
         """A chart of both distances between latents over the step of the switch."""
-        hue, each = HUES[self.stream], self.distances["latents"]
+        hue, each = colours().of(HUES[self.stream]), self.distances["latents"]
         series = [
             charts.Line("to pure A", self._over_steps(each.to_a), hue),
-            charts.Line("to pure B", self._over_steps(each.to_b), charts.MUTED, (9, 4)),
+            charts.Line("to pure B", self._over_steps(each.to_b), colours().muted, (9, 4)),
         ]
         ticks = [f"{step}\n{self.sigmas[step]:.2f}" for step in range(self.steps + 1)]
         title = f"Distance to pure A and pure B: {self._switched()} from a step on"
@@ -136,7 +136,8 @@ class Story:
         ]
         note = "Bars: how far each picture went from A's to B's. Below: sigma, and percent of time, at the switch."
         title = f"Prompt A, then {self._switched()} from a step on"
-        return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), HUES[self.stream])
+        hue = colours().of(HUES[self.stream])
+        return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), hue)
 
     def _switched(self) -> str:
         return {"both": "both of B's prompts"}.get(self.stream, f"B's {self.stream} prompt")

@@ -8,7 +8,7 @@ from statistics import mean
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ...palette import CLIP_HUE, INK, MUTED, PAPER, RULE, T5_HUE, T5_PALE
+from ...theme import colours, for_text
 from ..heat.overlay import HeatPanel, sheet
 from ..heat.reading import masks
 from ..percent import percent
@@ -16,7 +16,7 @@ from ..plots import charts
 from .reading import CLIP, T5, WordEffect, WordReading
 
 WIDTH, SIDE, TAIL, TOP, BAR, GAP, HEAD = 860, 170, 80, 92, 13, 12, 34
-TITLES = {T5: ("T5's words", T5_HUE), CLIP: ("CLIP's words", CLIP_HUE)}
+TITLES = {T5: ("T5's words", "t5"), CLIP: ("CLIP's words", "clip")}
 
 
 def plot(reading: WordReading) -> Image.Image:
@@ -29,9 +29,9 @@ def plot(reading: WordReading) -> Image.Image:
     if reading.control:
         groups.append(("Control", [WordEffect(T5, "last row (no word)", 0, 1, (), reading.control)]))
     height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
-    page = Image.new("RGB", (WIDTH, height), PAPER)
+    page = Image.new("RGB", (WIDTH, height), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), "How the velocity changes when a word is left out", fill=INK, font=charts.font(17))
+    draw.text((20, 16), "How the velocity changes when a word is left out", fill=colours().ink, font=charts.font(17))
     _legend(draw)
     bars = [values for _, several in groups for each in several for values, _ in _bars(each)]
     most, step = charts.scale(max([0.0, *map(max, bars)]))
@@ -41,12 +41,14 @@ def plot(reading: WordReading) -> Image.Image:
 
     for count in range(round(most / step) + 1):
         x = place(count * step)
-        draw.line([(x, TOP), (x, height - 30)], fill=RULE)
-        draw.text((x, height - 26), charts.number(count * step, True), fill=MUTED, font=charts.font(), anchor="ma")
+        draw.line([(x, TOP), (x, height - 30)], fill=colours().rule)
+        draw.text(
+            (x, height - 26), charts.number(count * step, True), fill=colours().muted, font=charts.font(), anchor="ma"
+        )
     y = TOP
     for stream, words in groups:
-        title, hue = TITLES.get(stream, (stream, MUTED))
-        draw.text((20, y + 8), title, fill=hue, font=charts.font(15))
+        title, hue = TITLES.get(stream, (stream, "muted"))
+        draw.text((20, y + 8), title, fill=for_text(colours().of(hue)), font=charts.font(15))
         y = _words(draw, words, y + HEAD, place)
     return page
 
@@ -66,8 +68,9 @@ def maps(reading: WordReading, pictures: Tensor | None) -> list[Image.Image]:
 
 
 def _bars(found: WordEffect) -> list[tuple[Sequence[float], tuple[int, int, int]]]:
-    hue = CLIP_HUE if found.stream == CLIP else T5_HUE
-    return [(values, colour) for values, colour in ((found.deleted, T5_PALE), (found.encoded, hue)) if values]
+    now = colours()
+    both = (found.deleted, now.t5_pale), (found.encoded, now.clip if found.stream == CLIP else now.t5)
+    return [(values, colour) for values, colour in both if values]
 
 
 def _height(found: WordEffect) -> int:
@@ -77,25 +80,25 @@ def _height(found: WordEffect) -> int:
 def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place) -> int:
     for each in words:
         bars = _bars(each)
-        draw.text((SIDE - 10, y + BAR * len(bars) / 2), each.word, fill=INK, font=charts.font(), anchor="rm")
+        draw.text((SIDE - 10, y + BAR * len(bars) / 2), each.word, fill=colours().ink, font=charts.font(), anchor="rm")
         for number, (values, hue) in enumerate(bars):
             top = y + BAR * number
             draw.rectangle([SIDE, top, place(mean(values)), top + BAR - 2], fill=hue)
             middle, low, high = top + BAR / 2 - 1, place(min(values)), place(max(values))
-            draw.line([(low, middle), (high, middle)], fill=INK)
+            draw.line([(low, middle), (high, middle)], fill=colours().ink)
             for edge in (low, high):
-                draw.line([(edge, middle - 3), (edge, middle + 3)], fill=INK)
+                draw.line([(edge, middle - 3), (edge, middle + 3)], fill=colours().ink)
             text = percent(mean(values))
-            draw.text((high + 8, middle), text, fill=MUTED, font=charts.font(11), anchor="lm")
+            draw.text((high + 8, middle), text, fill=colours().muted, font=charts.font(11), anchor="lm")
         y += _height(each)
     return y
 
 
 def _legend(draw: ImageDraw.ImageDraw) -> None:
     x = 20
-    for hue, name in ((T5_PALE, "its T5 rows deleted"), (T5_HUE, "T5 encoded again without it"),
-                      (CLIP_HUE, "CLIP encoded again without it")):  # fmt: skip
+    for hue, name in ((colours().t5_pale, "its T5 rows deleted"), (colours().t5, "T5 encoded again without it"),
+                      (colours().clip, "CLIP encoded again without it")):  # fmt: skip
         draw.rectangle([x, 54, x + 14, 68], fill=hue)
-        draw.text((x + 20, 61), name, fill=INK, font=charts.font(), anchor="lm")
+        draw.text((x + 20, 61), name, fill=colours().ink, font=charts.font(), anchor="lm")
         x += 44 + int(charts.font().getlength(name))
-    draw.text((x, 61), "|  minimum to maximum", fill=MUTED, font=charts.font(), anchor="lm")
+    draw.text((x, 61), "|  minimum to maximum", fill=colours().muted, font=charts.font(), anchor="lm")
