@@ -5,7 +5,7 @@ import { t } from "../lib/words.mjs";
 export const TEXTS = {
     units: { step: () => t("steps"), percent: () => t("percent"), sigma: () => t("sigma") },
     timeline: stream => t("{stream} timeline", { stream }),
-    keys: () => t("Left and Right arrows move the start of a prompt, by five steps with Shift, finely with Alt. Up and "
+    keys: () => t("Left and Right arrows move the start of a prompt, by 5 steps with Shift, finely with Alt. Up and "
         + "Down go to other prompts. Enter splits, Delete removes, F makes the fade-in longer, Shift+F makes it shorter. "
         + "A number chooses the prompt."),
     from: time => t("from {time}", { time }),
@@ -29,7 +29,7 @@ export const TEXTS = {
     drawn: () => t("ComfyUI draws one option of each {a|b} at each run. The first option is shown here."),
     split: () => t("Split here"),
     remove: () => t("Remove"),
-    fadeIn: () => t("Fade in over four steps"),
+    fadeIn: () => t("Fade in over 4 steps"),
     cut: () => t("No fade"),
     plays: number => t("Prompt {number}", { number }),
     unnamed: "?",
