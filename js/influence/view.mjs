@@ -21,6 +21,8 @@ const BOTH = ["t5", "clip"];
 const HUES = Object.fromEntries(BOTH.map(stream => [stream, lineColour(STREAMS[stream].hue)]));
 
 // The kinds of lines. `of` returns a line for each column of the readings: [column, name, colour, dash].
+/** @type {{ name(): string, title(): string, on?: boolean, alone?: boolean, dash?: string,
+ *     of: [string, () => string, string, string][] }[]} */
 const KINDS = [
     {
         name: () => t("beside the other"), title: () => t("What a prompt changes while the other prompt is active"),
