@@ -1,10 +1,11 @@
 """`dev.py run devtools.locales`: writes locales/, the nodes' texts in the languages of ComfyUI's front end.
 
     python dev.py run devtools.locales                  locales/LANGUAGE/{nodeDefs,main}.json, all of them
-    python dev.py run devtools.locales --missing de     the English texts that devtools/translations/de.json lacks
+    python dev.py run devtools.locales --missing de     the English texts that have no translation, by the file for it
 
 The nodes themselves hold the English texts. devtools/translations/LANGUAGE.json maps each text to its translation, so
-that a text which changes is a text without a translation: a test names it.
+that a text which changes is a text without a translation: a test names it. js/languages/LANGUAGE.json does the same for
+the texts of the panels, and is what the front end reads: see devtools/panel_texts.py.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import comfy_entrypoint
-from . import ROOT, SetupError, say
+from . import ROOT, SetupError, panel_texts, say
 
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "devtools" / "translations"
 ENGLISH = "en"
@@ -98,6 +99,11 @@ def missing(language: str) -> list[str]:
     return [text for text in texts() if not known.get(text, "").strip()]
 
 
+def missing_by_file(language: str) -> dict[str, list[str]]:
+    lacking = {"devtools/translations": missing(language), "js/languages": panel_texts.missing(language)}
+    return {f"{folder}/{language}.json": texts for folder, texts in lacking.items() if texts}
+
+
 def files() -> Iterator[tuple[Path, str]]:
     """The files of locales/: (path, content)."""
     for language in (ENGLISH, *LANGUAGES):
@@ -115,9 +121,9 @@ def main() -> None:
     parser.add_argument("--missing", metavar="LANGUAGE", choices=LANGUAGES, help="print what has no translation yet")
     chosen = parser.parse_args()
     if chosen.missing:
-        print(json.dumps(missing(chosen.missing), indent=1, ensure_ascii=False))
+        print(json.dumps(missing_by_file(chosen.missing), indent=1, ensure_ascii=False))
         return
-    if unfinished := [language for language in LANGUAGES if missing(language)]:
+    if unfinished := [language for language in LANGUAGES if missing_by_file(language)]:
         raise SetupError(f"texts without a translation in {', '.join(unfinished)}; --missing LANGUAGE lists them")
     for path, content in files():
         path.parent.mkdir(parents=True, exist_ok=True)

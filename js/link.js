@@ -8,21 +8,22 @@ import { element } from "./lib/dom.mjs";
 import { chain, isPlaced, lives } from "./lib/life.mjs";
 import { addTip } from "./lib/tip.mjs";
 import { isLinked, setValues, valueOf, watch } from "./lib/widgets.mjs";
+import { t } from "./lib/words.mjs";
 import { KINDS, pairOf } from "./link/pair.mjs";
 import { promptPanel } from "./tokens/panel.mjs";
 
 const TEXTS = {
-    linked: "Linked",
-    free: "Link prompts",
-    link: other => `Click to use this prompt in ${other} too. Its text comes back when you unlink them.`,
-    unlink: other => `This box and ${other} have the same prompt. Click to unlink them.`,
-    back: (other, text) => `${other} gets its own text back: ${text}`,
-    both: "Both keep this text.",
+    linked: () => t("Linked"),
+    free: () => t("Link prompts"),
+    link: other => t("Click to use this prompt in {other} too. Its own text comes back when you unlink them.", { other }),
+    unlink: other => t("This box and {other} have the same prompt. Click to unlink them.", { other }),
+    back: (other, text) => t("{other} gets its own text back: {text}", { other, text }),
+    both: () => t("Both keep this text."),
     why: {
-        open: "No Dual Prompt comes after it, so there is no second prompt to link.",
-        alone: "The other input of its Dual Prompt has no encode node, so there is no second prompt to link.",
-        many: "More than one prompt is blended or shared on the way to Dual Prompt: it is not clear which two to link.",
-        fed: "One of the two prompts comes from another node, so it is not written here.",
+        open: () => t("This prompt does not go to a Dual Prompt, so there is no second prompt to link."),
+        alone: () => t("The other input of its Dual Prompt has no encode node, so there is no second prompt to link."),
+        many: () => t("Prompts are blended or shared before Dual Prompt, so it is not clear which two to link."),
+        fed: () => t("One of the two prompts comes from another node. Only prompts that are typed can be linked."),
     },
 };
 const LINKED = "flux_duet_linked"; // in both nodes' properties
@@ -47,7 +48,7 @@ function offer(node) {
         if (!isPlaced(node)) return stop();
         const other = partner(node);
         const linked = Boolean(other) && areLinked(node, other);
-        state.textContent = linked ? TEXTS.linked : other ? TEXTS.free : "";
+        state.textContent = linked ? TEXTS.linked() : other ? TEXTS.free() : "";
         button.setAttribute("aria-pressed", String(linked));
         button.setAttribute("aria-disabled", String(!other));
         button.ariaLabel = stateText(node).join(" ");
@@ -95,12 +96,12 @@ const areLinked = (node, other) => Boolean(node.properties[LINKED] && other.prop
 /** What the button does, or why it does nothing, as lines of a tooltip. */
 function stateText(node) {
     const { other, why } = pairOf(node);
-    if (why) return [TEXTS.why[why]];
-    if (!partner(node)) return [TEXTS.why.fed];
+    if (why) return [TEXTS.why[why]()];
+    if (!partner(node)) return [TEXTS.why.fed()];
     if (!areLinked(node, other)) return [TEXTS.link(other.title)];
     const replaced = [node, other].find(each => each.properties[OWN]);
     return [TEXTS.unlink(other.title), replaced ? TEXTS.back(replaced.title, shortened(replaced.properties[OWN]))
-        : TEXTS.both];
+        : TEXTS.both()];
 }
 
 const shortened = text => text.length > SHORT ? `${text.slice(0, SHORT)} ...` : text;

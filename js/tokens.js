@@ -37,7 +37,7 @@ function follow(node, view) {
 
     function failed(error) {
         const isAway = error instanceof TypeError; // the type of fetch's errors
-        view.say(TEXTS.failed(isAway ? TEXTS.unreachable : error.message));
+        view.say(isAway ? TEXTS.unreachable() : TEXTS.failed(error.message));
         wanted = null;
     }
 
@@ -50,7 +50,7 @@ function follow(node, view) {
         wanted = prompt;
         if (!prompt.request) {
             requests.stop();
-            view.say(TEXTS.linked);
+            view.say(TEXTS.linked());
             return;
         }
         view.wait();
@@ -91,7 +91,7 @@ function tokenView({ count, meter, body, tip }) {
         strength: item => strength(item, reading),
         isUnknown: item => item.kind !== "space" && unknown.has(item.at),
     });
-    const message = element("div", { className: "message", role: "status", textContent: TEXTS.waiting });
+    const message = element("div", { className: "message", role: "status", textContent: TEXTS.waiting() });
     body.append(message, list.list, list.more);
     list.list.hidden = list.more.hidden = true;
     addTip(tip, count, () => (reading ? explainCount(prompt, reading, notes) : [message.textContent]));

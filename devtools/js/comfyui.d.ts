@@ -7,6 +7,7 @@ type Graph = any;
 
 interface Extension {
     name: string;
+    init?(): Promise<void>;
     setup?(): void;
     nodeCreated?(node: ComfyNode): void;
     loadedGraphNode?(node: ComfyNode): void;
@@ -31,7 +32,10 @@ interface App {
     graph: Graph;
     rootGraph?: Graph;
     nodeOutputs?: Record<string, any>;
-    extensionManager: { toast: { add(message: { severity: string; summary: string; detail: string }): void } };
+    extensionManager: {
+        setting: { get(name: string): any };
+        toast: { add(message: { severity: string; summary: string; detail: string }): void };
+    };
 }
 
 interface Api {

@@ -20,7 +20,7 @@ export class Strip {
         this.#list = list;
         this.root = element("div", {
             className: "strip", role: "listbox", "aria-label": TEXTS.strip(list.name), "aria-multiselectable": "true",
-            "aria-orientation": "horizontal", "aria-description": TEXTS.keys,
+            "aria-orientation": "horizontal", "aria-description": TEXTS.keys(),
         });
         this.#listen();
     }
@@ -52,8 +52,8 @@ export class Strip {
         this.#active = Math.min(this.#active, ids.length - 1);
         this.#cells = ids.map((id, at) => {
             const kind = id === FINAL ? FINAL : id < double ? "double" : "single";
-            const label = `${id === FINAL ? TEXTS.final : TEXTS.block(id)}, ${TEXTS.kind[kind]}`;
-            const cell = element("div", { className: "cell", role: "option", ariaLabel: label, dataset: { at, kind } });
+            const ariaLabel = TEXTS.block[kind](id);
+            const cell = element("div", { className: "cell", role: "option", ariaLabel, dataset: { at, kind } });
             cell.tabIndex = at === this.#active ? 0 : -1;
             if (id === double || id === FINAL) cell.dataset.first = "";
             return { id, cell };
@@ -121,7 +121,7 @@ export class Strip {
     #tell(at, { blocks, depth }) {
         const { cell } = this.#cells[at];
         const count = TEXTS.count(blocks.size, depth.double + depth.single);
-        this.#view.tip.show(cell, [cell.ariaLabel, this.#state.isFixed ? count : `${count}. ${TEXTS.hint}`]);
+        this.#view.tip.show(cell, [cell.ariaLabel, count, ...this.#state.isFixed ? [] : [TEXTS.hint()]]);
     }
 
     // ---- the keyboard

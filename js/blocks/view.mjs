@@ -73,9 +73,9 @@ export class Picker {
     }
 
     #row(list, at) {
-        const name = element("span", { className: "name", textContent: TEXTS.stream[list.stream] });
+        const name = element("span", { className: "name", textContent: TEXTS.stream[list.stream]() });
         const presets = element("button", { className: "presets", type: "button", textContent: "\u25be" });
-        presets.ariaLabel = `${TEXTS.presets}: ${TEXTS.strip(list.name)}`;
+        presets.ariaLabel = TEXTS.presetsOf(TEXTS.strip(list.name));
         presets.setAttribute("aria-haspopup", "menu");
         const isShort = !list.final && this.lists.some(({ final }) => final);
         this.strips[at].root.toggleAttribute("data-short", isShort);
@@ -85,7 +85,7 @@ export class Picker {
             if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas uses them
         });
         presets.addEventListener("click", () => this.#offer(list, this.#states[at], presets));
-        addTip(this.tip, presets, () => [TEXTS.presets]);
+        addTip(this.tip, presets, () => [TEXTS.presets()]);
         return [name, this.strips[at].root, presets];
     }
 
@@ -119,7 +119,7 @@ export class Picker {
         const text = isFixed ? setting(this.node, list.widget) : valueOf(this.node, list.widget);
         const isKnown = typeof text === "string";
         const found = read(isKnown ? text : "", this.#depth, list.presets, list.final);
-        return { ...found, text, isFixed, depth: this.#depth, unread: isKnown ? "" : TEXTS.unread };
+        return { ...found, text, isFixed, depth: this.#depth, unread: isKnown ? "" : TEXTS.unread() };
     }
 
     #listen() {

@@ -3,15 +3,19 @@
 import { app } from "../../../scripts/app.js";
 import { source } from "../lib/walk.mjs";
 import { isLinked, setValues } from "../lib/widgets.mjs";
+import { t } from "../lib/words.mjs";
 
 const ENCODERS = { clip: "FluxDuetClipEncode", t5: "FluxDuetT5Encode" };
-const NAMES = { clip: "CLIP-L Encode", t5: "T5 Encode" };
 const TEXTS = {
-    written: (...titles) => `Written into ${titles.join(" and ")}.`,
-    which: (counts) => `There are ${counts.join(" and ")} here. Select the two that you mean and press again.`,
-    none: names => `There is no ${names.join(" and no ")} here.`,
-    noNegative: "No encode node leads to a `negative` input here. Connect one, and press again.",
-    copied: "Both prompts are copied to the clipboard.", notCopied: "Copy the prompts from above.",
+    written: (...titles) => t("The prompts are now in: {titles}.", { titles: titles.join(", ") }),
+    which: (clip, t5) => t("This graph has {clip} CLIP-L Encode and {t5} T5 Encode nodes. Select one of each and press "
+        + "again.", { clip, t5 }),
+    noPair: () => t("This graph has no CLIP-L Encode and no T5 Encode node."),
+    noClip: () => t("This graph has no CLIP-L Encode node."),
+    noT5: () => t("This graph has no T5 Encode node."),
+    noNegative: () => t("No encode node leads to a `negative` input. Connect one and press again."),
+    copied: () => t("Both prompts are copied to the clipboard."),
+    notCopied: () => t("The clipboard is not available. Copy the prompts from above."),
 };
 
 /**
@@ -32,7 +36,7 @@ export async function usePrompts(node, prompts) {
 
 /** Copies both prompts to the clipboard. Returns a message with the result. */
 export async function copyPrompts({ clip, t5 }) {
-    return await copied(`CLIP: ${clip}\nT5: ${t5}`) ? TEXTS.copied : TEXTS.notCopied;
+    return await copied(`CLIP: ${clip}\nT5: ${t5}`) ? TEXTS.copied() : TEXTS.notCopied();
 }
 
 /** Writes the prompts into the encode nodes that lead to `negative` inputs, as one step of undo. Returns a message. */
@@ -40,7 +44,7 @@ export function useAsNegative(node, prompts) {
     const found = new Set();
     for (const each of node.graph.nodes) if (each.inputs?.some(isNegative)) before(each, isNegative, found);
     const { clip, t5 } = encoders([...found]);
-    if (!clip.length && !t5.length) return TEXTS.noNegative;
+    if (!clip.length && !t5.length) return TEXTS.noNegative();
     setValues(...clip.map(each => [each, { text: prompts.clip }]), ...t5.map(each => [each, { text: prompts.t5 }]));
     return TEXTS.written(...[...clip, ...t5].map(each => each.title));
 }
@@ -63,10 +67,11 @@ function encoders(nodes) {
     return { clip: of(ENCODERS.clip), t5: of(ENCODERS.t5) };
 }
 
+/** Why no pair of encode nodes is chosen. */
 function why(there) {
-    const missing = Object.keys(NAMES).filter(stream => !there[stream].length);
-    if (missing.length) return TEXTS.none(missing.map(stream => NAMES[stream]));
-    return TEXTS.which(Object.keys(NAMES).map(stream => `${there[stream].length} ${NAMES[stream]}`));
+    const [clip, t5] = [there.clip.length, there.t5.length];
+    if (clip && t5) return TEXTS.which(clip, t5);
+    return clip ? TEXTS.noT5() : t5 ? TEXTS.noClip() : TEXTS.noPair();
 }
 
 async function copied(text) {

@@ -3,21 +3,24 @@
 import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { PARTS as HUES } from "../lib/palette.mjs";
+import { t } from "../lib/words.mjs";
 
 const PARTS = {
-    clip: ["CLIP", HUES.clip], t5: ["T5", HUES.t5], both: ["both together", HUES.both],
-    seed: ["the seed", HUES.seed], rest: ["seed with prompts", HUES.rest],
+    clip: [() => "CLIP", HUES.clip], t5: [() => "T5", HUES.t5], both: [() => t("both together"), HUES.both],
+    seed: [() => t("the seed"), HUES.seed], rest: [() => t("seed with prompts"), HUES.rest],
 };
 const PARTS_WITH_LORA = {
-    clip: PARTS.clip, t5: PARTS.t5, lora: ["the LoRA", HUES.lora], both: ["CLIP with T5", HUES.both],
-    clip_lora: ["CLIP with the LoRA", HUES.clip_lora], t5_lora: ["T5 with the LoRA", HUES.t5_lora],
-    clip_t5_lora: ["all three together", HUES.clip_t5_lora],
-    seed: PARTS.seed, rest: ["seed with all others", HUES.rest],
+    clip: PARTS.clip, t5: PARTS.t5, lora: [() => t("the LoRA"), HUES.lora],
+    both: [() => t("CLIP with T5"), HUES.both], clip_lora: [() => t("CLIP with the LoRA"), HUES.clip_lora],
+    t5_lora: [() => t("T5 with the LoRA"), HUES.t5_lora],
+    clip_t5_lora: [() => t("all three together"), HUES.clip_t5_lora],
+    seed: PARTS.seed, rest: [() => t("seed with all others"), HUES.rest],
 };
 const TEXTS = {
-    bar: "What explains the differences between the pictures",
-    interval: (low, high) => `, 95 % interval ${percent(low)} to ${percent(high)}`, none: ", no interval",
-    chance: level => `; chance alone gives up to ${percent(level)}`,
+    bar: () => t("What explains the differences between the pictures"),
+    interval: (low, high) => t("95 % interval {low} to {high}", { low: percent(low), high: percent(high) }),
+    none: () => t("no interval"),
+    chance: level => t("chance alone gives up to {level}", { level: percent(level) }),
 };
 
 export const VARIANCE_CSS = `
@@ -30,7 +33,7 @@ export const VARIANCE_CSS = `
 
 /** Returns { root, show }; `show` takes a grid's `shares`, `intervals`, `chance` and `drawn_over`. */
 export function variance() {
-    const bar = element("div", { className: "variance", role: "group", "aria-label": TEXTS.bar });
+    const bar = element("div", { className: "variance", role: "group", "aria-label": TEXTS.bar() });
     const line = element("div", { className: "parts quiet" });
     const root = element("div", {}, bar, line);
 
@@ -39,12 +42,12 @@ export function variance() {
         const known = Object.keys(parts).filter(name => shares[name] !== null && shares[name] !== undefined);
         // An unbiased estimate may be negative, which counts as zero.
         const value = name => percent(Math.min(1, Math.max(0, shares[name])));
-        const all = known.map(name => `${parts[name][0]} ${value(name)}`).join(", ");
+        const all = known.map(name => `${parts[name][0]()} ${value(name)}`).join(", ");
         bar.replaceChildren(...known.map(name => {
-            const [title, hue] = parts[name], range = intervals[name];
+            const [titled, hue] = parts[name], title = titled(), range = intervals[name];
             const level = chance?.[name] ?? null; // only the prompts' parts have one, and not in old results
-            const measured = `${title} ${value(name)}${range ? TEXTS.interval(...range) : TEXTS.none}`;
-            const words = level === null ? measured : `${measured}${TEXTS.chance(level)}`;
+            const measured = `${title} ${value(name)}, ${range ? TEXTS.interval(...range) : TEXTS.none()}`;
+            const words = level === null ? measured : `${measured}; ${TEXTS.chance(level)}`;
             const part = element("button", { title: `${words}. ${drawn_over}`, "aria-label": words,
                 textContent: shares[name] > 0.1 ? title : "" });
             part.style.setProperty("--share", Math.max(0, shares[name]));

@@ -6,16 +6,24 @@ import { lineColour } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
 import { VARIANCE_CSS, variance } from "./variance.mjs";
+import { t } from "../lib/words.mjs";
 import { copyPrompts, useAsNegative, usePrompts } from "./use.mjs";
 
 export const SIZE = [460, 400];
 export const TEXTS = {
-    empty: "Run the workflow to see every CLIP prompt with every T5 prompt.",
-    gone: "The pictures are no longer on the server. Run the workflow again; if nothing in it has changed, change the "
-        + "seed first.",
-    sheet: "Pictures: CLIP prompts down, T5 prompts across", corner: "CLIP down, T5 across",
-    nothing: "(empty)", seed: "Seed", lora: "LoRA", made: "Made by", use: "Use this cell\u2019s prompts",
-    negative: "Use as negative", copy: "Copy prompts", back: "Back to the sheet",
+    empty: () => t("Run the workflow to see every CLIP prompt with every T5 prompt."),
+    gone: () => t("The pictures are no longer on the server. Run the workflow again. If nothing in it has changed, change "
+        + "the seed first."),
+    sheet: () => t("Pictures: one row for each CLIP prompt, one column for each T5 prompt"),
+    corner: () => t("CLIP down, T5 across"),
+    nothing: () => t("(empty)"),
+    seed: () => t("Seed"),
+    lora: "LoRA",
+    made: () => t("Computed by"),
+    use: () => t("Use this cell\u2019s prompts"),
+    negative: () => t("Use as negative"),
+    copy: () => t("Copy prompts"),
+    back: () => t("Back to the sheet"),
     cell: (clip, t5) => `CLIP: ${clip}. T5: ${t5}`,
 };
 
@@ -55,12 +63,12 @@ export class GridView {
     #cells = [];
     #finding = element("div", { className: "finding scrolls" });
     #note = element("div", { className: "note quiet", role: "status" });
-    #seed = element("select", { "aria-label": TEXTS.seed });
-    #seeds = element("label", {}, TEXTS.seed, this.#seed);
+    #seed = element("select", { "aria-label": TEXTS.seed() });
+    #seeds = element("label", {}, TEXTS.seed(), this.#seed);
     #lora = element("select", { "aria-label": TEXTS.lora });
     #loras = element("label", {}, TEXTS.lora, this.#lora);
     #choice = element("div", { className: "seeds quiet" }, this.#loras, this.#seeds);
-    #sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet });
+    #sheet = element("div", { className: "sheet scrolls", role: "group", "aria-label": TEXTS.sheet() });
     #one = element("div", { className: "one", hidden: true, role: "group" });
     #bar = variance();
 
@@ -93,7 +101,7 @@ export class GridView {
     #lay() {
         const { clip, t5 } = this.#grid;
         this.#cells = [];
-        const corner = element("div", { className: "corner quiet", textContent: TEXTS.corner });
+        const corner = element("div", { className: "corner quiet", textContent: TEXTS.corner() });
         const rows = clip.map((text, row) =>
             [label("clip", text), ...t5.map((_, column) => this.#cell(row, column))]);
         for (const [name, value] of [["columns", t5.length], ["rows", clip.length], ["shape", 1]]) {
@@ -104,10 +112,10 @@ export class GridView {
 
     #cell(row, column) {
         const { clip, t5, cells } = this.#grid, at = row * t5.length + column;
-        const name = TEXTS.cell(clip[row] || TEXTS.nothing, t5[column] || TEXTS.nothing);
+        const name = TEXTS.cell(clip[row] || TEXTS.nothing(), t5[column] || TEXTS.nothing());
         const file = cells[this.#index(row, column)];
         const image = element("img", { src: fileUrl(file), alt: "", draggable: false });
-        image.addEventListener("error", () => this.#note.textContent = TEXTS.gone);
+        image.addEventListener("error", () => this.#note.textContent = TEXTS.gone());
         image.addEventListener("load", () =>
             this.#sheet.style.setProperty("--shape", image.naturalWidth / image.naturalHeight));
         const button = { className: "cell", title: name, "aria-label": name, tabIndex: at ? -1 : 0 };
@@ -139,10 +147,10 @@ export class GridView {
     #enlarge(row, column, from) {
         const prompts = { clip: this.#grid.clip[row], t5: this.#grid.t5[column] };
         const used = element("span", { className: "quiet", role: "status" });
-        const use = element("button", { textContent: TEXTS.use });
-        const negative = element("button", { textContent: TEXTS.negative });
-        const copy = element("button", { textContent: TEXTS.copy });
-        const back = element("button", { textContent: TEXTS.back });
+        const use = element("button", { textContent: TEXTS.use() });
+        const negative = element("button", { textContent: TEXTS.negative() });
+        const copy = element("button", { textContent: TEXTS.copy() });
+        const back = element("button", { textContent: TEXTS.back() });
         const close = () => {
             this.#one.hidden = true;
             from.focus({ preventScroll: true });
@@ -153,12 +161,12 @@ export class GridView {
         back.addEventListener("click", close);
         this.#one.onkeydown = event => event.key === "Escape" && (event.stopPropagation(), close());
         const texts = Object.keys(prompts).map(stream => element("p", { className: "scrolls" },
-            element("b", { textContent: `${STREAMS[stream].name} ` }), prompts[stream] || TEXTS.nothing));
+            element("b", { textContent: `${STREAMS[stream].name} ` }), prompts[stream] || TEXTS.nothing()));
         if (this.#lora.value) {
             texts.push(element("p", {}, element("b", { textContent: `${TEXTS.lora} ` }), this.#lora.value));
         }
         const made = this.#grid.machines?.[this.#index(row, column)];
-        if (made) texts.push(element("p", {}, element("b", { textContent: `${TEXTS.made} ` }), made));
+        if (made) texts.push(element("p", {}, element("b", { textContent: `${TEXTS.made()} ` }), made));
         this.#one.replaceChildren(element("div", { className: "frame" }, from.firstChild.cloneNode()), ...texts,
             element("div", { className: "row" }, use, negative, copy, back), used);
         this.#one.hidden = false;
@@ -167,5 +175,5 @@ export class GridView {
 }
 
 function label(stream, text) {
-    return element("div", { className: stream, textContent: text || TEXTS.nothing, title: text || TEXTS.nothing });
+    return element("div", { className: stream, textContent: text || TEXTS.nothing(), title: text || TEXTS.nothing() });
 }

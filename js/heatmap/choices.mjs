@@ -4,10 +4,14 @@ import { read, written } from "../blocks/list.mjs";
 import { element } from "../lib/dom.mjs";
 import { range } from "../lib/range.mjs";
 import { isLinked, setValues, valueOf } from "../lib/widgets.mjs";
+import { t } from "../lib/words.mjs";
 
 const TEXTS = {
-    steps: "Steps", blocks: "Blocks", first: "First", last: "Last", play: "Play the steps one by one", stop: "Stop",
-    linked: "The value comes from another node.", sigma: "\u03c3",
+    steps: () => t("Steps"), blocks: () => t("Blocks"),
+    firstStep: () => t("First step"), lastStep: () => t("Last step"),
+    firstBlock: () => t("First block"), lastBlock: () => t("Last block"),
+    play: () => t("Play the steps one by one"), stop: () => t("Stop"),
+    linked: () => t("The value comes from another node."), sigma: "\u03c3",
 };
 const FRAME = 350; // milliseconds per step during playback
 const END = 10000; // the node's default for the last step
@@ -17,8 +21,8 @@ export class Choices {
     #run = null;
     #timer = 0;
     #thumbs = { steps: [0, 0], blocks: null }; // indices of recorded steps; null if the list of blocks is no range
-    #steps = range([`${TEXTS.first} step`, `${TEXTS.last} step`], () => this.#moved(), () => this.#write());
-    #blocks = range([`${TEXTS.first} block`, `${TEXTS.last} block`], () => this.#moved(), () => this.#write());
+    #steps = range([TEXTS.firstStep(), TEXTS.lastStep()], () => this.#moved(), () => this.#write());
+    #blocks = range([TEXTS.firstBlock(), TEXTS.lastBlock()], () => this.#moved(), () => this.#write());
     #stepsTold = element("output", { className: "value quiet" });
     #blocksTold = element("output", { className: "value quiet" });
     #play = element("button", { className: "name" });
@@ -26,10 +30,10 @@ export class Choices {
     constructor(node, look) {
         this.node = node;
         this.look = look;
-        this.#label("\u25b6", TEXTS.play);
+        this.#label("\u25b6", TEXTS.play());
         this.#play.addEventListener("click", () => this.#timer ? this.stop() : this.#begin());
         const row = (head, slider, text) => element("div", { className: "choice" }, head, slider.root, text);
-        const title = element("span", { className: "name quiet", textContent: TEXTS.blocks });
+        const title = element("span", { className: "name quiet", textContent: TEXTS.blocks() });
         const steps = row(this.#play, this.#steps, this.#stepsTold), blocks = row(title, this.#blocks, this.#blocksTold);
         const hasSteps = valueOf(node, "first_step") !== undefined; // Heatmap of a Picture has none to choose
         this.root = element("div", {}, ...(hasSteps ? [steps, blocks] : [blocks]));
@@ -38,7 +42,7 @@ export class Choices {
     /** Sets the run, and shows the widgets' choice. */
     show(run) {
         this.#run = run;
-        const value = name => valueOf(this.node, name), why = linked => linked ? TEXTS.linked : "";
+        const value = name => valueOf(this.node, name), why = linked => linked ? TEXTS.linked() : "";
         const first = run.steps.findIndex(step => step >= value("first_step"));
         const last = run.steps.findLastIndex(step => step <= value("last_step"));
         this.#thumbs = {
@@ -62,7 +66,7 @@ export class Choices {
         if (!this.#timer) return;
         clearInterval(this.#timer);
         this.#timer = 0;
-        this.#label("\u25b6", TEXTS.play);
+        this.#label("\u25b6", TEXTS.play());
         this.#steps.set(this.#run.steps.length - 1, this.#thumbs.steps);
         this.#tell();
     }
@@ -76,7 +80,7 @@ export class Choices {
             this.#tell([at, at]);
         };
         this.#timer = setInterval(next, FRAME);
-        this.#label("\u25a0", TEXTS.stop);
+        this.#label("\u25a0", TEXTS.stop());
         next();
     }
 
@@ -105,7 +109,7 @@ export class Choices {
     }
 
     #label(sign, words) {
-        Object.assign(this.#play, { textContent: `${sign} ${TEXTS.steps}`, title: words });
+        Object.assign(this.#play, { textContent: `${sign} ${TEXTS.steps()}`, title: words });
         this.#play.setAttribute("aria-label", words);
     }
 }

@@ -2,14 +2,18 @@
 
 import { GRADIENT, LEVELS } from "../lib/cividis.mjs";
 import { element } from "../lib/dom.mjs";
+import { t } from "../lib/words.mjs";
 
 const SIDE = 640; // pixels of the longer side
 const OPACITY = 80; // percent of the map's highest values, on a new node; as in nodes/palette.py
 const KEPT = "flux_duet_opacity"; // in the node's properties
 const TEXTS = {
-    map: "Map of a word over the picture", least: "least", most: "most", opacity: "Opacity",
-    hold: "Press and hold to see the picture without the map.",
-    slide: "How much of the picture the map covers where it is highest, in percent.",
+    map: () => t("Map of a word over the picture"),
+    least: () => t("least"),
+    most: () => t("most"),
+    opacity: () => t("Opacity"),
+    hold: () => t("Press and hold to see the picture without the map."),
+    slide: () => t("Opacity of the map where it is highest, in percent. Lower it to see more of the picture."),
 };
 
 export const PICTURE_CSS = `
@@ -25,7 +29,7 @@ export const PICTURE_CSS = `
 
 /** `pointed(place)` is called with the map's cell under the pointer, or null; `missing` if the picture was deleted. */
 export class Picture {
-    #canvas = element("canvas", { role: "img", "aria-label": TEXTS.map });
+    #canvas = element("canvas", { role: "img", "aria-label": TEXTS.map() });
     #coloured = null;
     /** @type {[number, number]} height and width in cells */
     #size = [1, 1];
@@ -40,7 +44,7 @@ export class Picture {
         this.root = element("div", { className: "picture" }, this.#canvas);
         this.#canvas.addEventListener("pointermove", event => pointed(this.#place(event)));
         this.#canvas.addEventListener("pointerleave", () => pointed(null));
-        this.#canvas.title = TEXTS.hold;
+        this.#canvas.title = TEXTS.hold();
         for (const [event, isHeld] of [["pointerdown", true], ["pointerup", false], ["pointerleave", false]]) {
             this.#canvas.addEventListener(event, () => this.#hold(isHeld));
         }
@@ -114,7 +118,7 @@ export class Picture {
  * node keeps. `changed(share)` is called with it, 0 to 1. Returns { root, show }: `show` reads the node's.
  */
 export function legend(node, changed) {
-    const slider = element("input", { type: "range", min: 0, max: 100, title: TEXTS.slide, "aria-label": TEXTS.opacity });
+    const slider = element("input", { type: "range", min: 0, max: 100, title: TEXTS.slide(), "aria-label": TEXTS.opacity() });
     slider.addEventListener("input", () => {
         node.properties[KEPT] = Number(slider.value);
         changed(Number(slider.value) / 100);
@@ -123,8 +127,8 @@ export function legend(node, changed) {
         slider.value = String(node.properties[KEPT] ?? OPACITY);
         changed(Number(slider.value) / 100);
     }
-    const label = element("label", {}, TEXTS.opacity, slider);
-    return { root: element("div", { className: "legend quiet" }, TEXTS.least, element("i"), TEXTS.most, label), show };
+    const label = element("label", {}, TEXTS.opacity(), slider);
+    return { root: element("div", { className: "legend quiet" }, TEXTS.least(), element("i"), TEXTS.most(), label), show };
 }
 
 /** A canvas with one pixel per cell, as transparent as the map is low; opaque for null. */

@@ -7,20 +7,27 @@ import { post, requester, fileUrl } from "../lib/requests.mjs";
 import { element } from "../lib/dom.mjs";
 import { RANGE_CSS } from "../lib/range.mjs";
 import { setValues, valueOf, watch } from "../lib/widgets.mjs";
+import { t } from "../lib/words.mjs";
 import { Choices } from "./choices.mjs";
 import { dragWord } from "./drag.mjs";
 import { PICTURE_CSS, Picture, legend } from "./picture.mjs";
 import { WORDS_CSS, WordList } from "./words.mjs";
 
 export const TEXTS = {
-    empty: "Run the workflow to see where in the picture each word acts.",
-    noPicture: "The picture is no longer on the server. Run the workflow again to see it.",
-    shares: { concept: "Share of the picture", causal: "Change of the velocity" },
-    share: "Share of the attention",
-    likeness: "Likeness to the peak",
-    pictures: count => `Picture 1 of ${count}; the node's outputs hold all of them.`,
-    measures: { mass: "Attention at this place", flow: "Pull at this place", output: "Likeness at this place",
-        "through T5": "Attention at this place", concept: "Share of this place", causal: "Change at this place" },
+    empty: () => t("Run the workflow to see where in the picture each word acts."),
+    noPicture: () => t("The picture is no longer on the server. Run the workflow again to see it."),
+    shares: { concept: () => t("Share of the picture"), causal: () => t("Change of the velocity") },
+    share: () => t("Share of the attention"),
+    similarity: () => t("Similarity to the peak"),
+    pictures: count => t("Picture 1 of {count}. The outputs of the node have all of them.", { count }),
+    measures: {
+        mass: () => t("Attention at this position"),
+        flow: () => t("Pull at this position"),
+        output: () => t("Similarity at this position"),
+        "through T5": () => t("Attention at this position"),
+        concept: () => t("Share of this position"),
+        causal: () => t("Change at this position"),
+    },
 };
 
 export const CSS = `
@@ -50,7 +57,7 @@ export class HeatmapView {
     #run = null;
     #maps = null;
     #note = element("div", { className: "note quiet", role: "status" });
-    #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture));
+    #picture = new Picture(place => this.#pointed(place), () => this.#say(TEXTS.noPicture()));
     #words;
     #legend;
     #choices;
@@ -71,7 +78,7 @@ export class HeatmapView {
 
     show(output) {
         [this.#run] = output.flux_duet_heatmap ?? [];
-        if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty)); // the maps could not be stored
+        if (!this.#run) return this.#failed(new Error(output.text?.[0] ?? TEXTS.empty())); // the maps could not be stored
         this.#legend.show();
         this.#picture.load(this.#run.picture && fileUrl(this.#run.picture), this.#run.size);
         this.start();
@@ -90,7 +97,7 @@ export class HeatmapView {
         this.#maps = decoded(answer);
         this.#say(this.#run.pictures > 1 ? TEXTS.pictures(this.#run.pictures) : "");
         const entries = answer.words.map(word => ({ word, value: answer.shares[word] }));
-        this.#words.show(entries, TEXTS.shares[this.#run.measure] ?? TEXTS.share);
+        this.#words.show(entries, (TEXTS.shares[this.#run.measure] ?? TEXTS.share)());
         this.#words.choose(valueOf(this.node, "word"));
     }
 
@@ -110,7 +117,7 @@ export class HeatmapView {
         if (place === null) return this.#words.rank(null);
         const values = this.#maps.levels.map((_, word) => this.#maps.at(word, place));
         const isSpread = valueOf(this.node, "refine") === "spread";
-        this.#words.rank(values, isSpread ? TEXTS.likeness : TEXTS.measures[this.#run.measure]);
+        this.#words.rank(values, (isSpread ? TEXTS.similarity : TEXTS.measures[this.#run.measure])?.());
     }
 
     #say(text, wrong = false) {

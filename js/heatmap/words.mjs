@@ -3,11 +3,13 @@
 import { percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
+import { t } from "../lib/words.mjs";
 
 const TEXTS = {
-    list: "Words", mask: "mask",
-    hint: "Hover a word to see its map. Click it to make it the output mask of the next run, "
-        + "or drag it onto a node with a mask input.",
+    list: () => t("Words"),
+    mask: () => t("mask"),
+    hint: () => t("Hover over a word to see its map. Click it to output its mask in the next run, or drag it onto a node "
+        + "with a mask input."),
 };
 
 export const WORDS_CSS = `
@@ -21,7 +23,7 @@ export const WORDS_CSS = `
     .word small { font-size: 11px; font-variant-numeric: tabular-nums; }
     .word i { grid-column: 1 / 3; height: 3px; border-radius: 2px; background: ${STREAMS.t5.hue}; min-width: 1px; }
     .word[aria-checked="true"] { border-color: ${STREAMS.t5.hue}; }
-    .word[aria-checked="true"] span::after { content: " \\00b7  ${TEXTS.mask}"; color: ${STREAMS.t5.hue}; }
+    .word[aria-checked="true"] span::after { content: " \\00b7  " attr(data-mask); color: ${STREAMS.t5.hue}; }
     .word.looked { background: var(--content-hover-bg, #353535); }
 `;
 
@@ -33,7 +35,7 @@ export class WordList {
     #entries = [];
     #buttons = [];
     #head = element("div", { className: "head quiet" });
-    #list = element("div", { className: "list scrolls", role: "radiogroup", "aria-label": TEXTS.list });
+    #list = element("div", { className: "list scrolls", role: "radiogroup", "aria-label": TEXTS.list() });
     #title = "";
     #mask = 0;
     #over = null;
@@ -42,7 +44,7 @@ export class WordList {
         this.changed = changed;
         this.chosen = chosen;
         this.made = made;
-        this.root = element("div", { className: "words", title: TEXTS.hint }, this.#head, this.#list);
+        this.root = element("div", { className: "words", title: TEXTS.hint() }, this.#head, this.#list);
     }
 
     /** The number of the word whose map is to be shown. */
@@ -88,7 +90,7 @@ export class WordList {
 
     #button(word, at) {
         const button = element("button", { className: "word", role: "radio", title: word },
-            element("span", { textContent: word }), element("small"), element("i"));
+            element("span", { textContent: word, dataset: { mask: TEXTS.mask() } }), element("small"), element("i"));
         for (const [event, to] of [["pointerenter", at], ["pointerleave", null], ["focus", at], ["blur", null]]) {
             button.addEventListener(event, () => this.#look(to));
         }

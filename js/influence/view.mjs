@@ -3,45 +3,58 @@
 import { CHART_CSS, Chart, lineColour, sample } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
+import { t } from "../lib/words.mjs";
 
 export const SIZE = [440, 320];
 export const TEXTS = {
-    empty: "Run the workflow to see what each prompt changes, step by step.",
-    chart: "What each prompt changes, by step",
-    against: "Against", kinds: "Lines",
-    nulls: { "empty prompt": "the empty prompt", zeros: "zeros" },
-    compared: what => `against ${what}`, step: "Step", sigma: "\u03c3", time: "of time",
+    empty: () => t("Run the workflow to see what each prompt changes, step by step."),
+    chart: () => t("What each prompt changes, by step"),
+    against: () => t("Compared with"),
+    kinds: () => t("Lines"),
+    nulls: { "empty prompt": () => t("against the empty prompt"), zeros: () => t("against zeros") },
+    step: () => t("step"),
+    sigma: "\u03c3",
+    moment: (step, sigma, percent) => t("Step {step}, \u03c3 {sigma}, {percent} % of time", { step, sigma, percent }),
 };
 const INK = "var(--input-text, #ddd)", MUTED = "var(--descrip-text, #999)";
 const BOTH = ["t5", "clip"];
 const HUES = Object.fromEntries(BOTH.map(stream => [stream, lineColour(STREAMS[stream].hue)]));
 
 // The kinds of lines. `of` returns a line for each column of the readings: [column, name, colour, dash].
+/** @type {{ name(): string, title(): string, on?: boolean, alone?: boolean, dash?: string,
+ *     of: [string, () => string, string, string][] }[]} */
 const KINDS = [
     {
-        name: "beside the other", title: "What a prompt changes beside the other one", on: true,
-        of: BOTH.map(stream => [`D_${stream}`, `${STREAMS[stream].name} beside ${other(stream)}`, HUES[stream], ""]),
+        name: () => t("beside the other"), title: () => t("What a prompt changes while the other prompt is active"),
+        on: true,
+        of: BOTH.map(stream => [`D_${stream}`, () => t("{stream} beside {other}", named(stream)), HUES[stream], ""]),
     },
     {
-        name: "alone", title: "What a prompt changes without the other one", on: true, dash: "7 4",
-        of: BOTH.map(stream => [`solo_${stream}`, `${STREAMS[stream].name} alone`, HUES[stream], "7 4"]),
+        name: () => t("alone"), title: () => t("What a prompt changes without the other prompt"), on: true, dash: "7 4",
+        of: BOTH.map(stream => [`solo_${stream}`, () => t("{stream} alone", named(stream)), HUES[stream], "7 4"]),
     },
     {
-        name: "in blocks", title: "What a prompt changes in the chosen blocks alone", on: true, dash: "2 3",
-        of: BOTH.map(stream => [`blocks_${stream}`, `${STREAMS[stream].name} in blocks`, HUES[stream], "2 3"]),
-    },
-    { name: "both", title: "What both prompts change together", on: true, of: [["whole", "both", INK, ""]] },
-    {
-        name: "again", title: "What the same prompt changes when the model is re-evaluated: the noise floor", on: true,
-        dash: "1 3", of: [["floor", "the same, again", MUTED, "1 3"]],
+        name: () => t("in blocks"), title: () => t("What a prompt changes in the chosen blocks only"), on: true,
+        dash: "2 3",
+        of: BOTH.map(stream => [`blocks_${stream}`, () => t("{stream} in blocks", named(stream)), HUES[stream], "2 3"]),
     },
     {
-        name: "shared", title: "The interaction: what one prompt's effect owes to the other", dash: "2 4",
-        of: [["interaction", "shared", MUTED, "2 4"]],
+        name: () => t("both"), title: () => t("What both prompts change together"), on: true,
+        of: [["whole", () => t("both"), INK, ""]],
     },
     {
-        name: "who decides", title: "Shares of what both change together; they add up to 100 %", alone: true,
-        of: BOTH.map(stream => [`share_${stream}`, `${STREAMS[stream].name} decides`, HUES[stream], ""]),
+        name: () => t("again"), on: true, dash: "1 3",
+        title: () => t("What changes when the model is evaluated again with the same prompt: the noise floor"),
+        of: [["floor", () => t("the same, again"), MUTED, "1 3"]],
+    },
+    {
+        name: () => t("shared"), title: () => t("The interaction: the part of an effect that needs both prompts"),
+        dash: "2 4", of: [["interaction", () => t("shared"), MUTED, "2 4"]],
+    },
+    {
+        name: () => t("who decides"), alone: true,
+        title: () => t("The share of each prompt in what both change together; the shares add up to 100 %"),
+        of: BOTH.map(stream => [`share_${stream}`, () => t("{stream} decides", named(stream)), HUES[stream], ""]),
     },
 ];
 
@@ -58,17 +71,17 @@ export const CSS = `
     ${CHART_CSS}
 `;
 
-function other(stream) {
-    return STREAMS[stream === "t5" ? "clip" : "t5"].name;
+function named(stream) {
+    return { stream: STREAMS[stream].name, other: STREAMS[stream === "t5" ? "clip" : "t5"].name };
 }
 
 export class InfluenceView {
     #reading = null;
     #on = new Set(KINDS.filter(kind => kind.on));
     #finding = element("div", { className: "finding scrolls" });
-    #kinds = element("div", { className: "kinds", role: "group", "aria-label": TEXTS.kinds });
-    #against = element("select", { title: TEXTS.against, "aria-label": TEXTS.against });
-    #plot = new Chart(TEXTS.chart);
+    #kinds = element("div", { className: "kinds", role: "group", "aria-label": TEXTS.kinds() });
+    #against = element("select", { title: TEXTS.against(), "aria-label": TEXTS.against() });
+    #plot = new Chart(TEXTS.chart());
 
     constructor(root) {
         root.append(element("div", { className: "view" }, this.#finding, this.#kinds, this.#plot.root));
@@ -79,7 +92,7 @@ export class InfluenceView {
         [this.#reading] = output.flux_duet_influence;
         this.#finding.textContent = this.#reading.sentence;
         this.#against.replaceChildren(...Object.keys(this.#reading.nulls).map(value =>
-            element("option", { value, textContent: TEXTS.compared(TEXTS.nulls[value] ?? value) })));
+            element("option", { value, textContent: TEXTS.nulls[value]?.() ?? value })));
         this.#draw();
     }
 
@@ -105,12 +118,11 @@ export class InfluenceView {
         this.#list(columns);
         const shown = KINDS.filter(kind => this.#on.has(kind)).flatMap(kind => kind.of);
         this.#plot.draw({
-            axis: [TEXTS.step.toLowerCase(), TEXTS.sigma],
+            axis: [TEXTS.step(), TEXTS.sigma],
             lines: shown.filter(([column]) => column in columns)
-                .map(([column, name, colour, dash]) => ({ name, values: columns[column], colour, dash })),
+                .map(([column, name, colour, dash]) => ({ name: name(), values: columns[column], colour, dash })),
             ticks: step.map((number, at) => [`${number}`, sigma[at].toFixed(2)]),
-            heads: step.map((number, at) => `${TEXTS.step} ${number}, ${TEXTS.sigma} ${sigma[at].toFixed(3)}, `
-                + `${percent[at].toFixed(0)} % ${TEXTS.time}`),
+            heads: step.map((number, at) => TEXTS.moment(number, sigma[at].toFixed(3), percent[at].toFixed(0))),
         });
     }
 
@@ -126,8 +138,8 @@ export class InfluenceView {
     }
 
     #button(kind) {
-        const button = element("button", { title: kind.title, "aria-pressed": this.#on.has(kind) },
-            sample({ colour: "currentColor", dash: kind.dash }), kind.name);
+        const button = element("button", { title: kind.title(), "aria-pressed": this.#on.has(kind) },
+            sample({ colour: "currentColor", dash: kind.dash }), kind.name());
         button.addEventListener("click", () => this.#toggle(kind));
         return button;
     }

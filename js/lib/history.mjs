@@ -2,11 +2,14 @@
 // closed; their pictures are on the server until it ends.
 
 import { element } from "./dom.mjs";
+import { t } from "./words.mjs";
 
 const MOST = 8;
 const TEXTS = {
-    earlier: "Show the run before", later: "Show the next run", which: (at, count) => `${at} of ${count}`,
-    newest: "latest run",
+    earlier: () => t("Show the previous run"),
+    later: () => t("Show the next run"),
+    which: (at, count) => t("run {at} of {count}", { at, count }),
+    newest: () => t("latest run"),
 };
 
 export const HISTORY_CSS = `
@@ -25,7 +28,7 @@ export function history(show) {
         made.addEventListener("click", () => go(at + by));
         return made;
     };
-    const earlier = step("\u2039", TEXTS.earlier, -1), later = step("\u203a", TEXTS.later, 1);
+    const earlier = step("\u2039", TEXTS.earlier(), -1), later = step("\u203a", TEXTS.later(), 1);
     const root = element("div", { className: "history", hidden: true }, earlier, told, later);
 
     function go(to) {
@@ -33,7 +36,7 @@ export function history(show) {
         root.hidden = results.length < 2;
         earlier.disabled = at === 0;
         later.disabled = at === results.length - 1;
-        told.textContent = later.disabled ? TEXTS.newest : TEXTS.which(at + 1, results.length);
+        told.textContent = later.disabled ? TEXTS.newest() : TEXTS.which(at + 1, results.length);
         show(results[at]);
     }
 

@@ -5,7 +5,7 @@ import { element, styles } from "./dom.mjs";
 
 const BASE = styles(`
     :host { display: block; box-sizing: border-box; overflow: hidden; pointer-events: auto; }
-    * { box-sizing: border-box; }
+    * { box-sizing: border-box; unicode-bidi: plaintext; } /* each text in its own direction */
     .panel { font: 12px/1.4 Inter, system-ui, sans-serif; color: var(--input-text, #ddd); height: 100%; }
     button { font: inherit; color: inherit; }
     :focus-visible { outline: 2px solid var(--p-primary-color, #5b9bd5); outline-offset: 1px; }

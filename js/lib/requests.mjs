@@ -1,6 +1,7 @@
 // Requests to the pack's JSON routes.
 
 import { api } from "../../../scripts/api.js";
+import { t } from "./words.mjs";
 
 const AGAIN = 1000; // milliseconds until a request to a busy server is repeated
 class Busy extends Error {}
@@ -14,7 +15,7 @@ export async function post(route, body, signal) {
     const response = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body), signal });
     const answer = await response.json().catch(() => ({}));
     if (response.status === 503) throw new Busy(answer.error);
-    if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}.`);
+    if (!response.ok) throw new Error(answer.error ?? t("The server answered {status}.", { status: response.status }));
     return answer;
 }
 

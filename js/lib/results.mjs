@@ -33,7 +33,7 @@ const NATIVE = "$$canvas-image-preview"; // the front end's preview of the same 
  * its results.
  *
  * `new View(root, node)` fills `root`. Its `show(output)` is called with the run's `ui`; `start()` and `stop()`, if
- * they exist, when the node is added to a graph and removed. Without a result the panel shows the text `empty`.
+ * they exist, when the node is added to a graph and removed. Without a result the panel shows the text `empty()`.
  */
 export function results({ name, kind, size, css, empty, View }) {
     const isOurs = node => node.comfyClass === kind && node.fluxDuetResult;
@@ -63,7 +63,7 @@ function hang(node, { name, size, css, empty, View }) {
     keepToItself(root);
 
     const filled = element("div", { className: "fill", hidden: true });
-    const message = element("div", { className: "message quiet", role: "status", textContent: empty });
+    const message = element("div", { className: "message quiet", role: "status", textContent: empty() });
     const shown = new View(filled, node);
     const runs = history(output => shown.show(output));
     root.append(message, runs.root, filled);

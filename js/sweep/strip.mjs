@@ -1,8 +1,12 @@
 // The film strip: a frame per switch, with its distance from A's picture to B's below it, and a mark at the decision.
 
 import { element } from "../lib/dom.mjs";
+import { t } from "../lib/words.mjs";
 
-const TEXTS = { strip: "Pictures by the step of the switch", decided: "The picture is decided here" };
+const TEXTS = {
+    strip: () => t("Pictures, by the step of the switch"),
+    decided: () => t("The picture is decided here"),
+};
 const WIDTH = 46; // pixels of a frame, at least
 
 export const STRIP_CSS = `
@@ -31,7 +35,7 @@ export class FilmStrip {
         this.looked = looked;
         this.chosen = chosen;
         this.missing = missing;
-        this.root = element("div", { className: "strip", role: "group", "aria-label": TEXTS.strip });
+        this.root = element("div", { className: "strip", role: "group", "aria-label": TEXTS.strip() });
         this.root.addEventListener("pointerleave", () => looked(null));
         this.root.addEventListener("focusout", event => this.root.contains(event.relatedTarget) || looked(null));
     }
@@ -43,7 +47,7 @@ export class FilmStrip {
         if (decided !== null) {
             // The mark is after the last frame that is more than half of the way.
             const last = Math.min(Math.floor(decided), this.#shots.length - 2);
-            this.#shots[last].append(element("span", { className: "decision", title: TEXTS.decided }));
+            this.#shots[last].append(element("span", { className: "decision", title: TEXTS.decided() }));
         }
         this.root.replaceChildren(...this.#shots);
     }

@@ -5,18 +5,26 @@ import { fileUrl } from "../lib/requests.mjs";
 import { CHART_CSS, Chart, lineColour, percent } from "../lib/chart.mjs";
 import { element } from "../lib/dom.mjs";
 import { STREAMS } from "../lib/palette.mjs";
+import { t } from "../lib/words.mjs";
 import { FilmStrip, STRIP_CSS } from "./strip.mjs";
 
 export const SIZE = [460, 390];
 export const TEXTS = {
-    empty: "Run the workflow to see when in a run the prompt matters.",
-    gone: "The pictures are no longer on the server. Run the workflow again; if nothing in it has changed, change the "
-        + "seed first.",
-    chart: "How far each picture is from pure A and pure B",
-    toA: "to pure A", toB: "to pure B", decided: "decided", sigma: "\u03c3", step: "step", time: "of time",
-    first: "B throughout", last: "A throughout", from: step => `B from step ${step}`,
-    went: share => `${percent(share)} of the way from A\u2019s picture to B\u2019s`,
-    large: "The picture at the cursor",
+    empty: () => t("Run the workflow to see when in a run the prompt matters."),
+    gone: () => t("The pictures are no longer on the server. Run the workflow again. If nothing in it has changed, change "
+        + "the seed first."),
+    chart: () => t("Distance of each picture to pure A and to pure B"),
+    toA: () => t("to pure A"),
+    toB: () => t("to pure B"),
+    decided: () => t("decided"),
+    step: () => t("step"),
+    sigma: "\u03c3",
+    first: () => t("B in all steps"),
+    last: () => t("A in all steps"),
+    from: step => t("B from step {step}", { step }),
+    moment: (sigma, percent) => t("\u03c3 {sigma}, {percent} % of time", { sigma, percent }),
+    went: share => t("{share} of the way from A\u2019s picture to B\u2019s", { share: percent(share) }),
+    large: () => t("The picture at the cursor"),
 };
 const HUES = {
     T5: lineColour(STREAMS.t5.hue), CLIP: lineColour(STREAMS.clip.hue), both: "var(--input-text, #ddd)",
@@ -43,12 +51,12 @@ export class SweepView {
     #chosen = 0;
     #finding = element("div", { className: "finding scrolls" });
     #note = element("div", { className: "note", role: "status" });
-    #image = element("img", { alt: TEXTS.large });
+    #image = element("img", { alt: TEXTS.large() });
     #caption = element("figcaption", { className: "quiet" });
     #large = element("figure", { className: "large" },
         element("div", { className: "frame" }, this.#image), this.#caption);
-    #plot = new Chart(TEXTS.chart, at => this.#look(at));
-    #strip = new FilmStrip(at => this.#look(at), at => this.#choose(at), () => this.#note.textContent = TEXTS.gone);
+    #plot = new Chart(TEXTS.chart(), at => this.#look(at));
+    #strip = new FilmStrip(at => this.#look(at), at => this.#choose(at), () => this.#note.textContent = TEXTS.gone());
     #middle = element("div", { className: "middle" }, this.#large, this.#plot.root);
 
     constructor(root) {
@@ -94,24 +102,24 @@ export class SweepView {
 
     #head(at) {
         const { step } = this.#swept;
-        if (at === 0) return TEXTS.first;
-        return at === step.length - 1 ? TEXTS.last : TEXTS.from(step[at]);
+        if (at === 0) return TEXTS.first();
+        return at === step.length - 1 ? TEXTS.last() : TEXTS.from(step[at]);
     }
 
     #when(at) {
         const { sigma, percent } = this.#swept;
-        return `${TEXTS.sigma} ${sigma[at].toFixed(2)}, ${percent[at].toFixed(0)} % ${TEXTS.time}`;
+        return TEXTS.moment(sigma[at].toFixed(2), percent[at].toFixed(0));
     }
 
     #draw(heads) {
         const { step, sigma, road, decided, to_a, to_b } = this.#swept, hue = HUES[road];
         this.#plot.draw({
-            axis: [TEXTS.step, TEXTS.sigma],
+            axis: [TEXTS.step(), TEXTS.sigma],
             ticks: step.map((number, at) => [`${number}`, sigma[at].toFixed(2)]),
             heads,
-            lines: [{ name: TEXTS.toA, values: to_a, colour: hue },
-                { name: TEXTS.toB, values: to_b, colour: "var(--descrip-text, #999)", dash: "7 4" }],
-            mark: decided === null ? null : { at: decided, text: TEXTS.decided, colour: hue },
+            lines: [{ name: TEXTS.toA(), values: to_a, colour: hue },
+                { name: TEXTS.toB(), values: to_b, colour: "var(--descrip-text, #999)", dash: "7 4" }],
+            mark: decided === null ? null : { at: decided, text: TEXTS.decided(), colour: hue },
         });
     }
 }

@@ -104,7 +104,7 @@ function checked(entries) {
     if (!isAtStart(first.start) || !isSame(first.start, first.fade)) {
         throw new TimelineError(TEXTS.lateStart(timeText(first.start, first.fade)));
     }
-    if (later.some(entry => isAtStart(entry.start))) throw new TimelineError(TEXTS.earlySecond);
+    if (later.some(entry => isAtStart(entry.start))) throw new TimelineError(TEXTS.earlySecond());
     const points = later.flatMap(({ start, fade }) => isSame(start, fade) ? [start] : [start, fade]);
     const units = [...new Set(points.map(point => point.unit))].sort();
     if (units.length > 1) throw new TimelineError(TEXTS.mixed(units));

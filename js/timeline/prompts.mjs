@@ -55,8 +55,9 @@ export function idle(stream, entries, clock) {
     const starts = entries.map((entry, at) => at ? stepOf(entry.start) : 0);
     return entries.flatMap((entry, at) => {
         const until = at + 1 < entries.length ? stepOf(entries[at + 1].fade) : clock.steps;
-        const time = at ? pointText(entry.start) : TEXTS.start;
-        return starts[at] < Math.min(until, clock.steps) ? [] : [TEXTS.idle(stream.name, time, clock.steps)];
+        if (starts[at] < Math.min(until, clock.steps)) return [];
+        return [at ? TEXTS.idle(stream.name, pointText(entry.start), clock.steps)
+            : TEXTS.idleFirst(stream.name, clock.steps)];
     });
 }
 

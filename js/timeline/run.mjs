@@ -25,7 +25,7 @@ const PLANS = {
 export function runOf(node) {
     const given = source(node, "sigmas")?.node;
     const maker = given ?? [...samplers(node)].map(schedulerOf).find(Boolean);
-    if (!maker) return { plan: ASSUMED, description: [TEXTS.run.none], title: null, isKnown: false };
+    if (!maker) return { plan: ASSUMED, description: [TEXTS.run.none()], title: null, isKnown: false };
     const names = PLANS[maker.comfyClass];
     if (!names) return { plan: ASSUMED, description: [TEXTS.run.opaque(maker.title)], title: null, isKnown: false };
     const { values, unknown } = read(maker, names);
@@ -65,7 +65,7 @@ function official(maker, size, description) {
     const kind = maker.comfyClass === "FluxDuetSigmas" ? setting(maker, "shift") : "dev";
     if (kind === "schnell") return { mu: null };
     if (kind === "fixed") return { mu: setting(maker, "mu") };
-    description.push(size ? `${width} x ${height}` : TEXTS.run.assumedSize);
+    description.push(size ? `${width} x ${height}` : TEXTS.run.assumedSize());
     return { width, height };
 }
 
@@ -84,9 +84,9 @@ function modelOf(node, maker) {
     for (const at of modelsOf([node, maker, ...samplers(node)])) {
         const shift = PATCHES[at.comfyClass]?.(at);
         if (Number.isFinite(shift)) return { shift, description: model.patched(Number(shift.toFixed(3))) };
-        if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, description: model.schnell };
+        if (at.widgets?.some(widget => /schnell/i.test(widget.value))) return { shift: null, description: model.schnell() };
     }
-    return { shift: DEV_SHIFT, description: model.dev };
+    return { shift: DEV_SHIFT, description: model.dev() };
 }
 
 /** As in ComfyUI's node: a line through `base` and `max` at these numbers of image tokens. */

@@ -57,14 +57,14 @@ function tooltip({ stream, entries, connected, clock, explain }, index, words, [
     const name = connected ? [`${stream.name} ${number}`, words].filter(Boolean).join(": ") : `${stream.name}: ${words}`;
     const [start, whole] = [from, full].map(place => explain(place).join(" \u00b7 "));
     if (index && from >= clock.steps) return [name, TEXTS.late(pointText(entries[index].start), clock.steps)];
-    const lines = [name, ...entries[index].isDrawn ? [TEXTS.drawn] : [], TEXTS.from(index ? start : TEXTS.start)];
+    const lines = [name, ...entries[index].isDrawn ? [TEXTS.drawn()] : [], index ? TEXTS.from(start) : TEXTS.fromStart()];
     if (full > from) lines.push(TEXTS.whole(whole));
-    return [...lines, TEXTS.until(index + 1 < entries.length ? explain(to)[0] : TEXTS.end)];
+    return [...lines, index + 1 < entries.length ? TEXTS.until(explain(to)[0]) : TEXTS.untilEnd()];
 }
 
 function handles(state, index, drag) {
     const [start, fade] = [startOf(state, index), fadeOf(state, index)];
-    return [["grip", start, TEXTS.border], ["ease", fade, TEXTS.fade]].map(([className, place, about]) => {
+    return [["grip", start, TEXTS.border()], ["ease", fade, TEXTS.fade()]].map(([className, place, about]) => {
         const left = share(place, state.clock.steps);
         const made = element("div", { className, dataset: { index, about }, style: { left } });
         made.toggleAttribute("data-held", drag?.index === index && drag.kind === className);

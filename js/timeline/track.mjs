@@ -22,7 +22,7 @@ export class Track {
         this.#stream = stream;
         this.root = element("div", {
             className: "track", role: "listbox", "aria-label": TEXTS.timeline(stream.name),
-            "aria-description": TEXTS.keys, "aria-orientation": "horizontal",
+            "aria-description": TEXTS.keys(), "aria-orientation": "horizontal",
         });
         this.#listen();
     }
@@ -194,7 +194,7 @@ export class Track {
     #split(index, place, isFree = false) {
         const { moves } = this.#state, words = following(this.#state, index);
         if (words !== null) return this.#write(moves.cut(index, place, words, isFree));
-        this.#view.tip.show(this.root.querySelector(`.segment[data-index="${index}"]`), [TEXTS.void]);
+        this.#view.tip.show(this.root.querySelector(`.segment[data-index="${index}"]`), [TEXTS.void()]);
     }
 
     #offer(index, place, x, y) {
@@ -206,14 +206,14 @@ export class Track {
             text: words ? `${number}  ${words}` : TEXTS.plays(number), isOn: number === now,
             run: () => this.#write(moves.name(index, number)),
         }));
-        const fade = moves.isFaded(index) ? { text: TEXTS.cut, run: () => this.#write(moves.fade(index, 0)) }
-            : { text: TEXTS.fadeIn, run: () => this.#fade(index, FADE), isOff: !index };
+        const fade = moves.isFaded(index) ? { text: TEXTS.cut(), run: () => this.#write(moves.fade(index, 0)) }
+            : { text: TEXTS.fadeIn(), run: () => this.#fade(index, FADE), isOff: !index };
         const isWhole = following(this.#state, index) === null || moves.cut(index, place, now) === null;
         this.#view.menu.open(x, y, [
             ...plays, ...(plays.length ? [null] : []),
-            { text: TEXTS.split, run: () => this.#split(index, place), isOff: isWhole },
+            { text: TEXTS.split(), run: () => this.#split(index, place), isOff: isWhole },
             fade,
-            { text: TEXTS.remove, run: () => this.#write(moves.remove(index)), isOff: entries.length < 2 },
+            { text: TEXTS.remove(), run: () => this.#write(moves.remove(index)), isOff: entries.length < 2 },
         ]);
     }
 }

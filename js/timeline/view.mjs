@@ -127,13 +127,13 @@ export class Timeline {
         parts.unit.addEventListener("click", () => {
             node.properties[UNIT] = NEXT[this.#unit];
             this.#paint();
-            this.tip.show(parts.unit, [TEXTS.unit(this.#unit)]);
+            this.tip.show(parts.unit, [TEXTS.unit[this.#unit]()]);
         });
         parts.unit.addEventListener("pointerdown", event => event.stopPropagation());
         parts.unit.addEventListener("keydown", event => {
             if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // the canvas uses them
         });
-        addTip(this.tip, parts.unit, () => [TEXTS.unit(this.#unit)]);
+        addTip(this.tip, parts.unit, () => [TEXTS.unit[this.#unit]()]);
         const from = () => this.#run.title ? TEXTS.run.from(this.#run.title) : "";
         addTip(this.tip, parts.foot, () => [parts.foot.textContent, from()].filter(Boolean));
         watch(node, this.streams.map(stream => stream.widget), refresh);
@@ -184,8 +184,8 @@ function read(node, stream, clock, unit) {
 }
 
 function drawRuler({ ruler, unit: button }, clock, unit) {
-    button.textContent = TEXTS.units[unit];
-    button.ariaLabel = TEXTS.unit(unit);
+    button.textContent = TEXTS.units[unit]();
+    button.ariaLabel = TEXTS.unit[unit]();
     const ticks = element("div", { className: "ticks" });
     const line = "linear-gradient(to right, var(--descrip-text, #999) 1px, transparent 1px)";
     if (clock.steps <= MOST_TICKS) ticks.style.background = `${line} 0 0 / ${100 / clock.steps}% 100%`;

@@ -46,9 +46,9 @@ export const CHIPS_CSS = `
  * shows the next ones.
  */
 export function chips(tip, { explain, strength, isUnknown }) {
-    const list = element("div", { className: "chips", tabIndex: 0, role: "listbox", "aria-label": TEXTS.tokens });
+    const list = element("div", { className: "chips", tabIndex: 0, role: "listbox", "aria-label": TEXTS.tokens() });
     const space = element("div");
-    const more = element("button", { className: "more", type: "button", tabIndex: -1, title: TEXTS.showMore });
+    const more = element("button", { className: "more", type: "button", tabIndex: -1, title: TEXTS.showMore() });
     list.append(space);
     // `active` is the index of the focused item, -1 for none; `painted` are the rows in the DOM.
     const view = { list, space, more, tip, explain, strength, isUnknown, items: [], rows: [0], painted: "", active: -1 };
@@ -84,7 +84,7 @@ function countMore({ list, more, rows, items }) {
     const below = rows[Math.round((list.scrollTop + list.clientHeight) / ROW)];
     const count = below === undefined ? 0 : items.slice(below).filter(({ at, kind }) => at >= 0 && kind !== "weight").length;
     more.hidden = list.hidden || !count;
-    more.textContent = TEXTS.more(count);
+    more.textContent = `${TEXTS.more(count)} \u25be`;
 }
 
 /** Adds the visible rows to the DOM. */

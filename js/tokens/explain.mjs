@@ -11,15 +11,15 @@ export function explainItem(item, reading) {
     const side = reading.road === "CLIP" ? "clip" : "t5";
     if (item.at < 0) {
         const text = TEXTS.marks[item.kind];
-        return [typeof text === "string" ? text : text[side]];
+        return [(text[side] ?? text)()];
     }
     const { ids, weights, unknown, limit } = reading;
     const lines = [`${item.kind === "token" ? item.text : shownAs(item)}  \u00b7  ${TEXTS.token(ids[item.at])}`];
     if (item.cut) lines.push(TEXTS.lost[side](side === "clip" ? limit : limit + 1));
-    if (item.kind === "space") lines.push(TEXTS.space);
-    if (item.kind === "part") lines.push(TEXTS.part);
-    if (unknown.includes(item.at)) lines.push(TEXTS.unknown);
-    if (side === "t5" && ids[item.at] === T5_PAD) lines.push(TEXTS.pad);
+    if (item.kind === "space") lines.push(TEXTS.space());
+    if (item.kind === "part") lines.push(TEXTS.part());
+    if (unknown.includes(item.at)) lines.push(TEXTS.unknown());
+    if (side === "t5" && ids[item.at] === T5_PAD) lines.push(TEXTS.pad());
     const weight = weights[item.at];
     if (weight !== 1) lines.push(TEXTS.weight(short(weight)));
     return lines;
@@ -58,18 +58,17 @@ export function explainCount(prompt, reading, notes) {
         const chunks = stretches(reading, prompt.past).length;
         lines.push(chunks > 1 ? TEXTS.chunkCount(reading.count, chunks, reading.limit)
             : TEXTS.clipCount(reading.read, reading.limit));
-        if (chunks > 1 && prompt.past !== FIRST) lines.push(TEXTS[prompt.past] ?? "");
+        if (chunks > 1 && prompt.past !== FIRST) lines.push(TEXTS[prompt.past]?.() ?? "");
         const { seen, file } = prompt.encoder;
-        const text = TEXTS.positions[seen];
-        lines.push(typeof text === "string" ? text : text(file));
+        lines.push(TEXTS.positions[seen](file));
     } else {
         lines.push(TEXTS.t5Count(reading.read, reading.pads), TEXTS.t5Length(prompt.length));
     }
     if (prompt.unknown.length) lines.push(TEXTS.fromLink(prompt.unknown.join(", ")));
     const { comments, choices } = prompt.sent;
-    if (choices.length) lines.push(TEXTS.choices(choices.length));
-    if (comments.some(({ isAddress }) => !isAddress)) lines.push(TEXTS.comments);
-    if (prompt.request.text.split("embedding:").length - 1 > reading.ignored.length) lines.push(TEXTS.embedding);
+    if (choices.length) lines.push(TEXTS.choices());
+    if (comments.some(({ isAddress }) => !isAddress)) lines.push(TEXTS.comments());
+    if (prompt.request.text.split("embedding:").length - 1 > reading.ignored.length) lines.push(TEXTS.embedding());
     return [...lines, ...warnings(prompt, reading, notes)].filter(Boolean);
 }
 

@@ -21,15 +21,15 @@ export function flow({ text, comments, choices }, reading, past) {
     ].sort((one, other) => one.place - other.place);
     for (const [index, [from, to]] of parts.entries()) {
         if (index) items.push(mark("chunk", TEXTS.chunk(index + 1)));
-        if (isClip) items.push(mark("start", TEXTS.start));
+        if (isClip) items.push(mark("start", TEXTS.start()));
         addTokens(items, text, reading, from, to, false, extra);
         if (index + 1 === parts.length && read === reading.count) addExtra(items, extra);
-        items.push(mark("end", TEXTS.end));
+        items.push(mark("end", TEXTS.end()));
         const pads = isClip ? reading.limit - (to - from) : reading.pads;
         if (pads) items.push(mark("pads", TEXTS.pads(pads)));
     }
     if (read < reading.count) {
-        items.push(mark("cut", TEXTS.cutHere));
+        items.push(mark("cut", TEXTS.cutHere()));
         addTokens(items, text, reading, read, reading.count, true, extra);
         addExtra(items, extra);
     }

@@ -92,7 +92,7 @@ function folds(node, { root, fold, body, resize }) {
         body.hidden = folded;
         root.toggleAttribute("data-folded", folded);
         fold.setAttribute("aria-expanded", String(!folded));
-        fold.ariaLabel = folded ? TEXTS.unfold : TEXTS.fold;
+        fold.ariaLabel = folded ? TEXTS.unfold() : TEXTS.fold();
         resize(folded ? HEADER : HEADER + BODY + EDGE);
     }
     fold.addEventListener("click", () => {

@@ -1,77 +1,90 @@
-// All texts of the token panel, in one place for translation.
+// All texts of the token panel.
+
+import { t } from "../lib/words.mjs";
 
 export const TEXTS = {
-    tokens: "Tokens of this prompt",
-    fold: "Hide the tokens",
-    unfold: "Show the tokens",
-    waiting: "Counting ...",
-    linked: "The prompt comes from another node: its tokens are known after the run.",
-    failed: reason => `No count: ${reason}`,
-    unreachable: "the server does not answer. The next change tries again.",
+    tokens: () => t("Tokens of this prompt"),
+    fold: () => t("Hide the tokens"),
+    unfold: () => t("Show the tokens"),
+    waiting: () => t("Counting ..."),
+    linked: () => t("The prompt comes from another node. Its tokens are known after the run."),
+    failed: reason => t("The tokens cannot be counted: {reason}", { reason }),
+    unreachable: () => t("The server does not answer, so the tokens are not counted. The next change of the prompt "
+        + "counts them again."),
 
     // the header
-    of: (count, limit) => (limit === null ? `${count} token${count === 1 ? "" : "s"}` : `${count} / ${limit}`),
-    cut: count => `${count} cut`,
-    pads: count => (count === 1 ? "1 pad" : `${count} pads`),
-    chunks: count => `${count} chunks`,
+    of(count, limit) {
+        if (limit !== null) return `${count} / ${limit}`;
+        return count === 1 ? t("1 token") : t("{count} tokens", { count });
+    },
+    cut: count => t("{count} cut", { count }),
+    pads: count => count === 1 ? t("1 pad") : t("{count} pads", { count }),
+    chunks: count => t("{count} chunks", { count }),
 
     // the header's tooltip
-    clipCount: (count, limit) => `${count} of the ${limit} tokens that CLIP-L reads between its start and end token.`,
-    chunkCount: (count, chunks, limit) => `${count} tokens in ${chunks} chunks of at most ${limit}.`,
-    average: "past_75 is average: all chunks count.",
-    strongest: "past_75 is strongest: only one chunk will count; which one is known after the run.",
-    t5Count: (count, pads) => `${count} tokens and the end token, ${pads} pads: ${count + 1 + pads} rows for FLUX.1.`,
-    t5Length: length => `length: ${length}`,
+    clipCount: (count, limit) =>
+        t("{count} of the {limit} tokens that CLIP-L reads between its start token and its end token.", { count, limit }),
+    chunkCount: (count, chunks, limit) =>
+        t("{count} tokens in {chunks} chunks of at most {limit}.", { count, chunks, limit }),
+    average: () => t("Beyond 75 tokens: average. All chunks count."),
+    strongest: () => t("Beyond 75 tokens: strongest. Only one chunk counts; the run shows which one."),
+    t5Count: (count, pads) => t("{count} tokens, the end token and {pads} pads: FLUX.1 reads {sum} token embeddings.",
+        { count, pads, sum: count + 1 + pads }),
+    t5Length: length => t("Length: {length}", { length }),
     positions: {
-        none: "No CLIP is connected: 77 positions assumed, as CLIP-L has.",
-        unknown: "Which CLIP is connected is not known before the run: 77 positions assumed, as CLIP-L has.",
-        short: file => `77 positions assumed: ${file} is no Long-CLIP by its name.`,
-        long: file => `248 positions assumed: ${file} is a Long-CLIP by its name.`,
+        none: () => t("No CLIP is connected. The count assumes CLIP-L's 77 positions."),
+        unknown: () => t("The connected CLIP is not known before the run. The count assumes CLIP-L's 77 positions."),
+        short: file => t("The count assumes 77 positions: by its name, {file} is not a Long-CLIP.", { file }),
+        long: file => t("The count assumes 248 positions: by its name, {file} is a Long-CLIP.", { file }),
     },
-    fromLink: names => `From another node, and not known before the run: ${names}. The value on the node is assumed.`,
-    choices: count => `ComfyUI draws one option of each {a|b} at each run, ${count === 1 ? "once" : `${count} times`} `
-        + "here. The first option is counted; a run may have more tokens or fewer.",
+    fromLink: names => t("Set by another node and not known before the run: {names}. The count assumes the value on this "
+        + "node.", { names }),
+    choices: () => t("ComfyUI draws one option of each {a|b} at each run. The first option is counted here, so a run may "
+        + "have more or fewer tokens."),
     about: "\u2248",
-    address: text => `ComfyUI takes // for a comment and leaves out: ${text} Write the address without //.`,
-    comments: "ComfyUI leaves out comments: // to the end of the line, and /* */. They are struck through.",
-    embedding: "embedding:name counts as text here.",
-    ignored: name => `There is no ${name}: nothing is read there.`,
+    address: text => t("ComfyUI reads // as a comment and removes: {text} Write the address without //.", { text }),
+    comments: () => t("ComfyUI removes comments: // to the end of the line, and /* */. They are struck through here."),
+    embedding: () => t("embedding:name is counted as plain text here."),
+    ignored: name => t("The embedding {name} does not exist. It has no effect.", { name }),
     warned: "!",
 
     // marks between the tokens
-    start: "start",
-    end: "end",
-    chunk: number => `chunk ${number}`,
-    cutHere: "not read",
-    choice: count => `1 of ${count}:`,
-    more: count => `${count} more \u25be`,
-    showMore: "Show the next tokens.",
+    start: () => t("start"),
+    end: () => t("end"),
+    chunk: number => t("chunk {number}", { number }),
+    cutHere: () => t("not read"),
+    choice: count => t("1 of {count}:", { count }),
+    more: count => t("{count} more", { count }),
+    showMore: () => t("Show the next tokens."),
     marks: {
-        start: "The start token, which CLIP-L's prompts begin with.",
+        start: () => t("The start token. CLIP-L puts it before every prompt."),
         end: {
-            clip: "The end token: CLIP-L's vector is read here.",
-            t5: "The end token, which T5's prompts end with.",
+            clip: () => t("The end token. CLIP-L's vector is read at this position."),
+            t5: () => t("The end token. T5 puts it after every prompt."),
         },
         pads: {
-            clip: "Pads fill the rest of CLIP-L's positions. They do not change its vector.",
-            t5: "Pads fill the rest of T5's rows. FLUX.1 reads them too.",
+            clip: () => t("Pads fill the rest of CLIP-L's positions. They do not change its vector."),
+            t5: () => t("Pads fill the prompt up to its length. FLUX.1 reads them too."),
         },
-        chunk: "A new chunk, which CLIP-L reads on its own.",
-        ignored: "There is no such embedding: nothing is read here.",
-        comment: "A comment: ComfyUI leaves it out.",
-        choice: "ComfyUI draws one of these options at each run. The first is counted here.",
-        cut: { clip: "CLIP-L reads no further.", t5: "T5 reads no further at this length." },
+        chunk: () => t("A new chunk. CLIP-L encodes each chunk separately."),
+        ignored: () => t("This embedding does not exist. It has no effect."),
+        comment: () => t("A comment. ComfyUI removes it."),
+        choice: () => t("ComfyUI draws one of these options at each run. The first option is counted here."),
+        cut: {
+            clip: () => t("CLIP-L does not read the tokens after this mark."),
+            t5: () => t("At this length, T5 does not read the tokens after this mark."),
+        },
     },
 
     // a token's tooltip
-    token: id => (id === null ? "a row of an embedding" : `token ${id}`),
-    space: "The space before the word, which T5 reads as a token of its own.",
-    part: "A further token of the same sign.",
-    pad: "T5 reads <pad> as a pad, wherever it stands.",
-    unknown: "T5 has no token for this and reads <unk>.",
-    weight: weight => `weight ${weight}`,
+    token: id => id === null ? t("part of an embedding") : t("token {id}", { id }),
+    space: () => t("The space before the word. T5 reads it as a separate token."),
+    part: () => t("Another token of the same character."),
+    pad: () => t("T5 reads <pad> in the text as a pad."),
+    unknown: () => t("T5 has no token for this and reads <unk>."),
+    weight: weight => t("weight {weight}", { weight }),
     lost: {
-        clip: limit => `Cut: it is past the ${limit} tokens that CLIP-L reads, and has no effect.`,
-        t5: limit => `Cut: it is past the ${limit} rows of this length, and has no effect.`,
+        clip: limit => t("Cut: it is past the {limit} tokens that CLIP-L reads, and has no effect.", { limit }),
+        t5: limit => t("Cut: it is past the {limit} tokens of this length, and has no effect.", { limit }),
     },
 };

@@ -23,9 +23,9 @@ def test_the_last_runs_can_be_flipped_through(front):
     assert seen == [1, 1, 2, 3, 2, 1] and oldest == 12
     assert said == [
         [False, False, "latest run", True],
-        [False, False, "2 of 3", False],
-        [False, True, "1 of 3", False],
-        [False, True, "1 of 8", False],
+        [False, False, "run 2 of 3", False],
+        [False, True, "run 1 of 3", False],
+        [False, True, "run 1 of 8", False],
     ]
     assert front.errors == []
 
@@ -50,7 +50,7 @@ NEGATIVE = """async () => {
 def test_a_cell_s_prompts_are_used_as_negative_ones(front):
     none, said, texts = front.page.evaluate(NEGATIVE)
     assert "No encode node leads to a `negative` input" in none
-    assert said == "Written into CLIP-L Encode and T5 Encode."
+    assert said == "The prompts are now in: CLIP-L Encode, T5 Encode."
     assert texts == ["a look", "a thing", "", ""]
     assert front.errors == []
 

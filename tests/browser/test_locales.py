@@ -1,9 +1,11 @@
-"""The nodes in another language than English, in the real front end."""
+"""The nodes and their panels in another language than English, in the real front end."""
 
 import json
 from pathlib import Path
 
+from flux_duet.devtools import panel_texts
 from flux_duet.devtools.front_end import READY
+from flux_duet.tests.browser.tokens.boxes import CLIP, T5, add, expect_count
 
 LOCALES = Path(__file__).parents[2] / "locales"
 NODE = """type => {
@@ -21,10 +23,11 @@ def speak(front, language: str) -> None:
     front.page.wait_for_function(READY)
 
 
-def test_a_node_speaks_the_user_s_language(front):
-    definition = json.loads((LOCALES / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))["FluxDuetDualPrompt"]
+def test_a_node_and_its_panel_speak_the_user_s_language(front):
+    definition = json.loads((LOCALES / "ja" / "nodeDefs.json").read_text(encoding="utf-8"))["FluxDuetDualPrompt"]
+    said = panel_texts.table("ja")
     try:
-        speak(front, "zh")
+        speak(front, "ja")
         front.page.wait_for_function(
             f"([type, title]) => ({NODE})(type)[0] === title",
             arg=["FluxDuetDualPrompt", definition["display_name"]],
@@ -32,8 +35,15 @@ def test_a_node_speaks_the_user_s_language(front):
         )
         labels = front.page.evaluate(NODE, "FluxDuetDualPrompt")[1:]
         assert labels[:2] == [definition["inputs"][name]["name"] for name in ("vec", "txt")]
+        add(front, CLIP, T5)
+        pads = said["{count} pads"]
+        expect_count(front, f"0 / 75 {pads.format(count=75)}")
+        expect_count(front, f"{said['1 token']} {pads.format(count=255)}", index=1)
+        front.page.get_by_role("button", name=said["Hide the tokens"]).first.wait_for()
     finally:
         speak(front, "en")
+    add(front, CLIP)
+    expect_count(front, "0 / 75 75 pads")
     assert front.page.evaluate(NODE, "FluxDuetDualPrompt")[0] == "Dual Prompt"
     assert front.errors == []
 

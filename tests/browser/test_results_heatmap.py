@@ -109,7 +109,7 @@ def test_a_word_shows_its_map_and_a_place_ranks_the_words(shown):
         largest = max(zip(map(amount, numbers), (HEART, STAR), strict=True))[1]
         assert words(shown)[0] == largest
     assert len(seen) == 3 and drawn(shown) == own
-    assert shown.page.locator(".head").inner_text() == "Attention at this place"
+    assert shown.page.locator(".head").inner_text() == "Attention at this position"
     shown.page.mouse.move(canvas["x"] - 30, canvas["y"])
     assert shown.page.locator(".head").inner_text() == "Share of the attention"
     assert maps_asked(shown) == []
@@ -262,7 +262,7 @@ def test_a_batch_s_first_picture_is_said_to_be_that(shown):
         node.widgets.find(widget => widget.name === "batch_size").value = 2;
     }""")
     ran(shown)
-    shown.page.get_by_text("Picture 1 of 2; the node's outputs hold all of them.").wait_for()
+    shown.page.get_by_text("Picture 1 of 2. The outputs of the node have all of them.").wait_for()
 
 
 def test_maps_that_had_no_room_are_reported(shown):

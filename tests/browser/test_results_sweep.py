@@ -72,7 +72,7 @@ def test_keys_and_clicks(shown):
     shown.page.keyboard.press("ArrowRight")
     becomes(shown, lambda: shown.page.locator(".values").inner_text().startswith("B from step 1,"), True)
     shown.page.keyboard.press("End")
-    becomes(shown, lambda: shown.page.locator(".values").inner_text().startswith("A throughout"), True)
+    becomes(shown, lambda: shown.page.locator(".values").inner_text().startswith("A in all steps"), True)
     first = shown.page.locator(".shot img").first.get_attribute("src")
     shown.page.locator(".finding").hover()
     shown.page.locator(".shot").last.evaluate("shot => shot.blur()")

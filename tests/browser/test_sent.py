@@ -50,7 +50,7 @@ def test_a_comment_a_choice_and_an_address_are_told(front):
     box(front).fill("see https://example.com/x today")
     front.page.locator(".warned").wait_for()
     count(front).hover()
-    assert "ComfyUI takes // for a comment and leaves out: //example.com/x today" in tip(front)
+    assert "ComfyUI reads // as a comment and removes: //example.com/x today" in tip(front)
     (node,) = front.to_api().values()
     assert node["inputs"]["text"] == "see https:"
     assert front.errors == []

@@ -52,7 +52,7 @@ def test_what_is_typed_moves_the_segments_and_errors_are_said(front):
     box.fill("1\n@16 2")
     shown.wait_for_widths("CLIP", [0.8, 0.2])
     box.fill("1\n@8 2\n@4 1")
-    shown.track("CLIP").get_by_text("4 comes after 8; expected times in the order of the run.").wait_for()
+    shown.track("CLIP").get_by_text("4 comes after 8. Write the times in the order of the run.").wait_for()
     box.fill("1\n@8 3")
     shown.page.locator(".foot[data-wrong]", has_text="CLIP prompt 3 is not connected.").wait_for()
     assert shown.texts[0] == "1\n@8 3"

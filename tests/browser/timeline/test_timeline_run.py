@@ -124,15 +124,15 @@ IDLE = """([steps, timeline]) => {
 @pytest.mark.parametrize(
     "timeline, message",
     [
-        ("1\n@90 2", "T5: the prompt from 90 acts in none of the run's 10 steps."),
-        ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 acts in none of the run's 10 steps."),
-        ("1\n@99.9% 2", "T5: the prompt from 99.9% acts in none of the run's 10 steps."),
-        ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% acts in none of the run's 10 steps."),
+        ("1\n@90 2", "T5: the prompt from 90 has no effect in this run (steps: 10)."),
+        ("1\n@4 2\n@10..12 3", "T5: the prompt from 10 has no effect in this run (steps: 10)."),
+        ("1\n@99.9% 2", "T5: the prompt from 99.9% has no effect in this run (steps: 10)."),
+        ("1\n@85% 2\n@88% 3", "T5: the prompt from 85% has no effect in this run (steps: 10)."),
     ],
 )
 def test_a_prompt_that_never_acts_is_reported(front, timeline, message):
     front.page.evaluate(IDLE, [0, timeline])
-    front.page.locator(".foot", has_text="assumed").wait_for()  # without a known run no prompt is reported
+    front.page.locator(".foot", has_text="assumes").wait_for()  # without a known run no prompt is reported
     front.page.evaluate(IDLE, [10, timeline])
     front.page.locator(".foot[data-wrong]", has_text=message).wait_for()
     front.page.evaluate(IDLE, [10, "1\n@9 2"])
@@ -148,7 +148,7 @@ def test_without_the_server_it_goes_on_and_says_so(front):
         const node = LiteGraph.createNode("FluxDuetSchedule");
         app.graph.add(node);
     }""")
-    front.page.locator(".foot", has_text="The server gives no schedule").wait_for()
+    front.page.locator(".foot", has_text="The server gives no noise schedule").wait_for()
     front.page.unroute("**/flux_duet/sigmas")
     assert front.page.locator(".ruler span").all_inner_texts()[:2] == ["0", "2"]
     front.page.evaluate("() => app.api.dispatchCustomEvent('graphChanged', null)")  # which sends the request again

@@ -76,7 +76,7 @@ def test_a_fade_is_drawn_out_carried_along_and_pushed_in(front):
 
 def test_double_click_splits_and_a_menu_does_the_rest(front):
     shown = Timeline(front, "1", "1\n@40% 2")
-    assert "CLIP prompt 2 is connected, but never plays." in shown.page.locator(".foot").inner_text()
+    assert "CLIP prompt 2 is connected, but the timeline does not use it." in shown.page.locator(".foot").inner_text()
     shown.page.mouse.dblclick(*shown.at("CLIP", 6))
     assert shown.texts[0] == "1\n@6 2"
     shown.page.locator(".foot", has_text="20 steps").wait_for()
@@ -115,7 +115,7 @@ def test_an_entry_past_the_run_is_marked(front):
     assert late.inner_text() == "@400" and late.bounding_box()["width"] >= 40
     late.hover()
     tip = shown.page.locator(".tip:popover-open")
-    assert "@400 is past the end of the run, which has 20 steps" in tip.inner_text()
+    assert "@400 is past the end of the run (steps: 20)" in tip.inner_text()
     below = shown.track("T5").bounding_box()
     assert tip.bounding_box()["y"] >= below["y"] + below["height"]
     assert front.errors == []

@@ -61,7 +61,7 @@ def test_long_clip_is_known_by_its_loader_s_file(front, passing):
     count(front).hover(position={"x": 2, "y": 2})
     front.page.mouse.move(0, 0)
     count(front).hover()
-    assert "LongCLIP-L.safetensors is a Long-CLIP by its name" in tip(front)
+    assert "by its name, LongCLIP-L.safetensors is a Long-CLIP" in tip(front)
     assert front.errors == []
 
 
