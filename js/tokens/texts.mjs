@@ -18,8 +18,8 @@ export const TEXTS = {
     // the header's tooltip
     clipCount: (count, limit) => `${count} of the ${limit} tokens that CLIP-L reads between its start and end token.`,
     chunkCount: (count, chunks, limit) => `${count} tokens in ${chunks} chunks of at most ${limit}.`,
-    average: "past_75 is average: all chunks count.",
-    strongest: "past_75 is strongest: only one chunk will count; which one is known after the run.",
+    average: "Beyond 75 tokens is set to average: all chunks count.",
+    strongest: "Beyond 75 tokens is set to strongest: only one chunk counts; which one is known after the run.",
     t5Count: (count, pads) => `${count} tokens and the end token, ${pads} pads: ${count + 1 + pads} rows for FLUX.1.`,
     t5Length: length => `length: ${length}`,
     positions: {

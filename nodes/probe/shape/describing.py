@@ -40,7 +40,7 @@ def _shape(tensor: Tensor) -> str:
 
 def _stream(stream: Stream) -> str:
     vec = isinstance(stream, ClipVec)
-    name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "a row for each token")
+    name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "one embedding for each token")
     lines = [f"{name} {_shape(span.tensor)}: {means}" for span in stream.spans]
     controls = [type(each).__name__ for span in stream.spans for each in span.controls]
     return "; ".join([*lines, *([f"controls: {', '.join(controls)}"] if controls else [])])
