@@ -31,7 +31,11 @@ class DualPrompt(io.ComfyNode):
                     "-1 = off, as with Flux Disable Guidance.",
                 ),
             ],
-            outputs=[io.Conditioning.Output(tooltip="Connect it to MMDiT Sampler, KSampler or any native node.")],
+            outputs=[
+                io.Conditioning.Output(
+                    tooltip="Connect it to MMDiT Sampler, KSampler or any node that takes a CONDITIONING."
+                )
+            ],
         )
 
     @classmethod
