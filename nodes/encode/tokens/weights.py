@@ -219,9 +219,7 @@ def t5_notes(prompt: Weighted, mode: str) -> list[str]:
         return []
     below = [shorten(prompt.words(group), 60) for group in prompt.groups if group.weight < 0]
     notes = [
-        f"The weight of '{words}' is below 0: mode 'attention' treats it as 0."
-        for words in below
-        if mode == ATTENTION
+        f"The weight of '{words}' is below 0: mode 'attention' treats it as 0." for words in below if mode == ATTENTION
     ]
     return notes + doubts(prompt, "T5") + implied(prompt)
 
@@ -253,6 +251,4 @@ def implied(prompt: Weighted) -> list[str]:
             end = group.end
     if not found:
         return []
-    return [
-        f"These words have weight {IMPLIED}, as in ComfyUI: {quoted(found)}. For plain text, write \\( and \\)."
-    ]
+    return [f"These words have weight {IMPLIED}, as in ComfyUI: {quoted(found)}. For plain text, write \\( and \\)."]
