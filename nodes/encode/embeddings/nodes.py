@@ -149,9 +149,9 @@ class EmbeddingStore(io.ComfyNode):
             node_id="FluxDuetStore",
             display_name="Embedding Store",
             category=CATEGORY,
-            description="Manages the embedding store: CLIP-L Encode and T5 Encode save encoded prompts on disk, so that "
-            "the same prompt is not encoded again, even after a restart. Shows the store's size, limits it or empties "
-            "it.",
+            description="Manages the embedding store: CLIP-L Encode and T5 Encode save encoded prompts on disk, so "
+            "that the same prompt is not encoded again, even after a restart. Shows the store's size, limits it or "
+            "empties it.",
             search_aliases=["cache", "text encoder cache", "clear cache", "disk"],
             is_output_node=True,
             inputs=[
