@@ -26,7 +26,7 @@ def listed(node: str, head: str) -> set[str]:
 
 
 def inputs(node: str) -> tuple[set[str], set[str]]:
-    """The names of the inputs as people read them, and the sockets that some of them grow."""
+    """The inputs as the node shows them, and the sockets that some of them grow."""
     found = SCHEMAS[node].inputs
     grown = {name for each in found if isinstance(each, io.Autogrow.Input) for name in each.template.names}
     return {each.display_name or each.id for each in found}, grown
