@@ -49,7 +49,7 @@ def split(conditioning: list, node: str = "Split Conditioning") -> tuple[ClipVec
     if missing:
         raise ValueError(
             f"{node}: got a CONDITIONING {missing[0]} without pooled_output, so it has no CLIP vector. Expected one "
-            "made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that holds CLIP-L."
+            "made for FLUX.1: use CLIPTextEncodeFlux, or a CLIP that contains CLIP-L."
         )
     guidances = {entry.get(GUIDANCE, DEFAULT_GUIDANCE) for _, entry in conditioning}
     if len(guidances) > 1:

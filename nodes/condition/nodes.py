@@ -15,11 +15,11 @@ class DualPrompt(io.ComfyNode):
             node_id="FluxDuetDualPrompt",
             display_name="Dual Prompt",
             category="Flux Duet/Conditioning",
-            description="Joins a CLIP prompt and a T5 prompt into a CONDITIONING that every native node accepts.",
+            description="Combines a CLIP prompt and a T5 prompt into a CONDITIONING that every native node accepts.",
             search_aliases=["CLIPTextEncodeFlux", "split prompt", "two prompts", "join", "flux conditioning", "duet"],
             inputs=[
-                FluxVec.Input("vec", tooltip="From CLIP-L Encode: one vector that sets the tone of every block."),
-                FluxTxt.Input("txt", tooltip="From T5 Encode: a row per token, which the image attends to."),
+                FluxVec.Input("vec", tooltip="The CLIP prompt, from CLIP-L Encode: style, light, mood."),
+                FluxTxt.Input("txt", tooltip="The T5 prompt, from T5 Encode: what is where."),
                 io.Float.Input(
                     "guidance",
                     default=DEFAULT_GUIDANCE,
@@ -27,11 +27,15 @@ class DualPrompt(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="Distilled guidance, as in FluxGuidance (dev: 3.5; schnell ignores it). "
-                    "-1 switches the embedding off, as Flux Disable Guidance does.",
+                    tooltip="Distilled guidance of FLUX.1 dev, as in FluxGuidance. 3.5 is usual; schnell ignores it. "
+                    "-1 = off, as with Flux Disable Guidance.",
                 ),
             ],
-            outputs=[io.Conditioning.Output(tooltip="For MMDiT Sampler, KSampler and every node that takes one.")],
+            outputs=[
+                io.Conditioning.Output(
+                    tooltip="Connect it to MMDiT Sampler, KSampler or any node that takes a CONDITIONING."
+                )
+            ],
         )
 
     @classmethod
@@ -49,15 +53,15 @@ class SplitConditioning(io.ComfyNode):
             node_id="FluxDuetSplit",
             display_name="Split Conditioning",
             category="Flux Duet/Conditioning",
-            description="Takes any FLUX.1 CONDITIONING apart into its CLIP prompt and its T5 prompt, so that one can "
-            "be replaced. What else it carries (ControlNet, masks, time ranges, hooks) stays with both.",
+            description="Separates any FLUX.1 CONDITIONING into its CLIP prompt and its T5 prompt, so that you can "
+            "replace one. ControlNets, masks, time ranges and hooks stay with both.",
             search_aliases=["unjoin", "take apart", "pooled", "separate clip t5", "split prompt"],
             inputs=[io.Conditioning.Input("conditioning", tooltip="A FLUX.1 CONDITIONING from any node.")],
             outputs=[
-                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector."),
-                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's rows."),
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP vector."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's token embeddings."),
                 io.Float.Output(
-                    "guidance", display_name="guidance", tooltip="Its guidance, for Dual Prompt; -1 is off."
+                    "guidance", display_name="guidance", tooltip="The guidance, for Dual Prompt. -1 = off."
                 ),
             ],
         )

@@ -16,7 +16,7 @@ def decode(vae, samples: dict) -> tuple[Tensor, bool]:
     Raises ValueError for no VAE.
     """
     if vae is None:
-        raise ValueError("VAE Decode: got no VAE. Load one with VAELoader (for FLUX.1: ae.safetensors).")
+        raise ValueError("VAE Decode: no VAE is connected. Connect VAELoader (for FLUX.1: ae.safetensors).")
     latent = samples[SAMPLES]
     if latent.is_nested:
         latent = latent.unbind()[0]

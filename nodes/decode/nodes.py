@@ -6,7 +6,10 @@ from comfy_api.latest import io
 
 from ..notice import warn
 
-TILED = "Memory ran short, so the picture was decoded in tiles. Faint seams are possible; a smaller batch avoids them."
+TILED = (
+    "There was too little memory, so the picture was decoded in tiles. Faint seams are possible. To avoid them, use a "
+    "smaller batch."
+)
 
 
 class VAEDecode(io.ComfyNode):
@@ -16,13 +19,14 @@ class VAEDecode(io.ComfyNode):
             node_id="FluxDuetDecode",
             display_name="VAE Decode (Duet)",
             category="Flux Duet/Decode",
-            description="Turns a latent into a picture. When memory is short it decodes in tiles, and reports that.",
+            description="Decodes a latent into a picture, as the native VAE Decode does. If memory runs short, it "
+            "decodes in tiles and tells you.",
             search_aliases=["decode", "latent to image", "vae", "duet"],
             inputs=[
-                io.Vae.Input("vae", tooltip="The autoencoder, such as ae.safetensors."),
-                io.Latent.Input("samples", tooltip="From MMDiT Sampler."),
+                io.Vae.Input("vae", tooltip="The VAE model used for decoding the latent, such as ae.safetensors."),
+                io.Latent.Input("samples", tooltip="The latent to be decoded, from any sampler."),
             ],
-            outputs=[io.Image.Output(tooltip="The picture.")],
+            outputs=[io.Image.Output(tooltip="The decoded picture.")],
         )
 
     @classmethod

@@ -191,7 +191,7 @@ def inspect(clip: CLIP, text: str, length: str = COMFYUI) -> list[PromptReading]
 
     Raises ValueError for what is no CLIP, or has no tokenizer for CLIP-L or T5.
     """
-    _require_clip(clip, "one that holds CLIP-L or T5")
+    _require_clip(clip, "one with CLIP-L or T5")
     clip_l, t5 = tokenizer_of(clip, CLIP_L), tokenizer_of(clip, T5XXL)
     readings = [read_by_clip(clip_l, text)] if clip_l else []
     readings += [read_by_t5(t5, text, length)] if t5 else []
@@ -223,21 +223,26 @@ def _half(clip: CLIP, name: str) -> CLIP:
 
 def _require(clip: CLIP, name: str) -> None:
     """Raises ValueError if the CLIP does not have this encoder."""
-    _require_clip(clip, f"one that holds {_TITLES[name]}")
+    _require_clip(clip, f"one with {_TITLES[name]}")
     if encoder_of(clip, name) is None:
         held = [title for key, title in _TITLES.items() if encoder_of(clip, key) is not None]
         raise ValueError(
-            f"This CLIP holds no {_TITLES[name]}, but {' and '.join(held) or type(model_of(clip)).__name__}. Connect "
-            f"one that does: Load {_TITLES[name]}, or DualCLIPLoader with type flux."
+            f"This CLIP has no {_TITLES[name]}, only {' and '.join(held) or type(model_of(clip)).__name__}. Connect "
+            f"Load {_TITLES[name]}, or DualCLIPLoader with type flux."
         )
 
 
 def _require_clip(clip: CLIP, expected: str) -> None:
     """Raises ValueError for what is no CLIP: nothing, or a constant that an API prompt has in place of a link."""
     if clip is None:
-        raise ValueError(f"Got no CLIP, expected {expected}; a checkpoint without text encoders gives none.")
+        raise ValueError(
+            f"Got no CLIP, expected {expected}. The checkpoint may have no text encoders: connect a text encoder's "
+            "loader."
+        )
     if not is_clip(clip):
-        raise ValueError(f"Got {shorten(repr(clip), 40)} as `clip`, expected {expected}. Link a text encoder's loader.")
+        raise ValueError(
+            f"Got {shorten(repr(clip), 40)} as `clip`, expected {expected}. Connect a text encoder's loader."
+        )
 
 
 class _OneEncoder:

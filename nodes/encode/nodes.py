@@ -19,22 +19,24 @@ def _rare_clip_inputs():
     return [
         io.Combo.Input(
             "past_75",
+            display_name="beyond 75 tokens",
             options=list(PAST),
             default=FIRST,
             optional=True,
             advanced=True,
-            tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: the rest has no effect, as "
-            "in ComfyUI. average: the mean of the vectors of all chunks of 75. strongest: the vector of the "
-            "chunk that is farthest from the empty prompt's.",
+            tooltip="For prompts of more than 75 tokens (Long-CLIP: 246). first: only the first 75 act, as in ComfyUI. "
+            "average: the mean of the vectors of all chunks of 75. strongest: the chunk whose vector differs most from "
+            "the empty prompt's.",
         ),
         io.Boolean.Input(
             "weights",
             default=True,
             optional=True,
             advanced=True,
-            label_on="act",
-            label_off="are text",
-            tooltip="Whether (words:1.3) is a weight, which moves vec, or simply text in parentheses.",
+            label_on="on",
+            label_off="off",
+            tooltip="on: (words:1.3) makes words stronger or weaker. off: parentheses are plain text; choose this if "
+            "your prompt contains parentheses that are not weights.",
         ),
     ]  # fmt: skip
 
@@ -46,8 +48,8 @@ class ClipEncode(io.ComfyNode):
             node_id="FluxDuetClipEncode",
             display_name="CLIP-L Encode",
             category=CATEGORY,
-            description="Turns a prompt into one vector that sets the tone of the whole picture: style, light, mood. "
-            "T5 is not run.",
+            description="Encodes the CLIP prompt as one vector. It sets the style, light and mood of the whole "
+            "picture. T5 is not run.",
             search_aliases=[
                 "clip text encode",
                 "clip encode",
@@ -59,18 +61,18 @@ class ClipEncode(io.ComfyNode):
             ],
             inputs=[
                 io.Clip.Input(
-                    "clip", tooltip="Any CLIP that holds CLIP-L: Load CLIP-L, DualCLIPLoader, a checkpoint's."
+                    "clip", tooltip="Any CLIP that contains CLIP-L: from Load CLIP-L, DualCLIPLoader or a checkpoint."
                 ),
                 io.String.Input(
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    tooltip="What CLIP-L reads: the first 75 tokens. Short phrases on style and mood suit it. "
-                    "(words:1.3) strengthens, (words:0.5) weakens, (words:0) is as if they were not there.",
+                    tooltip="The CLIP prompt: short phrases about style, light and mood. CLIP-L reads the first 75 "
+                    "tokens. (words:1.3) makes words stronger, (words:0.5) weaker, (words:0) removes them.",
                 ),
                 *_rare_clip_inputs(),
             ],
-            outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt's vector, for Dual Prompt.")],
+            outputs=[FluxVec.Output("vec", display_name="vec", tooltip="The CLIP vector. Connect it to Dual Prompt.")],
         )
 
     @classmethod
@@ -88,36 +90,43 @@ class T5Encode(io.ComfyNode):
             node_id="FluxDuetT5Encode",
             display_name="T5 Encode",
             category=CATEGORY,
-            description="Turns a prompt into a row per token, which every part of the picture attends to: things, "
-            "places, relations, lettering. CLIP-L is not run.",
+            description="Encodes the T5 prompt as one embedding per token. It decides what is in the picture and "
+            "where: objects, positions, relations, lettering. CLIP-L is not run.",
             search_aliases=["clip text encode", "clip encode", "t5xxl prompt", "long prompt", "prompt weight", "duet"],
             inputs=[
-                io.Clip.Input("clip", tooltip="Any CLIP that holds T5: Load T5, DualCLIPLoader, a checkpoint's."),
+                io.Clip.Input(
+                    "clip", tooltip="Any CLIP that contains T5: from Load T5, DualCLIPLoader or a checkpoint."
+                ),
                 io.String.Input(
                     "text",
                     multiline=True,
                     dynamic_prompts=True,
-                    tooltip="What T5 reads. Whole sentences suit it: what is where, and how things relate.",
+                    tooltip="The T5 prompt: whole sentences that describe what is in the picture, where it is and how "
+                    "things relate.",
                 ),
                 io.Combo.Input(
                     "length",
                     options=list(LENGTHS),
                     default=COMFYUI,
-                    tooltip="How many rows FLUX.1 gets. ComfyUI: padded to at least 256, never cut. "
-                    "official 512 (dev) and official 256 (schnell): padded and cut as Black Forest Labs' code does. "
-                    "exact: no padding. FLUX.1 reads padding too, so this changes the picture a little.",
+                    tooltip="How many tokens FLUX.1 gets. ComfyUI: pads to at least 256, never cuts. official 512 "
+                    "(dev), official 256 (schnell): pads and cuts as Black Forest Labs' code does. exact: no padding. "
+                    "FLUX.1 reads the padding too, so this changes the picture a little.",
                 ),
                 io.Combo.Input(
                     "weights",
                     options=list(MODES),
                     default=EMBEDDING,
                     optional=True,
-                    tooltip="How (words:1.3) acts. embedding: as in ComfyUI, by moving the words' rows. attention: the "
-                    "picture attends to the words as if they stood there 1.3 times; needs MMDiT Sampler, or Apply Duet "
-                    "for native samplers. off: parentheses are text.",
+                    tooltip="How (words:1.3) acts. embedding: changes the words' embeddings, as ComfyUI does. "
+                    "attention: acts as if the words appeared 1.3 times, which is more even; needs MMDiT Sampler, or "
+                    "Apply Duet before a native sampler. off: parentheses are plain text.",
                 ),
             ],
-            outputs=[FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt's rows, for Dual Prompt.")],
+            outputs=[
+                FluxTxt.Output(
+                    "txt", display_name="txt", tooltip="The T5 prompt's token embeddings. Connect them to Dual Prompt."
+                )
+            ],
         )
 
     @classmethod
@@ -136,27 +145,29 @@ class Inspect(io.ComfyNode):
             node_id="FluxDuetInspect",
             display_name="Prompt Inspector",
             category=CATEGORY,
-            description="Shows what CLIP-L and T5 each read of a prompt: every token, which are cut, weighted or "
-            "unknown, and how many fit. No encoder is run.",
+            description="Shows how CLIP-L and T5 read a prompt: all tokens, how many fit, and which are cut off, "
+            "weighted or unknown. No encoder is run.",
             search_aliases=["token counter", "tokenizer", "count tokens", "prompt length"],
             is_output_node=True,
             inputs=[
-                io.Clip.Input("clip", tooltip="Any CLIP; its tokenizers are used, its encoders are not run."),
-                io.String.Input("text", multiline=True, dynamic_prompts=True, tooltip="The prompt to look at."),
+                io.Clip.Input("clip", tooltip="Any CLIP. Only its tokenizers are used."),
+                io.String.Input("text", multiline=True, dynamic_prompts=True, tooltip="The prompt to inspect."),
                 io.Combo.Input(
                     "length",
                     options=list(LENGTHS),
                     default=COMFYUI,
-                    tooltip="T5's length mode, as in T5 Encode.",
+                    tooltip="How T5 pads or cuts the prompt, as in T5 Encode.",
                 ),
             ],
             outputs=[
-                io.Image.Output("picture", display_name="picture", tooltip="A chip for each token."),
+                io.Image.Output("picture", display_name="picture", tooltip="A picture with one chip per token."),
                 io.String.Output(
-                    "summary", display_name="summary", tooltip="Counts, and what is cut or unknown, in words."
+                    "summary", display_name="summary", tooltip="Token counts, and what is cut off or unknown, as text."
                 ),
                 io.String.Output(
-                    "json", display_name="json", tooltip="Every token: id, place in the text, weight, chunk."
+                    "json",
+                    display_name="json",
+                    tooltip="All tokens as JSON: id, position in the text, weight and chunk.",
                 ),
             ],
         )

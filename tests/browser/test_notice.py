@@ -61,7 +61,7 @@ def test_a_notice_is_whole_and_moves_nothing(node):
 
 @pytest.mark.parametrize("raised_in", [T5, "KSampler"])
 def test_the_message_of_an_error_is_ours(node, raised_in):
-    text = "This CLIP holds no T5, but CLIP-L. Connect one that does: Load T5."
+    text = "This CLIP has no T5, only CLIP-L. Connect Load T5."
     trace = ['  File "/somewhere/custom_nodes/flux-duet/nodes/encode/encoding.py", line 1, in _require\n']
     detail = {
         "prompt_id": "1", "node_id": "1", "node_type": raised_in, "executed": [], "exception_message": f"{text}\n",

@@ -85,7 +85,7 @@ FORMATS = [None, [], "x", {}, {"format": 3}, {"format": []}, {"format": "bf4"}]
 @pytest.mark.parametrize("text", TABLES + [json.dumps({"layers": {"q": each}}) for each in FORMATS[:3]])
 def test_a_table_of_formats_that_is_none(load, weights, tmp_path, text):
     message = refused(load, saved(tmp_path, weights, {"_quantization_metadata": text}))
-    assert "`_quantization_metadata` is no JSON object with a format for each" in message and "Use one that" in message
+    assert "`_quantization_metadata` is not a JSON object with a format" in message and "Use one that" in message
 
 
 @pytest.mark.parametrize("form", FORMATS[3:])
@@ -136,7 +136,7 @@ def test_a_node_names_what_has_gone(node, monkeypatch, tmp_path):
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "text_encoders", ([str(tmp_path)], {".safetensors"}))
     (tmp_path / "folder.safetensors").mkdir()
     for name in ("gone.safetensors", "folder.safetensors"):
-        with pytest.raises(BadFile, match=f"^{name} is no file in ComfyUI/models/text_encoders .* Choose a file"):
+        with pytest.raises(BadFile, match=f"^{name} was not found in ComfyUI/models/text_encoders. Choose a file"):
             node.execute(name)
 
 

@@ -94,5 +94,5 @@ def test_the_latent_is_left_alone(vae):
 
 
 def test_no_vae_is_refused():
-    with pytest.raises(ValueError, match="got no VAE. Load one with VAELoader"):
+    with pytest.raises(ValueError, match="no VAE is connected. Connect VAELoader"):
         VAEDecode.execute(None, {"samples": LATENTS["one"]})

@@ -187,9 +187,9 @@ def test_encoding_leaves_the_clip_as_it_was(dual):
 
 def test_a_missing_half_is_named(singles):
     clip, t5 = singles
-    with pytest.raises(ValueError, match="holds no T5, but CLIP-L.*Load T5"):
+    with pytest.raises(ValueError, match="has no T5, only CLIP-L.*Load T5"):
         T5Encode.execute(clip, "a")
-    with pytest.raises(ValueError, match="holds no CLIP-L, but T5.*Load CLIP-L"):
+    with pytest.raises(ValueError, match="has no CLIP-L, only T5.*Load CLIP-L"):
         ClipEncode.execute(t5, "a")
     with pytest.raises(ValueError, match="no CLIP, expected one that holds T5"):
         T5Encode.execute(None, "a")

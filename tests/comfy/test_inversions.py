@@ -48,7 +48,7 @@ def encoded(node, clip, text, **options):
 @pytest.mark.parametrize("node, which", [(ClipEncode, 0), (T5Encode, 1)])
 def test_a_name_that_is_not_there_is_told_on_the_node(clips, node, which):
     tensor, text = encoded(node, clips[which], "a fox, embedding:typo, at night")
-    assert f"There is no embedding:typo: {('CLIP', 'T5')[which]} reads nothing there." in text
+    assert f"embedding:typo was not found, so {('CLIP', 'T5')[which]} ignores it." in text
     assert torch.equal(tensor, encoded(node, clips[which], "a fox, , at night")[0]), "as in ComfyUI"
     assert "There is no" not in encoded(node, clips[which], "a fox, embedding:style, at night")[1]
     off = {"weights": "off" if which else False}
@@ -56,9 +56,9 @@ def test_a_name_that_is_not_there_is_told_on_the_node(clips, node, which):
 
 
 def test_rows_for_another_encoder_are_told_on_the_node(clips):
-    assert "rows are" not in encoded(ClipEncode, clips[0], "embedding:sd15 fox")[1]
+    assert "it has width" not in encoded(ClipEncode, clips[0], "embedding:sd15 fox")[1]
     tensor, text = encoded(T5Encode, clips[1], "embedding:sd15 fox", length="exact")
-    assert "T5 cannot read embedding:sd15: its rows are 768 wide, expected 4096." in text
+    assert "T5 ignores embedding:sd15: it has width 768, expected 4096." in text
     assert tensor.shape[1] == len(
         clips[1].tokenize("embedding:sd15 fox", tokenizer_options={"t5xxl_min_length": 0})["t5xxl"][0]
     ), "ComfyUI puts pads in their place"
@@ -66,7 +66,7 @@ def test_rows_for_another_encoder_are_told_on_the_node(clips):
 
 def test_the_inspector_tells_both(clips, folder):
     _, summary, _ = Inspect.execute(clips[1], "embedding:typo, embedding:sd15 fox").result
-    assert "There is no embedding:typo" in summary and "cannot read embedding:sd15" in summary
+    assert "embedding:typo was not found" in summary and "ignores embedding:sd15" in summary
     (reading,) = inspect(clips[0], "a embedding:typo fox")
     assert reading.as_json()["ignored"] == [[2, 16]] and len(reading.pieces) == 2
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicGuider
 
+from flux_duet.nodes.condition.controls import TITLES, Nag
 from flux_duet.nodes.condition.nodes import DualPrompt
 from flux_duet.nodes.condition.place.nodes import NegativeTxt
 from flux_duet.nodes.encode.nodes import ClipEncode, T5Encode
@@ -25,14 +26,14 @@ def streams(singles):
 def test_streams_and_conditioning(streams):
     vec, txt = streams
     assert described(vec) == "vec [1, 64]: one vector for the whole prompt"
-    assert described(txt) == "txt [1, 256, 64]: a row for each token"
+    assert described(txt) == "txt [1, 256, 64]: one embedding for each token"
     assert described(DualPrompt.execute(vec, txt, 3.5)[0]) == "txt [1, 256, 64], vec [1, 64], guidance 3.5"
     assert described(DualPrompt.execute(vec, txt, -1)[0]) == "txt [1, 256, 64], vec [1, 64]"
 
 
 def test_controls_are_named(streams):
     steered = NegativeTxt.execute(streams[1], streams[1], 4.0, 2.5, 0.25)[0]
-    assert described(steered) == "txt [1, 256, 64]: a row for each token; controls: Nag"
+    assert described(steered) == f"txt [1, 256, 64]: one embedding for each token; controls: {TITLES[Nag]}"
 
 
 def test_models(tiny, dual, singles):

@@ -199,7 +199,7 @@ def full(monkeypatch):
 def test_the_node_on_a_full_disk(store, request):
     put(store, "a")
     request.getfixturevalue("full")
-    words = r"^Embedding Store: the settings cannot be written .*\(No space left on device\).* Free some disk"
+    words = r"^Embedding Store: the settings cannot be written .*\(No space left on device\).* Free disk space"
     with pytest.raises(ValueError, match=words) as error:
         EmbeddingStore.execute(True, 7, "report")
     assert str(store.folder) not in str(error.value)
@@ -225,4 +225,4 @@ def test_the_node_tells_what_could_not_be_taken_away(store, monkeypatch):
 
     monkeypatch.setattr(type(store.folder), "unlink", held)
     report = EmbeddingStore.execute(True, Settings.limit_mb, "empty").args[0]
-    assert report.startswith("1 encodings") and "\n1 could not be removed: another program" in report
+    assert report.startswith("1 encodings") and "\n1 could not be deleted: another program" in report

@@ -135,7 +135,7 @@ def assert_refused(conditioning: list, key: str, tmp_path):
     vec, txt, _ = split(conditioning)
     of_both = [] if key == "attention_mask" else [{"vec": vec}]  # which is for the rows of txt, and goes with it alone
     for streams in (*of_both, {"txt": txt}):
-        with pytest.raises(ValueError, match=rf"carries '{key}' .*which a file cannot hold.*after loading"):
+        with pytest.raises(ValueError, match=rf"has '{key}' .*which cannot be saved.*after loading"):
             SaveStream.execute("it", **streams)
     assert list(tmp_path.rglob("*.*")) == []
 
@@ -174,7 +174,7 @@ def test_whatever_is_saved_can_be_loaded(tmp_path, values):
     try:
         stream_file.save(path, {"vec": ClipVec((Span(torch.zeros(1, 64), values),))})
     except ValueError as error:
-        assert str(error).startswith("Save Embedding: `vec` carries ") and not path.exists()
+        assert str(error).startswith("Save Embedding: `vec` has ") and not path.exists()
         assert file_extras.fault(values)
     else:
         (span,) = stream_file.load(path).streams["vec"].spans
@@ -184,6 +184,6 @@ def test_whatever_is_saved_can_be_loaded(tmp_path, values):
 
 def test_more_than_a_file_takes_is_refused_before_it_is_written(tmp_path):
     span = Span(torch.zeros(1, 64))
-    with pytest.raises(ValueError, match="Save Embedding: a file cannot hold these streams: .*1 to 64 encodings"):
+    with pytest.raises(ValueError, match="these prompts cannot be saved in a file: .*1 to 64 encodings"):
         SaveStream.execute("it", vec=ClipVec((span,) * 65))
     assert list(tmp_path.rglob("*.*")) == []

@@ -132,7 +132,7 @@ def test_layers_are_reached_as_if_they_were_there(path):
 def test_a_file_exchanged_before_it_was_read(path, save_models, monkeypatch):
     clip = load_t5(path)
     shutil.copy(save_models(dtype=torch.float16)["t5xxl"], path)
-    with pytest.raises(ValueError, match="was changed or removed since Load T5 ran. Queue again"):
+    with pytest.raises(ValueError, match="was changed or removed since Load T5 ran. Queue the prompt again"):
         txt(clip)
     monkeypatch.setattr("folder_paths.get_full_path_or_raise", lambda folder, name: path)
     marks = [LoadT5.fingerprint_inputs("t5.safetensors")]

@@ -119,7 +119,7 @@ def test_a_number_that_is_no_weight_is_text_for_clip(clip, phrase):
     out = ClipEncode.execute(clip, f"a clock {phrase} at night")
     written = phrase.replace("(", r"\(").replace(")", r"\)")
     assert torch.equal(out[0].spans[0].tensor, native(clip, f"a clock {written} at night"))
-    assert f"CLIP reads as text, not as a weight: {phrase}" in out.ui["text"][0]
+    assert f"CLIP reads this as text, not as a weight: {phrase}" in out.ui["text"][0]
     expected = vec(clip, f"a {phrase} (red:1.5) circle")
     assert torch.equal(expected, vec(clip, f"a {written} (red:1.5) circle")), "and other weights still act"
 
@@ -131,7 +131,7 @@ def test_a_number_that_is_no_weight_is_text_for_t5(singles, mode, number):
     plain = T5Encode.execute(singles[1], rf"a \(grandmother:{number}\) asleep", weights=mode)
     assert torch.equal(out[0].spans[0].tensor, plain[0].spans[0].tensor) and out[0].spans[0].bias is None
     assert out[0].spans[0].tensor.isfinite().all()
-    assert f"T5 reads as text, not as a weight: (grandmother:{number})" in out.ui["text"][0]
+    assert f"T5 reads this as text, not as a weight: (grandmother:{number})" in out.ui["text"][0]
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_t5_in_mode_embedding_is_native_and_doubts_are_reported(dual, singles, t
     theirs = dual.encode_from_tokens_scheduled(dual.tokenize(text))[0][0]
     assert torch.equal(out[0].spans[0].tensor, theirs)
     doubtful = any(phrase in text for phrase in ("(12:30)", "(16:9)", "(x:25)", ":999)"))
-    assert ("T5 reads as a weight, as in ComfyUI, what may be meant as text" in out.ui["text"][0]) == doubtful
+    assert ("T5 reads this as a weight, as ComfyUI does" in out.ui["text"][0]) == doubtful

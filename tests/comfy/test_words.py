@@ -122,7 +122,7 @@ def test_words_that_clip_does_not_read_are_none(ablate):
 
 def test_a_clip_without_the_encoder_is_reported(model, singles):
     clip, t5 = singles
-    with pytest.raises(ValueError, match="holds no T5"):
+    with pytest.raises(ValueError, match="has no T5"):
         WordAblation.execute(model, clip, clip, "a", "b", LATENT, 3.5, 0, 2, "euler", "simple")
 
 

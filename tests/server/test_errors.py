@@ -15,12 +15,12 @@ MISTAKES = {
     "T5 into CLIP-L Encode": (
         feed("FluxDuetClipEncode", "FluxDuetLoadT5"),
         "FluxDuetClipEncode",
-        ["holds no CLIP-L, but T5", "Connect", "Load CLIP-L"],
+        ["has no CLIP-L, only T5", "Connect", "Load CLIP-L"],
     ),
     "CLIP-L into T5 Encode": (
         feed("FluxDuetT5Encode", "FluxDuetLoadClip"),
         "FluxDuetT5Encode",
-        ["holds no T5, but CLIP-L", "Connect", "Load T5"],
+        ["has no T5, only CLIP-L", "Connect", "Load T5"],
     ),
     "an autoencoder as T5": (
         choose("FluxDuetLoadT5", "t5_name", "misplaced_ae.safetensors"),

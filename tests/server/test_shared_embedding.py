@@ -54,7 +54,7 @@ def test_an_exchanged_file_is_read_anew_and_a_damaged_one_named(comfy_server, wo
 
 def test_a_file_that_is_not_there_is_named_before_anything_runs(comfy_server, workflow, shared):
     result = comfy_server.run(without_encoders(workflow, "../shared.safetensors"), check=False)
-    assert result.status == "rejected" and "there is no '../shared.safetensors'" in str(result.node_errors)
+    assert result.status == "rejected" and "'../shared.safetensors' was not found" in str(result.node_errors)
 
 
 def test_a_name_that_asks_for_a_picture_s_size_is_named_before_anything_runs(comfy_server, workflow):

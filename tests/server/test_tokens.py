@@ -107,9 +107,9 @@ def test_numbers_that_are_no_weights_are_text_and_reported(nano_server):
     assert set(clip["weights"]) == {1.0, 1.5} and set(t5["weights"]) == {1.0, 9.0, 1.5}
     assert "nan" in notes[0] and "9" in notes[0] and "9" not in "".join(notes[1])
     assert [note.split(".")[0] for note in answer["notes"]] == [
-        "CLIP reads as text, not as a weight: (a:nan), (b:inf), (16:9)",
-        "T5 reads as text, not as a weight: (a:nan), (b:inf)",
-        "T5 reads as a weight, as in ComfyUI, what may be meant as text: (16:9)",
+        "CLIP reads this as text, not as a weight: (a:nan), (b:inf), (16:9)",
+        "T5 reads this as text, not as a weight: (a:nan), (b:inf)",
+        "T5 reads this as a weight, as ComfyUI does: (16:9)",
     ]
 
 
@@ -124,7 +124,7 @@ def test_no_request_opens_a_file(make_server, tmp_path):
             answer = ask(server, {"text": f"\U0001f98a embedding:{name}"})[1]
             for reading in answer["readings"]:
                 assert reading["ignored"] == [[3, 3 + len(f"embedding:{name}")]] and None not in reading["ids"]
-                assert f"There is no embedding:{name}: {reading['road']} reads nothing there." in reading["notes"]
+                assert f"embedding:{name} was not found, so {reading['road']} ignores it." in reading["notes"]
         clip, _ = ask(server, {"text": "embedding:style"})[1]["readings"]
         assert clip["ignored"] == [] and None not in clip["ids"] and len(clip["ids"]) > 1
 

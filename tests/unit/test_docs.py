@@ -105,9 +105,9 @@ def test_what_a_change_needs_is_where_the_table_says(row):
 
 
 def test_an_error_s_text_is_in_the_file_that_the_table_names():
-    (row,) = [row for row in CHANGE_ROWS if "holds no T5" in row[0]]
+    (row,) = [row for row in CHANGE_ROWS if "has no T5" in row[0]]
     (path,) = CODE.findall(row[1])
-    assert "This CLIP holds no {" in (ROOT / path).read_text("utf-8")
+    assert "This CLIP has no {" in (ROOT / path).read_text("utf-8")
 
 
 def test_every_folder_of_nodes_is_listed():

@@ -181,10 +181,10 @@ def test_a_tensor_that_does_not_fit_is_named(shapes, wanted, odd):
 
 NOT_RUN = {
     "width": (clip(2, width=130), layout.CLIP_L, None),
-    "no head": (clip(2, width=129), layout.CLIP_L, "width of 129 is no multiple of 64"),
+    "no head": (clip(2, width=129), layout.CLIP_L, "width of 129 is not a multiple of 64"),
     "positions": (clip(2, positions=2), layout.CLIP_L, "it has 2 positions, expected 77"),
     "heads": (t5(2) | {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": (32, 7)}, layout.T5,
-              "attention width of 4096 is no multiple of its 7 heads"),
+              "attention width of 4096 is not a multiple of its 7 heads"),
     "words": (t5(2) | {"shared.weight": (100, 4096)}, layout.T5, "it has embeddings for 100 tokens"),
 }  # fmt: skip
 
@@ -194,7 +194,7 @@ def test_sizes_that_no_encoder_has(shapes, wanted, words):
     if words is None:
         assert layout.check(shapes, wanted, "file")
         return
-    with pytest.raises(BadFile, match=f"file is no valid {wanted.name}: .*{words}"):
+    with pytest.raises(BadFile, match=f"file is not a valid {wanted.name} file: .*{words}"):
         layout.check(shapes, wanted, "file")
 
 

@@ -50,7 +50,7 @@ def test_what_is_no_weight_is_text_on_both_streams(number):
     for strict in (False, True):
         assert weighted(text, strict) == [(text, 1.0)]
         (note,) = weights.doubts(weights.parse(text, strict), "T5")
-        assert "reads as text" in note and f"(grandmother:{number.strip()})" in note.replace(": ", ":")
+        assert "reads this as text" in note and f"(grandmother:{number.strip()})" in note.replace(": ", ":")
     nested = f"(a (red:1.5) dog:{number}) asleep"
     inside = [("(a ", 1.0), ("red", 1.5), (f" dog:{number}) asleep", 1.0)]
     assert weighted(nested) == inside, "what is in it keeps its weight"
@@ -76,10 +76,10 @@ def test_what_is_no_weight_is_text_on_both_streams(number):
 def test_what_may_be_no_weight_is_text_for_clip_and_a_told_weight_for_t5(text):
     assert weighted(f"a {text} b", strict=True) == [(f"a {text} b", 1.0)]
     (for_clip,) = weights.clip_notes(weights.parse(text, True), [])
-    assert f"CLIP reads as text, not as a weight: {text}" in for_clip
+    assert f"CLIP reads this as text, not as a weight: {text}" in for_clip
     assert len(weighted(f"a {text} b")) == 3, "T5 keeps ComfyUI's"
     (for_t5,) = weights.t5_notes(weights.parse(text), EMBEDDING)
-    assert f"T5 reads as a weight, as in ComfyUI, what may be meant as text: {text}" in for_t5
+    assert f"T5 reads this as a weight, as ComfyUI does: {text}" in for_t5
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,9 @@ def test_notes_name_what_does_nothing_and_what_may_be_no_weight():
 
 def test_parentheses_in_parentheses_are_told_once():
     (message,) = weights.implied(weights.parse("((red)) and ((red)), (a (dark) night), ((blue) sky:1.2)"))
-    assert message.startswith("Weighted by 1.1, as in ComfyUI: ((red)), (a (dark) night), (blue). For plain")
+    assert message.startswith(
+        "These words have weight 1.1, as in ComfyUI: ((red)), (a (dark) night), (blue). For plain"
+    )
 
 
 def test_long_words_without_spaces_are_cut_at_characters():

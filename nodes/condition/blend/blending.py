@@ -33,7 +33,7 @@ def blend_txt(mode: str, txt: T5Text, given: Mapping[str, T5Text | None], weight
     if (mode == "join" and not 0 <= weight <= 1) or (mode == "both" and weight < 0):
         raise ValueError(
             f"Blend T5: weight is {weight} in mode '{mode}', expected {'0 to 1' if mode == 'join' else 'at least 0'}: "
-            "it is how much the picture attends to the other prompt's tokens."
+            "it sets how strongly the tokens of `other` act."
         )
     known = {id(stream): rows_of(stream)[0] for stream in (txt, *given.values()) if stream is not None}
     spans = []
@@ -58,15 +58,15 @@ def _together(node: str, mode: str, modes: Mapping[str, Mode], own: Stream, give
     for span, others in together:
         if any(each.controls for each in (span, *others.values())):
             raise ValueError(
-                f"{node}: a prompt has controls (regions, routes, negatives, a timeline). Blend first, then add them "
-                "to the result."
+                f"{node}: a prompt has controls (regions, routes, negatives, a timeline). Blend first, then add "
+                "the controls to the result."
             )
         yield span, others
 
 
 _FIXES = {
     OTHER: " Connect the prompt to blend with.",
-    EMPTY: " Connect the empty prompt: the same encode node with no text. Differences are measured from it.",
+    EMPTY: " Connect the same encode node without text: differences are measured from it.",
 }
 
 

@@ -22,8 +22,8 @@ class BlendVec(io.ComfyNode):
             node_id="FluxDuetBlendVec",
             display_name="Blend CLIP",
             category=CATEGORY,
-            description="Mixes two CLIP prompts into one vector, adds or takes away what one says, or makes a prompt "
-            "stronger or weaker. T5 stays as it is.",
+            description="Mixes two CLIP prompts, adds or subtracts the meaning of one, or makes a prompt stronger or "
+            "weaker. It changes style and mood; the T5 prompt stays as it is.",
             search_aliases=["conditioning average", "clip strength", "lerp", "slerp", "mix prompts", "style strength"],
             inputs=[
                 FluxVec.Input("vec", tooltip="The CLIP prompt to start from."),
@@ -31,19 +31,24 @@ class BlendVec(io.ComfyNode):
                     "mode",
                     options=list(VEC_MODES),
                     default="lerp",
-                    tooltip="lerp: along the line to `other`. slerp: along the arc. add, subtract: what `other` says "
-                    "beyond the empty prompt. strength: `vec` measured from the empty prompt, 1 as it is, 2 twice as "
-                    "far.",
+                    tooltip="lerp: mixes with `other` along a straight line. slerp: along an arc. add, subtract: adds "
+                    "or subtracts the difference between `other` and the empty prompt. strength: scales the difference "
+                    "between `vec` and the empty prompt.",
                 ),
                 _weight(
-                    "lerp, slerp: 0 is `vec`, 1 is `other`. add, subtract: how much of it. strength: 1 is neutral."
+                    "lerp, slerp: 0 = `vec`, 1 = `other`. add, subtract: how much of the difference; 0 = none. "
+                    "strength: 0 = empty prompt, 1 = unchanged, 2 = twice the difference."
                 ),
-                FluxVec.Input(OTHER, optional=True, tooltip="The second CLIP prompt; not used by 'strength'."),
+                FluxVec.Input(OTHER, optional=True, tooltip="The second CLIP prompt. strength does not use it."),
                 FluxVec.Input(
-                    EMPTY, optional=True, tooltip="CLIP-L Encode with no text, for add, subtract and strength."
+                    EMPTY, optional=True, tooltip="CLIP-L Encode without text. Needed for add, subtract and strength."
                 ),
             ],
-            outputs=[FluxVec.Output("vec_out", display_name="vec", tooltip="The mixture, for Dual Prompt.")],
+            outputs=[
+                FluxVec.Output(
+                    "vec_out", display_name="vec", tooltip="The blended CLIP prompt. Connect it to Dual Prompt."
+                )
+            ],
         )
 
     @classmethod
@@ -60,8 +65,8 @@ class BlendTxt(io.ComfyNode):
             node_id="FluxDuetBlendTxt",
             display_name="Blend T5",
             category=CATEGORY,
-            description="Puts two T5 prompts side by side, or mixes them row by row. Nothing is cut to one length or "
-            "filled up with zeros, which FLUX.1 would attend to.",
+            description="Combines two T5 prompts: side by side, or mixed token by token. It cuts no tokens and adds no "
+            "zeros, which FLUX.1 would read as text.",
             search_aliases=["conditioning average", "conditioning concat", "mix prompts", "combine prompts"],
             inputs=[
                 FluxTxt.Input("txt", tooltip="The T5 prompt to start from."),
@@ -69,20 +74,20 @@ class BlendTxt(io.ComfyNode):
                     "mode",
                     options=list(TXT_MODES),
                     default="join",
-                    tooltip="join: both prompts' tokens side by side, weighted by `weight`; any texts. both: the "
-                    "first prompt whole, `other` beside it. lerp: row by row, for texts of the same wording. add, "
-                    "subtract: all rows moved by what `other` says beyond the empty prompt.",
+                    tooltip="join: fades from `txt` to `other`; for any texts. both: adds `other` and keeps `txt` at "
+                    "full strength. lerp: mixes token by token, for texts with the same wording. add, subtract: moves "
+                    "all tokens by the difference between `other` and the empty prompt.",
                 ),
-                _weight("join, lerp: 0 is `txt`, 1 is `other`. both, add, subtract: how much of `other`."),
+                _weight("join, lerp: 0 = `txt`, 1 = `other`. both, add, subtract: how strongly `other` acts; 0 = off."),
                 FluxTxt.Input(OTHER, optional=True, tooltip="The second T5 prompt."),
-                FluxTxt.Input(EMPTY, optional=True, tooltip="T5 Encode with no text, for add and subtract."),
+                FluxTxt.Input(EMPTY, optional=True, tooltip="T5 Encode without text. Needed for add and subtract."),
             ],
             outputs=[
                 FluxTxt.Output(
                     "txt_out",
                     display_name="txt",
-                    tooltip="For Dual Prompt. join and both weigh tokens in the attention: use MMDiT Sampler, or Apply "
-                    "Duet before a native sampler.",
+                    tooltip="The blended T5 prompt, for Dual Prompt. join and both need MMDiT Sampler, or Apply Duet "
+                    "before a native sampler.",
                 )
             ],
         )

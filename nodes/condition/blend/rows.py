@@ -95,20 +95,20 @@ def lerp(a: Rows, b: Rows, weight: float) -> Span:
     """
     if a.tensor.shape[1] != b.tensor.shape[1] or a.real != b.real:
         raise ValueError(
-            f"Blend T5: 'lerp' goes row by row, but the prompts have {a.real} and {b.real} tokens in "
-            f"{a.tensor.shape[1]} and {b.tensor.shape[1]} rows{_first_difference(a, b)}. Write both with the same "
-            "number of tokens, or use 'join'."
+            f"Blend T5: 'lerp' mixes token by token, but the prompts have {a.real} and {b.real} tokens (with padding "
+            f"{a.tensor.shape[1]} and {b.tensor.shape[1]}){_first_difference(a, b)}. Write both with the same number "
+            "of tokens, or use 'join'."
         )
     for rows in (a, b):
         if rows.span.bias is not None:
             raise ValueError(
-                "Blend T5: 'lerp' mixes rows, but one prompt has weights in the attention, which are for its own rows. "
-                "Use 'join', or weights 'embedding' in T5 Encode."
+                "Blend T5: 'lerp' cannot mix a prompt that has weights in the attention. Use 'join', or set `weights` "
+                "to 'embedding' in T5 Encode."
             )
     if b.span.attn_mask is not None:
         raise ValueError(
-            "Blend T5: 'lerp' mixes rows, but `other` has an attention mask for its own rows (Redux with attn_bias). "
-            "Use 'join', or apply Redux to the result."
+            "Blend T5: 'lerp' cannot mix an `other` that has an attention mask (Redux with attn_bias). Use 'join', or "
+            "apply Redux to the result."
         )
     one, other = same_batch(a.tensor, b.tensor)
     return replace(a.span, tensor=torch.lerp(one, other.to(one), weight))
@@ -142,8 +142,8 @@ def same_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     counts = {a.shape[0], b.shape[0]} - {1}
     if len(counts) > 1:
         raise ValueError(
-            f"Got a batch of {a.shape[0]} prompts and one of {b.shape[0]}, expected batches of the same size, or one "
-            "single prompt, which is used with each of the others."
+            f"Got a batch of {a.shape[0]} prompts and one of {b.shape[0]}, expected two batches of the same size, "
+            "or a single prompt and a batch."
         )
     count = max(counts, default=1)
     return tuple(each if each.shape[0] == count else each.expand(count, *each.shape[1:]) for each in (a, b))

@@ -91,8 +91,8 @@ def _finite(clip: CLIP, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     patched = ", or those of a LoRA on it," if core.weight_patches(patcher_of(clip)) else ""
     raise ValueError(
         f"{Path(file.path).name if file else 'This CLIP'} encodes this prompt as numbers that are not finite (NaN or "
-        f"infinity), which would give a black picture: its weights{patched} are damaged, or too large for their "
-        "dtype. Download the file again, use it in another precision, or remove the LoRA."
+        f"infinity), which would give a black picture. Its weights{patched} are damaged, or too large for their "
+        "precision. Download the file again, use another precision, or remove the LoRA."
     )
 
 

@@ -59,7 +59,7 @@ def fault(extras: Any) -> str | None:
         return f"{type(extras).__name__} instead of an object"
     for key, value in extras.items():
         if key not in KINDS:
-            return f"{key!r:.60} ({type(value).__name__}), which a file cannot hold"
+            return f"{key!r:.60} ({type(value).__name__}), which cannot be saved"
         if not KINDS[key].holds(value):
             return f"'{key}' with {value!r:.40}, expected {KINDS[key].words}"
     for pair in PAIRS:

@@ -23,16 +23,16 @@ class SaveStream(io.ComfyNode):
             node_id="FluxDuetSaveStream",
             display_name="Save Embedding",
             category=CATEGORY,
-            description="Saves what CLIP-L Encode or T5 Encode made, or both, as one .safetensors to keep or share. "
-            "The file contains its prompt as text; Load Embedding uses it without any text encoder.",
+            description="Saves a CLIP prompt, a T5 prompt or both in one .safetensors file, to keep or share. Load "
+            "Embedding reads it without any text encoder. The file contains your prompt as readable text.",
             search_aliases=["save conditioning", "export embedding", "share prompt", "cache text encoder"],
             is_output_node=True,
             inputs=[
                 io.String.Input(
                     "filename_prefix",
                     default="flux_duet/prompt",
-                    tooltip="Where in ComfyUI's output folder, as in Save Image: %date:yyyy-MM-dd%, %year% and "
-                    "%Node.widget% are filled in.",
+                    tooltip="The prefix of the file name, in ComfyUI's output folder, as in Save Image. It may contain "
+                    "%date:yyyy-MM-dd%, %year% and %Node.widget%.",
                 ),
                 FluxVec.Input("vec", optional=True, tooltip="The CLIP prompt, from CLIP-L Encode."),
                 FluxTxt.Input("txt", optional=True, tooltip="The T5 prompt, from T5 Encode."),
@@ -49,7 +49,7 @@ class SaveStream(io.ComfyNode):
 
         streams = {name: stream for name, stream in (("vec", vec), ("txt", txt)) if stream is not None}
         if not streams:
-            raise ValueError("Save Embedding: neither `vec` nor `txt` is connected, expected at least one of them.")
+            raise ValueError("Save Embedding: neither `vec` nor `txt` is connected. Connect at least one of them.")
         if wrong := _fault(filename_prefix):
             raise ValueError(f"Save Embedding: {wrong}")
         try:
@@ -58,8 +58,8 @@ class SaveStream(io.ComfyNode):
         except OSError as error:
             raise ValueError(
                 f"Save Embedding: {shorten(repr(filename_prefix), 100)} cannot be written into ComfyUI's output folder "
-                f"({error.strerror or type(error).__name__}). Choose a shorter or another name, free disk, or make "
-                "the folder writable."
+                f"({error.strerror or type(error).__name__}). Choose another or a shorter name, free disk space, or "
+                "make the folder writable."
             ) from error
         return io.NodeOutput(ui=ui.PreviewText(f"Saved {path.relative_to(folder_paths.get_output_directory())}"))
 
@@ -72,8 +72,8 @@ def _fault(prefix: str) -> str | None:
     if not sizes:
         return None
     return (
-        f"{prefix!r} contains {' and '.join(sizes)}, but an embedding has no picture. Name the node that has one, as "
-        f"in %EmptySD3LatentImage.{sizes[0].strip('%')}%, or leave it out."
+        f"{prefix!r} contains {' and '.join(sizes)}, but an embedding has no picture. Name the node that has one, "
+        f"such as %EmptySD3LatentImage.{sizes[0].strip('%')}%, or remove it."
     )
 
 
@@ -92,20 +92,23 @@ class LoadStream(io.ComfyNode):
             node_id="FluxDuetLoadStream",
             display_name="Load Embedding",
             category=CATEGORY,
-            description="Loads a prompt that Save Embedding saved, from ComfyUI's input or output folder. It needs no "
-            "text encoder. A file from elsewhere is checked before anything in it is used.",
+            description="Loads a prompt that Save Embedding saved. No text encoder is needed. Every file is checked "
+            "before use, and nothing in it is run.",
             search_aliases=["load conditioning", "import embedding", "shared prompt"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=_files(),
-                    tooltip="A .safetensors in ComfyUI's input or output folder. Put files from others into input.",
+                    tooltip="A .safetensors file in ComfyUI's input or output folder. Copy files from other people "
+                    "into the input folder.",
                 )
             ],
             outputs=[
-                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt, if the file holds one."),
-                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt, if the file holds one."),
-                io.String.Output("about", display_name="about", tooltip="The prompts, and what encoded them."),
+                FluxVec.Output("vec", display_name="vec", tooltip="The CLIP prompt, if the file contains one."),
+                FluxTxt.Output("txt", display_name="txt", tooltip="The T5 prompt, if the file contains one."),
+                io.String.Output(
+                    "about", display_name="about", tooltip="The prompts as text, their settings and their encoders."
+                ),
             ],
         )
 
@@ -113,7 +116,7 @@ class LoadStream(io.ComfyNode):
     def validate_inputs(cls, file=None) -> bool | str:
         if file is None or (isinstance(file, str) and folder_paths.exists_annotated_filepath(file)):
             return True
-        return f"there is no {shorten(repr(file), 100)} in ComfyUI's input or output folder"
+        return f"{shorten(repr(file), 100)} was not found in ComfyUI's input or output folder"
 
     @classmethod
     def fingerprint_inputs(cls, file=None):
@@ -127,7 +130,9 @@ class LoadStream(io.ComfyNode):
 
         shared = load(Path(folder_paths.get_annotated_filepath(file)))
         about = shared.about()
-        missing = {name: ExecutionBlocker(f"{file} holds no `{name}`; encode it, or load another.") for name in STREAMS}
+        missing = {
+            name: ExecutionBlocker(f"{file} has no `{name}`. Load a file that has, or encode it.") for name in STREAMS
+        }
         return io.NodeOutput(*{**missing, **shared.streams}.values(), about, ui=ui.PreviewText(about))
 
 
@@ -144,9 +149,9 @@ class EmbeddingStore(io.ComfyNode):
             node_id="FluxDuetStore",
             display_name="Embedding Store",
             category=CATEGORY,
-            description="CLIP-L Encode and T5 Encode keep what they encoded on disk, so that T5 need not even be "
-            "read for a prompt that was encoded before. This node shows how much is kept, sets the limit, and "
-            "empties the store.",
+            description="Manages the embedding store: CLIP-L Encode and T5 Encode save encoded prompts on disk, so "
+            "that the same prompt is not encoded again, even after a restart. Shows the store's size, limits it or "
+            "empties it.",
             search_aliases=["cache", "text encoder cache", "clear cache", "disk"],
             is_output_node=True,
             inputs=[
@@ -155,26 +160,26 @@ class EmbeddingStore(io.ComfyNode):
                     default=Settings.on,
                     label_on="on",
                     label_off="off",
-                    tooltip="Off: nothing is kept and nothing is looked up, in this and all later runs.",
+                    tooltip="on: encoded prompts are saved and used again. off: neither, in this and all later runs.",
                 ),
                 io.Int.Input(
                     "limit_mb",
                     default=Settings.limit_mb,
                     min=0,
                     max=1_000_000,
-                    tooltip="The most that the store may take, in MB. A T5 prompt of 256 tokens takes 2 to 4. Beyond "
-                    "the limit the least recently used entries are removed first.",
+                    tooltip="Maximum size of the store, in MB. A T5 prompt of 256 tokens takes 2 to 4 MB. Beyond the "
+                    "limit, the least recently used entries are deleted first.",
                 ),
                 io.Combo.Input(
                     "action",
                     options=["report", "empty"],
                     default="report",
-                    tooltip="empty: removes everything kept, each time this node runs.",
+                    tooltip="report: shows the size. empty: deletes all entries, each time this node runs.",
                 ),
             ],
             outputs=[
                 io.String.Output(
-                    "report", display_name="report", tooltip="How many encodings are kept, and their size."
+                    "report", display_name="report", tooltip="The number of stored prompts and their size, as text."
                 )
             ],
         )
@@ -194,13 +199,13 @@ class EmbeddingStore(io.ComfyNode):
         except OSError as error:
             raise ValueError(
                 "Embedding Store: the settings cannot be written into ComfyUI's user folder "
-                f"({error.strerror or error}), so the previous settings stay in use. Free some disk, or make the "
-                "folder writable."
+                f"({error.strerror or error}), so the previous settings stay in use. Free disk space, or make "
+                "the folder writable."
             ) from error
         count, size = shelf.size()
         report = f"{count} encodings, {size / 10**6:.1f} of {limit_mb} MB, {'on' if use else 'off'}\n{shelf.folder}"
         if left:
-            report += f"\n{left} could not be removed: another program reads them, or the folder is read-only."
+            report += f"\n{left} could not be deleted: another program uses them, or the folder is read-only."
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 

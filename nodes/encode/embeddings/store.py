@@ -100,7 +100,7 @@ class Store:
         if not self._settings.exists():
             return None
         if not self._settings.is_file():  # opening a pipe would block
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         return self._settings.read_text(encoding="utf-8")
 
     def _path(self, key: str) -> Path:

@@ -34,6 +34,7 @@ STREAMS: dict[str, type[Stream]] = {VEC: ClipVec, TXT: T5Text}
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_HEADER, MOST_BYTES, MOST_SPANS = 4 * 2**20, 256 * 2**20, 64  # bytes, bytes; T5 at 512 tokens takes 8 MB in fp32
 _BIAS = "/bias"
+_LABELS = {"past_75": "beyond 75 tokens"}  # what people read for a setting
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Shared:
 def _about(name: str, stream: Stream) -> str:
     shape = list(stream.spans[0].tensor.shape)
     if stream.source is None:
-        return f"{name} {shape}: its text is not known"
+        return f"{name} {shape}: text unknown"
     encoder = {key: value for key, value in stream.source.encoder().items() if value}
     known = ", ".join(f"{key} {value[:12] if key == 'content' else value}" for key, value in encoder.items())
-    settings = ", ".join(f"{key} {value}" for key, value in stream.source.settings.items())
-    return f"{name} {shape}: {stream.source.text}\n  {settings}; {known or 'the encoder is not known'}"
+    settings = ", ".join(f"{_LABELS.get(key, key)} {value}" for key, value in stream.source.settings.items())
+    return f"{name} {shape}: {stream.source.text}\n  {settings}; {known or 'encoder unknown'}"
 
 
 # ---- writing
@@ -91,7 +92,7 @@ def _packed(streams: Mapping[str, Stream]) -> bytes:
     try:
         _parse(data)
     except _FAULTS as error:
-        raise ValueError(f"Save Embedding: a file cannot hold these streams: {_message(error)}.") from error
+        raise ValueError(f"Save Embedding: these prompts cannot be saved in a file: {_message(error)}.") from error
     return data
 
 
@@ -111,14 +112,14 @@ def _source(stream: Stream) -> dict | None:
 def _plain(name: str, span: Span) -> dict:
     if span.controls:
         raise ValueError(
-            f"Save Embedding: `{name}` has controls (regions, routes, a timeline), which a file cannot hold. Save the "
-            "streams that it was made of."
+            f"Save Embedding: `{name}` has controls (regions, routes, a timeline), which cannot be saved. Save the "
+            "prompts it was made from, before controls are added."
         )
     masked = {} if span.attn_mask is None else {MASK: span.attn_mask}
     if wrong := file_extras.fault({**span.extras, **masked}):
         raise ValueError(
-            f"Save Embedding: `{name}` carries {wrong}. Save the stream as it comes from the encoder; add hooks, "
-            "masks and ControlNets after loading."
+            f"Save Embedding: `{name}` has {wrong}. Save the prompt as it comes from the encoder, and add hooks, "
+            "masks and ControlNets after loading it."
         )
     return dict(span.extras)
 
@@ -137,13 +138,14 @@ def load(path: Path) -> Shared:
     name = path.name
     if path.suffix != ".safetensors":
         raise ValueError(
-            f"Load Embedding: {name} is no .safetensors file; other formats can run code when they are opened."
+            f"Load Embedding: {name} is not a .safetensors file. Other formats are refused, because they can run code "
+            "when they are opened."
         )
     try:
         return Shared(_parse(read_given(path, MOST_BYTES)))
     except _FAULTS as error:
         raise ValueError(
-            f"Load Embedding: {name} cannot be used: {_message(error)}. Get the file again from its source."
+            f"Load Embedding: {name} cannot be used: {_message(error)}. Download or copy the file again."
         ) from error
 
 
@@ -194,7 +196,7 @@ def _streams(tensors: dict[str, Tensor], texts: dict[str, str]) -> dict[str, Str
         spans = tuple(_span(name, index, extra, left) for index, extra in enumerate(extras))
         streams[name] = STREAMS[name](spans, _read_source(about["source"]))
     if left or not streams:
-        raise ValueError(f"it holds unknown tensors: {sorted(left)[:3]}" if left else "it holds no stream")
+        raise ValueError(f"it has unknown tensors: {sorted(left)[:3]}" if left else "it has no prompt")
     return streams
 
 
@@ -206,7 +208,7 @@ def _span(name: str, index: int, extra: Any, left: dict[str, Tensor]) -> Span:
     if bias is not None:
         _check_bias(name, bias, tensor)
     if wrong := file_extras.fault(extra):
-        raise ValueError(f"`{name}` carries {wrong}")
+        raise ValueError(f"`{name}` has {wrong}")
     return Span(tensor, extra, bias)
 
 
@@ -221,7 +223,7 @@ def _check_tensor(key: str, tensor: Tensor) -> None:
     # A weight of 0 is a bias of minus infinity; if all were, the attention would have no text.
     good = (tensor < math.inf).all() and (tensor > -math.inf).any(-1).all() if bias else tensor.isfinite().all()
     if not good:
-        raise ValueError(f"{key} holds numbers that are not finite")
+        raise ValueError(f"{key} has numbers that are not finite")
 
 
 def _check_bias(name: str, bias: Tensor, tensor: Tensor) -> None:
@@ -244,5 +246,5 @@ def _read_source(source: Any) -> Source | None:
 
 def _token(token: Any, weight: Any) -> tuple[int | str, float]:
     if type(token) is not int and token != "embedding" or not file_extras.NUMBER.holds(weight):
-        raise ValueError(f"{[token, weight]!r:.60} is no token with its weight")
+        raise ValueError(f"{[token, weight]!r:.60} is not a token with its weight")
     return token, weight

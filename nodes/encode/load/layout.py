@@ -69,7 +69,7 @@ def check(shapes: Shapes, layout: FileLayout, filename: str) -> dict:
             f"{missing[0]}. It may be one part of a split checkpoint, or truncated; use the complete file."
         )
     if wrong := layout.wrong(fitted(shapes, dims, filename)):
-        raise BadFile(f"{filename} is no valid {layout.name}: {wrong}. Download a published {layout.name}.")
+        raise BadFile(f"{filename} is not a valid {layout.name} file: {wrong}. Download a published {layout.name}.")
     return layout.config(shapes)
 
 
@@ -122,7 +122,7 @@ def _clip_dims(shapes: Shapes) -> Dims:
 
 def _clip_wrong(sizes: Mapping[str, int]) -> str | None:
     if sizes["width"] % _clip_heads(sizes["width"]):
-        return f"its width of {sizes['width']} is no multiple of {CLIP_HEAD}, the head width"
+        return f"its width of {sizes['width']} is not a multiple of {CLIP_HEAD}, the head width"
     if sizes["positions"] < CLIP_POSITIONS:
         short, long = flux1_sizes.CLIP_POSITIONS, flux1_sizes.LONG_CLIP_POSITIONS
         return f"it has {sizes['positions']} positions, expected {short} (Long-CLIP: {long})"
@@ -178,7 +178,7 @@ def _t5_dims(shapes: Shapes) -> Dims:
 
 def _t5_wrong(sizes: Mapping[str, int]) -> str | None:
     if sizes["inner"] % sizes["heads"]:
-        return f"its attention width of {sizes['inner']} is no multiple of its {sizes['heads']} heads"
+        return f"its attention width of {sizes['inner']} is not a multiple of its {sizes['heads']} heads"
     if sizes["words"] < T5_WORDS:
         return f"it has embeddings for {sizes['words']:,} tokens, but T5's tokenizer has {T5_WORDS:,}"
     return None

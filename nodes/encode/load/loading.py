@@ -114,7 +114,7 @@ def _read_t5(clip: CLIP, file: EncoderFile, options: dict, dtype: torch.dtype) -
     """Replaces the placeholder by the loaded T5, for this CLIP and all its clones, and returns the T5."""
     name = os.path.basename(file.path)
     if not file.is_current():
-        raise BadFile(f"{name} was changed or removed since Load T5 ran. Queue again, so that Load T5 loads it anew.")
+        raise BadFile(f"{name} was changed or removed since Load T5 ran. Queue the prompt again to load it.")
     sd = read_weights(file.path)
     layout.check(shapes_of(sd), layout.T5, name)
     found = t5_kind(sd)

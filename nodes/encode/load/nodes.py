@@ -24,7 +24,8 @@ def _device_input():
         default="default",
         optional=True,
         advanced=True,
-        tooltip="'cpu' keeps the encoder off the graphics card: slower, but no video memory.",
+        tooltip="default: ComfyUI decides. cpu: the encoder runs on the processor, which is slower but needs no video "
+        "memory. Choose it if video memory runs short.",
     )
 
 
@@ -40,7 +41,7 @@ def _path(filename: str) -> str:
         from .shapes import BadFile
         from .weights_file import CHOOSE
 
-        raise BadFile(f"{filename} is no file in ComfyUI/models/text_encoders (any more). {CHOOSE}") from error
+        raise BadFile(f"{filename} was not found in ComfyUI/models/text_encoders. {CHOOSE}") from error
 
 
 def _version(filename: str | None) -> list[int] | None:
@@ -57,10 +58,17 @@ class LoadClip(io.ComfyNode):
             node_id="FluxDuetLoadClip",
             display_name="Load CLIP-L",
             category=CATEGORY,
-            description="Loads CLIP-L alone, or Long-CLIP (248 positions), from models/text_encoders.",
+            description="Loads the CLIP-L text encoder alone, for CLIP-L Encode. Long-CLIP (248 positions) works too.",
             search_aliases=["clip loader", "clip_l", "long clip", "text encoder"],
-            inputs=[_file_input("clip_name", is_clip_l, "A CLIP-L file, such as clip_l.safetensors."), _device_input()],
-            outputs=[io.Clip.Output(tooltip="A CLIP that holds CLIP-L alone, for CLIP-L Encode and LoraLoader.")],
+            inputs=[
+                _file_input(
+                    "clip_name",
+                    is_clip_l,
+                    "A CLIP-L file in models/text_encoders, such as clip_l.safetensors. Matching files come first.",
+                ),
+                _device_input(),
+            ],
+            outputs=[io.Clip.Output(tooltip="CLIP-L alone. Connect it to CLIP-L Encode, or to LoraLoader first.")],
         )
 
     @classmethod
@@ -81,11 +89,18 @@ class LoadT5(io.ComfyNode):
             node_id="FluxDuetLoadT5",
             display_name="Load T5",
             category=CATEGORY,
-            description="Loads a T5 encoder alone, in fp32, fp16, bf16, fp8 or ComfyUI's quantised layouts, "
-            "from models/text_encoders. The file is read when a prompt is encoded that is not in the embedding store.",
+            description="Loads the T5 text encoder alone, for T5 Encode: fp32, fp16, bf16, fp8 or ComfyUI's quantised "
+            "formats. The file is only read if a prompt is not in the embedding store yet.",
             search_aliases=["clip loader", "t5xxl", "text encoder"],
-            inputs=[_file_input("t5_name", is_t5, "A T5 encoder, such as t5xxl_fp16.safetensors."), _device_input()],
-            outputs=[io.Clip.Output(tooltip="A CLIP that holds T5 alone, for T5 Encode and LoraLoader.")],
+            inputs=[
+                _file_input(
+                    "t5_name",
+                    is_t5,
+                    "A T5 file in models/text_encoders, such as t5xxl_fp16.safetensors. Matching files come first.",
+                ),
+                _device_input(),
+            ],
+            outputs=[io.Clip.Output(tooltip="T5 alone. Connect it to T5 Encode, or to LoraLoader first.")],
         )
 
     @classmethod

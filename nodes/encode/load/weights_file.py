@@ -60,12 +60,12 @@ def read_weights(path: str) -> dict[str, torch.Tensor]:
             raise
         raise BadFile(
             f"{name} cannot be read as a model file ({os.path.getsize(path):,} bytes): {_first_line(error, path)}. "
-            "It is truncated, damaged or no model file; copy or download it again."
+            "The file is incomplete, damaged or not a model file. Copy or download it again."
         ) from error
     if not isinstance(sd, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in sd.items()):
-        raise BadFile(f"{name} is no plain state dict, expected the weights of one text encoder. {CHOOSE}")
+        raise BadFile(f"{name} is not a plain state dict, expected the weights of one text encoder. {CHOOSE}")
     if not _is_table((metadata or {}).get(_TABLE)):
-        raise BadFile(_quantised(name, f"its `{_TABLE}` is no JSON object with a format for each layer in `layers`"))
+        raise BadFile(_quantised(name, f"its `{_TABLE}` is not a JSON object with a format for each layer in `layers`"))
     sd = weights.with_current_quantisation(sd, metadata)
     for key in sd:
         if key.endswith(PACKED) and (wrong := _layer_fault(sd, key.removesuffix(PACKED))):

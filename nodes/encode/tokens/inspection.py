@@ -77,9 +77,10 @@ class PromptReading:
         for start, end, wide in dict.fromkeys(self.pieces.ignored):
             name = shorten(self.text[start:end], _LONG)
             if wide is None:
-                yield f"There is no {name}: {self.encoder} reads nothing there."
+                yield f"{name} was not found, so {self.encoder} ignores it."
             else:
-                yield f"{self.encoder} cannot read {name}: its rows are {wide} wide, expected {_WIDTHS[self.encoder]}."
+                fits = f"it has width {wide}, expected {_WIDTHS[self.encoder]}"
+                yield f"{self.encoder} ignores {name}: {fits}. It was made for another text encoder."
 
     @property
     def untrained(self) -> list[str]:
@@ -125,7 +126,7 @@ def untrained(rows: int) -> str:
     """A note on more T5 tokens than FLUX.1 was trained on, with the end token."""
     return (
         f"T5: {rows} tokens with the end token. FLUX.1 dev was trained on at most {LONGEST}, schnell on "
-        f"{LENGTHS[SCHNELL].limit}: more of them may be ignored, or blur the picture."
+        f"{LENGTHS[SCHNELL].limit}: tokens beyond that may be ignored, or blur the picture."
     )
 
 

@@ -37,7 +37,7 @@ class TooDeep(ValueError):
 
     def __init__(self):
         super().__init__(
-            f"Got a prompt with more than {DEEPEST} nested parentheses, which is too deep. Close some, or write "
+            f"The prompt has more than {DEEPEST} nested parentheses, which is too deep. Close some, or write "
             "\\( and \\) for plain ones."
         )
 
@@ -209,7 +209,7 @@ def bias(given: Sequence[float]) -> Tensor:
 def clip_notes(prompt: Weighted, idle: Sequence[WeightGroup]) -> list[str]:
     """Notes on weights in a CLIP prompt: those without effect (`idle`), doubtful ones, implied ones."""
     words = [shorten(prompt.words(group), 60) for group in idle]
-    notes = [f"The weight of '{each}' has no effect: CLIP-L does not read these words." for each in words]
+    notes = [f"The weight of '{each}' has no effect, because CLIP-L does not read these words." for each in words]
     return notes + doubts(prompt, "CLIP") + implied(prompt)
 
 
@@ -218,7 +218,9 @@ def t5_notes(prompt: Weighted, mode: str) -> list[str]:
     if mode == OFF:
         return []
     below = [shorten(prompt.words(group), 60) for group in prompt.groups if group.weight < 0]
-    notes = [f"A weight below 0 acts as 0 in mode 'attention': '{words}'." for words in below if mode == ATTENTION]
+    notes = [
+        f"The weight of '{words}' is below 0: mode 'attention' treats it as 0." for words in below if mode == ATTENTION
+    ]
     return notes + doubts(prompt, "T5") + implied(prompt)
 
 
@@ -231,12 +233,11 @@ def doubts(prompt: Weighted, encoder: str) -> list[str]:
             "T5": f"A weight is a number from -{MOST:g} to {MOST:g}.",
         }[encoder]
         refused = quoted([prompt.written(places) for places in prompt.refused])
-        notes.append(f"{encoder} reads as text, not as a weight: {refused}. {rule}")
+        notes.append(f"{encoder} reads this as text, not as a weight: {refused}. {rule}")
     doubtful = [prompt.written(group.whole) for group in prompt.groups if group.doubtful and not group.implied]
     if doubtful:
         notes.append(
-            f"{encoder} reads as a weight, as in ComfyUI, what may be meant as text: {quoted(doubtful)}. For text "
-            "write \\( and \\)."
+            f"{encoder} reads this as a weight, as ComfyUI does: {quoted(doubtful)}. If it is text, write \\( and \\)."
         )
     return notes
 
@@ -250,4 +251,4 @@ def implied(prompt: Weighted) -> list[str]:
             end = group.end
     if not found:
         return []
-    return [f"Weighted by {IMPLIED}, as in ComfyUI: {quoted(found)}. For plain parentheses write \\( and \\)."]
+    return [f"These words have weight {IMPLIED}, as in ComfyUI: {quoted(found)}. For plain text, write \\( and \\)."]

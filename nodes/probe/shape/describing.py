@@ -13,6 +13,7 @@ from ...compat.patches import ModelPatcher
 from ...compat.sampling import CFGGuider
 from ...compat.text_encoders import CLIP, encoder_of
 from ...compat.text_encoders import model_of as model_of_clip
+from ...condition.controls import TITLES
 from ...family import family, flux1
 from ...flux1_sizes import PATCH, PIXEL
 from ...keys import CLIP_L, GUIDANCE, POOLED, SAMPLES, T5XXL
@@ -40,9 +41,9 @@ def _shape(tensor: Tensor) -> str:
 
 def _stream(stream: Stream) -> str:
     vec = isinstance(stream, ClipVec)
-    name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "a row for each token")
+    name, means = ("vec", "one vector for the whole prompt") if vec else ("txt", "one embedding for each token")
     lines = [f"{name} {_shape(span.tensor)}: {means}" for span in stream.spans]
-    controls = [type(each).__name__ for span in stream.spans for each in span.controls]
+    controls = [TITLES[type(each)] for span in stream.spans for each in span.controls]
     return "; ".join([*lines, *([f"controls: {', '.join(controls)}"] if controls else [])])
 
 

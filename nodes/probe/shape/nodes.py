@@ -15,14 +15,14 @@ class ShowShape(io.ComfyNode):
             node_id="FluxDuetShape",
             display_name="Show Shape",
             category="Flux Duet/Analyse",
-            description="Shows what flows on a wire: the shapes of vec, txt, CONDITIONING, LATENT or SIGMAS, how "
-            "many tokens the picture is, how many blocks the model has. The input goes out unchanged.",
+            description="Shows the shape of any value: vec, txt, CONDITIONING, LATENT or SIGMAS, the picture's number "
+            "of tokens, the model's number of blocks. The value is passed on unchanged.",
             search_aliases=["tensor shape", "debug", "inspect", "dimensions", "how many tokens"],
             is_output_node=True,
-            inputs=[io.MatchType.Input("value", template=template, tooltip="Anything that flows between nodes.")],
+            inputs=[io.MatchType.Input("value", template=template, tooltip="Any output of any node.")],
             outputs=[
                 io.MatchType.Output(template, id="same", display_name="value", tooltip="The input, unchanged."),
-                io.String.Output("shape", display_name="shape", tooltip="What the node shows, as text."),
+                io.String.Output("shape", display_name="shape", tooltip="The text that the node shows."),
             ],
         )
 

@@ -94,8 +94,8 @@ def test_ctrl_up_changes_a_weight_as_in_native_boxes(front):
 @pytest.mark.parametrize(
     "kind, shown_chips, note",
     [
-        (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads as text, not as a weight: (12:30)"),
-        (T5, ["12"], "T5 reads as a weight, as in ComfyUI, what may be meant as text: (12:30)"),
+        (CLIP, ["(", "12", ":", "3", "0", ")"], "CLIP reads this as text, not as a weight: (12:30)"),
+        (T5, ["12"], "T5 reads this as a weight, as ComfyUI does: (12:30)"),
     ],
 )
 def test_a_doubtful_number_is_marked_and_reported(front, kind, shown_chips, note):

@@ -244,5 +244,5 @@ def test_it_is_shown_and_stored(model, singles, streams, tmp_path, monkeypatch):
 def test_what_cannot_be_recorded_is_reported(model, singles, words, background, node, message):
     with pytest.raises(ValueError, match=message):
         ConceptHeatmap.execute(model, singles[1], words, background, **node)
-    with pytest.raises(ValueError, match="holds no T5"):
+    with pytest.raises(ValueError, match="has no T5"):
         ConceptHeatmap.execute(model, singles[0], "dragon")

@@ -94,7 +94,7 @@ def test_what_cannot_be_measured_is_reported(model, singles, streams):
 
     with pytest.raises(ValueError, match="it needs T5. Connect to `clip`"):
         watch(streams["txt"], None)
-    with pytest.raises(ValueError, match="holds no T5"):
+    with pytest.raises(ValueError, match="has no T5"):
         watch(streams["txt"], singles[0])
     mixed = blend_txt("lerp", streams["txt"], {"other": streams["txt"]}, 0.5)
     with pytest.raises(ValueError, match="it needs one text"):

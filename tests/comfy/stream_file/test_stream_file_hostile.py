@@ -72,9 +72,9 @@ HOSTILE = {
     "a list for a stream": ({"vec/0": GOOD}, {"vec": "[]"}, "its structure is wrong"),
     "a text that is none": ({"vec/0": GOOD}, {"vec": text_source(text={"html": 1})}, "are not strings"),
     "settings that are none": ({"vec/0": GOOD}, {"vec": text_source(settings=[1])}, "are not strings"),
-    "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is no token"),
-    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, NAN_]]])}, "is no token"),
-    "a weight too long": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, 10**400]]])}, "is no token"),
+    "a token that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[["x", 1.0]]])}, "is not a token"),
+    "a weight that is none": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, NAN_]]])}, "is not a token"),
+    "a weight too long": ({"vec/0": GOOD}, {"vec": text_source(tokens=[[[5, 10**400]]])}, "is not a token"),
 }  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def test_what_is_no_file_is_told_without_its_folder(tmp_path, kind):
 def test_a_file_that_is_no_name_of_one_is_refused_before_the_run(given):
     """ComfyUI shows the raw text of an exception in this check."""
     message = LoadStream.validate_inputs(file=given)
-    assert message.startswith("there is no ") and "in ComfyUI's input or output folder" in message
+    assert "was not found in ComfyUI's input or output folder" in message
 
 
 def test_a_name_that_the_disk_does_not_take_is_told_without_its_folder(streams, tmp_path):

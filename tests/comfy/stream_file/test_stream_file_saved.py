@@ -62,14 +62,14 @@ def test_a_picture_s_size_is_refused_where_there_is_no_picture(name, streams, tm
 def test_one_stream_stops_only_those_who_ask_for_the_other(streams, tmp_path):
     saved(tmp_path, "only", txt=streams[1])
     vec, txt, _ = LoadStream.execute("only_00001_.safetensors [output]").args
-    assert isinstance(vec, ExecutionBlocker) and "holds no `vec`" in vec.message
+    assert isinstance(vec, ExecutionBlocker) and "has no `vec`" in vec.message
     assert isinstance(txt, T5Text)
 
 
 def test_streams_of_native_nodes_have_no_text(streams, tmp_path):
     vec, txt, _ = split(join(*streams, 3.5))
     saved(tmp_path, "split", vec=vec, txt=txt)
-    assert "its text is not known" in LoadStream.execute("split_00001_.safetensors [output]").args[2]
+    assert "text unknown" in LoadStream.execute("split_00001_.safetensors [output]").args[2]
 
 
 def test_times_are_kept_and_objects_refused(tmp_path):
@@ -78,7 +78,7 @@ def test_times_are_kept_and_objects_refused(tmp_path):
     path = saved(tmp_path, vec=ClipVec(tuple(Span(tensor, each) for each in times)))  # one tensor for both
     loaded = stream_file.load(path).streams["vec"]
     assert [span.extras for span in loaded.spans] == times and torch.equal(loaded.spans[1].tensor, tensor)
-    with pytest.raises(ValueError, match="carries 'hooks'.*add hooks"):
+    with pytest.raises(ValueError, match="has 'hooks'.*add hooks"):
         SaveStream.execute("x", vec=ClipVec((Span(tensor, {"hooks": object()}),)))
     with pytest.raises(ValueError, match="not finite"):
         SaveStream.execute("x", vec=ClipVec((Span(tensor / 0),)))
