@@ -13,7 +13,9 @@ CATEGORY = "Flux Duet/Sample"
 
 
 def _steps():
-    return io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of steps used in the denoising process.")
+    return io.Int.Input(
+        "steps", default=20, min=1, max=10000, tooltip="The number of steps used in the denoising process."
+    )
 
 
 def _denoise():
@@ -124,8 +126,9 @@ class MMDiTSampler(io.ComfyNode):
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Conditioning.Input("positive", tooltip="The prompt, from Dual Prompt or any native node."),
                 io.Latent.Input(
-                    "latent", tooltip="The latent image to denoise: an empty latent, or a picture to start from. An "
-                    "inpainting mask in it is respected."
+                    "latent",
+                    tooltip="The latent image to denoise: an empty latent, or a picture to start from. An "
+                    "inpainting mask in it is respected.",
                 ),
                 _seed(),
                 _steps(),
@@ -171,7 +174,9 @@ class ApplyDuet(io.ComfyNode):
             "routing and negative prompts. Put it between the model and the sampler. MMDiT Sampler does not need it.",
             search_aliases=["attention weights", "patch model", "duet", "regional prompt", "prompt schedule"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
-            outputs=[io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and other samplers.")],
+            outputs=[
+                io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and other samplers.")
+            ],
         )
 
     @classmethod
