@@ -30,7 +30,8 @@ def take_mask(extras: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], Att
     if mask.rows != rows:
         raise ValueError(
             f"This CONDITIONING has {rows} T5 tokens but an attention mask for {mask.rows}: another node added or "
-            "removed tokens after the mask was made. Apply Redux (with attn_bias) last, or with strength_type 'multiply'."
+            "removed tokens after the mask was made. Apply Redux (with attn_bias) last, or with strength_type "
+            "'multiply'."
         )
     return {key: value for key, value in extras.items() if key not in (MASK, MASK_SIZE)}, mask
 

@@ -107,8 +107,8 @@ def _adapted(controls: Controls, changes: Mapping[str, Change], rows: int) -> It
 
 
 _MIXED = (
-    "This CONDITIONING has {}, and another node (such as Conditioning Average) has mixed or replaced its {} afterwards. "
-    "The timeline would use its own prompts and ignore the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
+    "This CONDITIONING has {}, and another node (such as Conditioning Average) has mixed or replaced its {} since. The "
+    "timeline would use its own prompts and ignore the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
     "schedule the result."
 )
 

@@ -105,8 +105,8 @@ def _table():
     return io.Boolean.Input(
         "modulation_table",
         default=False,
-        tooltip="Turn it on if the model does not fit on the GPU: 27 % of its weights are then needed only in the first "
-        "step. The picture stays the same. See Modulation Table.",
+        tooltip="Turn it on if the model does not fit on the GPU: 27 % of its weights are then needed only in the "
+        "first step. The picture stays the same. See Modulation Table.",
         optional=True,
         advanced=True,
     )

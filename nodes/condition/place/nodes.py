@@ -53,7 +53,7 @@ class Region(io.ComfyNode):
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=10.0, step=0.05, round=0.001,
                     tooltip="How strongly the area attends to its prompt. 1 = normal; 2 acts as if the prompt stood "
-                    "there 2 times. Raise it if the region's prompt does not show.",
+                    "there twice. Raise it if the region's prompt does not show.",
                 ),
                 io.Float.Input(
                     "base_ratio", default=0.2, min=0.0, max=1.0, step=0.05, round=0.001,
@@ -148,8 +148,8 @@ class NegativeTxt(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "alpha", default=0.25, min=0.0, max=1.0, step=0.01, round=0.001,
-                    tooltip="How much of the pushed result is mixed in. 0 = off, 1 = all of it. Lower it if the picture "
-                    "breaks.",
+                    tooltip="How much of the pushed result is mixed in. 0 = off, 1 = all of it. Lower it if the "
+                    "picture breaks.",
                 ),
                 *_times(),
                 _blocks(),

@@ -82,8 +82,8 @@ def _single(stream: Stream) -> Span:
     if len(stream.spans) > 1:
         raise ValueError(
             f"Prompt Schedule: a prompt has {len(stream.spans)} encodings, each for a part of the run, expected one. "
-            "It is already scheduled, or was encoded by a CLIP with scheduled hooks. Connect prompts that act during the "
-            "whole run."
+            "It is already scheduled, or was encoded by a CLIP with scheduled hooks. Connect prompts that act during "
+            "the whole run."
         )
     return stream.spans[0]
 

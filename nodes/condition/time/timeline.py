@@ -99,8 +99,8 @@ def _checked(entries: list[Entry]) -> list[Entry]:
         )
     if any(at_start(entry.start) for entry in later):
         raise ValueError(
-            "Got a timeline whose second prompt acts from the start of the run, so that the first is never drawn. Remove "
-            "the first, or start the second later."
+            "Got a timeline whose second prompt acts from the start of the run, so that the first is never drawn. "
+            "Remove the first, or start the second later."
         )
     points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
     units = {point.unit for point in points}
