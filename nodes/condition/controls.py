@@ -228,8 +228,8 @@ class ControlCond:
         if not self.is_ready:
             names = ", ".join(dict.fromkeys(TITLES[type(each)] for each in self.controls))
             raise ValueError(
-                f"This CONDITIONING has {names}. This sampler's model cannot apply that by itself: put Apply Duet "
-                "between the model and the sampler, or use MMDiT Sampler."
+                f"This CONDITIONING has {names}, which this sampler's model cannot apply by itself. Put Apply Duet "
+                "between the model and this sampler, or use MMDiT Sampler."
             )
         return replace(self, controls=repeated_controls(self.controls, batch_size))
 
