@@ -29,8 +29,9 @@ def take_mask(extras: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], Att
     mask = AttnMask(values, tuple(extras[MASK_SIZE]))
     if mask.rows != rows:
         raise ValueError(
-            f"This CONDITIONING has {rows} T5 rows but an attention mask for {mask.rows}: rows were added or removed "
-            "after the mask was made. Apply Redux (with attn_bias) last, or with strength_type 'multiply'."
+            f"This CONDITIONING has {rows} T5 tokens but an attention mask for {mask.rows}: another node added or "
+            "removed tokens after the mask was made. Apply Redux (with attn_bias) last, or with strength_type "
+            "'multiply'."
         )
     return {key: value for key, value in extras.items() if key not in (MASK, MASK_SIZE)}, mask
 
@@ -63,7 +64,7 @@ def replaced(values: Tensor, old: slice, new: int) -> Tensor:
     if not all(bool((part[:, :1] == part).all()) for part in (values[:, old], values[:, :, old].transpose(1, 2))):
         raise ValueError(
             "This CONDITIONING's attention mask differs between the T5 prompt's tokens, so it cannot be adapted to a "
-            f"text of {new} rows. Use a text of {count} rows, or remove the node that set the mask."
+            f"prompt of {new} tokens. Use a prompt of {count} tokens, or remove the node that set the mask."
         )
     tokens = torch.arange(values.shape[-1])
     return reindexed(values, torch.cat([tokens[: old.start], torch.full((new,), old.start), tokens[old.stop :]]))

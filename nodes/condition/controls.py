@@ -228,7 +228,7 @@ class ControlCond:
         if not self.is_ready:
             names = ", ".join(dict.fromkeys(TITLES[type(each)] for each in self.controls))
             raise ValueError(
-                f"This CONDITIONING has {names}, but the model that it reached does not support them. Put Apply Duet "
+                f"This CONDITIONING has {names}, which this sampler's model cannot apply by itself. Put Apply Duet "
                 "between the model and this sampler, or use MMDiT Sampler."
             )
         return replace(self, controls=repeated_controls(self.controls, batch_size))
@@ -245,12 +245,12 @@ class ControlCond:
 
 TITLES = {
     Bias: "T5 weights in the attention",
-    PlacedText: "separate texts (T5 Region, Block Routing)",
-    Nag: "a negative in the attention (NAG)",
-    VecDelta: "a CLIP vector that differs from block to block",
-    ClipTimeline: "a CLIP timeline",
-    T5Timeline: "a T5 timeline",
-    ActiveRange: "a prompt for a part of the run",
+    PlacedText: "a T5 prompt for a region or for some blocks (T5 Region, Block Routing)",
+    Nag: "a T5 negative prompt (NAG)",
+    VecDelta: "a CLIP prompt that differs between blocks (CLIP Negative, Block Routing)",
+    ClipTimeline: "a CLIP timeline (Prompt Schedule)",
+    T5Timeline: "a T5 timeline (Prompt Schedule)",
+    ActiveRange: "a prompt that acts only in some steps (Limit Prompt to Steps)",
 }
 
 

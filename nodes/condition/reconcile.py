@@ -92,22 +92,23 @@ def _adapted(controls: Controls, changes: Mapping[str, Change], rows: int) -> It
         change = changes[control.stream]
         if isinstance(control, Timeline):
             if change.scale is None:
-                what = "T5's rows" if control.stream == TXT else "CLIP's vector"
+                what = "T5 prompt" if control.stream == TXT else "CLIP prompt"
                 raise ValueError(_MIXED.format(TITLES[type(control)], what))
             if change.scale:
                 yield _with_appended(_scaled(control, change.scale), change.appended)
         elif isinstance(control, Bias) and control.columns.shape[1] > rows:
             raise ValueError(
-                f"A T5 prompt has weights in the attention for {control.columns.shape[1]} rows, but another node has "
-                f"cut it to {rows} rows. Cut the prompt before it is weighted, or use weights 'embedding' in T5 Encode."
+                f"A T5 prompt has weights in the attention for {control.columns.shape[1]} tokens, but another node has "
+                f"cut it to {rows} tokens. Shorten the text before it is encoded, or set `weights` of T5 Encode to "
+                "'embedding'."
             )
         elif not isinstance(control, (PlacedText, Bias, VecDelta)) or change.scale != 0.0:
             yield _scaled(control, 1.0 if change.scale is None else change.scale)
 
 
 _MIXED = (
-    "This CONDITIONING has {}, and another node (such as Conditioning Average) has since mixed or replaced {}. The "
-    "timeline would use its own prompts instead of the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
+    "This CONDITIONING has {}, and another node (such as Conditioning Average) has mixed or replaced its {} since. The "
+    "timeline would use its own prompts and ignore the mixture. Mix the prompts first (Blend CLIP, Blend T5), then "
     "schedule the result."
 )
 

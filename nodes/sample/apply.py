@@ -165,9 +165,9 @@ def _is_in_range(entry: Mapping[str, Any], sigma: float) -> bool:
 
 
 _NOT_REACHED = (
-    "This CONDITIONING has controls, but they were not carried out: another pack has replaced the model's forward (of "
-    "{}) and does not call ComfyUI's wrappers. It may stay replaced in all workflows until ComfyUI is restarted, as "
-    "with Fluxtapoz' Configure Modified Flux. Remove that node and restart ComfyUI, or remove the controls."
+    "This CONDITIONING has controls, but they were not carried out: another pack has replaced the forward of the model "
+    "({}) and does not call ComfyUI's wrappers. Some packs replace it in all workflows until ComfyUI is restarted "
+    "(Fluxtapoz' Configure Modified Flux). Remove that node and restart ComfyUI, or remove the controls."
 )
 
 
@@ -216,8 +216,8 @@ def _filled(out: list, inactive: list[int], evaluated: list[int]) -> list:
     """Predictions, where an inactive prompt gets that of the first evaluated one, so that CFG has no effect."""
     if inactive and not evaluated:
         raise ValueError(
-            "At this moment of the run no prompt is active: all are limited to other parts of the run (Prompt for a "
-            "Part of the Run). Limit only the negative, or widen a range."
+            "At this step no prompt is active: all are limited to other steps (Limit Prompt to Steps). Limit only the "
+            "negative prompt, or widen a range."
         )
     return [out[evaluated[0]].clone() if number in inactive else each for number, each in enumerate(out)]
 

@@ -13,7 +13,9 @@ CATEGORY = "Flux Duet/Sample"
 
 
 def _steps():
-    return io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of steps from noise to picture.")
+    return io.Int.Input(
+        "steps", default=20, min=1, max=10000, tooltip="The number of steps used in the denoising process."
+    )
 
 
 def _denoise():
@@ -24,7 +26,8 @@ def _denoise():
         max=1.0,
         step=0.01,
         round=0.0001,
-        tooltip="How much of the starting picture is replaced: 1 all of it, 0 nothing.",
+        tooltip="The amount of denoising applied. 1 replaces the starting picture completely; lower values keep its "
+        "structure (image to image); 0 changes nothing.",
     )
 
 
@@ -35,7 +38,7 @@ def _seed():
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
         control_after_generate=True,
-        tooltip="The seed of the noise that the picture grows from.",
+        tooltip="The random seed used for creating the noise.",
     )
 
 
@@ -45,8 +48,8 @@ def _true_cfg():
         io.Conditioning.Input(
             "negative",
             optional=True,
-            tooltip="A negative prompt for true CFG, which evaluates the model twice a step. FLUX.1-dev seldom needs "
-            "it.",
+            tooltip="A negative prompt for true CFG, which evaluates the model twice per step. FLUX.1-dev seldom needs "
+            "one.",
         ),
         io.Float.Input(
             "cfg",
@@ -56,8 +59,8 @@ def _true_cfg():
             step=0.1,
             round=0.01,
             optional=True,
-            tooltip="Strength of true CFG, with a negative; 1 is off. Not the guidance of FLUX.1-dev: "
-            "that is set in Dual Prompt.",
+            tooltip="Strength of true CFG; needs a negative prompt. 1 = off. This is not the guidance of FLUX.1-dev, "
+            "which is set in Dual Prompt.",
         ),
     ]
 
@@ -66,18 +69,33 @@ def _chaining():
     """What lets two samplers share a run, as in KSampler (Advanced)."""
     rare = {"optional": True, "advanced": True}
     return [
-        io.Int.Input("start_step", default=0, min=0, max=10000, tooltip="Begin at this step.", **rare),
-        io.Int.Input("end_step", default=10000, min=0, max=10000, tooltip="Stop before it.", **rare),
+        io.Int.Input(
+            "start_step",
+            default=0,
+            min=0,
+            max=10000,
+            tooltip="The step at which this sampler starts; 0 is the first. Change it only for chained samplers.",
+            **rare,
+        ),
+        io.Int.Input(
+            "end_step",
+            default=10000,
+            min=0,
+            max=10000,
+            tooltip="This sampler stops before this step. 10000, the default, means after the last step.",
+            **rare,
+        ),
         io.Boolean.Input(
             "add_noise",
             default=True,
-            tooltip="Off for the second of two chained samplers, whose latent still has its noise.",
+            tooltip="Adds noise to the latent first. Turn it off in the second of two chained samplers: its latent "
+            "still has noise.",
             **rare,
         ),
         io.Boolean.Input(
             "leftover_noise",
             default=False,
-            tooltip="On for the first of two chained samplers: hand the latent on with its remaining noise.",
+            tooltip="Leaves the remaining noise in the latent. Turn it on in the first of two chained samplers.",
             **rare,
         ),
     ]
@@ -87,9 +105,8 @@ def _table():
     return io.Boolean.Input(
         "modulation_table",
         default=False,
-        tooltip="On: what the modulation layers give at all steps is computed in the first one, and 27 % of the "
-        "model's weights are not needed again. The same picture; for models that do not fit on the GPU. See Modulation "
-        "Table.",
+        tooltip="Turn it on if the model does not fit on the GPU: 27 % of its weights are then needed only in the "
+        "first step. The picture stays the same. See Modulation Table.",
         optional=True,
         advanced=True,
     )
@@ -102,13 +119,16 @@ class MMDiTSampler(io.ComfyNode):
             node_id="FluxDuetSampler",
             display_name="MMDiT Sampler",
             category=CATEGORY,
-            description="KSampler for FLUX.1: the same loop, with the official noise schedule beside ComfyUI's.",
+            description="KSampler for FLUX.1: gives the same pictures at the same settings, offers FLUX.1's official "
+            "noise schedule, and applies regions, timelines and the other controls of this pack.",
             search_aliases=["ksampler", "sampler", "flux sampler", "duet"],
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
-                io.Conditioning.Input("positive", tooltip="From Dual Prompt, or any native node."),
+                io.Conditioning.Input("positive", tooltip="The prompt, from Dual Prompt or any native node."),
                 io.Latent.Input(
-                    "latent", tooltip="An empty latent, or a picture to start from; its mask is respected."
+                    "latent",
+                    tooltip="The latent image to denoise: an empty latent, or a picture to start from. An "
+                    "inpainting mask in it is respected.",
                 ),
                 _seed(),
                 _steps(),
@@ -116,21 +136,21 @@ class MMDiTSampler(io.ComfyNode):
                     "sampler",
                     options=sampler_names(),
                     default="euler",
-                    tooltip="How a step is taken. FLUX.1's own code uses euler.",
+                    tooltip="The algorithm used when sampling. FLUX.1's own code uses euler.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=SCHEDULERS,
                     default="simple",
-                    tooltip="How the noise falls from step to step. 'official' is Black Forest Labs' own: "
-                    "shifted by the picture's size for dev, unshifted for schnell.",
+                    tooltip="The noise schedule: how the noise decreases from step to step. 'official' is Black Forest "
+                    "Labs' own: shifted by the picture's size for dev, not shifted for schnell.",
                 ),
                 _denoise(),
                 *_true_cfg(),
                 *_chaining(),
                 _table(),
             ],
-            outputs=[io.Latent.Output(tooltip="For VAE Decode.")],
+            outputs=[io.Latent.Output(tooltip="The denoised latent, for VAE Decode.")],
         )
 
     @classmethod
@@ -150,12 +170,13 @@ class ApplyDuet(io.ComfyNode):
             node_id="FluxDuetApply",
             display_name="Apply Duet",
             category=CATEGORY,
-            description="Makes a FLUX.1 model carry out the controls in its prompts that ComfyUI does not know "
-            "(weights in the attention, timelines, regions, block routing, negatives), under any native sampler. "
-            "MMDiT Sampler does this by itself.",
+            description="Lets native samplers apply this pack's controls: attention weights, timelines, regions, block "
+            "routing and negative prompts. Put it between the model and the sampler. MMDiT Sampler does not need it.",
             search_aliases=["attention weights", "patch model", "duet", "regional prompt", "prompt schedule"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
-            outputs=[io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and the like.")],
+            outputs=[
+                io.Model.Output(tooltip="The same model, for KSampler, SamplerCustomAdvanced and other samplers.")
+            ],
         )
 
     @classmethod
@@ -172,10 +193,9 @@ class ModulationTable(io.ComfyNode):
             node_id="FluxDuetTable",
             display_name="Modulation Table",
             category=CATEGORY,
-            description="Computes in a run's first step what the modulation layers, 27 % of FLUX.1's weights, give at "
-            "all of its steps. Later steps do not need these weights, and the picture is the same. For models that do "
-            "not fit on the GPU: 6 GiB (fp8: 3) less to move at every step. The sampler shows what was saved, or "
-            "why nothing was.",
+            description="For models that do not fit on the GPU: 6 GiB (fp8: 3 GiB) less to move at every step. The "
+            "first step computes the modulation layers, 27 % of FLUX.1's weights, for all steps. The picture is the "
+            "same. The sampler shows what was saved, or why nothing was.",
             search_aliases=["low vram", "modulation", "offload", "memory", "adaln", "cache"],
             inputs=[io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs.")],
             outputs=[io.Model.Output(tooltip="The same model, for any sampler.")],
@@ -202,17 +222,18 @@ class FluxSigmas(io.ComfyNode):
             node_id="FluxDuetSigmas",
             display_name="Flux Sigmas",
             category=CATEGORY,
-            description="The official noise schedule of FLUX.1 for SamplerCustomAdvanced.",
+            description="The official noise schedule of FLUX.1, for SamplerCustomAdvanced and other nodes that take "
+            "SIGMAS.",
             search_aliases=["scheduler", "sigmas", "flux schedule", "mu", "shift"],
             inputs=[
                 _steps(),
-                io.Latent.Input("latent", tooltip="The latent to be sampled: its size sets the shift."),
+                io.Latent.Input("latent", tooltip="The latent that will be sampled. Its size sets the shift."),
                 io.Combo.Input(
                     "shift",
                     options=list(SHIFTS),
                     default="dev",
-                    tooltip="dev: shifted by the picture's size, as FLUX.1-dev was trained. schnell: unshifted. "
-                    "fixed: by `mu`, whatever the size.",
+                    tooltip="Shift of the schedule. dev: by the picture's size, as FLUX.1-dev was trained. schnell: "
+                    "not shifted. fixed: by `mu` at every size.",
                 ),
                 io.Float.Input(
                     "mu",
@@ -222,7 +243,7 @@ class FluxSigmas(io.ComfyNode):
                     step=0.01,
                     round=0.0001,
                     optional=True,
-                    tooltip=f"For 'fixed': 0 is unshifted, {FIXED_MU} is ComfyUI's for FLUX.1-dev.",
+                    tooltip=f"Shift for 'fixed'. 0 = no shift; {FIXED_MU} is ComfyUI's value for FLUX.1-dev.",
                 ),
                 _denoise(),
             ],

@@ -130,7 +130,7 @@ def check_widths(model, conditioning: list, name: str, node: str = NAME) -> None
     for vec, txt in widths(conditioning):
         if vec not in (0, params.vec_in_dim) or txt != params.context_in_dim:
             raise ValueError(
-                f"{node}: `{name}` has vec of width {vec} and txt of width {txt}, but this model expects vec of width "
-                f"{params.vec_in_dim} and txt of width {params.context_in_dim}. Use the model's own encoders: CLIP-L "
-                "and T5-XXL for FLUX.1, the nano encoders for the nano model."
+                f"{node}: `{name}` has a CLIP vector of width {vec} and T5 tokens of width {txt}, but this model "
+                f"expects widths {params.vec_in_dim} (CLIP) and {params.context_in_dim} (T5). Use the model's own "
+                "encoders: CLIP-L and T5-XXL for FLUX.1, the nano encoders for the nano model."
             )

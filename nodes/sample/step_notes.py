@@ -38,8 +38,8 @@ def _past_the_end(steps: Sequence[int], sigmas: Sequence[float], first_step: int
     late = [step for step in steps if not clock.acting(Point(step, STEP))]
     if late and sigmas[-1] == 0:
         yield (
-            f"What starts at step {', '.join(map(str, late))} never acts: this run ends before step {last}. Give an "
-            "earlier step, or a percent (40%)."
+            f"What starts at step {', '.join(map(str, late))} never acts: this run ends before step {last}. Use an "
+            "earlier step, or a percentage of time (40%)."
         )
 
 
@@ -47,7 +47,7 @@ def _counted_from_0(first_sigma: float, first_step: int, sigma_max: float) -> It
     """A warning for a run that starts late: a native sampler that continues a run counts its steps from 0."""
     if first_step == 0 and first_sigma < sigma_max * (1 - 1e-3):
         yield (
-            f"This run starts at sigma {first_sigma:.3f}, not at {sigma_max:.3g}, and its prompts have times in steps, "
-            "which are counted from its own first step. If it continues another sampler's run, give times in percent "
-            "or sigma, or use MMDiT Sampler with start_step."
+            f"This run starts at sigma {first_sigma:.3f}, not at {sigma_max:.3g}. Its prompts have times in steps, "
+            "which are counted from the first step of this run. If it continues another sampler's run, write the times "
+            "in percent or sigma, or use MMDiT Sampler with `start_step`."
         )

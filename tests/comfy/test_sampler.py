@@ -228,7 +228,7 @@ def test_cfg_without_negative_is_refused(model):
 
 @pytest.mark.parametrize("vec, txt", [(768, 64), (64, 4096), (768, 4096)])
 def test_other_widths_are_refused(model, vec, txt):
-    wrong, words = conditioning(1, vec=vec, txt=txt), f"vec of width {vec} and txt of width {txt}.*vec of width 64"
+    wrong, words = conditioning(1, vec=vec, txt=txt), f"a CLIP vector of width {vec} and T5 tokens of width {txt}.*64"
     with pytest.raises(ValueError, match=f"`positive` has {words}"):
         ours(model, EMPTY, wrong)
     with pytest.raises(ValueError, match=f"`negative` has {words}"):

@@ -107,9 +107,12 @@ def _times():
     return [
         io.String.Input(
             "start", default="0%", optional=True, advanced=True,
-            tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7).",
+            tooltip="When this starts to act: a step (8), a percentage of time (40%) or a sigma (s0.7).",
         ),
-        io.String.Input("end", default="100%", optional=True, advanced=True, tooltip="Until when."),
+        io.String.Input(
+            "end", default="100%", optional=True, advanced=True,
+            tooltip="When this stops acting, in the same units. 100% is the end of the run.",
+        ),
     ]  # fmt: skip
 
 
@@ -120,33 +123,38 @@ class ClipNegative(io.ComfyNode):
             node_id="FluxDuetClipNegative",
             display_name="CLIP Negative",
             category=CATEGORY,
-            description="A negative prompt for guidance-distilled FLUX.1 at next to no cost: modulation guidance. "
-            "The CLIP vector is pushed away from the negative's; the model is evaluated once a step, not twice.",
+            description="A negative prompt for CLIP at almost no cost: the CLIP vector is pushed away from the "
+            "negative prompt (modulation guidance). It works with guidance-distilled FLUX.1, and the model is still "
+            "evaluated once per step.",
             search_aliases=["negative prompt", "modulation guidance", "cfg", "clip guidance", "unwanted"],
             inputs=[
                 FluxVec.Input("vec", tooltip="The CLIP prompt."),
                 FluxVec.Input("negative", tooltip="CLIP-L Encode of what you do not want: a look, a colour, a "
                 "background."),
-                _weight("How far to push; 0 is off. The published code uses 3.", default=3.0, low=-20.0, high=20.0),
+                _weight(
+                    "Strength of the push away from the negative prompt. 0 = off; the published code uses 3. Lower it "
+                    "if colours burn or the picture breaks.",
+                    default=3.0, low=-20.0, high=20.0,
+                ),
                 FluxVec.Input(
-                    "positive", optional=True, tooltip="If connected, the push goes from the negative towards this "
-                    "prompt, instead of towards `vec`."
+                    "positive", optional=True, tooltip="Optional. If connected, the push goes from the negative "
+                    "prompt towards this prompt instead of towards `vec`."
                 ),
                 io.Combo.Input(
                     "where",
                     options=[AFTER, BEFORE],
                     default=AFTER,
                     optional=True,
-                    tooltip="After the MLP, in `blocks` alone: as published. Needs MMDiT Sampler or Apply Duet. "
-                    "Before: in every block and the last layer, under any sampler.",
+                    tooltip="After CLIP's MLP, as published: pushes only the blocks in `blocks`; needs MMDiT Sampler "
+                    "or Apply Duet. Before it: pushes all blocks and the last layer; works with any sampler.",
                 ),
                 io.String.Input(
                     "blocks",
                     default=PRESETS["all but 0-4 and final (modulation guidance)"],
                     optional=True,
                     extra_dict=painted("clip"),
-                    tooltip="Which blocks are pushed, after the MLP: 5- leaves out the first five, as published. "
-                    "Numbers, ranges, double, single, all; the last layer is never pushed.",
+                    tooltip="The blocks that are pushed, if `where` is after CLIP's MLP. 5- skips the first five, as "
+                    "published. Write numbers, ranges, double, single or all. The last layer is never pushed.",
                 ),
                 *_times(),
             ],
@@ -164,8 +172,8 @@ class ClipNegative(io.ComfyNode):
         when = Range.parse(start, end)
         if where == BEFORE and not when.is_all:
             raise ValueError(
-                f"CLIP Negative: '{BEFORE}' acts throughout the run, and start and end are {start} and {end}. Use "
-                f"'{AFTER}', or schedule two CLIP prompts with Prompt Schedule."
+                f"CLIP Negative: '{BEFORE}' acts during the whole run, but `start` is {start} and `end` is {end}. Set "
+                f"`where` to '{AFTER}', or schedule two CLIP prompts with Prompt Schedule."
             )
         shift = VecDelta(vec.spans[0].tensor[:, None], (), blocks=Blocks.parse(blocks), when=when)
         return io.NodeOutput(guided(vec, negative, positive, weight, shift if where == AFTER else None))

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 CATEGORY = "Flux Duet/Schedule"
 MOST = 24  # prompts in a stream
 MARKS = (
-    "A line @8 ... starts the next one at step 8, @40% at 40 % of time, @s0.7 at sigma 0.7; @8..12 fades in from 8 to "
-    "12."
+    "A line that begins with @8 starts the next prompt at step 8, with @40% at 40 % of time, with @s0.7 at sigma 0.7. "
+    "@8..12 fades it in from step 8 to step 12."
 )
+FOR_A_SAMPLER = "For a sampler. Times in steps and fades need MMDiT Sampler, or Apply Duet before a native sampler."
 
 
 def _run(model, sigmas) -> Clock:
@@ -36,20 +37,23 @@ def _run(model, sigmas) -> Clock:
 def _guidance():
     return io.Float.Input(
         "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
-        tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off.",
+        tooltip="Distilled guidance, as in Dual Prompt. 3.5 is usual for FLUX.1-dev; schnell ignores it. -1 = off.",
     )  # fmt: skip
 
 
-def _what_is_known():
+SIGMAS = (
+    "Optional: the noise schedule of the run. With it, native samplers follow switches in steps without Apply Duet, "
+    "and the report on the node shows each time in all units."
+)
+MODEL = "Optional, only for the report on the node: converts percent of time to sigma."
+OTHER_UNIT = "Optional. Connect `sigmas` and `model` of the run if `when` and the timeline have different units."
+
+
+def _what_is_known(sigmas: str = SIGMAS, model: str = MODEL):
     return [
-        io.Sigmas.Input(
-            "sigmas", optional=True,
-            tooltip="The run's noise schedule, if it is known: steps can then be ComfyUI's own ranges, which native "
-            "samplers follow by themselves, and the report shows all units.",
-        ),
-        io.Model.Input("model", optional=True, tooltip="The model, for the report alone: it converts percent to "
-        "sigma."),
-    ]  # fmt: skip
+        io.Sigmas.Input("sigmas", optional=True, tooltip=sigmas),
+        io.Model.Input("model", optional=True, tooltip=model),
+    ]
 
 
 def _named(entries: list[Entry], prompts: dict, stream: str) -> list:
@@ -83,25 +87,25 @@ class Schedule(io.ComfyNode):
             node_id="FluxDuetSchedule",
             display_name="Prompt Schedule",
             category=CATEGORY,
-            description="A timeline for the CLIP prompts and one for the T5 prompts: which prompt acts from which "
-            "moment on. Hard switches or fades, in steps, percent of time or sigma.",
+            description="Changes the prompts during the run, with one timeline for the CLIP prompts and one for the "
+            "T5 prompts. A prompt switches at once or fades in. Times are in steps, percent of time or sigma.",
             search_aliases=["prompt travel", "prompt scheduling", "timestep range", "prompt editing", "timeline"],
             inputs=[
                 prompts("vec", FluxVec.Input("vec", tooltip="A CLIP prompt.")),
                 prompts("txt", FluxTxt.Input("txt", tooltip="A T5 prompt.")),
                 io.String.Input(
-                    "clip_timeline", default="1", multiline=True, tooltip="Which CLIP prompt acts, by number. " + MARKS
+                    "clip_timeline", default="1", multiline=True,
+                    tooltip="When each CLIP prompt acts, by its number. " + MARKS,
                 ),
                 io.String.Input(
-                    "t5_timeline", default="1", multiline=True, tooltip="Which T5 prompt acts, by number. " + MARKS
+                    "t5_timeline", default="1", multiline=True,
+                    tooltip="When each T5 prompt acts, by its number. " + MARKS,
                 ),
                 _guidance(),
                 *_what_is_known(),
             ],
-            outputs=[
-                io.Conditioning.Output(tooltip="For a sampler. Steps and fades need MMDiT Sampler or Apply Duet.")
-            ],
-        )
+            outputs=[io.Conditioning.Output(tooltip=FOR_A_SAMPLER)],
+        )  # fmt: skip
 
     @classmethod
     def execute(
@@ -137,7 +141,8 @@ class ScheduleText(io.ComfyNode):
             node_id="FluxDuetScheduleText",
             display_name="Prompt Schedule (text)",
             category=CATEGORY,
-            description="Two prompts that change during the run, written as text. Each text is encoded once.",
+            description="A CLIP prompt and a T5 prompt that change during the run, written as text. A prompt switches "
+            "at once or fades in. Each text is encoded only once.",
             search_aliases=["prompt travel", "prompt scheduling", "prompt editing", "timeline"],
             enable_expand=True,
             inputs=[
@@ -145,17 +150,16 @@ class ScheduleText(io.ComfyNode):
                 io.Clip.Input("t5", raw_link=True, tooltip="Any CLIP that holds T5."),
                 io.String.Input(
                     "clip_text", multiline=True, dynamic_prompts=True,
-                    tooltip="The CLIP prompts. The first starts with the run. " + MARKS,
+                    tooltip="The CLIP prompts. The first acts from the start of the run. " + MARKS,
                 ),
                 io.String.Input(
                     "t5_text", multiline=True, dynamic_prompts=True,
-                    tooltip="The T5 prompts, in the same way; CLIP and T5 may switch at different times.",
+                    tooltip="The T5 prompts, written in the same way. CLIP and T5 may switch at different times.",
                 ),
                 _guidance(),
                 *_what_is_known(),
             ],
-            outputs=[io.Conditioning.Output(tooltip="For a sampler. Steps and fades need MMDiT Sampler or Apply "
-            "Duet.")],
+            outputs=[io.Conditioning.Output(tooltip=FOR_A_SAMPLER)],
         )  # fmt: skip
 
     @classmethod
@@ -189,15 +193,19 @@ class PromptAt(io.ComfyNode):
             node_id="FluxDuetPromptAt",
             display_name="Prompt at Step",
             category=CATEGORY,
-            description="Takes the prompt of one moment, such as the last step, out of a scheduled CONDITIONING, for "
-            "upscaling or inpainting afterwards.",
+            description="Takes the prompt of one moment, such as the last step, from a scheduled CONDITIONING. Use it "
+            "to upscale or inpaint the finished picture.",
             search_aliases=["final prompt", "prompt at step", "extract prompt"],
             inputs=[
-                io.Conditioning.Input("conditioning", tooltip="From Prompt Schedule, or any other."),
-                io.String.Input("when", default="0", tooltip="A step (8), a percent of time (40%) or a sigma (s0.7)."),
-                *_what_is_known(),
+                io.Conditioning.Input(
+                    "conditioning", tooltip="The CONDITIONING of Prompt Schedule, or of any other node."
+                ),
+                io.String.Input(
+                    "when", default="0", tooltip="The moment: a step (8), a percentage of time (40%) or a sigma (s0.7)."
+                ),
+                *_what_is_known(OTHER_UNIT, OTHER_UNIT),
             ],
-            outputs=[io.Conditioning.Output(tooltip="That moment's prompt, for the whole run.")],
+            outputs=[io.Conditioning.Output(tooltip="The prompt of that moment, for a whole run.")],
         )
 
     @classmethod
@@ -215,20 +223,27 @@ class PartOfRun(io.ComfyNode):
             node_id="FluxDuetOnly",
             display_name="Limit Prompt to Steps",
             category=CATEGORY,
-            description="A prompt that acts in a part of the run alone. Before a sampler's `negative` this is true "
-            "CFG over a range of steps: outside it the model is evaluated once a step, not twice.",
+            description="Makes a prompt act only in some of the steps. Use it before a sampler's `negative`: true CFG "
+            "then takes two model evaluations per step only in these steps, and one in all others.",
             search_aliases=["negative prompt", "true cfg range", "cfg start end", "timestep range", "limit cfg"],
             inputs=[
-                io.Conditioning.Input("conditioning", tooltip="A negative prompt."),
+                io.Conditioning.Input("conditioning", tooltip="The negative prompt."),
                 io.String.Input(
-                    "start", default="0%", tooltip="From when: a step (8), a percent of time (40%) or a sigma (s0.7)."
+                    "start", default="0%",
+                    tooltip="When this starts to act: a step (8), a percentage of time (40%) or a sigma (s0.7).",
                 ),
-                io.String.Input("end", default="40%", tooltip="Until when; 100% is the end. Early steps decide most."),
+                io.String.Input(
+                    "end", default="40%",
+                    tooltip="When this stops acting, in the same units. 100% is the end of the run. The early steps "
+                    "decide most of the picture.",
+                ),
             ],
             outputs=[
-                io.Conditioning.Output(tooltip="For `negative` of MMDiT Sampler, or of a native one behind Apply Duet.")
+                io.Conditioning.Output(
+                    tooltip="For `negative` of MMDiT Sampler, or of a native sampler with Apply Duet before it."
+                )
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(cls, conditioning, start, end) -> io.NodeOutput:

@@ -59,7 +59,7 @@ def _check_extras(spans: Sequence[Span]) -> None:
     if any(span.attn_mask is not None for span in spans):
         raise ValueError(
             "Prompt Schedule: a T5 prompt has an attention mask (Redux with attn_bias), which is only for its own "
-            "rows. Schedule the prompts without it and apply Redux to the result, or set the times in percent."
+            "tokens. Schedule the prompts without it and apply Redux to the result, or set the times in percent."
         )
     first, *others = spans
     for other in others:
@@ -82,7 +82,8 @@ def _single(stream: Stream) -> Span:
     if len(stream.spans) > 1:
         raise ValueError(
             f"Prompt Schedule: a prompt has {len(stream.spans)} encodings, each for a part of the run, expected one. "
-            "It is already scheduled, or was encoded by a CLIP with scheduled hooks. Connect prompts that are not."
+            "It is already scheduled, or was encoded by a CLIP with scheduled hooks. Connect prompts that act during "
+            "the whole run."
         )
     return stream.spans[0]
 

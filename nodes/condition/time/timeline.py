@@ -94,13 +94,13 @@ def _checked(entries: list[Entry]) -> list[Entry]:
     first, *later = entries
     if not at_start(first.start) or first.fade != first.start:
         raise ValueError(
-            f"Got a timeline that starts at @{_mark(first)}, but nothing would be drawn before. The first prompt "
-            "starts with the run: write it without a time."
+            f"Got a timeline that starts at @{_mark(first)}, so that nothing would be drawn before. Write the first "
+            "prompt without a time: it acts from the start of the run."
         )
     if any(at_start(entry.start) for entry in later):
         raise ValueError(
-            "Got a timeline whose second prompt starts with the run, so that the first is never drawn. Remove the "
-            "first, or start the second later."
+            "Got a timeline whose second prompt acts from the start of the run, so that the first is never drawn. "
+            "Remove the first, or start the second later."
         )
     points = [point for entry in later for point in dict.fromkeys((entry.start, entry.fade))]
     units = {point.unit for point in points}

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 # Why layers computed their outputs by themselves.
-UNKNOWN = "the sampler evaluates the model at noise levels between the steps"
+UNKNOWN = "the sampler evaluates the model between the steps"
 MOVING = "the prompt was new at that step, or changes at every step"
 HOOKS = "a LoRA hook changes the weights during the run"
 NOT_OWN = "another node has replaced or compiled the model's forward"
-OTHERS = "other nodes have replaced the blocks, or doubled their vec (a reference at time 0)"
+OTHERS = "another node has replaced the blocks, or a reference picture has its own modulation"
 DEVICES = "the run is shared by several GPUs"
 MEMORY = "there was no memory left for the table"
 

@@ -69,7 +69,7 @@ def test_what_lies_over_a_mixture_acts_on_it(model):
 
 def test_weights_on_rows_that_were_cut_are_reported(model):
     cut = [[each[:, :5], entry] for each, entry in prompt(t5=weighted(A[1]))]
-    with pytest.raises(ValueError, match="weights in the attention for 9 rows.*cut it to 5"):
+    with pytest.raises(ValueError, match="weights in the attention for 9 tokens.*cut it to 5"):
         sampled(model, cut)
 
 

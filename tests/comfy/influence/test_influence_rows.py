@@ -119,7 +119,7 @@ def test_a_mask_that_tells_tokens_apart_is_reported():
     mask = torch.zeros(1, 20, 20)
     mask[:, :, 3] = -1
     assert torch.equal(replaced(mask, slice(0, 9), 9), mask)
-    with pytest.raises(ValueError, match="differs between the T5 prompt's tokens.*of 11 rows.*Use a text of 9 rows"):
+    with pytest.raises(ValueError, match="differs between the T5 prompt's tokens.*of 11 tokens.*a prompt of 9 tokens"):
         replaced(mask, slice(0, 9), 11)
 
 

@@ -123,7 +123,7 @@ def test_a_class_swapped_in_place_is_told_at_the_first_evaluation(model, name, m
     monkeypatch.setattr(Flux, "_forward", counted)
     for run in (sampled, lambda model, positive, steps: natively(ApplyDuet.execute(model)[0], positive, steps=steps)):
         calls.clear()
-        with pytest.raises(ValueError, match="were not carried out.*of ModifiedFlux.*Fluxtapoz.*restart ComfyUI"):
+        with pytest.raises(ValueError, match="were not carried out.*ModifiedFlux.*Fluxtapoz.*restart ComfyUI"):
             run(model, controlled()[name], steps=4)
         assert len(calls) == 1
     assert torch.equal(sampled(model, prompt()), natively(model, prompt())), "prompts without controls are unchanged"
