@@ -11,7 +11,9 @@ NAME = "Load LoRA by Stream"
 def file_input():
     """A LoRA's file, by its name in ComfyUI's folders."""
     return io.Combo.Input(
-        "lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras."
+        "lora_name",
+        options=folder_paths.get_filename_list("loras"),
+        tooltip="The LoRA file, from models/loras. LoRAs for FLUX.1 are listed first.",
     )
 
 
