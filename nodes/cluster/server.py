@@ -77,9 +77,7 @@ class ComfyServer:
         if self.alive():
             return
         if not self.main.is_file():
-            raise ServerFault(
-                f"there is no ComfyUI in {self.main.parent} (no main.py); set `ComfyUI folder`"
-            )
+            raise ServerFault(f"there is no ComfyUI in {self.main.parent} (no main.py); set `ComfyUI folder`")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

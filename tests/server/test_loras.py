@@ -60,7 +60,10 @@ def test_all_three_outputs(comfy_server, workflow):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"blocks": "99, x"}, "Got 'x' in the list of blocks"), ({"save_as": "../x"}, "is not a valid name in output/loras")],
+    [
+        ({"blocks": "99, x"}, "Got 'x' in the list of blocks"),
+        ({"save_as": "../x"}, "is not a valid name in output/loras"),
+    ],
 )
 def test_wrong_inputs_are_refused_before_the_run(comfy_server, workflow, options, words):
     with_ours(workflow, **options)

@@ -137,10 +137,10 @@ def reading(neither=0.05, clip=0.05, t5=0.5, both=0.6, word=0.1, seeds=4, floor=
 @pytest.mark.parametrize(
     ("given", "verdict", "words"),
     [
-        ({}, SLEEPS, "The word activates it in the T5 prompt (83 % of the full effect), but not in the CLIP prompt (8.3 %"),
+        ({}, SLEEPS, "The word activates it in the T5 prompt (83 % of the full effect), but not in the CLIP prompt (8"),
         ({"clip": 0.6}, SLEEPS, "The word in either prompt is enough to activate it: the CLIP prompt (100 % of"),
         ({"t5": 0.05}, SLEEPS, "The word activates it only in both prompts together"),
-        ({"t5": 0.05, "clip": 0.5}, SLEEPS, "it in the CLIP prompt (83 % of the full effect), but not in the T5 prompt"),
+        ({"t5": 0.05, "clip": 0.5}, SLEEPS, "in the CLIP prompt (83 % of the full effect), but not in the T5 prompt"),
         ({"clip": 0.3}, SLEEPS, "it in the T5 prompt (83 % of the full effect), partly in the CLIP prompt (50 % of"),
         ({"clip": 0.3, "t5": 0.3}, SLEEPS, "The word in one prompt activates it only partly"),
         ({"neither": 0.3, "clip": 0.3}, HALF, "50 % of its effect is always present. The word activates it in the T5"),

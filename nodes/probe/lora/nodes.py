@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import folder_paths
 from comfy_api.latest import io, ui
 
-from ...lora.choices import file_input, path_of, state_of
+from ...lora.choices import file_input, files, path_of, state_of
 from ...notice import show
 from .choices import NAME, NONE
 
@@ -30,7 +29,7 @@ class Anatomy(io.ComfyNode):
                 io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, from Load T5."),
                 file_input(),
                 io.Combo.Input(
-                    "compare_with", options=[NONE, *folder_paths.get_filename_list("loras")], default=NONE,
+                    "compare_with", options=[NONE, *files()], default=NONE,
                     optional=True, tooltip="A second LoRA to compare with. none = no comparison.",
                 ),
             ],
