@@ -41,7 +41,7 @@ def _bars(reading: PartsReading) -> Image.Image:
     numbers = reading.whole
     page = Image.new("RGB", (WIDTH, TOP + ROW * len(reading.parts) + 20), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), f"Which parts of {shorten(reading.file, 45)} create its effect", fill=INK, font=charts.font(17))
+    draw.text((20, 16), f"Which parts of {shorten(reading.file, 38)} create its effect", fill=INK, font=charts.font(17))
     left, right = LABEL + 10, LABEL + BAR + 90
     head = "share of the effect" if reading.exact else "share of the effect (estimated)"
     for x, text in ((left, head), (right, "change of the velocity: alone; pale: when removed")):

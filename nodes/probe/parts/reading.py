@@ -161,8 +161,9 @@ def _method(reading: PartsReading) -> str:
 
 def cost(reading: PartsReading) -> str:
     return (
-        f"Cost: a run of {reading.steps} steps, plus {reading.evaluations} model evaluations ({len(sets_of(reading.parts)) + 1} "
-        f"variants at {len(reading.moments)} {'step' if len(reading.moments) == 1 else 'steps'})."
+        f"Cost: a run of {reading.steps} steps, plus {reading.evaluations} model evaluations "
+        f"({len(sets_of(reading.parts)) + 1} variants at {len(reading.moments)} "
+        f"{'step' if len(reading.moments) == 1 else 'steps'})."
     )
 
 
