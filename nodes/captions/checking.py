@@ -55,7 +55,7 @@ def check(
         faults = [*found.problems, *(f"{name}: it is empty." for name in found.empty)]
         first = " ".join(["", *faults[:3]]) + (f" And {len(faults) - 3} more problems." if len(faults) > 3 else "")
         raise ValueError(
-            f"{NAME}: got no caption in {where}, expected .txt or .caption files, metadata.jsonl, or CSV.{first}"
+            f"{NAME}: no captions in {where}. Expected .txt or .caption files, metadata.jsonl or CSV.{first}"
         )
     captions = measured(found.captions, tokenizers, pause)
     read = [triggers.read(text, captions, tokenizers) for text in triggers.listed(trigger)]

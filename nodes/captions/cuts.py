@@ -25,8 +25,8 @@ def draw(encoder: str, cut: Sequence[tuple[Measured, Count]], hue: Colour, width
     rows = cut[:MOST]
     page = Image.new("RGB", (width, TOP + ROW * len(rows) + 14), colours().paper)
     pen = ImageDraw.Draw(page)
-    pen.text((CUT - 8, 8), f"the last that {encoder} reads", fill=for_text(hue), font=charts.font(), anchor="ra")
-    pen.text((CUT + 8, 8), "what it does not read", fill=colours().muted, font=charts.font())
+    pen.text((CUT - 8, 8), f"end of the text that {encoder} reads", fill=for_text(hue), font=charts.font(), anchor="ra")
+    pen.text((CUT + 8, 8), "not read", fill=colours().muted, font=charts.font())
     pen.line([(CUT, 8), (CUT, TOP + ROW * len(rows))], fill=hue, width=2)
     for number, (each, count) in enumerate(rows):
         _row(pen, TOP + ROW * (number + 0.5), each, count, width)

@@ -41,7 +41,7 @@ def chosen(root: Path, name: str) -> Path:
     """The folder `name` in `root`. Raises ValueError if there is none, or if it leads out of `root`, by a link too."""
     given = shorten(repr(name), 100)
     if not name.strip():
-        raise ValueError(f"{NAME}: got no folder, and no text in `captions`. {_choices(root)}")
+        raise ValueError(f"{NAME}: `folder` and `captions` are both empty. {_choices(root)}")
     path = root / name.strip()
     try:
         inside = is_inside(root, path)
@@ -50,7 +50,7 @@ def chosen(root: Path, name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, links in a circle
         raise ValueError(f"{NAME}: {given} cannot be opened. {_choices(root)}") from error
     if not inside:
-        raise ValueError(f"{NAME}: {given} leads out of ComfyUI's input folder, where no captions are read.")
+        raise ValueError(f"{NAME}: {given} is outside ComfyUI's input folder. Captions are read only inside it.")
     if not is_folder:
         fault = "is a file, expected a folder" if is_there else "is not in ComfyUI's input folder"
         raise ValueError(f"{NAME}: {given} {fault}. {_choices(root)}")

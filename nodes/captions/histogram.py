@@ -44,21 +44,21 @@ def draw(encoder: str, counts: Sequence[int], limit: int, hue: Colour, width: in
         first = limit + 1 + place * step
         box = [x_of(first - 0.5) + 1, y_of(many), x_of(first + step - 0.5) - 1, y_of(0)]
         pen.rectangle(box, fill=hue if place >= 0 else tint(hue, PALE))
-    _axis(pen, end, x_of, f"{encoder} tokens of a caption")
+    _axis(pen, end, x_of, f"{encoder} tokens per caption")
     _limit(pen, limit, far, x_of(limit + 0.5), width)
     return page
 
 
 def _title(encoder: str, past: int, count: int, limit: int) -> str:
     if not past:
-        return f"{encoder} reads all of every caption: up to {limit:,} tokens"
+        return f"{encoder} reads all captions completely (limit: {limit:,} tokens)"
     return f"{encoder} reads {limit:,} tokens: {past:,} of {count:,} captions are longer"
 
 
 def _legend(pen: ImageDraw.ImageDraw, hue: Colour, width: int) -> None:
     """The bars' two colours, in words, from the right."""
     x = width - RIGHT
-    for name, colour in (("cut", hue), ("read whole", tint(hue, PALE))):
+    for name, colour in (("cut", hue), ("read completely", tint(hue, PALE))):
         x -= charts.font().getlength(name)
         pen.text((x, 18), name, fill=colours().muted, font=charts.font(), anchor="lm")
         pen.rectangle([x - 18, 12, x - 6, 24], fill=colour)

@@ -15,22 +15,22 @@ def _inputs():
     return [
         io.String.Input(
             "folder", default="",
-            tooltip="A folder in ComfyUI's input folder that holds .txt or .caption files, metadata.jsonl, CSV or "
-            "kohya's JSON. Its subfolders are read too; nothing is written.",
+            tooltip="A folder inside ComfyUI's input folder, with .txt or .caption files, metadata.jsonl, CSV or "
+            "kohya's JSON. Subfolders are read too. Nothing is written.",
         ),
         io.String.Input(
             "trigger", default="",
-            tooltip="The LoRA's trigger word; several are separated by commas. Empty: no trigger is checked.",
+            tooltip="The trigger word of the LoRA. Separate several with commas. Empty: triggers are not checked.",
         ),
         io.Combo.Input(
             "t5_length", options=list(T5_LENGTHS), default=T5_LENGTHS[0],
-            tooltip="The trainer's maximum T5 length, end token included: in sd-scripts 512 for dev and 256 for "
-            "schnell, in OneTrainer 77 by default. CLIP-L always reads 75 tokens.",
+            tooltip="Maximum T5 length of your trainer, including the end token. sd-scripts: 512 for dev, 256 for "
+            "schnell; OneTrainer: 77 by default. CLIP-L always reads 75 tokens.",
         ),
         io.String.Input(
             "captions", optional=True, force_input=True,
-            tooltip="More captions, one per line, from a text node or from a node that writes captions. With these, "
-            "`folder` may be left empty.",
+            tooltip="More captions, one per line, from a text node or a captioning node. If connected, `folder` may be "
+            "empty.",
         ),
     ]  # fmt: skip
 
@@ -42,8 +42,9 @@ class CaptionCheck(io.ComfyNode):
             node_id="FluxDuetCaptions",
             display_name=NAME,
             category="Flux Duet/LoRA",
-            description="Shows what CLIP-L and T5 read of a LoRA's training captions: what is cut, how many tokens "
-            "the trigger is, which captions lack it, and which words will be learned with it. No model is loaded.",
+            description="Checks the captions of a LoRA training set: which text CLIP-L and T5 cut off, how many tokens "
+            "the trigger word has, which captions lack it, and which other words the LoRA will learn with it. No model "
+            "is loaded.",
             search_aliases=["lora captions", "dataset", "training", "token count", "trigger word", "metadata.jsonl"],
             is_output_node=True,
             inputs=_inputs(),
@@ -51,13 +52,15 @@ class CaptionCheck(io.ComfyNode):
                 io.Image.Output(
                     "picture",
                     display_name="picture",
-                    tooltip="How long the captions are, where they are cut, and each trigger's tokens.",
+                    tooltip="Caption lengths, where captions are cut, and the tokens of each trigger.",
                 ),
                 io.String.Output(
-                    "table", display_name="table", tooltip="The captions as a table, those that lose most first."
+                    "table",
+                    display_name="table",
+                    tooltip="The captions as a table; the most shortened ones come first.",
                 ),
                 io.String.Output("csv", display_name="csv", tooltip="All captions as CSV."),
-                io.String.Output("json", display_name="json", tooltip="All captions, and all that was found."),
+                io.String.Output("json", display_name="json", tooltip="All captions and all results as JSON."),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
             ],
         )

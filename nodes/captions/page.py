@@ -105,9 +105,9 @@ def _presence(pen: ImageDraw.ImageDraw, y: int, each: Trigger, count: int) -> No
 def _beside(pen: ImageDraw.ImageDraw, each: Trigger) -> None:
     shown = each.beside[:MOST_BESIDE]
     more = len(each.beside) - len(shown)
-    title = "Learned with it: words in at least half of its captions" if shown else "No word stands beside it in most."
+    title = "Learned with it: words in at least half of its captions" if shown else "No word is in most of its captions"
     if each.found < FEWEST:
-        title = f"Words beside it are counted from {FEWEST} captions on."
+        title = f"Other words are counted from {FEWEST} captions on"
     pen.text((MIDDLE, 14), title + (f", and {more} more" if more else ""), fill=colours().ink, font=charts.font())
     left, right = MIDDLE + 130, WIDTH - SIDE - 60
     for number, (word, share) in enumerate(shown):

@@ -47,7 +47,7 @@ class Found:
         elif "\0" in caption.text:
             self.problems.append(f"{caption.name}: it contains null characters, expected text in UTF-8.")
         elif _HALF.search(caption.text):
-            self.problems.append(f"{caption.name}: it contains half a character (a lone surrogate).")
+            self.problems.append(f"{caption.name}: it contains an incomplete character (a lone surrogate).")
         elif len(caption.text) > MOST_BYTES:
             self.problems.append(f"{caption.name}: it is longer than {MOST_BYTES:,} characters.")
         else:

@@ -28,24 +28,23 @@ def sentence(check: Check) -> str:
     count = len(check.captions)
     clip, t5 = ([each.of(name).lost for each in check.captions if each.of(name).lost] for name in ("CLIP", "T5"))
     if not clip and not t5:
-        text = f"{_captions(count)} {'fits' if count == 1 else 'fit'} into what CLIP and T5 read."
+        text = f"CLIP and T5 read {_captions(count)} completely."
     else:
-        text = f"Of {_captions(count)}, {_lose(len(clip))} for CLIP{_longest(clip)}"
-        text += f" and {len(t5):,} for T5{_longest(t5)}." if t5 else " and none for T5."
+        text = f"CLIP cuts {_number(clip)} of {_captions(count)}{_longest(clip)}, T5 cuts {_number(t5)}{_longest(t5)}."
     problems = len(check.found.problems)
     last = [f"{problems:,} {'problem' if problems == 1 else 'problems'} with files: see the notes."] if problems else []
     return " ".join([text, *(_of_trigger(each, count) for each in check.triggers), *last])
 
 
-def _lose(count: int) -> str:
-    return "none loses words" if not count else "1 loses words" if count == 1 else f"{count:,} lose words"
+def _number(values: Sequence[int]) -> str:
+    return f"{len(values):,}" if values else "none"
 
 
 def _longest(values: Sequence[int]) -> str:
     if not values:
         return ""
     many = f"{max(values):,} {'token' if max(values) == 1 else 'tokens'}"
-    return f" ({many})" if len(values) == 1 else f" (the longest loses {many})"
+    return f" ({many} lost)" if len(values) == 1 else f" (up to {many} lost)"
 
 
 def _captions(count: int) -> str:
@@ -56,16 +55,15 @@ def _of_trigger(each: Trigger, count: int) -> str:
     name, clip, t5 = f'"{shorten(each.text, 60)}"', len(each.clip), len(each.t5)
     text = f"The trigger {name} is {clip} {'token' if clip == 1 else 'tokens'} for CLIP and {t5} for T5"
     if not each.found:
-        return f"{text}; no caption has it."
+        return f"{text}; no caption contains it."
     lack = len(each.missing)
-    text += "; every caption has it" if not lack else f"; {_captions(lack)} {'lacks' if lack == 1 else 'lack'} it"
+    text += "; every caption contains it" if not lack else f"; {_captions(lack)} {'lacks' if lack == 1 else 'lack'} it"
     if not each.beside:
         return f"{text}."
     named = [f'"{word}" ({percent(share)})' for word, share in each.beside[:NAMED]]
     if len(named) == 1:
-        word, share = each.beside[0]
-        return f'{text}; "{word}" stands beside it in {percent(share)} and will be learned with it.'
-    return f"{text}; {', '.join(named[:-1])} and {named[-1]} stand beside it and will be learned with it."
+        return f"{text}; {named[0]} often appears with it and will be learned with it."
+    return f"{text}; {', '.join(named[:-1])} and {named[-1]} often appear with it and will be learned with it."
 
 
 def notes(check: Check) -> list[str]:
@@ -79,12 +77,12 @@ def _notes(check: Check) -> Iterator[str]:
     found = check.found
     if len(found.sources) > 1:
         each = ", ".join(f"{name} {count:,}" for name, count in found.sources.items())
-        yield f"Captions come from several places, and all are checked: {each}."
+        yield f"Captions come from several sources; all are checked: {each}."
     if check.differing:
         yield f"{_count(check.differing, 'picture has', 'pictures have')} different captions in two places."
     if check.same:
         first = [" = ".join(names[:3]) for names in check.same]
-        yield f"The same text stands for several pictures: {quoted(first, 80, 3)}."
+        yield f"Several pictures have the same caption: {quoted(first, 80, 3)}."
     if check.unknown:
         texts = [text for text, _ in check.unknown.most_common(12)]
         many = sum(1 for each in check.captions if each.t5.unknown)
@@ -92,12 +90,12 @@ def _notes(check: Check) -> Iterator[str]:
     for names, one, several in (
         (found.empty, "caption is empty", "captions are empty"),
         (found.bare, "picture has no caption", "pictures have no caption"),
-        (check.several_lines, "caption has several lines, of which sd-scripts reads the first",
-         "captions have several lines, of which sd-scripts reads the first"),
-        (found.marked, "file is not in plain UTF-8, which trainers expect",
-         "files are not in plain UTF-8, which trainers expect"),
-        (check.weighted, "caption has a weight such as (word:1.2), which is plain text for trainers",
-         "captions have weights such as (word:1.2), which are plain text for trainers"),
+        (check.several_lines, "caption has several lines; sd-scripts reads only the first",
+         "captions have several lines; sd-scripts reads only the first"),
+        (found.marked, "file is not in plain UTF-8, as trainers expect",
+         "files are not in plain UTF-8, as trainers expect"),
+        (check.weighted, "caption has a weight such as (word:1.2); trainers read it as plain text",
+         "captions have weights such as (word:1.2); trainers read them as plain text"),
     ):  # fmt: skip
         if names:
             yield f"{_count(names, one, several)}: {quoted(names, 60, 3)}."
@@ -111,12 +109,12 @@ def _trigger_notes(each: Trigger) -> Iterator[str]:
     name = f'"{shorten(each.text, 60)}"'
     if each.unknown:
         parts = quoted(list(each.unknown), 12)
-        yield f"T5 has no token for {parts} in the trigger {name}: it reads all unknown characters alike."
+        yield f"T5 has no token for {parts} in the trigger {name}: it cannot tell unknown characters apart."
     for names, words in (
         (each.missing if each.found else (), "without the trigger {}"),
-        (each.other_letters, "with {} in other letters, which are other tokens for T5"),
-        (each.past_clip, "with {} only past what CLIP reads"),
-        (each.past_t5, "with {} only past what T5 reads"),
+        (each.other_letters, "with {} in different upper or lower case, which T5 reads as other tokens"),
+        (each.past_clip, "with {} only in the part that CLIP cuts off"),
+        (each.past_t5, "with {} only in the part that T5 cuts off"),
     ):
         if names:
             yield f"{_captions(len(names))} {words.format(name)}: {quoted(list(names), 60, 5)}."
@@ -129,7 +127,7 @@ def table(check: Check) -> str:
     """The captions, those that lose most first, in columns; shortened."""
     worst, limit = check.worst_first, check.t5_length - 1
     without, same = _by_name(check)
-    lines = [("CLIP", "T5", "caption", "not read, and more")]
+    lines = [("CLIP", "T5", "caption", "text not read, and notes")]
     lines += (_line(each, limit, "; ".join(_remarks(each, without, same))) for each in worst[:ROWS])
     widths = [max(len(line[at]) for line in lines) for at in range(3)]
     text = [f"{a:>{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in lines]

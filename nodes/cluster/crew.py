@@ -32,8 +32,8 @@ def ray_or_how_to_install() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise ValueError(
-            f"{NAME}: the Python that runs ComfyUI has no Ray ({error}). Install it there, and on every machine that "
-            f'works for it:\n  {sys.executable} -m pip install "ray[default]"'
+            f"{NAME}: Ray is not installed in the Python that runs ComfyUI ({error}). Install it there, and on every "
+            f'machine with workers:\n  {sys.executable} -m pip install "ray[default]"'
         ) from None
 
 
@@ -62,8 +62,8 @@ class Crew:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ValueError(
                 f"{NAME}: no Ray answers at {self.workers.address!r} ({error}). Start it there (`ray start --head`), "
-                f"join this machine with `ray start --address=HOST:6379`, or choose the address {LOCAL}. If that Ray "
-                "asks for a token, start ComfyUI with RAY_AUTH_MODE=token, and ~/.ray/auth_token as there."
+                f"join this machine with `ray start --address=HOST:6379`, or use the address {LOCAL}. If that Ray "
+                "requires a token, start ComfyUI with RAY_AUTH_MODE=token and copy ~/.ray/auth_token from there."
             ) from error
         try:
             self._hire()
@@ -92,8 +92,8 @@ class Crew:
         room = int(found.get(kind, 0) / each + 1e-9)
         if room < 1:
             raise ValueError(
-                f"{NAME}: the cluster at {self.workers.address!r} has {found.get(kind, 0):g} {kind}s, and a worker "
-                f"needs {each:g}. Add machines with `ray start`, or set `gpus` to 0 for workers on the CPU."
+                f"{NAME}: the cluster at {self.workers.address!r} has {found.get(kind, 0):g} {kind}s, but each "
+                f"worker needs {each:g}. Add machines with `ray start`, or set `GPUs per worker` to 0 to use the CPU."
             )
         return min(room, self.workers.count or room)
 

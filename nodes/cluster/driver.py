@@ -169,7 +169,7 @@ class Loop:
         lines = []
         for seat in sorted([*self.busy.values(), *self.idle], key=lambda seat: seat.number):
             if seat.cell is None:
-                now = "idle" if seat in self.idle else "starts"
+                now = "idle" if seat in self.idle else "starting"
             else:
                 now = f"cell {seat.cell + 1}" + (f", step {seat.step[0]} of {seat.step[1]}" if seat.step[1] else "")
             lines.append(f"{seat.name or f'worker {seat.number}'}: {now}; {seat.done} done")
@@ -177,7 +177,7 @@ class Loop:
 
     def _why(self) -> str:
         last = [why[-1] for why in self.tries.values() if why]
-        return f"The last reason: {last[-1]}" if last else ""
+        return f"Last error: {last[-1]}" if last else ""
 
     def _interrupt(self) -> None:
         """Stops what the workers compute, and waits a moment for it."""

@@ -71,18 +71,18 @@ def refusal(home: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     if fault := there.get("fault"):
         return fault
     if there["comfyui"] != home["comfyui"]:
-        return f"it has ComfyUI {there['comfyui']}, here is {home['comfyui']}; install the same"
+        return f"it runs ComfyUI {there['comfyui']}, this machine {home['comfyui']}; install the same version"
     if there["flux_duet"] != home["flux_duet"]:
-        return f"it has another version of Flux Duet ({there['flux_duet']}, here {home['flux_duet']}); install the same"
+        return f"its Flux Duet is {there['flux_duet']}, here it is {home['flux_duet']}; install the same version"
     if there.get("missing"):
-        return f"its ComfyUI has no node {', '.join(there['missing'])}; install what brings it"
+        return f"its ComfyUI has no node {', '.join(there['missing'])}; install the pack that has it"
     for name, places in home["files"].items():
         for kind, content in places.items():
             own = there["files"].get(name, {}).get(kind, "")
             if not own:
                 return f"it has no readable {name} in models/{kind}; copy the file there"
             if own != content:
-                return f"its {name} in models/{kind} has other bytes than the one here; copy the file again"
+                return f"its {name} in models/{kind} differs from the one on this machine; copy the file again"
     return ""
 
 
@@ -97,6 +97,6 @@ def input_files(names: Iterable[str]) -> dict[str, bytes]:
         if not kind or not bare.strip() or not is_inside(Path(FOLDERS[kind]()), path) or not path.is_file():
             continue
         if path.stat().st_size > MOST_INPUT:
-            raise ValueError(f"{bare} is larger than {MOST_INPUT >> 20} MB, too large to be sent to workers.")
+            raise ValueError(f"{bare} is larger than {MOST_INPUT >> 20} MB, too large to send to workers.")
         found[f"{kind}/{bare.replace(os.sep, '/')}"] = path.read_bytes()
     return found

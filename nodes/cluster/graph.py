@@ -34,8 +34,8 @@ def source(prompt: Prompt, node: str, name: str, told: str) -> Link | None:
     """
     if node not in prompt:
         raise ValueError(
-            f"{told}: workers cannot be used in a node that another node has expanded into, since the workflow does "
-            "not show what it is connected to."
+            f"{told}: workers cannot be used in a node that another node creates during the run, because the workflow "
+            "does not show its connections."
         )
     value = prompt[node]["inputs"].get(name)
     return list(value) if is_link(value) else None

@@ -15,36 +15,41 @@ class RayWorkers(io.ComfyNode):
             node_id="FluxDuetRay",
             display_name=NAME,
             category="Flux Duet/Analyse",
-            description="Computes the pictures of Prompt Grid, Switch Sweep and Influence Study on several GPUs or "
-            "machines: each worker is a ComfyUI of yours, started by Ray. Needs Ray in ComfyUI's Python: "
+            description="Computes the pictures of Prompt Grid, Switch Sweep and Influence Study faster, on several "
+            "GPUs or machines. Each worker is your own ComfyUI, started by Ray. Install Ray in ComfyUI's Python first: "
             'pip install "ray[default]".',
             search_aliases=["ray", "cluster", "distributed", "multi gpu", "remote", "parallel"],
             inputs=[
                 io.String.Input(
                     "address", default=LOCAL,
-                    tooltip="local: Ray is started on this machine for the run, for all of its GPUs. auto: the Ray "
-                    "that runs on this machine already. host:port: that Ray, which this machine has joined.",
+                    tooltip="local: starts Ray on this machine for the run, with all GPUs. auto: uses the Ray that "
+                    "already runs on this machine. host:port: uses the Ray at that address; this machine must have "
+                    "joined it.",
                 ),
                 io.Int.Input(
-                    "count", default=0, min=0, max=4096,
-                    tooltip="How many workers, at most; 0 for as many as the cluster has room for.",
+                    "count", display_name="workers", default=0, min=0, max=4096,
+                    tooltip="Maximum number of workers. 0 = as many as the cluster has room for.",
                 ),
                 io.Float.Input(
-                    "gpus", default=1.0, min=0.0, max=64.0, step=0.25, round=0.01,
-                    tooltip="GPUs of each worker. 0.5: two workers share a GPU. 0: workers on the CPU, to try it out.",
+                    "gpus", display_name="GPUs per worker", default=1.0, min=0.0, max=64.0, step=0.25, round=0.01,
+                    tooltip="GPUs that each worker uses. 0.5 = two workers share a GPU. 0 = workers run on the CPU, "
+                    "for a test.",
                 ),
                 io.String.Input(
-                    "comfyui", default="", optional=True,
-                    tooltip="ComfyUI's folder on the workers, with ~ and $VARIABLES. Empty: the same path as here.",
+                    "comfyui", display_name="ComfyUI folder", default="", optional=True,
+                    tooltip="ComfyUI's folder on the worker machines; ~ and $VARIABLES are allowed. Empty: the same "
+                    "path as on this machine.",
                 ),
                 io.String.Input(
                     "arguments", default="", optional=True, advanced=True,
-                    tooltip="More command-line arguments of ComfyUI on the workers, such as --lowvram.",
+                    tooltip="Additional ComfyUI command-line arguments for the workers, such as --lowvram.",
                 ),
             ],
             outputs=[
                 FluxWorkers.Output(
-                    "workers", display_name="workers", tooltip="For Prompt Grid, Switch Sweep and Influence Study."
+                    "workers",
+                    display_name="workers",
+                    tooltip="Connect to Prompt Grid, Switch Sweep or Influence Study.",
                 )
             ],
         )  # fmt: skip

@@ -95,12 +95,12 @@ class Team:
                 elif self.admit(seat, answer):
                     self.seats.append(seat)
                     until = min(until, time.monotonic() + GRACE)
-            show(f"{len(self.seats)} of {len(self.crew.handles)} workers are ready; the others start or read models")
+            show(f"{len(self.seats)} of {len(self.crew.handles)} workers are ready; the others are starting")
         for future, seat in asked.items():
             seat.future = future
             self.seats.append(seat)
         if all(seat.future is not None for seat in self.seats):
-            waited = f"none of {len(self.crew.handles)} workers was ready in {START:.0f} s"
+            waited = f"None of the {len(self.crew.handles)} workers was ready after {START:.0f} s."
             raise ValueError(f"{self.told}: no worker can be used. {' '.join([*self.refused, *faults]) or waited}")
 
     def ask(self, number: int) -> Any:
@@ -112,7 +112,7 @@ class Team:
         seat.name = f"{answer['host']}/{seat.number}"
         why = fingerprint.refusal(self.home, answer)
         if why:
-            self.refused.append(f"{seat.name} cannot work here: {why}.")
+            self.refused.append(f"{seat.name} cannot be used: {why}.")
             log.warning("%s: %s", self.told, self.refused[-1])
         return not why
 
@@ -140,8 +140,8 @@ def given_up(failures: Sequence[Failure], told: str) -> str:
         return ""
     numbers = ", ".join(str(each.cell + 1) for each in failures[:10])
     return (
-        f"{told}: {len(failures)} cells failed {TRIES} times on the workers and were given up (cell {numbers}); all "
-        f"others are kept, and the next run tries only these. The last reason: {shorten(failures[-1].why[-1], 1500)}"
+        f"{told}: {len(failures)} cells failed {TRIES} times on the workers (cell {numbers}). All other cells are "
+        f"kept; the next run computes only the failed ones. Last error: {shorten(failures[-1].why[-1], 1500)}"
     )
 
 

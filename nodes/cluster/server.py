@@ -77,9 +77,7 @@ class ComfyServer:
         if self.alive():
             return
         if not self.main.is_file():
-            raise ServerFault(
-                f"there is no ComfyUI in {self.main.parent} (no main.py); set `comfyui` to its folder on the workers"
-            )
+            raise ServerFault(f"there is no ComfyUI in {self.main.parent} (no main.py); set `ComfyUI folder`")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -114,7 +112,7 @@ class ComfyServer:
                 if self.alive():  # else another server answers at this port
                     return
             if not self.alive():
-                raise ServerFault(f"ComfyUI ended with code {self.process.poll()} while it started:\n{self.tail()}")
+                raise ServerFault(f"ComfyUI exited with code {self.process.poll()} during startup:\n{self.tail()}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise ServerFault(f"ComfyUI did not answer within {START} s:\n{self.tail()}")

@@ -46,7 +46,7 @@ class Worker:
             try:
                 facts = self.server.request("/flux_duet/worker", {"files": files}, timeout=3600)
             except OSError as error:
-                facts = {"fault": f"its ComfyUI has no usable Flux Duet ({error}):\n{self.server.tail()}"}
+                facts = {"fault": f"Flux Duet does not work in its ComfyUI ({error}):\n{self.server.tail()}"}
             missing = [name for name in nodes if not self.server.request(f"/object_info/{quote(name, safe='')}")]
             own = {"host": platform.node(), "pid": os.getpid(), "server": self.server.process.pid}
             return {**facts, **own, "missing": missing}
@@ -97,7 +97,7 @@ class Worker:
     def _path(self, name: str) -> Path:
         kind, *parts = PurePosixPath(name).parts
         if kind not in FOLDERS or not parts or ".." in parts:
-            raise CellFault(f"{name!r} is no place for a file of a worker")
+            raise CellFault(f"{name!r} is not a valid path for a worker's file")
         return self.server.folder(kind).joinpath(*parts)
 
     def _taken(self, name: str) -> bytes:
@@ -159,7 +159,7 @@ class Run:
         async with session.post(f"{self.server.url}/prompt", json=body) as answer:
             told = await answer.json()
         if answer.status != 200 or told.get("node_errors"):
-            raise CellFault(f"ComfyUI refused the workflow: {json.dumps(told)[:2000]}")
+            raise CellFault(f"ComfyUI rejected the workflow: {json.dumps(told)[:2000]}")
         self.id = told["prompt_id"]
 
     async def _listened(self, socket, session) -> None:
@@ -189,7 +189,7 @@ class Run:
         with contextlib.suppress(Exception):
             self.server.process.wait(5)
         code = None if self.server.process is None else self.server.process.poll()
-        return ServerFault(f"ComfyUI broke off ({error}; exit code {code}):\n{self.server.tail()}")
+        return ServerFault(f"ComfyUI stopped unexpectedly ({error}; exit code {code}):\n{self.server.tail()}")
 
 
 def _files(outputs: dict[str, Any]) -> list[str]:

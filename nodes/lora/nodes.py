@@ -19,17 +19,27 @@ def _part(name: str, tooltip: str):
 def _strengths():
     """The strength of the whole, and of each part."""
     return [
-        _part("strength", "The strength of the whole, by which those below are multiplied."),
-        _part("clip_encoder", "Strength in the CLIP-L encoder."),
-        _part("t5_encoder", "Strength in the T5 encoder."),
+        _part("strength", "Overall strength of the LoRA: multiplies all strengths below. 1 = as trained, 0 = off."),
+        _part("clip_encoder", "How strongly to modify the CLIP-L text encoder. 0 = not at all."),
+        _part("t5_encoder", "How strongly to modify the T5 text encoder. 0 = not at all."),
         _part(
             "clip_stream",
-            "Strength where CLIP's vector acts: vector_in, every block's modulation and the last layer's. "
-            "Time and guidance pass through the same weights, and time_in and guidance_in count here too.",
+            "How strongly to modify the layers that apply the CLIP vector: vector_in and the modulation of all blocks "
+            "and of the last layer. Timestep and guidance use the same layers; time_in and guidance_in are included.",
         ),
-        _part("t5_stream", "Strength in T5's own weights: txt_in, and txt_attn and txt_mlp of double blocks."),
-        _part("image", "Strength in the image's own weights: img_in, img_attn, img_mlp, and the last layer."),
-        _part("joint", "Strength in single blocks, which compute text and image with the same weights."),
+        _part(
+            "t5_stream",
+            "How strongly to modify the layers for T5 tokens only: txt_in, and txt_attn and txt_mlp of double blocks.",
+        ),
+        _part(
+            "image",
+            "How strongly to modify the layers for image tokens only: img_in, img_attn and img_mlp of double blocks, "
+            "and the last layer.",
+        ),
+        _part(
+            "joint",
+            "How strongly to modify the single blocks, which process text and image tokens with the same weights.",
+        ),
     ]
 
 
@@ -40,32 +50,32 @@ class LoadLora(io.ComfyNode):
             node_id="FluxDuetLora",
             display_name=NAME,
             category="Flux Duet/LoRA",
-            description="Loads a LoRA with a strength for each part of FLUX.1, and for chosen blocks. Reads every "
-            "format that Load LoRA reads; with all strengths at 1 the result is the same bit for bit, and a part at 0 "
-            "is left out.",
+            description="Loads a LoRA with a separate strength for each part of FLUX.1, in all blocks or in chosen "
+            "ones. Use it to find the part that creates the effect, or to turn a part off. Reads every format that "
+            "Load LoRA reads. With all strengths at 1 the result is identical to Load LoRA.",
             search_aliases=["lora loader", "block weight", "lora blocks", "split lora", "extract lora", "save lora"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
-                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
-                io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without other LoRAs."),
+                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L alone or with both encoders."),
+                io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, from Load T5."),
                 file_input(),
                 *_strengths(),
                 io.String.Input(
                     "blocks", default="all", optional=True, extra_dict=painted(),
-                    tooltip=f"The blocks in which it acts: numbers ({NUMBERS}), ranges (5-18, 40-), double, single, "
-                    "all. The encoders, and layers before and after the blocks, do not depend on it.",
+                    tooltip=f"The blocks to modify: numbers ({NUMBERS}), ranges (5-18, 40-), double, single or all. "
+                    "Text encoders and the layers outside the blocks are not affected by this list.",
                 ),
                 io.String.Input(
                     "save_as", default="", optional=True, advanced=True,
-                    tooltip="A name: what remains of the LoRA is saved in output/loras, with its strengths. "
-                    "Empty: nothing is saved.",
+                    tooltip="Saves the LoRA with these strengths and blocks as a new file with this name in "
+                    "output/loras. Empty: nothing is saved.",
                 ),
             ],
             outputs=[
-                io.Model.Output("model_out", display_name="model", tooltip="The model with the LoRA."),
-                io.Clip.Output("clip_out", display_name="clip", tooltip="`clip` with the LoRA."),
-                io.Clip.Output("t5_out", display_name="t5", tooltip="`t5` with the LoRA."),
+                io.Model.Output("model_out", display_name="model", tooltip="The model with the LoRA applied."),
+                io.Clip.Output("clip_out", display_name="clip", tooltip="`clip` with the LoRA applied."),
+                io.Clip.Output("t5_out", display_name="t5", tooltip="`t5` with the LoRA applied."),
             ],
         )  # fmt: skip
 

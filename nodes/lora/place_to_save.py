@@ -19,7 +19,7 @@ def fault(name: str) -> str | None:
     """What is wrong with a name to save under; None if nothing is."""
     parts = Path(name.strip()).parts
     if "\0" in name or ".." in parts or Path(name.strip()).is_absolute():
-        return f"{shorten(repr(name), 100)} is no name in output/{FOLDER}; expected one such as my_lora/clip_only."
+        return f"{shorten(repr(name), 100)} is not a valid name in output/{FOLDER}. Use one such as my_lora/clip_only."
     return None
 
 
@@ -32,13 +32,13 @@ def saved(name: str, lora: SortedLora, strengths: Strengths) -> str:
         count = write(path, lora, strengths)
     except OSError as error:
         raise ValueError(
-            f"{NAME}: {shorten(repr(name), 100)} cannot be written into output/{FOLDER} "
-            f"({error.strerror or type(error).__name__}). Choose a shorter or another name, free disk, or make the "
-            "folder writable."
+            f"{NAME}: {shorten(repr(name), 100)} cannot be saved in output/{FOLDER} "
+            f"({error.strerror or type(error).__name__}). Use another or a shorter name, free up disk space, or make "
+            "the folder writable."
         ) from error
     except ValueError as error:
         raise ValueError(f"{NAME}: {error}") from error
-    return f"Saved {count} tensors: {path.relative_to(folder_paths.get_output_directory()).as_posix()}"
+    return f"Saved {count} tensors to {path.relative_to(folder_paths.get_output_directory()).as_posix()}"
 
 
 def _next_path(name: str) -> Path:

@@ -40,7 +40,7 @@ def remaining(lora: SortedLora, strengths: Strengths) -> dict[str, Tensor]:
                 _scale(tensors, layer, patch, strength)
         kept.update(tensors)
     if not kept:
-        raise ValueError("No tensor of the LoRA remains at these strengths, so there is nothing to save.")
+        raise ValueError("There is nothing to save: at these strengths and blocks no tensor of the LoRA is active.")
     return kept
 
 
@@ -55,8 +55,8 @@ def _scale(tensors: dict[str, Tensor], layer: str, patch: Patch, strength: float
     if not alpha or value.weights[dora] is not None:
         kind = "DoRA" if alpha else type(value).__name__.removesuffix("Adapter")
         raise ValueError(
-            f"A {kind} layer ({layer}) at strength {strength:g} cannot be saved: its change is not proportional to "
-            "the strength, and a file has no place for it. Use strengths of 0 and 1, or save another LoRA."
+            f"A {kind} layer ({layer}) cannot be saved at strength {strength:g}: its effect is not proportional to "
+            "the strength, so a file cannot store it. Use only strengths 0 and 1, or save another LoRA."
         )
     if isinstance(value, LoKrAdapter) and value.weights[0] is not None and value.weights[1] is not None:
         _multiply(tensors, value.weights[0], strength)  # ComfyUI reads no alpha if both factors are whole

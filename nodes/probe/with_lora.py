@@ -50,8 +50,8 @@ class Subject:
         if not self.parts:
             raise ValueError(
                 f"{self.node}: {self.file.name} at strength {self.strength:g} changes nothing in this model and its "
-                "encoders, so there is nothing to measure. Expected a LoRA for FLUX.1 in a format that ComfyUI reads, "
-                "and a strength other than 0."
+                "encoders, so there is nothing to measure. Use a LoRA for FLUX.1 in a format that ComfyUI reads, and a "
+                "strength other than 0."
             )
 
     @cached_property

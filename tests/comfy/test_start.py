@@ -16,9 +16,9 @@ MODULES = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "no
 # half a millisecond of every user's start. What only a run needs is imported in the node's `execute`.
 AT_START = {
     "compat.execution", "compat.sampling", "condition.attn_masks", "condition.blend.modes", "condition.blend.rows",
-    "condition.blend.vectors", "condition.blocks", "disk.listing", "encode.tokens.lengths", "extension", "flux1_sizes",
-    "keys", "notice", "probe.heat.shared", "probe.like_input", "probe.lora_inputs", "probe.workers_input", "quoting",
-    "routes.addresses", "sample.schedule", "sockets", "streams",
+    "condition.blend.vectors", "condition.blocks", "disk.headers", "disk.listing", "encode.tokens.lengths",
+    "extension", "flux1_sizes", "keys", "notice", "probe.heat.shared", "probe.like_input", "probe.lora_inputs",
+    "probe.workers_input", "quoting", "routes.addresses", "sample.schedule", "sockets", "streams",
 }  # fmt: skip
 
 

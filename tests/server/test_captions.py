@@ -34,7 +34,7 @@ def test_a_folder_is_checked_and_again_after_a_change(nano_server, folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("..", "leads out"), ("no", "is not in .* captions"), ("", "got no folder")]
+    ("name", "words"), [("..", "is outside"), ("no", "is not in .* captions"), ("", "are both empty")]
 )
 def test_a_wrong_folder_is_told(nano_server, folder, name, words):
     prompt = {"1": {**PROMPT["1"], "inputs": {**PROMPT["1"]["inputs"], "folder": name}}}

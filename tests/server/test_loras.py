@@ -60,7 +60,10 @@ def test_all_three_outputs(comfy_server, workflow):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"blocks": "99, x"}, "Got 'x' in the list of blocks"), ({"save_as": "../x"}, "is no name in output/loras")],
+    [
+        ({"blocks": "99, x"}, "Got 'x' in the list of blocks"),
+        ({"save_as": "../x"}, "is not a valid name in output/loras"),
+    ],
 )
 def test_wrong_inputs_are_refused_before_the_run(comfy_server, workflow, options, words):
     with_ours(workflow, **options)
@@ -118,7 +121,7 @@ def test_influence(comfy_server, workflow):
     result, node = measured(comfy_server, workflow, "FluxDuetLoraInfluence", LORA, t5_prompt="a star")
     assert result.outputs[node]["images"]
     assert (
-        f"All that {LORA} does goes through the attention and MLP of the single blocks"
+        f"The whole effect of {LORA} comes from the attention and MLP of the single blocks"
         in result.outputs[node]["text"][0]
     )
     assert numpy.array_equal(pixels(result, workflow.node("SaveImage")), before)
@@ -134,7 +137,7 @@ def test_trigger(comfy_server, workflow):
 
 
 @pytest.mark.parametrize(("kind", "inputs", "words"), [
-    ("FluxDuetTrigger", {"trigger": " ", "instead": "", "seeds": 1}, "got no `trigger`"),
+    ("FluxDuetTrigger", {"trigger": " ", "instead": "", "seeds": 1}, "`trigger` is empty"),
     ("FluxDuetLoraInfluence", {"strength": 0.0}, "changes nothing in this model and its encoders")])  # fmt: skip
 def test_what_measures_nothing_is_refused(comfy_server, workflow, kind, inputs, words):
     result, _ = measured(comfy_server, workflow, kind, LORA, check=False, t5_prompt="a star", **inputs)

@@ -1,9 +1,10 @@
-"""Loaders offer the files of their encoder first."""
+"""Loaders offer the files that fit first: those of their encoder, or LoRAs for FLUX.1."""
 
 import json
 
 import pytest
 
+from flux_duet.nodes.disk import headers
 from flux_duet.nodes.encode.load import choices, layout
 
 CLIP = {choices.CLIP_MARK: (8, 8)}
@@ -40,17 +41,26 @@ def test_files_that_fit_come_first_and_odd_ones_stay(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
     files = sorted(path.name for path in tmp_path.iterdir()) + ["gone.safetensors"]
     for fits, first in ((choices.is_clip_l, "clip_l"), (choices.is_t5, "t5")):
-        found = choices.fitting_first(files, lambda name: str(tmp_path / name), fits)
+        found = headers.fitting_first(files, lambda name: str(tmp_path / name), fits)
         assert found[0] == f"{first}.safetensors"
         assert found[1:] == [file for file in files if file != found[0]]
 
 
 def test_a_header_is_read_once_until_the_file_changes(tmp_path, monkeypatch):
-    path, read = written(tmp_path / "a.safetensors", CLIP), []
-    own = choices._read
-    monkeypatch.setattr(choices, "_read", lambda path: read.append(path) or own(path))
-    for _ in range(3):
-        assert choices.is_clip_l(choices.names_in(str(path)))
-    assert len(read) == 1
+    path, read = written(tmp_path / "b.safetensors", CLIP), []
+    own = headers._names
+    monkeypatch.setattr(headers, "_names", lambda path: read.append(path) or own(path))
+
+    def offered():
+        return headers.fitting_first(["a.gguf", path.name], lambda name: str(tmp_path / name), choices.is_clip_l)
+
+    assert [offered()[0] for _ in range(3)] == [path.name] * 3 and len(read) == 1
     written(path, {**T5, "more": (1,)})
-    assert choices.is_t5(choices.names_in(str(path))) and len(read) == 2
+    assert offered() == ["a.gguf", path.name] and len(read) == 2
+
+
+def test_a_slow_disk_does_not_stop_the_list(tmp_path, monkeypatch):
+    written(tmp_path / "b.safetensors", CLIP)
+    monkeypatch.setattr(headers, "SECONDS", -1)
+    path_of = lambda name: str(tmp_path / name)  # noqa: E731
+    assert headers.fitting_first(["a", "b.safetensors"], path_of, choices.is_clip_l) == ["a", "b.safetensors"]

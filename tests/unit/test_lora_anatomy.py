@@ -71,9 +71,9 @@ def test_sentence():
     found = reading(joint__3=0.04, joint__4=0.0, image__0=0.03, clip_stream=0.0)
     assert sentence([found], None) == (
         "style.safetensors changes 4 of 33 weights, by 2.5 % of their norm. Of its change, 64 % is in the attention "
-        "and MLP of the single blocks and 36 % in the image's own weights. Block 3 changes most: by 4.0 %. Its "
-        "effective rank is 2.0 of 4 on average. It does not touch the CLIP stream or the T5 stream. Not connected: "
-        "CLIP-L encoder and T5 encoder. 2 of its 12 tensors act on nothing here."
+        "and MLP of the single blocks and 36 % in the image layers. Block 3 changes the most: by 4.0 %. Its "
+        "effective rank is 2.0 of 4 on average. It does not change the CLIP stream or the T5 stream. Not connected: "
+        "CLIP-L encoder and T5 encoder. 2 of its 12 tensors have no effect here."
     )
     assert found.share(found.total(JOINT)) == pytest.approx(0.64)
     assert found.total(JOINT).relative == pytest.approx(0.04 / 2**0.5)
@@ -84,9 +84,9 @@ def test_sentence_of_two():
     told = sentence(pair, Comparison(*pair, {IMAGE: -0.5}, -0.001))
     assert told.count("\n") == 2  # a paragraph for each file, and one for both
     assert told.endswith(
-        "The cosine of the two changes is 0.00; furthest from 0 it is in the image's own weights: -0.50."
+        "The cosine similarity of the two changes is 0.00. It is furthest from 0 in the image layers: -0.50."
     )
-    assert sentence(pair, Comparison(*pair)).endswith("The two files change no weight in common.")
+    assert sentence(pair, Comparison(*pair)).endswith("The two LoRAs have no changed weight in common.")
 
 
 def test_json_and_table():
@@ -101,7 +101,7 @@ def test_json_and_table():
     }  # fmt: skip
     assert "| joint | 1 of 6 | 4.0 % | 62 % | 2.0 of 4 |" in table([found], None)
     assert "| image | -0.200 |" in table([found, found], Comparison(found, found, {IMAGE: -0.2}, 0.3))
-    assert table([found, found], Comparison(found, found)).endswith("The two files change no weight in common.")
+    assert table([found, found], Comparison(found, found)).endswith("The two LoRAs have no changed weight in common.")
 
 
 def test_picture():

@@ -120,31 +120,31 @@ def reading(parts=FOUR, sizes=(0.3, 0.0, 0.1, 0.0), steps=(0, 7), floor=0.0, tur
 
 def test_sentence():
     assert sentence(reading()) == (
-        "90 % of what style.safetensors does goes through the CLIP stream (90 % at sigma 1.00, 90 % at 0.30), 10 % "
-        "through the image's own weights, next to nothing through the T5 stream and the attention and MLP of the "
-        "single blocks. It changes the model's velocity by 28 %, most at sigma 1.00: by 30 %. With the CLIP stream "
-        "alone, the velocity changes by 26 %; leaving only the CLIP stream out changes it by 26 %. The shares are "
-        "Shapley values over all 16 sets of its 4 parts. Cost: 8 steps, then 34 evaluations (17 variants at 2 steps)."
+        "90 % of the effect of style.safetensors comes from the CLIP stream (90 % at sigma 1.00, 90 % at 0.30), 10 % "
+        "from the image layers, almost nothing from the T5 stream and the attention and MLP of the single blocks. The "
+        "LoRA changes the velocity by 28 %, most at sigma 1.00 (30 %). Using only the CLIP stream changes the velocity "
+        "by 26 %; removing only the CLIP stream changes it by 26 %. The shares are Shapley values over all 16 "
+        "combinations of its 4 parts. Cost: a run of 8 steps, plus 34 model evaluations (17 variants at 2 steps)."
     )
 
 
 def test_another_part_leads_later():
     told = sentence(reading(sizes=(0.3, 0.1, 0.0, 0.2), turn=True))
-    assert "At sigma 0.30, 64 % goes through the attention and MLP of the single blocks." in told
+    assert "At sigma 0.30, 64 % comes from the attention and MLP of the single blocks." in told
 
 
 def test_one_part_is_all():
     told = sentence(reading((IMAGE,), (0.2,), (0,)))
     assert told.startswith(
-        "All that style.safetensors does goes through the image's own weights: it changes nothing else. It changes the "
-        "model's velocity by 20 % at sigma 1.00."
+        "The whole effect of style.safetensors comes from the image layers, the only part it changes. The LoRA changes "
+        "the velocity by 20 % at sigma 1.00."
     )
     assert reading((IMAGE,), (0.2,)).whole.shares == [pytest.approx(1)]
 
 
 def test_rounding_is_no_effect():
     told = sentence(reading(sizes=(1e-3, 0, 0, 0), floor=1e-3))
-    assert "no more than evaluating the same again does" in told
+    assert "no more than repeating the same evaluation does" in told
 
 
 def test_parts_that_act_against_the_rest_and_on_each_other():
@@ -154,13 +154,13 @@ def test_parts_that_act_against_the_rest_and_on_each_other():
     parts = (CLIP_STREAM, IMAGE)
     one = Measured(0, 1.0, effects(values, values[frozenset(parts)], parts))
     told = sentence(PartsReading("x", 1.0, parts, [one], 4, 5))
-    assert "; the image's own weights acts against" not in told
-    assert "the image's own weights act against the rest (-75 %)" in told
+    assert "; the image layers works against" not in told
+    assert "the image layers work against the other parts (-75 %)" in told
 
 
 def test_more_than_five_parts_are_said_to_be_estimated():
     told = sentence(reading(PARTS, (0.3, 0.1, 0.1, 0.1, 0.1, 0.1)))
-    assert "With more than 5 parts, a share is the mean of a part's effects alone and left out" in told
+    assert "With more than 5 parts, a share is estimated as the mean of using only that part" in told
     assert "(15 variants at 2 steps)" in told
 
 

@@ -137,20 +137,20 @@ def reading(neither=0.05, clip=0.05, t5=0.5, both=0.6, word=0.1, seeds=4, floor=
 @pytest.mark.parametrize(
     ("given", "verdict", "words"),
     [
-        ({}, SLEEPS, "The word wakes it through T5 (83 % of that effect), but not through CLIP (8.3 % of that effect)"),
-        ({"clip": 0.6}, SLEEPS, "The word wakes it through CLIP (100 % of that effect) and through T5"),
-        ({"t5": 0.05}, SLEEPS, "Only the word in both prompts wakes it"),
-        ({"t5": 0.05, "clip": 0.5}, SLEEPS, "wakes it through CLIP (83 % of that effect), but not through T5"),
-        ({"clip": 0.3}, SLEEPS, "wakes it through T5 (83 % of that effect), partly through CLIP (50 % of that effect)"),
-        ({"clip": 0.3, "t5": 0.3}, SLEEPS, "In one prompt alone the word wakes it in part"),
-        ({"neither": 0.3, "clip": 0.3}, HALF, "so 50 % of it is always there. The word wakes it through T5"),
-        ({"neither": 0.6, "clip": 0.6, "t5": 0.6}, ALWAYS, "style.safetensors is always on, 'sandy' is no trigger"),
+        ({}, SLEEPS, "The word activates it in the T5 prompt (83 % of the full effect), but not in the CLIP prompt (8"),
+        ({"clip": 0.6}, SLEEPS, "The word in either prompt is enough to activate it: the CLIP prompt (100 % of"),
+        ({"t5": 0.05}, SLEEPS, "The word activates it only in both prompts together"),
+        ({"t5": 0.05, "clip": 0.5}, SLEEPS, "in the CLIP prompt (83 % of the full effect), but not in the T5 prompt"),
+        ({"clip": 0.3}, SLEEPS, "it in the T5 prompt (83 % of the full effect), partly in the CLIP prompt (50 % of"),
+        ({"clip": 0.3, "t5": 0.3}, SLEEPS, "The word in one prompt activates it only partly"),
+        ({"neither": 0.3, "clip": 0.3}, HALF, "50 % of its effect is always present. The word activates it in the T5"),
+        ({"neither": 0.6, "clip": 0.6, "t5": 0.6}, ALWAYS, "style.safetensors is always active, 'sandy' is not its"),
         ({"neither": 0.01, "clip": 0.01, "t5": 0.04, "both": 0.04, "word": 0.5}, WORD_ALONE,
-         "The word alone did it: without the LoRA, 'sandy' in both prompts changes the velocity by 50 %"),
+         "The word alone causes the change: without the LoRA, 'sandy' in both prompts changes the velocity by 50 %"),
         ({"neither": 0.1, "clip": 0.1, "t5": 0.1, "both": 0.1, "word": 0.5}, ALWAYS,
-         "The word itself changes more: by 50 % (50 to 50) without the LoRA."),
-        ({"neither": 1e-4, "clip": 1e-4, "t5": 1e-4, "both": 1e-4, "floor": 1e-4}, NOTHING, "does nothing here"),
-        ({"neither": 0.0, "clip": 0.0, "t5": 0.0, "both": 0.0}, NOTHING, "does nothing here"),
+         "The word itself changes more: 50 % (50 to 50) without the LoRA."),
+        ({"neither": 1e-4, "clip": 1e-4, "t5": 1e-4, "both": 1e-4, "floor": 1e-4}, NOTHING, "has no effect here"),
+        ({"neither": 0.0, "clip": 0.0, "t5": 0.0, "both": 0.0}, NOTHING, "has no effect here"),
     ],
 )  # fmt: skip
 def test_verdicts(given, verdict, words):
@@ -160,11 +160,12 @@ def test_verdicts(given, verdict, words):
 
 def test_sentence():
     assert sentence(reading(vary=0)) == (
-        "style.safetensors sleeps without 'sandy': without the word it changes the velocity by 5.0 % (5.0 to 5.0), "
-        "with it in both prompts by 60 % (60 to 60). The word wakes it through T5 (83 % of that effect), but not "
-        "through CLIP (8.3 % of that effect). Cost: 4 runs of 12 steps and 72 evaluations."
+        "style.safetensors is inactive without 'sandy': it changes the velocity by 5.0 % (5.0 to 5.0) without the "
+        "word, and by 60 % (60 to 60) with the word in both prompts. The word activates it in the T5 prompt (83 % of "
+        "the full effect), but not in the CLIP prompt (8.3 % of the full effect). Cost: 4 runs of 12 steps, plus 72 "
+        "model evaluations."
     )
-    assert "With fewer than three seeds it is unknown how sure this is." in sentence(reading(seeds=1))
+    assert "Use three or more seeds to see how certain this is." in sentence(reading(seeds=1))
 
 
 def test_uncertain_verdicts():
@@ -176,7 +177,7 @@ def test_uncertain_verdicts():
             each[lora_at(NEITHER)] = (0.19 + 0.05 * (seed - 1.5)) ** 2
     doubtful = TriggerReading(**{**vars(reading()), "squares": rows})
     assert doubtful.verdict == SLEEPS
-    assert "Not certain with 4 seeds: the effect with the word in neither prompt (" in sentence(doubtful)
+    assert "Not certain with 4 seeds. Share of the full effect with the word in neither prompt: " in sentence(doubtful)
     assert "Not certain" not in sentence(found)
 
 
@@ -184,7 +185,7 @@ def test_a_word_that_turns_the_effect():
     """Always on, but in another direction with the word."""
     found = reading(neither=0.6, clip=0.6, t5=0.6, both=-0.6)
     assert found.verdict == ALWAYS
-    assert "The word changes what it does, though: the interaction is 200 % of its effect." in sentence(found)
+    assert "But the word changes what the LoRA does: the interaction is 200 % of its effect." in sentence(found)
 
 
 def test_table_and_json():

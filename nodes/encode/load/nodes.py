@@ -6,7 +6,8 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from .choices import fitting_first, is_clip_l, is_t5
+from ...disk.headers import fitting_first
+from .choices import is_clip_l, is_t5
 
 CATEGORY = "Flux Duet/Encode"
 

@@ -99,10 +99,10 @@ class _Columns:
             draw.text((self.x(first), HEAD - 34), name, fill=colours().ink, font=charts.font(TEXT), anchor="lm")
             for block in range(first, first + count):
                 if block == first or count <= 8 or (block % 5 == 0 and block - first > 1):
-                    at = self.x(block) + self.wide / 2 - 1, HEAD - 13
-                    draw.text(at, str(block), fill=colours().muted, font=small, anchor="mm")
-        for x, name in zip(NUMBERS, ("share of\nthe change", "of the\nweights", "effective\nrank"), strict=True):
-            draw.multiline_text((self.right + x, HEAD - 43), name, fill=colours().muted, font=small)
+                    draw.text((self.x(block) + self.wide / 2 - 1, HEAD - 13), str(block), fill=colours().muted, font=small,
+                              anchor="mm")  # fmt: skip
+        for at, name in zip(NUMBERS, ("share of\nthe change", "relative\nchange", "effective\nrank"), strict=True):
+            draw.multiline_text((self.right + at, HEAD - 43), name, fill=colours().muted, font=small)
 
 
 def _cell(draw: ImageDraw.ImageDraw, box, total: Total | None, part: str, scale: Scale) -> None:
@@ -118,7 +118,7 @@ def _encoder(reading: LoraReading, part: str) -> str:
     held, changed = reading.held.get(part, 0), reading.total(part).weights
     if not held:
         return "not connected"
-    return f"{changed} of its {held} weights" if changed else "not touched"
+    return f"{changed} of its {held} weights" if changed else "not changed"
 
 
 def _numbers(draw: ImageDraw.ImageDraw, x: float, y: float, reading: LoraReading, part: str, largest: float) -> None:
@@ -144,7 +144,7 @@ def _cosines(compared: Comparison) -> Image.Image:
     rows = [row for row in rows if row[1] is not None]
     page = Image.new("RGB", (WIDTH, 74 + ROW * len(rows)), colours().paper)
     draw, left, wide = ImageDraw.Draw(page), MARGIN + LABEL + OUTSIDE + GAP, 320
-    draw.text((MARGIN, 12), "Cosine of the two changes", fill=colours().ink, font=charts.font(TITLE))
+    draw.text((MARGIN, 12), "Cosine similarity of the two changes", fill=colours().ink, font=charts.font(TITLE))
     if not rows:
         draw.text((left, 54), NOTHING_IN_COMMON, fill=colours().muted, font=charts.font(TEXT),
                   anchor="lm")  # fmt: skip
@@ -173,8 +173,8 @@ def _legend(scale: Scale) -> Image.Image:
         page.paste(Image.fromarray(bar).resize((64, 12)), (x, 18))
         x += 66
     most = percent(scale.most) if scale.relative else f"{scale.most:.3g}"
-    of = "of the weights' norm" if scale.relative else "the norm of the change"
+    of = "of the weights' norm" if scale.relative else "norm of the change"
     draw.text((x + 8, 24), f"{most} {of}", fill=colours().muted, font=font, anchor="lm")
-    text = "One scale in all rows. An outline: not touched."
+    text = "All rows use the same scale. Outline only: not changed."
     draw.text((MARGIN + LABEL + OUTSIDE + GAP, 48), text, fill=colours().muted, font=font, anchor="lm")
     return page

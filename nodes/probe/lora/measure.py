@@ -54,8 +54,8 @@ class _Weights:
         weight, device = self.plain(name), load_device(self.patchers[name])
         if not weight.is_floating_point():
             raise ValueError(
-                f"LoRA Anatomy: the weight {name} is stored as {weight.dtype}, from which this LoRA's format cannot be "
-                "measured. Load the model from a .safetensors in fp16, bf16 or fp8."
+                f"LoRA Anatomy: this LoRA's format cannot be measured on a weight stored as {weight.dtype} ({name}). "
+                "Load the model from a .safetensors file in fp16, bf16 or fp8."
             )
         if device.type != "cpu":
             free_memory(DENSE_COPIES * 4 * weight.numel(), device)
@@ -139,8 +139,8 @@ def _measured(lora: SortedLora, name: str, change: Change, weights: _Weights) ->
     norm = algebra.norm(change, shape)
     if not math.isfinite(norm):
         raise ValueError(
-            f"LoRA Anatomy: {lora.file.name} holds numbers that are not finite, or change {name} beyond what 32-bit "
-            "numbers hold. Pictures with it would be black; train or download it again."
+            f"LoRA Anatomy: {lora.file.name} contains infinite or invalid numbers, or numbers so large that {name} "
+            "overflows in 32 bits. Pictures with this LoRA would be black. Download or train it again."
         )
     own, rank = weights.norm(name)[0], algebra.effective_rank(change)
     return WeightChange(name, place_of(name, lora.depth), norm, own, rank)

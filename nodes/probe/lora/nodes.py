@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import folder_paths
 from comfy_api.latest import io, ui
 
-from ...lora.choices import file_input, path_of, state_of
+from ...lora.choices import file_input, files, path_of, state_of
 from ...notice import show
 from .choices import NAME, NONE
 
@@ -19,25 +18,28 @@ class Anatomy(io.ComfyNode):
             node_id="FluxDuetLoraAnatomy",
             display_name=NAME,
             category="Flux Duet/LoRA",
-            description="Shows what a LoRA changes: in which blocks, and in which parts of FLUX.1. Measures the change "
-            "that ComfyUI applies, for every format that it reads, against the weights' own norms. Compares two files.",
+            description="Shows which blocks and which parts of FLUX.1 a LoRA changes, and how large the change is "
+            "compared with the original weights. Can compare two LoRAs. Works with every format that ComfyUI reads. "
+            "Nothing is sampled.",
             search_aliases=["lora analysis", "inspect lora", "lora blocks", "compare loras", "lora rank", "probe"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The FLUX.1 model; LoRAs that are on it do not count."),
-                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L, or with both encoders."),
-                io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, as of Load T5."),
+                io.Model.Input("model", tooltip="The FLUX.1 model. LoRAs already applied to it are ignored."),
+                io.Clip.Input("clip", optional=True, tooltip="A CLIP with CLIP-L alone or with both encoders."),
+                io.Clip.Input("t5", optional=True, tooltip="A CLIP with T5 alone, from Load T5."),
                 file_input(),
                 io.Combo.Input(
-                    "compare_with", options=[NONE, *folder_paths.get_filename_list("loras")], default=NONE,
-                    optional=True, tooltip="Another file to compare with, or none.",
+                    "compare_with", options=[NONE, *files()], default=NONE,
+                    optional=True, tooltip="A second LoRA to compare with. none = no comparison.",
                 ),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="All blocks, a row for each part."),
+                io.Image.Output(
+                    "plot", display_name="plot", tooltip="The size of the change in every block, one row per part."
+                ),
                 io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
-                io.String.Output("json", display_name="json", tooltip="Every part, block and weight."),
-                io.String.Output("table", display_name="table", tooltip="The parts as a table in Markdown."),
+                io.String.Output("json", display_name="json", tooltip="All numbers, by part, block and weight."),
+                io.String.Output("table", display_name="table", tooltip="The parts as a Markdown table."),
             ],
         )  # fmt: skip
 

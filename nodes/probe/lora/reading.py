@@ -25,12 +25,12 @@ from ..percent import percent
 IN_WORDS = {
     CLIP_STREAM: "the CLIP stream",
     T5_STREAM: "the T5 stream",
-    IMAGE: "the image's own weights",
+    IMAGE: "the image layers",
     JOINT: "the attention and MLP of the single blocks",
     CLIP_ENCODER: "the CLIP-L encoder",
     T5_ENCODER: "the T5 encoder",
 }
-NOTHING_IN_COMMON = "The two files change no weight in common."
+NOTHING_IN_COMMON = "The two LoRAs have no changed weight in common."
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _numbers(reading: LoraReading, total: Total) -> dict[str, Any]:
 
 def table(readings: Sequence[LoraReading], compared: Comparison | None) -> str:
     """Markdown: a row for each part of each file, and the cosine of two files."""
-    head = ["part", "weights changed", "change / weight", "share of the change", "effective rank"]
+    head = ["part", "weights changed", "relative change", "share of the change", "effective rank"]
     blocks = []
     for reading in readings:
         rows = [[TITLES[part], *_row(reading, reading.total(part), reading.held.get(part, 0))] for part in PARTS]
@@ -200,8 +200,8 @@ def sentence(readings: Sequence[LoraReading], compared: Comparison | None) -> st
     elif compared:
         most = max(compared.cosines, key=lambda part: abs(compared.cosines[part]))
         texts.append(
-            f"The cosine of the two changes is {_cosine(compared.whole)}; furthest from 0 it is in {IN_WORDS[most]}: "
-            f"{_cosine(compared.cosines[most])}."
+            f"The cosine similarity of the two changes is {_cosine(compared.whole)}. It is furthest from 0 in "
+            f"{IN_WORDS[most]}: {_cosine(compared.cosines[most])}."
         )
     return "\n".join(texts)
 
@@ -213,7 +213,7 @@ def _cosine(value: float) -> str:
 def _told(reading: LoraReading) -> str:
     whole = reading.whole
     if not whole.change:
-        return f"{reading.file} changes nothing of what is connected.{_unused(reading)}"
+        return f"{reading.file} changes none of the connected models.{_unused(reading)}"
     relative = "" if whole.relative is None else f", by {percent(whole.relative)} of their norm"
     shares = sorted(((reading.share(reading.total(part)), part) for part in PARTS), reverse=True)
     named = [f"{percent(share)} in {IN_WORDS[part]}" for share, part in shares if share]
@@ -237,19 +237,19 @@ def _strongest(reading: LoraReading) -> str:
     if len(known) < 2:
         return ""
     most = max(known, key=known.__getitem__)
-    return f" Block {most} changes most: by {percent(known[most])}."
+    return f" Block {most} changes the most: by {percent(known[most])}."
 
 
 def _untouched(reading: LoraReading) -> str:
     untouched: Callable[[str], bool] = lambda part: not reading.total(part).change  # noqa: E731
     held = [IN_WORDS[part] for part in PARTS if reading.held.get(part) and untouched(part)]
-    text = f" It does not touch {_listed(held, 'or')}." if held else ""
+    text = f" It does not change {_listed(held, 'or')}." if held else ""
     absent = [TITLES[part] for part in ENCODERS if not reading.held.get(part)]
     return text + (f" Not connected: {_listed(absent)}." if absent else "")
 
 
 def _unused(reading: LoraReading) -> str:
-    return f" {len(reading.unused)} of its {reading.tensors} tensors act on nothing here." if reading.unused else ""
+    return f" {len(reading.unused)} of its {reading.tensors} tensors have no effect here." if reading.unused else ""
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:

@@ -42,11 +42,14 @@ def _bars(reading: PartsReading) -> Image.Image:
     page = Image.new("RGB", (WIDTH, TOP + ROW * len(reading.parts) + 20), colours().paper)
     draw = ImageDraw.Draw(page)
     draw.text(
-        (20, 16), f"Through which parts {shorten(reading.file, 45)} acts", fill=colours().ink, font=charts.font(17)
+        (20, 16),
+        f"Which parts of {shorten(reading.file, 38)} create its effect",
+        fill=colours().ink,
+        font=charts.font(17),
     )
     left, right = LABEL + 10, LABEL + BAR + 90
-    head = "share of its effect" if reading.exact else "share of its effect (estimated)"
-    for x, text in ((left, head), (right, "change of the velocity, alone and (pale) left out")):
+    head = "share of the effect" if reading.exact else "share of the effect (estimated)"
+    for x, text in ((left, head), (right, "change of the velocity: alone; pale: when removed")):
         draw.text((x, TOP - 14), text, fill=colours().muted, font=charts.font(11), anchor="ls")
     shares = numbers.shares or [0.0] * len(reading.parts)
     reach = max(1e-9, *(abs(share) for share in shares))
@@ -74,7 +77,7 @@ def _shares(reading: PartsReading) -> Image.Image:
     for at, part in enumerate(reading.parts):
         values = [min(max(each.shares[at], 0.0), 1.0) if reading.is_clear(each) else None for each in reading.by_moment]
         series.append(Line(TITLES[part], values, colours().of(HUES[part]), _dash(part)))
-    return _over_the_run(reading, "Shares of its effect over the run", series, 300)
+    return _over_the_run(reading, "Shares of the effect over the run", series, 300)
 
 
 def _sizes(reading: PartsReading) -> Image.Image:
@@ -82,8 +85,8 @@ def _sizes(reading: PartsReading) -> Image.Image:
     series = [Line("the whole LoRA", [each.whole for each in rows], colours().ink)]
     for at, part in enumerate(reading.parts):
         series.append(Line(TITLES[part], [each.own[at] for each in rows], colours().of(HUES[part]), _dash(part)))
-    series.append(Line("the same, again", [each.floor for each in rows], colours().muted, (1, 3)))
-    return _over_the_run(reading, "What each part changes, of the velocity's length", series, 340)
+    series.append(Line("repeated evaluation", [each.floor for each in rows], colours().muted, (1, 3)))
+    return _over_the_run(reading, "Change by each part, relative to the velocity", series, 340)
 
 
 def _dash(part: str) -> tuple[int, ...]:
@@ -131,7 +134,7 @@ def _map_page(reading: PartsReading, found: Tensor, most: float, picture: Tensor
         panels.append((title, torch.from_numpy(ramp(colours().of(HUES[part])))[(wide * 255).round().long()]))
     columns = min(IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
-    foot = f"The part's change of the velocity, of the velocity's mean length, mean of {len(reading.moments)} steps."
+    foot = f"Change of the velocity by each part, relative to its mean length; mean of {len(reading.moments)} steps."
     width = max(GAP + (PANEL + GAP) * columns, GAP * 2 + round(charts.font().getlength(foot)))
     page = Image.new("RGB", (width, (HEAD + high) * rows + FOOT), colours().paper)
     draw = ImageDraw.Draw(page)
@@ -158,4 +161,10 @@ def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, hues: Sequence[tuple[i
         bar = np.repeat((ramp(hue) * 255).round().astype(np.uint8)[None], 10, 0)
         page.paste(Image.fromarray(bar).resize((80, 10)), (x, y))
         x += 84
-    draw.text((x + 4, y + 5), f"{percent(most)}, on one scale", fill=colours().muted, font=charts.font(), anchor="lm")
+    draw.text(
+        (x + 4, y + 5),
+        f"{percent(most)}, same scale for all parts",
+        fill=colours().muted,
+        font=charts.font(),
+        anchor="lm",
+    )

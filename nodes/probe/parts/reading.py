@@ -73,8 +73,8 @@ def sentence(reading: PartsReading) -> str:
         return f"{where} {cost(reading)}"
     if not reading.is_clear(reading.whole):
         text = (
-            f"{reading.file} changes the velocity by {_tiny(reading.whole.whole)}, no more than evaluating the same "
-            f"again does ({_tiny(reading.whole.floor)}): nothing can be told of its parts."
+            f"{reading.file} changes the velocity by {_tiny(reading.whole.whole)}. That is no more than repeating the "
+            f"same evaluation does ({_tiny(reading.whole.floor)}), so its parts cannot be compared."
         )
         return " ".join(filter(None, [text, where, cost(reading)]))
     told = [_through(reading), _size(reading), _other_leads(reading), _leader(reading), _interaction(reading)]
@@ -84,18 +84,18 @@ def sentence(reading: PartsReading) -> str:
 def _through(reading: PartsReading) -> str:
     shares = reading.whole.shares
     if len(reading.parts) == 1:
-        return f"All that {reading.file} does goes through {IN_WORDS[reading.parts[0]]}: it changes nothing else."
+        return f"The whole effect of {reading.file} comes from {IN_WORDS[reading.parts[0]]}, the only part it changes."
     first, *others = reading.ranked(reading.whole)
-    named = [f"{percent(shares[at])} through {IN_WORDS[reading.parts[at]]}" for at in others if shares[at] > SMALL]
+    named = [f"{percent(shares[at])} from {IN_WORDS[reading.parts[at]]}" for at in others if shares[at] > SMALL]
     little = [IN_WORDS[reading.parts[at]] for at in others if abs(shares[at]) <= SMALL]
     against = [at for at in others if shares[at] < -SMALL]
-    text = f"{percent(shares[first])} of what {reading.file} does goes through {IN_WORDS[reading.parts[first]]}"
+    text = f"{percent(shares[first])} of the effect of {reading.file} comes from {IN_WORDS[reading.parts[first]]}"
     text = ", ".join([f"{text}{_between(reading, first)}", *named])
     if little:
-        text += f", next to nothing through {_listed(little)}"
+        text += f", almost nothing from {_listed(little)}"
     for at in against:
-        verb = "act" if reading.parts[at] in (IMAGE, JOINT) else "acts"
-        text += f"; {IN_WORDS[reading.parts[at]]} {verb} against the rest ({percent(shares[at])})"
+        verb = "work" if reading.parts[at] in (IMAGE, JOINT) else "works"
+        text += f"; {IN_WORDS[reading.parts[at]]} {verb} against the other parts ({percent(shares[at])})"
     return f"{text}."
 
 
@@ -110,11 +110,11 @@ def _between(reading: PartsReading, part: int) -> str:
 
 def _size(reading: PartsReading) -> str:
     sizes = [numbers.whole for numbers in reading.by_moment]
-    text = f"It changes the model's velocity by {percent(reading.whole.whole)}"
+    text = f"The LoRA changes the velocity by {percent(reading.whole.whole)}"
     if len(sizes) < 2:
         return f"{text} at sigma {reading.moments[0].sigma:.2f}."
     most = max(range(len(sizes)), key=sizes.__getitem__)
-    return f"{text}, most at sigma {reading.moments[most].sigma:.2f}: by {percent(sizes[most])}."
+    return f"{text}, most at sigma {reading.moments[most].sigma:.2f} ({percent(sizes[most])})."
 
 
 def _other_leads(reading: PartsReading) -> str:
@@ -123,7 +123,7 @@ def _other_leads(reading: PartsReading) -> str:
     for moment, numbers in zip(reading.moments, reading.by_moment, strict=True):
         if reading.is_clear(numbers) and (first := reading.ranked(numbers)[0]) != lead:
             part = IN_WORDS[reading.parts[first]]
-            return f"At sigma {moment.sigma:.2f}, {percent(numbers.shares[first])} goes through {part}."
+            return f"At sigma {moment.sigma:.2f}, {percent(numbers.shares[first])} comes from {part}."
     return ""
 
 
@@ -133,8 +133,8 @@ def _leader(reading: PartsReading) -> str:
     lead, numbers = reading.ranked(reading.whole)[0], reading.whole
     name = IN_WORDS[reading.parts[lead]]
     return (
-        f"With {name} alone, the velocity changes by {percent(numbers.alone[lead])}; leaving only {name} out changes "
-        f"it by {percent(numbers.left_out[lead])}."
+        f"Using only {name} changes the velocity by {percent(numbers.alone[lead])}; removing only {name} changes it "
+        f"by {percent(numbers.left_out[lead])}."
     )
 
 
@@ -142,7 +142,7 @@ def _interaction(reading: PartsReading) -> str:
     if len(reading.parts) == 1 or reading.whole.together < TOGETHER * reading.whole.whole:
         return ""
     share = reading.whole.together / reading.whole.whole
-    return f"The parts act on each other: what they do alone differs from the whole by {percent(share)} of it."
+    return f"The parts interact: the sum of their separate effects differs from the whole effect by {percent(share)}."
 
 
 def _method(reading: PartsReading) -> str:
@@ -150,18 +150,20 @@ def _method(reading: PartsReading) -> str:
         return ""
     if reading.exact:
         return (
-            f"The shares are Shapley values over all {2 ** len(reading.parts)} sets of its {len(reading.parts)} parts."
+            f"The shares are Shapley values over all {2 ** len(reading.parts)} combinations of its "
+            f"{len(reading.parts)} parts."
         )
     return (
-        f"With more than {MOST} parts, a share is the mean of a part's effects alone and left out, so they may not add "
-        "up to 100 %."
+        f"With more than {MOST} parts, a share is estimated as the mean of using only that part and removing only that "
+        "part, so the shares may not add up to 100 %."
     )
 
 
 def cost(reading: PartsReading) -> str:
     return (
-        f"Cost: {reading.steps} steps, then {reading.evaluations} evaluations ({len(sets_of(reading.parts)) + 1} "
-        f"variants at {len(reading.moments)} {'step' if len(reading.moments) == 1 else 'steps'})."
+        f"Cost: a run of {reading.steps} steps, plus {reading.evaluations} model evaluations "
+        f"({len(sets_of(reading.parts)) + 1} variants at {len(reading.moments)} "
+        f"{'step' if len(reading.moments) == 1 else 'steps'})."
     )
 
 
@@ -178,7 +180,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def table(reading: PartsReading) -> str:
     """Markdown: a row for each part, and for the whole."""
-    head = ["part", "share", "alone", "left out"]
+    head = ["part", "share", "alone", "removed"]
     rows = [[TITLES[part], _share(reading.whole, at), percent(reading.whole.alone[at]),
              percent(reading.whole.left_out[at])] for at, part in enumerate(reading.parts)]  # fmt: skip
     rows.append(["all", "", percent(reading.whole.whole), percent(reading.whole.whole)])

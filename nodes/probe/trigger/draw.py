@@ -26,7 +26,7 @@ def plot(reading: TriggerReading) -> Image.Image:
         pages.append(_over_the_run(reading))
     pages.append(_main_effects(reading))
     seeds = len(reading.seeds)
-    lines = f" Lines: {LEVEL:.0%} intervals over {seeds} seeds." if reading.size(FLOOR).interval else ""
+    lines = f" Thin lines: {LEVEL:.0%} intervals over {seeds} seeds." if reading.size(FLOOR).interval else ""
     return stack_vertically([*pages, note(sentence(reading) + lines, WIDTH)])
 
 
@@ -34,9 +34,9 @@ def _by_place(reading: TriggerReading) -> Image.Image:
     """The LoRA's effect by the word's place, and the levels below which it sleeps and above which it is awake."""
     sizes = {place: reading.size(lora_at(place)) for place in PLACES}
     bars = [Bar(TITLES[place], size.value, colours().of(HUES[place]), size.interval) for place, size in sizes.items()]
-    marks = [(ASLEEP * sizes[BOTH].value, "below: sleeps"), (AWAKE * sizes[BOTH].value, "above: awake")]
+    marks = [(ASLEEP * sizes[BOTH].value, "below: inactive"), (AWAKE * sizes[BOTH].value, "above: active")]
     marks = marks if reading.is_clear(lora_at(BOTH)) else []
-    return _bars(f"What {shorten(reading.file, 40)} changes, of the velocity's length", {"": bars}, marks)
+    return _bars(f"Effect of {shorten(reading.file, 40)}, relative to the velocity", {"": bars}, marks)
 
 
 def _main_effects(reading: TriggerReading) -> Image.Image:
@@ -99,7 +99,7 @@ def _over_the_run(reading: TriggerReading) -> Image.Image:
                    colours().of(HUES[place]), () if place == BOTH else (7, 4) if place == NEITHER else (2, 3))
               for place in PLACES]  # fmt: skip
     ticks = [f"{sigma:.2f}" for sigma in reading.sigmas]
-    return charts.lines("The same over the run", series, ticks, "sigma", width=WIDTH, height=320)
+    return charts.lines("Effect over the run", series, ticks, "sigma", width=WIDTH, height=320)
 
 
 # ---- the pictures
@@ -140,4 +140,4 @@ def sheet(reading: TriggerReading, pictures: Sequence[Image.Image], note_below: 
 
 def no_pictures() -> Image.Image:
     """What the sheet's output holds without a VAE."""
-    return note("No pictures: connect a VAE to sample and decode them, for the first seed.", 480)
+    return note("No pictures. Connect a VAE to draw those of the first seed.", 480)

@@ -18,7 +18,7 @@ from ..at_moments import Run, sampled, spread, velocities
 from ..with_lora import Subject
 from .choices import NAME
 from .effects import BOTH, CLIP, NEITHER, PLACES, T5, squares
-from .reading import TriggerReading
+from .reading import NAMES, TriggerReading
 from .word import with_and_without
 
 Cell = tuple[bool, str]  # (with the LoRA, the word's place)
@@ -35,7 +35,7 @@ class Question:
 
     def __post_init__(self) -> None:
         if not self.word.strip():
-            raise ValueError(f"{NAME}: got no `trigger`, expected the word or words that may wake the LoRA.")
+            raise ValueError(f"{NAME}: `trigger` is empty. Enter the trigger word or words of the LoRA.")
 
     def texts(self) -> dict[str, tuple[str, str]]:
         """(CLIP prompt, T5 prompt) by the word's place."""
@@ -88,7 +88,7 @@ def measure(
     bar = progress_bar(2 * len(PLACES))
     for on in (False, True):
         for place in PLACES:
-            show(f"LoRA {'on' if on else 'off'}, word in {place}")
+            show(f"LoRA {'on' if on else 'off'}, word in {NAMES[place]}")
             for values, run in zip(found, runs, strict=True):
                 values[on, place] = bench.velocities((on, place), run)
             if draws and (on, place) not in cells:
@@ -111,6 +111,5 @@ def measure(
 def _require_one(latent: dict) -> None:
     if len(latent[SAMPLES]) != 1:
         raise ValueError(
-            f"{NAME}: got a LATENT with {len(latent[SAMPLES])} pictures, expected one. `seeds` sets how many are "
-            "measured."
+            f"{NAME}: got a LATENT with {len(latent[SAMPLES])} pictures, expected one. Use `seeds` to measure several."
         )

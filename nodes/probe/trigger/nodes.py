@@ -15,13 +15,13 @@ from .choices import NAME
 
 def _outputs():
     return [
-        io.Image.Output("plot", display_name="plot", tooltip="The LoRA's effect by where the word is, main "
-                        "effects and interactions."),
-        io.Image.Output("sheet", display_name="sheet", tooltip="The pictures without and with the LoRA, by "
-                        "where the word is."),
+        io.Image.Output("plot", display_name="plot", tooltip="The LoRA's effect with the word in neither prompt, one "
+                        "or both, with intervals."),
+        io.Image.Output("sheet", display_name="sheet", tooltip="Pictures without and with the LoRA, for each "
+                        "placement of the word."),
         io.String.Output("sentence", display_name="sentence", tooltip="The verdict in plain words."),
-        io.String.Output("table", display_name="table", tooltip="The effects as a table in Markdown."),
-        io.String.Output("json", display_name="json", tooltip="Every number, by step; the prompts."),
+        io.String.Output("table", display_name="table", tooltip="The effects as a Markdown table."),
+        io.String.Output("json", display_name="json", tooltip="All numbers, by step, and the prompts."),
     ]  # fmt: skip
 
 
@@ -32,30 +32,30 @@ class TriggerTest(io.ComfyNode):
             node_id="FluxDuetTrigger",
             display_name=NAME,
             category="Flux Duet/LoRA",
-            description="Tests whether a word wakes a LoRA, and in which prompt: the model is evaluated with and "
-            "without the LoRA, with the word in neither prompt, in CLIP's, in T5's and in both, on the same noisy "
-            "pictures. A verdict in words, effects with intervals, and the pictures.",
+            description="Tests if a LoRA needs its trigger word, and in which prompt. Compares the model with and "
+            "without the LoRA, with the word in neither prompt, only in the CLIP prompt, only in the T5 prompt and in "
+            "both. Returns a verdict, effects with intervals, and pictures.",
             search_aliases=["trigger word", "activation", "lora test", "does my trigger work", "token", "probe"],
             is_output_node=True,
             inputs=[
                 *lora_inputs(),
-                io.String.Input("trigger", default="", tooltip="The trigger: one word or several. Upper and lower case "
-                                "are the same."),
-                *prompt_inputs("", "a big yellow star in the middle", " If the trigger is in it, the trigger is taken "
-                               "out for comparison; if not, it is put in front."),
-                io.String.Input("instead", default="", tooltip="Stands in the trigger's place where it is taken out, "
-                                "such as man for a person's name. Empty: nothing."),
-                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from; its mask is "
-                                "respected."),
+                io.String.Input("trigger", default="", tooltip="The trigger of the LoRA: one or more words. Case does "
+                                "not matter."),
+                *prompt_inputs("", "a big yellow star in the middle", " If it contains the trigger, the trigger is "
+                               "removed for the comparison; if not, it is added in front."),
+                io.String.Input("instead", default="", tooltip="Text that replaces the trigger where it is removed, "
+                                "such as man for a person's name. Empty: no replacement."),
+                io.Latent.Input("latent", tooltip="An empty latent of one picture, or one picture to start from. With "
+                                "a noise mask, only the repainted area is measured."),
                 *run_inputs(
-                    "The first seed; the others count on from it.",
-                    "At how many steps to measure, evenly spread over the run. Each costs nine evaluations for each "
+                    "The first random seed. Further seeds count up from it.",
+                    "Number of steps to measure, spread evenly over the run. Each needs nine model evaluations per "
                     "seed.",
-                    [io.Int.Input("seeds", default=4, min=1, max=16, tooltip="One run each, without the LoRA and the "
-                                  "word, gives the noisy pictures. With fewer than three there is no interval.")],
+                    [io.Int.Input("seeds", default=4, min=1, max=16, tooltip="Number of seeds to test. More seeds make "
+                                  "the verdict more certain, but take longer. Intervals need at least three.")],
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="Draws the eight pictures of the first seed: seven more "
-                             "runs."),
+                io.Vae.Input("vae", optional=True, tooltip="Draws the eight pictures of the first seed. This takes "
+                             "seven more runs."),
                 *rare_inputs("every prompt"),
             ],
             outputs=_outputs(),

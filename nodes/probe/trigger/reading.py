@@ -120,66 +120,68 @@ def _range(estimate: Estimate) -> str:
 def _nothing(reading: TriggerReading) -> str:
     floor = reading.size(FLOOR).value
     return (
-        f"{reading.file} does nothing here: with and without '{reading.word}' it changes the velocity no more than "
-        f"evaluating the same again does ({percent(floor)})."
+        f"{reading.file} has no effect here: with and without '{reading.word}' it changes the velocity no more than "
+        f"repeating the same evaluation does ({percent(floor)})."
     )
 
 
 def _word_alone(reading: TriggerReading) -> str:
     return (
-        f"The word alone did it: without the LoRA, '{reading.word}' in both prompts changes the velocity by "
-        f"{_change(reading, word_at(BOTH))}; {reading.file} adds {_change(reading, lora_at(BOTH))} with the word and "
-        f"{_change(reading, lora_at(NEITHER))} without it."
+        f"The word alone causes the change: without the LoRA, '{reading.word}' in both prompts changes the velocity by "
+        f"{_change(reading, word_at(BOTH))}. {reading.file} adds only {_change(reading, lora_at(BOTH))} with the word "
+        f"and {_change(reading, lora_at(NEITHER))} without it."
     )
 
 
 def _two(reading: TriggerReading) -> str:
     return (
-        f"without the word it changes the velocity by {_change(reading, lora_at(NEITHER))}, with it in both prompts by "
-        f"{_change(reading, lora_at(BOTH))}"
+        f"it changes the velocity by {_change(reading, lora_at(NEITHER))} without the word, and by "
+        f"{_change(reading, lora_at(BOTH))} with the word in both prompts"
     )
 
 
 def _sleeps(reading: TriggerReading) -> str:
-    return f"{reading.file} sleeps without '{reading.word}': {_two(reading)}."
+    return f"{reading.file} is inactive without '{reading.word}': {_two(reading)}."
 
 
 def _half(reading: TriggerReading) -> str:
     share = percent(reading.awake[NEITHER].value)
-    return f"{reading.file} is half awake without '{reading.word}': {_two(reading)}, so {share} of it is always there."
+    return (
+        f"{reading.file} is partly active without '{reading.word}': {_two(reading)}. {share} of its effect is always "
+        "present."
+    )
 
 
 def _always(reading: TriggerReading) -> str:
-    return f"{reading.file} is always on, '{reading.word}' is no trigger of it: {_two(reading)}."
+    return f"{reading.file} is always active, '{reading.word}' is not its trigger: {_two(reading)}."
 
 
 def _turned(reading: TriggerReading) -> str:
     share = reading.size(interaction(BOTH), lora_at(BOTH)).value
     if share < TURNED:
         return ""
-    return f"The word changes what it does, though: the interaction is {percent(share)} of its effect."
+    return f"But the word changes what the LoRA does: the interaction is {percent(share)} of its effect."
 
 
 def _woken(reading: TriggerReading) -> str:
-    """Through which prompt the word wakes the LoRA."""
-    clip, t5 = (f"{name} ({percent(reading.awake[place].value)} of that effect)"
-                for place, name in ((CLIP, "CLIP"), (T5, "T5")))  # fmt: skip
+    """In which prompt the word activates the LoRA."""
+    clip, t5 = (f"{NAMES[place]} ({percent(reading.awake[place].value)} of the full effect)" for place in (CLIP, T5))
     by_clip, by_t5 = reading.through[CLIP], reading.through[T5]
     if by_clip and by_t5:
-        return f"The word wakes it through {clip} and through {t5}, each on its own."
+        return f"The word in either prompt is enough to activate it: {clip}, {t5}."
     if by_clip or by_t5:
         one, other, partly = (clip, t5, by_t5 is None) if by_clip else (t5, clip, by_clip is None)
-        return f"The word wakes it through {one}, {'partly' if partly else 'but not'} through {other}."
+        return f"The word activates it in {one}, {'partly' if partly else 'but not'} in {other}."
     if by_clip is False and by_t5 is False:
-        return f"Only the word in both prompts wakes it: alone neither does, {clip} or {t5}."
-    return f"In one prompt alone the word wakes it in part: through {clip}, through {t5}."
+        return f"The word activates it only in both prompts together: {clip} or {t5} alone is not enough."
+    return f"The word in one prompt activates it only partly: {clip}, {t5}."
 
 
 def _word(reading: TriggerReading) -> str:
     """The word's own effect, where it is the larger one."""
     if reading.size(word_at(BOTH)).value <= reading.size(lora_at(BOTH)).value:
         return ""
-    return f"The word itself changes more: by {_change(reading, word_at(BOTH))} without the LoRA."
+    return f"The word itself changes more: {_change(reading, word_at(BOTH))} without the LoRA."
 
 
 def _unsure(reading: TriggerReading) -> str:
@@ -190,14 +192,14 @@ def _unsure(reading: TriggerReading) -> str:
     if reading.verdict == ALWAYS:
         doubts = [each for each in doubts if each[0] == NEITHER]
     if not doubts:
-        return "" if len(reading.seeds) > 2 else "With fewer than three seeds it is unknown how sure this is."
-    named = ", ".join(f"in {NAMES[place]}{_range(value)} %" for place, value in doubts)
-    return f"Not certain with {len(reading.seeds)} seeds: the effect with the word {named} of the effect in both."
+        return "" if len(reading.seeds) > 2 else "Use three or more seeds to see how certain this is."
+    named = "; ".join(f"in {NAMES[place]}: {_range(value).strip(' ()')} %" for place, value in doubts)
+    return f"Not certain with {len(reading.seeds)} seeds. Share of the full effect with the word {named}."
 
 
 def cost(reading: TriggerReading) -> str:
     runs = "1 run" if reading.runs == 1 else f"{reading.runs} runs"
-    return f"Cost: {runs} of {reading.steps} steps and {reading.evaluations} evaluations."
+    return f"Cost: {runs} of {reading.steps} steps, plus {reading.evaluations} model evaluations."
 
 
 # ---- as a table and as JSON
@@ -205,7 +207,7 @@ def cost(reading: TriggerReading) -> str:
 
 def table(reading: TriggerReading) -> str:
     """Markdown: a row for each place of the word."""
-    head = ["the word is in", "LoRA's effect", "of that in both", "word's effect", "interaction"]
+    head = ["word in", "LoRA's effect", "of the full effect", "word's effect", "interaction"]
     rows = []
     for place in PLACES:
         own = ["", ""] if place == NEITHER else [_change(reading, each(place)) for each in (word_at, interaction)]

@@ -36,7 +36,7 @@ def test_outputs(folder):
     picture, table, rows, data, sentence = done.result
     assert picture.ndim == 4 and picture.shape[3] == 3 and 0 <= picture.min() and picture.max() <= 1
     assert sentence.startswith(
-        "Of 6 captions, 1 loses words for CLIP (21 tokens) and 1 for T5 (25 tokens). "
+        "CLIP cuts 1 of 6 captions (21 tokens lost), T5 cuts 1 (25 tokens lost). "
         'The trigger "ohwx" is 1 token for CLIP and 5 for T5; 2 captions lack it; "man" (100 %) and "photo" (75 %) '
     )
     first = table.splitlines()[1]
@@ -57,7 +57,7 @@ def test_outputs(folder):
 
 def test_the_node_shows_the_sentence_and_the_problems(folder):
     shown = CaptionCheck.execute("lora", "ohwx", "512").ui
-    assert shown["images"] and shown["text"][0].startswith("Of 6 captions")
+    assert shown["images"] and shown["text"][0].startswith("CLIP cuts 1 of 6 captions")
     assert shown["text"][0].endswith("1 problem with files: see the notes.")
 
 
@@ -69,13 +69,13 @@ def test_nothing_is_written_into_the_folder(folder):
 
 def test_a_text_needs_no_folder(folder):
     _, table, *_, sentence = CaptionCheck.execute("", "", "256", "a cat\na dog").result
-    assert sentence == "2 captions fit into what CLIP and T5 read." and "line 2" in table
+    assert sentence == "CLIP and T5 read 2 captions completely." and "line 2" in table
     *_, sentence = CaptionCheck.execute("lora", "", "256", "a cat").result
-    assert "Of 7 captions" in sentence
+    assert "of 7 captions" in sentence
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("", "got no folder"), ("nothing", "lora"), ("../x", "leads out"), ("bare", "got no caption")]
+    ("name", "words"), [("", "are both empty"), ("nothing", "lora"), ("../x", "is outside"), ("bare", "no captions in")]
 )
 def test_refusals(folder, name, words):
     (folder.parent / "bare").mkdir()
@@ -95,17 +95,16 @@ def test_a_changed_file_runs_the_node_again(folder):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a cat", "1 caption fits into what CLIP and T5 read."),
-        ("a cat\n" + "a " * 77, "Of 2 captions, 1 loses words for CLIP (2 tokens) and none for T5."),
+        ("a cat", "CLIP and T5 read 1 caption completely."),
+        ("a cat\n" + "a " * 77, "CLIP cuts 1 of 2 captions (2 tokens lost), T5 cuts none."),
         (
             "red " * 90 + "\n" + "red " * 77,
-            "Of 2 captions, 2 lose words for CLIP (the longest loses 15 tokens) and 2 for T5 (the longest loses 14 "
-            "tokens).",
+            "CLIP cuts 2 of 2 captions (up to 15 tokens lost), T5 cuts 2 (up to 14 tokens lost).",
         ),
     ],
 )
 def test_sentences(text, expected):
-    length = 77 if "loses 14" in expected else 512
+    length = 77 if "14 tokens" in expected else 512
     assert summary.sentence(run.of(gathered(None, text), "here", "", length)) == expected
 
 

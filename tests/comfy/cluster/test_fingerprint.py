@@ -17,8 +17,8 @@ REFUSALS = {
     "no node": ({"missing": ["UnetLoaderGGUF"]}, "its ComfyUI has no node UnetLoaderGGUF"),
     "no file": ({"files": {"x.safetensors": {"vae": "2"}}}, "it has no readable x.safetensors in models/loras"),
     "no files": ({"files": {}}, "it has no readable x.safetensors in models/loras"),
-    "other bytes": ({"files": {"x.safetensors": {"loras": "1", "vae": "3"}}}, "in models/vae has other bytes"),
-    "no pack": ({"fault": "its ComfyUI has no usable Flux Duet"}, "its ComfyUI has no usable Flux Duet"),
+    "other bytes": ({"files": {"x.safetensors": {"loras": "1", "vae": "3"}}}, "in models/vae differs from the one"),
+    "no pack": ({"fault": "Flux Duet does not work in its ComfyUI"}, "Flux Duet does not work in its ComfyUI"),
 }
 
 

@@ -190,7 +190,7 @@ def test_what_acts_on_nothing_is_refused_and_a_rest_is_reported(model, singles, 
         draw(model, **SMALL, loras="a.safetensors 1")
     save("a.safetensors", {**Maker(model).kohya(), "lora_unet_nothing.lora_up.weight": torch.ones(4, 4)})
     draw(model, **SMALL, loras="a.safetensors 1")
-    assert "tensors in a.safetensors act on nothing: lora_unet_nothing.lora_up.weight" in caplog.text
+    assert "tensors in a.safetensors have no effect: lora_unet_nothing.lora_up.weight" in caplog.text
     assert "`loras` has one line, so the share of the LoRA is unknown" in caplog.text
 
 

@@ -160,7 +160,7 @@ def test_what_the_node_says(maker, model, show):
     total = len(maker.layers)
     assert sentence.startswith(f"style.safetensors changes {len(layers)} of {total} weights, by ")
     assert "in the attention and MLP of the single blocks" in sentence and "in the image's own weights" in sentence
-    assert "It does not touch the CLIP stream or the T5 stream." in sentence
+    assert "It does not change the CLIP stream or the T5 stream." in sentence
     assert "Not connected: CLIP-L encoder and T5 encoder. 6 of its" in sentence
     assert data["sentence"] == sentence and data["cosine"] is None
     (file,) = data["files"]
@@ -185,7 +185,7 @@ def test_two_files(maker, model, show):
 def test_a_file_for_another_model(model, show):
     _, sentence, data, _ = show(model, {"blocks.0.lora_up.weight": torch.ones(2, 2)})
     assert sentence == (
-        "style.safetensors changes nothing of what is connected. 1 of its 1 tensors act on nothing here."
+        "style.safetensors changes none of the connected models. 1 of its 1 tensors have no effect here."
     )
     assert json.loads(data)["files"][0]["unused"] == ["blocks.0.lora_up.weight"]
 

@@ -156,7 +156,7 @@ def test_what_acts_on_nothing_is_told(maker, model, dual, load, caplog):
     weights = {**maker.kohya(), **maker.encoders(), "lora_unet_no_such_layer.lora_up.weight": torch.ones(2, 2)}
     told = load(weights, model).ui["text"][0]
     count = len(maker.layers) * 3 + 7
-    assert f"7 of the {count} tensors in x.safetensors act on nothing" in told
+    assert f"7 of the {count} tensors in x.safetensors have no effect" in told
     assert "connect `clip` and `t5`" in told and told.splitlines()[0] in caplog.text
     told = load(weights, model, dual).ui["text"][0]
     assert "1 of the" in told and "no_such_layer" in told

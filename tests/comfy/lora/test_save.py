@@ -90,7 +90,7 @@ def test_a_file_is_never_overwritten(maker, model, load, tmp_path):  # noqa: F81
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "x\0"])
 def test_no_place_outside_the_folder(name, maker, model, load):  # noqa: F811
-    with pytest.raises(ValueError, match=r"is no name in output/loras"):
+    with pytest.raises(ValueError, match=r"is not a valid name in output/loras"):
         load(maker.kohya(), model, save_as=name)
 
 

@@ -57,7 +57,7 @@ def test_the_nano_loras_are_told_apart(name, prompts, nano):
         assert found.verdict == ALWAYS and "is no trigger of it" in told
     else:
         assert found.verdict == SLEEPS and found.through == {CLIP: False, T5: True}
-        assert "The word wakes it through T5" in told and "but not through CLIP" in told
+        assert "The word activates it in the T5 prompt" in told and "but not in the CLIP prompt" in told
         assert found.size(interaction(T5)).value > 5 * found.size(interaction(CLIP)).value
     assert "Not certain" not in told and found.size(FLOOR).value == 0
 
@@ -133,7 +133,7 @@ def test_a_mask(model, singles):
 
 
 def test_refusals(model, singles):
-    with pytest.raises(ValueError, match="got no `trigger`"):
+    with pytest.raises(ValueError, match="`trigger` is empty"):
         Question("a", "b", " ")
     with pytest.raises(ValueError, match="a LATENT with 2 pictures"):
         measure(subject(Maker(model).kohya(), model, *singles), ASKED, {"samples": torch.zeros(2, 16, 8, 8)}, PLAN, [1],

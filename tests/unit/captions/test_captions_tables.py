@@ -105,4 +105,4 @@ def test_tables_and_files_of_one_picture_are_known_as_such(tmp_path):
 def test_half_characters_are_told(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"text": "a\\ud800"}\n{"text": "b"}')
     found = gathered(Listing(tmp_path, [], ["m.jsonl"]))
-    assert [each.text for each in found.captions] == ["b"] and "half a character" in found.problems[0]
+    assert [each.text for each in found.captions] == ["b"] and "an incomplete character" in found.problems[0]

@@ -71,7 +71,7 @@ def test_a_worker_that_comes_back_on_another_machine_may_be_refused():
 def test_without_any_worker_the_reason_is_told(monkeypatch):
     monkeypatch.setattr(driver, "TOLD", 0)
     run, done = loop(Crew({0: ["lost"] * TRIES}), workers=1, admit=lambda seat, answer: False)
-    with pytest.raises(ValueError, match="all workers are lost. The last reason: 0: cell 0 went wrong"):
+    with pytest.raises(ValueError, match="all workers are lost. Last error: 0: cell 0 went wrong"):
         run.run(range(3))
     assert not done
 

@@ -40,7 +40,7 @@ def test_a_lora_whose_clip_is_used_too_stays_as_it_is():
 
 def test_a_node_that_the_workflow_does_not_show_is_reported():
     assert graph.source(PROMPT, "6", "vae", "x") is None
-    with pytest.raises(ValueError, match="another node has expanded into"):
+    with pytest.raises(ValueError, match="another node creates during the run"):
         graph.source(PROMPT, "6.0.0.1", "model", "Prompt Grid")
 
 
