@@ -75,4 +75,4 @@ def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int) -> Non
     ramp = np.broadcast_to(np.linspace(0, 1, 160)[None], (12, 160))
     draw.text((x, y + 6), "least", fill=MUTED, font=font(TEXT - 1), anchor="lm")
     page.paste(Image.fromarray(coloured(ramp).astype(np.uint8)), (x + 40, y))
-    draw.text((x + 208, y + 6), "most, of each word by itself", fill=MUTED, font=font(TEXT - 1), anchor="lm")
+    draw.text((x + 208, y + 6), "most, scaled for each word", fill=MUTED, font=font(TEXT - 1), anchor="lm")

@@ -52,7 +52,7 @@ def _effects(reading: InfluenceReading, null: str) -> Image.Image:
                    line("CLIP, in blocks", "blocks_clip", CLIP_HUE, (2, 3))]  # fmt: skip
     if any(each.floor is not None for each in reading.moments):
         series.append(Line("the same, again", [floor([each]) for each in reading.moments], MUTED, (1, 3)))
-    title = f"What each prompt changes, of the velocity's length, against {AGAINST[null]}"
+    title = f"Effect of each prompt, relative to the velocity, compared with {AGAINST[null]}"
     return _over_the_run(reading, title, series, 440)
 
 
@@ -61,7 +61,7 @@ def _shares(reading: InfluenceReading, null: str) -> Image.Image:
     series = [
         Line(NAMES[stream], [_shown(row[f"share_{stream}"]) for row in rows], HUES[stream]) for stream in ("t5", "clip")
     ]
-    title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
+    title = f"Who decides: each prompt's share of the change, compared with {AGAINST[null]}"
     return _over_the_run(reading, title, series, 300)
 
 
@@ -85,7 +85,8 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
     row, side = 30, 190
     page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), "What the modulation is made of, against none of the three", fill=INK, font=charts.font(17))
+    title = "Where the modulation comes from, compared with none of the three"
+    draw.text((20, 16), title, fill=INK, font=charts.font(17))
     hues = {"time": (150, 154, 164), "guidance": (205, 208, 215), "clip": CLIP_HUE}
     for number, (kind, numbers) in enumerate(shares.items()):
         x, y = float(side), 56 + row * number
@@ -150,7 +151,10 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
     for number, stream in enumerate(("clip", "t5"), len(panels) - 2):
         _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, HUES[stream], most)
-    foot = f"Each prompt's part of the change, of the velocity's mean length, against {AGAINST[null]}; on one scale."
+    foot = (
+        f"Each prompt's part of the change, relative to the mean velocity, compared with {AGAINST[null]}. "
+        "One scale for both."
+    )
     draw.text((GAP, HEAD + height + 48), foot, fill=MUTED, font=charts.font(), anchor="lm")
     return page
 

@@ -27,11 +27,11 @@ def plot(reading: WordReading) -> Image.Image:
     groups = [(stream, [each for each in reading.found if each.stream == stream]) for stream in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
-        groups.append(("Control", [WordEffect(T5, "last row (no word)", 0, 1, (), reading.control)]))
+        groups.append(("Control", [WordEffect(T5, "last token (no word)", 0, 1, (), reading.control)]))
     height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
     page = Image.new("RGB", (WIDTH, height), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), "How the velocity changes when a word is left out", fill=INK, font=charts.font(17))
+    draw.text((20, 16), "Change of the velocity when a word is removed", fill=INK, font=charts.font(17))
     _legend(draw)
     bars = [values for _, several in groups for each in several for values, _ in _bars(each)]
     most, step = charts.scale(max([0.0, *map(max, bars)]))
@@ -93,7 +93,7 @@ def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place
 
 def _legend(draw: ImageDraw.ImageDraw) -> None:
     x = 20
-    for hue, name in ((T5_PALE, "its T5 rows deleted"), (T5_HUE, "T5 encoded again without it"),
+    for hue, name in ((T5_PALE, "its T5 tokens deleted"), (T5_HUE, "T5 encoded again without it"),
                       (CLIP_HUE, "CLIP encoded again without it")):  # fmt: skip
         draw.rectangle([x, 54, x + 14, 68], fill=hue)
         draw.text((x + 20, 61), name, fill=INK, font=charts.font(), anchor="lm")
