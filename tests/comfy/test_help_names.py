@@ -26,10 +26,10 @@ def listed(node: str, head: str) -> set[str]:
 
 
 def inputs(node: str) -> tuple[set[str], set[str]]:
-    """The ids of the inputs, and of the sockets that some of them grow."""
+    """The inputs as the node shows them, and the sockets that some of them grow."""
     found = SCHEMAS[node].inputs
     grown = {name for each in found if isinstance(each, io.Autogrow.Input) for name in each.template.names}
-    return {each.id for each in found}, grown
+    return {each.display_name or each.id for each in found}, grown
 
 
 def outputs(node: str) -> set[str]:
