@@ -57,8 +57,8 @@ class Guard:
         if isinstance(self.error, ValueError):  # written for the user already
             return str(self.error)
         return (
-            f"{self.name}: this run could not be read ({type(self.error).__name__}: {self.error}). The picture is "
-            "what it is without the probe. Please report this, with ComfyUI's log."
+            f"{self.name}: this run could not be measured ({type(self.error).__name__}: {self.error}). The picture "
+            "is not affected. Please report this, with ComfyUI's log."
         )
 
 

@@ -9,8 +9,7 @@ def like_input(what: str):
     """`what` names in the tooltip who gets the extras, such as "every cell"."""
     return io.Conditioning.Input(
         "like", optional=True,
-        tooltip=f"A CONDITIONING whose extras {what} gets: the picture of InpaintModelConditioning (Fill), "
-        "InstructPixToPixConditioning (Canny, Depth) or ReferenceLatent (Kontext), ControlNets, masks, hooks. Its own "
-        "prompt, Redux' rows among it, is not used. Fill, Canny and Depth need one; Kontext runs without one as dev "
-        "does, without its picture.",
+        tooltip=f"A CONDITIONING whose extras {what} gets: pictures of Fill, Canny, Depth or Kontext, ControlNets, "
+        "masks, hooks. Its own prompt is not used. Fill, Canny and Depth models need one; Kontext runs as dev does "
+        "without one.",
     )  # fmt: skip

@@ -13,7 +13,9 @@ def levels(text: str, node: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(0 <= each <= 1 for each in found):
-        raise ValueError(f"{node}: got {text!r} for the levels of noise, expected numbers from 0 to 1: 0.9, 0.6, 0.3.")
+        raise ValueError(
+            f"{node}: got {text!r} for the noise levels, expected numbers from 0 to 1, such as: 0.9, 0.6, 0.3."
+        )
     return found
 
 

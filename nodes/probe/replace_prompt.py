@@ -82,8 +82,8 @@ class Null:
         if self.sampled and all(self._sampled_in(text) is None for text in texts):
             counts, came = (" or ".join(str(each.shape[1]) for each in several) for several in (self.sampled, texts))
             raise ValueError(
-                f"Encoder Influence: `txt` is not the T5 prompt that is sampled: its {counts} rows are not among the "
-                f"{came} rows that the model got. Connect the same T5 prompt as to Dual Prompt, or leave `txt` empty."
+                f"Encoder Influence: `txt` is not the T5 prompt that is sampled: its {counts} tokens are not among the "
+                f"{came} tokens that the model got. Connect the same T5 prompt as to Dual Prompt, or leave `txt` empty."
             )
 
     def _sampled_in(self, own: Tensor) -> slice | None:

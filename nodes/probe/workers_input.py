@@ -10,5 +10,5 @@ from ..sockets import FluxWorkers
 def workers_input() -> io.Input:
     return FluxWorkers.Input(
         "workers", optional=True,
-        tooltip="From Ray Workers: other GPUs and machines compute. Without it, this ComfyUI does.",
+        tooltip="From Ray Workers: computes on other GPUs and machines. Without it, this ComfyUI computes everything.",
     )  # fmt: skip

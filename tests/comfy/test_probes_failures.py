@@ -92,8 +92,8 @@ def test_what_a_probe_cannot_read_becomes_its_reading(model, txt, positive, monk
     assert repr(ready.model_options) == before
     with pytest.raises(ValueError, match=f"{probe.name}|flux_duet_influence") as caught:
         probe.reading(latent)
-    assert "could not be read (IndexError: index 9 is out of bounds)" in str(caught.value)
-    logged = [record.getMessage() for record in caplog.records if "could not be read" in record.getMessage()]
+    assert "could not be measured (IndexError: index 9 is out of bounds)" in str(caught.value)
+    logged = [record.getMessage() for record in caplog.records if "could not be measured" in record.getMessage()]
     assert logged == [str(caught.value)], "a failure is logged once"
     latent = sampled(ready, positive, seed=6)  # and the next run works
     assert not isinstance(probe.reading(latent), Unread)

@@ -142,8 +142,8 @@ def of(clip: float, t5: float, both: float = 0.0):
 
 def test_the_sentence_says_who_decides():
     text = sentence(reading(*[of(0.1, 0.3)] * 4, of(0.2, 0.2), of(0.1, 0.3)))
-    assert text.startswith("T5 decides 90 % of the first 2 steps and ")
-    assert "CLIP at most 50 % of a step" in text and text.endswith("4 times the evaluations of a plain run.")
+    assert text.startswith("T5 decides 90 % of the change in the first 2 steps and ")
+    assert "CLIP at most 50 % in a step" in text and text.endswith("4 times the evaluations of a plain run.")
     assert "repeats" not in text
 
 
@@ -160,7 +160,7 @@ def test_what_drowns_in_asking_again_is_too_small_to_tell():
         "0.45 %; evaluating the same prompt again changes it by 0.30 %."
     )
     clear = noisy(0.045, 0.003)
-    assert sentence(clear).startswith("CLIP decides 69 % of the first 1 step and")
+    assert sentence(clear).startswith("CLIP decides 69 % of the change in the first 1 step and")
     assert clear.floor(PARTS[0]) == pytest.approx(0.003, rel=1e-2)
     data = as_json(clear, "")
     assert data["floor"]["whole run"] == data["per_step"][0]["floor"] == clear.floor(PARTS[0])
@@ -170,19 +170,19 @@ def test_what_drowns_in_asking_again_is_too_small_to_tell():
 
 def test_it_says_where_the_lead_changes():
     text = sentence(reading(of(0.3, 0.1), *[of(0.1, 0.3)] * 2))
-    assert text.startswith("CLIP decides 90 % of the first 1 step but T5 ")
+    assert text.startswith("CLIP decides 90 % of the change in the first 1 step but T5 ")
 
 
 def test_it_says_repeats_only_where_it_was_measured():
     text = sentence(reading(*[of(0.02, 0.3, both=0.2)] * 3))
-    assert "CLIP repeats what T5 says: alone it changes the velocity by 19 %, in addition to T5 by 1.9 %." in text
+    assert "CLIP repeats what T5 says: it changes the velocity by 19 % alone, and by 1.9 % in addition to T5." in text
     assert "T5 repeats" not in text
 
 
 def test_it_says_nothing_of_nothing():
     assert sentence(reading(*[of(0, 0)] * 3)).startswith("Neither prompt has an effect compared with the empty prompt")
     text = sentence(reading(*[of(0, 0.2)] * 3, null="zeros"))
-    assert text.startswith("T5 decides everything: CLIP's prompt changes nothing compared with zeros")
+    assert text.startswith("T5 decides everything: the CLIP prompt changes nothing compared with zeros")
 
 
 def test_parts_of_a_run_by_the_numbers_of_its_steps():
@@ -260,9 +260,11 @@ def test_the_words_reading_is_reported():
     text = words_reading.sentence(read)
     assert text.startswith("In the T5 prompt 'circle' changes the velocity most: by 20 %. In the CLIP prompt 'night'")
     assert "3 times the evaluations" in text
-    assert "Deleting T5's last row" not in text
+    assert "Deleting T5's last token" not in text
     known = replace(read, control=(0.02, 0.0))
-    expected = "Deleting T5's last row, which belongs to no word, changes it by 1.0 %. No larger effect: 'a'."
+    expected = (
+        "Deleting T5's last token, which belongs to no word, changes it by 1.0 %. Words with no larger effect: 'a'."
+    )
     assert expected in words_reading.sentence(known)
     assert words_reading.as_json(known, "")["control"]["rows deleted"] == [0.02, 0.0]
     assert words_drawing.plot(known).height > words_drawing.plot(read).height

@@ -140,7 +140,7 @@ def test_the_sentence_and_what_the_lines_are():
     low, high = (100 * end for end in found.intervals["t5"])
     t5 = 100 * found.shares["t5"]
     assert sentence(found, "latents").startswith(
-        f"T5 explains {t5:.0f} % ({low:.0f} to {high:.0f}) of what differs in latents, CLIP "
+        f"T5 explains {t5:.0f} % ({low:.0f} to {high:.0f}) of the differences in latents, CLIP "
     )
     assert "from these 3" in drawn_over(found) and analyse(cells).intervals == found.intervals
     two = analyse(cells[:2])

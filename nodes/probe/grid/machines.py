@@ -66,7 +66,7 @@ def note(found: Mapping[str, Any]) -> list[str]:
     if factor is None or factor["share"] <= factor["chance"]:
         return []
     return [
-        f"{NAME}: the machines that drew the cells explain {percent(factor['share'])} of what differs in the latents, "
-        f"more than chance ({percent(factor['chance'])}): their pictures differ. Draw all of them on "
+        f"{NAME}: the machines that drew the cells explain {percent(factor['share'])} of the differences in the "
+        f"latents, more than chance ({percent(factor['chance'])}): their pictures differ. Use "
         "machines of one kind."
     ]

@@ -21,9 +21,9 @@ from .choices import EACH, MEAN, NAME, NONE
 
 NO_FILE = "(none)"
 NOT_KEPT = (
-    "Prompt Grid: cells are not kept, so an interrupted grid starts anew: it is unknown what its pictures depend on "
-    "(the MODEL comes from another loader than ComfyUI's own, nodes put functions around it, or `like` holds a "
-    "ControlNet or hooks)."
+    "Prompt Grid: cells are not kept, so an interrupted grid starts from the beginning. The node cannot tell what its "
+    "pictures depend on: the MODEL comes from a loader other than ComfyUI's own, another node wraps the model, or "
+    "`like` holds a ControlNet or hooks."
 )
 
 
@@ -54,7 +54,7 @@ def _shown(sheet, table: dict, text: str, notes: list[str], cls: type) -> dict:
 def _prompts(stream: str, example: str):
     return io.String.Input(
         f"{stream}_prompts", multiline=True, dynamic_prompts=True, default=example,
-        tooltip='One prompt a line; a line of "" is the empty prompt. For prompts of several lines put a line of --- '
+        tooltip='One prompt per line. "" is the empty prompt. To use prompts of several lines, put a line with --- '
         "between them.",
     )  # fmt: skip
 
@@ -65,15 +65,16 @@ def _rare():
     return [
         io.Combo.Input("length", options=list(LENGTHS), default=COMFYUI, tooltip="T5's, as in T5 Encode.", **rare),
         io.Combo.Input("weights", options=list(MODES), default=EMBEDDING, tooltip="T5's, as in T5 Encode.", **rare),
-        io.Combo.Input("past_75", options=list(PAST), default=FIRST, tooltip="As in CLIP-L Encode.", **rare),
+        io.Combo.Input("past_75", display_name="beyond 75 tokens", options=list(PAST), default=FIRST,
+                       tooltip="As in CLIP-L Encode.", **rare),
         io.Combo.Input("clip_file", options=_files(), default=NO_FILE,
                        tooltip="More CLIP prompts, from a .txt in ComfyUI's input folder.", **rare),
         io.Combo.Input("t5_file", options=_files(), default=NO_FILE,
                        tooltip="More T5 prompts, from a .txt in ComfyUI's input folder.", **rare),
         io.Combo.Input("sheet", options=[EACH, MEAN], default=EACH, tooltip="Which contact sheets to draw.", **rare),
         io.Boolean.Input("resume", default=True, label_on="keep cells", label_off="draw all",
-                         tooltip="Finished cells are kept on disk for two weeks, 1 GB at most: an interrupted grid "
-                         "goes on where it stopped.", **rare),
+                         tooltip="Keeps finished cells on disk for two weeks, 1 GB at most, so that an interrupted "
+                         "grid continues where it stopped.", **rare),
     ]  # fmt: skip
 
 
@@ -83,9 +84,9 @@ def _connected():
         like_input("every cell"),
         io.String.Input(
             "loras", multiline=True, default="", optional=True,
-            tooltip="LoRAs to compare, one a line: a file in models/loras and its strength, such as "
-            f"style.safetensors 0.8; {NONE} is a line without LoRA. Each acts on the model and on both "
-            "encoders. Empty: no LoRAs are compared.",
+            tooltip="LoRAs to compare, one per line: a file in models/loras and its strength, such as "
+            f"style.safetensors 0.8. {NONE}: without LoRA. Each acts on the model and on both encoders. Empty: compare "
+            "no LoRAs.",
         ),
         workers_input(),
     ]  # fmt: skip
@@ -100,7 +101,7 @@ def _grid_outputs():
         io.Image.Output("variance", display_name="variance",
                         tooltip="What explains the differences between the pictures, and where."),
         io.String.Output("json", display_name="json", tooltip="All numbers."),
-        io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
     ]  # fmt: skip
 
 
@@ -112,8 +113,8 @@ class PromptGrid(io.ComfyNode):
             display_name=NAME,
             category="Flux Duet/Analyse",
             description="Draws every CLIP prompt with every T5 prompt, and with each of several LoRAs, on a labelled "
-            "sheet, and computes how much of the differences is explained by CLIP, by T5, by the LoRA, by their "
-            "combinations and by the seed.",
+            "sheet. Computes how much of the differences comes from CLIP, T5, the LoRA, their combinations and the "
+            "seed.",
             search_aliases=["xy plot", "contact sheet", "prompt matrix", "anova", "variance", "compare loras"],
             is_output_node=True,
             inputs=[
@@ -125,10 +126,10 @@ class PromptGrid(io.ComfyNode):
                 _prompts("t5", "a big yellow star in the middle\na small red heart in the top left"),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                             tooltip="The first seed; the others count on from it."),
+                             tooltip="The first random seed; the others count up from it."),
                 io.Int.Input("seeds", default=4, min=1, max=64,
-                             tooltip="Every cell is drawn with this many seeds. With fewer than three there is no "
-                             "interval; with one the prompts' effect cannot be separated from the seed's."),
+                             tooltip="Number of seeds for each cell. Confidence intervals need at least three; with "
+                             "one, the effect of the prompts cannot be separated from the effect of the seed."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
                 io.Combo.Input("sampler", options=sampler_names(), default="euler",
                                tooltip="As in MMDiT Sampler."),
@@ -216,7 +217,7 @@ class GridCell(io.ComfyNode):
                 io.Float.Input("guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
                                tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF,
-                             tooltip="The seed of the noise that the picture grows from."),
+                             tooltip="The random seed used for creating the noise."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
                 io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),

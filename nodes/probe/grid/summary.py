@@ -71,7 +71,7 @@ def sentence(analysis: Analysis, kind: str) -> str:
         return "All pictures are the same."
     clear = sorted((name for name in known if not _chance(analysis, name)), key=lambda name: -known[name])
     first, *others = [f"{names(analysis)[name]} {{}}{estimate(known[name])}{_range(analysis, name)}" for name in clear]
-    text = f"{first.format('explains ')} of what differs in {kind}"
+    text = f"{first.format('explains ')} of the differences in {kind}"
     text = ", ".join([f"{text[0].upper()}{text[1:]}", *(each.format("") for each in others)])
     by_chance = _by_chance(analysis, [name for name in known if name not in clear])
     return f"{text}.{by_chance}{_unknown(analysis)} {where}".strip()
@@ -161,7 +161,7 @@ def page(analyses: Mapping[str, Analysis]) -> Image.Image:
         pages.append(charts.bars(f"What explains the differences between the pictures, in {name}", bars))
     last = [*analyses][-1]
     if analyses[last].maps:
-        pages.append(_maps(analyses[last], f"Where each acts, in {last}"))
+        pages.append(_maps(analyses[last], f"Where in the picture each part acts, in {last}"))
     return sheets.stack_vertically([*pages, sheets.note(sentence(analyses[last], last), pages[0].width)])
 
 
@@ -172,9 +172,10 @@ def _maps(analysis: Analysis, title: str) -> Image.Image:
             for name, share in analysis.shares.items() if share is not None}  # fmt: skip
     given = [sheets.Panel(told[name], (coarse(each) / (whole + floor)).clip(0, 1), colours().of(name))
              for name, each in analysis.maps.items()]  # fmt: skip
-    given.append(sheets.Panel("all that\ndiffers", whole / (whole.max() or 1.0)))
+    given.append(sheets.Panel("all\ndifferences", whole / (whole.max() or 1.0)))
     note = (
-        f"Colour: the part's share of what differs there. The last map: how much differs there. {drawn_over(analysis)}"
+        "Colour: the part's share of the differences there. Last map: the size of the differences. "
+        f"{drawn_over(analysis)}"
     )
     if len(given) <= FEW_MAPS:
         return sheets.panels(title, note, given)

@@ -39,7 +39,7 @@ def chosen_concepts(words: str, background: str, node: str = NAME) -> tuple[list
     if len(found) + len(rest) < 2:
         raise ValueError(
             f"{node}: got one concept, {found[0]!r}, expected at least two: a map compares concepts. Add a word, or a "
-            "`background` that is none of the words, such as: background."
+            "`background` that differs from the words, such as: background."
         )
     if len(rest) > MOST_WORDS:
         raise ValueError(f"{node}: got {len(rest)} concepts in `background`, expected at most {MOST_WORDS}.")
@@ -75,7 +75,7 @@ def double_blocks(flux: Any, blocks: str) -> list[int]:
     if not found:
         raise ValueError(
             f"{NAME}: `blocks` is {blocks!r}, which names no double block; expected some of 0 to {depth.double - 1}. "
-            "Single blocks have no text rows of their own, so concepts do not go through them."
+            "Single blocks have no separate text tokens, so concepts do not go through them."
         )
     return found
 

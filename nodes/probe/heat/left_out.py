@@ -20,20 +20,20 @@ def tokens_of(clip: CLIP | None, txt: T5Text, measure: str) -> Tokens:
     if clip is None:
         raise ValueError(
             f"Token Heatmap: the measure {measure!r} encodes the T5 prompt again without a word, so it needs T5. "
-            "Connect to `clip` what T5 Encode has there."
+            "Connect the CLIP of T5 Encode to `clip`."
         )
     if source is None or source.parts or not {"length", "weights"} <= source.settings.keys():
         raise ValueError(
-            f"Token Heatmap: the measure {measure!r} encodes the T5 prompt again without a word, so it needs one text, "
-            "expected the output of T5 Encode or Load Embedding. A blend of two has rows of both."
+            f"Token Heatmap: the measure {measure!r} encodes the T5 prompt again without a word, so it needs one text: "
+            "the output of T5 Encode or Load Embedding, not a blend of two prompts."
         )
     mode = source.settings["weights"]
     (kept,), _ = t5_chunks(clip, source.text, source.settings["length"], mode)
     read = [(token if isinstance(token, int) else "embedding", weight) for token, weight in kept]
     if read != [tuple(each) for chunk in source.tokens for each in chunk]:
         raise ValueError(
-            "Token Heatmap: the T5 at `clip` reads other tokens than the T5 prompt at `txt` has. Connect the CLIP with "
-            "which it was encoded."
+            "Token Heatmap: the T5 at `clip` splits the text into other tokens than the T5 prompt at `txt`. Connect "
+            "the CLIP that encoded the prompt."
         )
     return unweighted([kept])[0] if mode == ATTENTION else kept
 

@@ -50,11 +50,11 @@ def check_room(plan: Planned, room: int, node: str = "Token Heatmap") -> None:
     heads = f" x {plan.heads} heads" if plan.heads > 1 else ""
     pictures = f" x {plan.pictures} pictures" if plan.pictures > 1 else ""
     average = ", switch `heads` to averaged" if plan.heads > 1 else ""
-    alike = f", and how alike {plan.tokens} tokens are" if plan.likeness else ""
-    average += ", switch `likeness` off" if plan.likeness else ""
+    alike = f", and the similarity of {plan.tokens} tokens" if plan.likeness else ""
+    average += ", switch `record similarity` off" if plan.likeness else ""
     raise ValueError(
         f"{node}: the maps of this run would take {plan.bytes / 1e9:.1f} GB ({plan.words} words x {plan.steps} "
         f"steps x {plan.blocks} blocks{heads} x {plan.tokens} tokens{pictures}{alike}), expected at most "
-        f"{room / 1e9:.1f} GB, a quarter of the free memory. Name fewer words, record every n-th step only "
-        f"(`every`){average}, or make a smaller picture."
+        f"{room / 1e9:.1f} GB, a quarter of the free memory. Name fewer words, record fewer steps "
+        f"(`record every n steps`){average}, or make a smaller picture."
     )

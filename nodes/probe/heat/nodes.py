@@ -18,21 +18,19 @@ def _measure_input():
     """What a map is of."""
     return io.Combo.Input(
         "measure", options=list(MEASURES), default=MASS, optional=True,
-        tooltip="mass: the share of a spot's attention that goes to the word. flow: how much the word "
-        "moves the spot. output: how alike the attention outputs of the spot and of the word are, "
-        "compared with the prompt's other words (ConceptAttention). through T5: as mass, with each row "
-        "counted for the words that T5 put into it. causal: how much the spot's velocity changes when the "
-        "word is left out. through T5 x causal: both multiplied, which points best. The last three need "
-        "`clip`.",
+        tooltip="mass: attention on the word. flow: how much the word adds. output: similarity of attention outputs. "
+        "through T5: mass, corrected for words that T5 mixes. causal: change when the word is removed. through T5 x "
+        "causal: both; points best. The last three need `clip`.",
     )  # fmt: skip
 
 
 def _likeness_input():
     """What `refine` of Show Heatmap needs."""
     return io.Boolean.Input(
-        "likeness", default=False, label_on="recorded", label_off="not recorded", optional=True, advanced=True,
-        tooltip="Also record how alike the places of the picture are, which `refine` of Show Heatmap needs: 34 MB for "
-        "a picture of 1024 x 1024.",
+        "likeness", display_name="record similarity", default=False, label_on="recorded", label_off="not recorded",
+        optional=True, advanced=True,
+        tooltip="Also record how similar the areas of the picture are. Needed for `refine` in Show Heatmap. Takes 34 "
+        "MB for a picture of 1024 x 1024.",
     )  # fmt: skip
 
 
@@ -41,17 +39,18 @@ def _without_inputs():
     return [
         io.Clip.Input(
             "clip", optional=True,
-            tooltip="For through T5 and causal, which encode the prompt again without each word: the CLIP that T5 "
-            "Encode has.",
+            tooltip="Needed for through T5, causal and through T5 x causal, which encode the prompt again without each "
+            "word. Connect the CLIP that T5 Encode uses.",
         ),
         io.String.Input(
-            "at", default=AT, optional=True, advanced=True,
-            tooltip="For causal: levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are "
-            "taken. Each costs an evaluation of the model for each word.",
+            "at", display_name="noise levels (sigma)", default=AT, optional=True, advanced=True,
+            tooltip="For causal and through T5 x causal: noise levels (sigma, from 1 to 0) to measure at. The nearest "
+            "steps of the run are used. Each level costs one evaluation of the model per word.",
         ),
         io.Int.Input(
             "noises", default=1, min=1, max=16, optional=True, advanced=True,
-            tooltip="For causal: the mean over this many noises, the run's own and others at the same levels.",
+            tooltip="For causal and through T5 x causal: average over this many noises at the same levels. Higher "
+            "values give cleaner maps and take longer.",
         ),
     ]  # fmt: skip
 
@@ -63,26 +62,28 @@ class Heatmap(io.ComfyNode):
             node_id="FluxDuetHeatmap",
             display_name=TITLE,
             category=CATEGORY,
-            description="Records where in the picture each word of the T5 prompt acts, while the picture is sampled. "
-            "The picture stays the same to the last bit. Show Heatmap draws the record.",
+            description="Records where each word of the T5 prompt acts in the picture while it is sampled. Show "
+            "Heatmap draws the maps. The picture stays exactly the same.",
             search_aliases=["attention", "attention map", "daam", "which word", "token", "cross attention", "explain"],
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
-                FluxTxt.Input("txt", tooltip="The T5 prompt that is sampled: its words get the maps."),
+                io.Model.Input("model",
+                               tooltip="A FLUX.1 model, with its LoRAs. Connect the MODEL output to the sampler."),
+                FluxTxt.Input("txt", tooltip="The same T5 prompt that goes to Dual Prompt. Its words get the maps."),
                 io.String.Input(
                     "words", default="", multiline=True,
-                    tooltip="Words or phrases of the prompt, separated by commas or lines; a phrase gets one map. "
-                    "Empty: every word.",
+                    tooltip="Words or phrases of the prompt that get a map, separated by commas or line breaks. A "
+                    "phrase gets one map. Empty: every word.",
                 ),
                 _measure_input(),
                 io.Int.Input(
-                    "every", default=1, min=1, max=1000, optional=True, advanced=True,
-                    tooltip="Record every n-th step only.",
+                    "every", display_name="record every n steps", default=1, min=1, max=1000, optional=True,
+                    advanced=True,
+                    tooltip="1 records every step. Higher values take less memory and time.",
                 ),
                 io.Boolean.Input(
                     "heads", default=False, label_on="apart", label_off="averaged", optional=True, advanced=True,
-                    tooltip="apart: keep each attention head's maps, to look at one alone. FLUX.1 has "
-                    f"{HEADS} heads, so the maps take {HEADS} times the memory: choose few words, or every n-th step.",
+                    tooltip="apart: keep a map for each attention head, to view one head in Show Heatmap. FLUX.1 has "
+                    f"{HEADS} heads, so the maps take {HEADS} times the memory: name few words or record fewer steps.",
                 ),
                 *_without_inputs(),
                 _likeness_input(),
@@ -110,31 +111,32 @@ class ConceptHeatmap(io.ComfyNode):
             node_id="FluxDuetConcepts",
             display_name="Concept Heatmap",
             category=CATEGORY,
-            description="Records where in the picture each concept is (ConceptAttention), whether or not the prompt "
-            "names it, while the picture is sampled. The picture stays the same to the last bit. Show Heatmap draws "
-            "the record.",
+            description="Records where each concept is in the picture while it is sampled (ConceptAttention). The "
+            "prompt need not name the concepts. Show Heatmap draws the maps. The picture stays exactly the same.",
             search_aliases=["conceptattention", "segment by word", "saliency", "attention map", "mask from word"],
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 model, with LoRAs and all; goes on to the sampler."),
-                io.Clip.Input("clip", tooltip="Any CLIP that holds T5: it encodes each concept by itself."),
+                io.Model.Input("model",
+                               tooltip="A FLUX.1 model, with its LoRAs. Connect the MODEL output to the sampler."),
+                io.Clip.Input("clip", tooltip="Any CLIP that holds T5. It encodes each concept separately."),
                 io.String.Input(
                     "words", default="", multiline=True,
-                    tooltip="Concepts that get a map, separated by commas or lines, best one word each, without an "
+                    tooltip="Concepts to map, separated by commas or line breaks. Best: one word each, without an "
                     "article. The prompt need not contain them.",
                 ),
                 io.String.Input(
                     "background", default=BACKGROUND, optional=True,
-                    tooltip="Concepts that the words are compared with and that get no map: what else may be in the "
-                    "picture.",
+                    tooltip="Concepts to compare the words with; they get no map. Name what else is in the picture to "
+                    "get tighter maps.",
                 ),
                 io.String.Input(
                     "blocks", default="", optional=True, advanced=True,
-                    tooltip="Double blocks to record: numbers, ranges (5-18), double. Empty: 14-17, as published; all "
-                    "double blocks of a model smaller than FLUX.1.",
+                    tooltip="Double blocks to record: numbers, ranges (5-18), double. Empty: 14-17, as published, or "
+                    "all double blocks of a model smaller than FLUX.1.",
                 ),
                 io.Int.Input(
-                    "every", default=1, min=1, max=1000, optional=True, advanced=True,
-                    tooltip="Record every n-th step only.",
+                    "every", display_name="record every n steps", default=1, min=1, max=1000, optional=True,
+                    advanced=True,
+                    tooltip="1 records every step. Higher values take less memory and time.",
                 ),
                 _likeness_input(),
             ],
@@ -154,14 +156,14 @@ class ConceptHeatmap(io.ComfyNode):
 def _mean_inputs():
     """Which steps and blocks the maps are the mean of."""
     return [
-        io.Int.Input("first_step", default=0, min=0, max=10000, optional=True, tooltip="The maps are the "
-        "mean from this step on, counted from 0."),
-        io.Int.Input("last_step", default=10000, min=0, max=10000, optional=True, tooltip="The maps are the "
-        "mean up to this step."),
+        io.Int.Input("first_step", display_name="first step", default=0, min=0, max=10000, optional=True,
+                     tooltip="First step of the average, counted from 0."),
+        io.Int.Input("last_step", display_name="last step", default=10000, min=0, max=10000, optional=True,
+                     tooltip="Last step of the average. 10000, the default, means the last step of the run."),
         io.String.Input(
             "blocks", default="all", optional=True,
-            tooltip="Which blocks, counted from 0: numbers, ranges (5-18), double, single, all. ConceptAttention uses "
-            "FLUX.1's double blocks 14-17.",
+            tooltip="Blocks to average over, counted from 0: numbers, ranges (5-18), double, single, all. "
+            "ConceptAttention uses FLUX.1's double blocks 14-17.",
         ),
     ]  # fmt: skip
 
@@ -173,13 +175,13 @@ class ShowHeatmap(io.ComfyNode):
             node_id="FluxDuetHeatmapShow",
             display_name="Show Heatmap",
             category=CATEGORY,
-            description="Draws what Token Heatmap has recorded, for the steps and blocks that you choose, without "
-            "sampling again; and gives each word's map as a mask.",
+            description="Draws the maps of Token Heatmap or Concept Heatmap for the steps and blocks that you choose, "
+            "without sampling again. Outputs each word's map as a mask.",
             search_aliases=["attention map", "heatmap", "mask from word", "segment by prompt"],
             is_output_node=True,
             inputs=[
                 FluxHeatmap.Input("heatmap", tooltip="From Token Heatmap or Concept Heatmap."),
-                io.Latent.Input("latent", tooltip="The sampler's LATENT: it identifies the run."),
+                io.Latent.Input("latent", tooltip="The LATENT output of the sampler. It identifies the run."),
                 io.Image.Input("image", optional=True, tooltip="The decoded picture, to draw the maps over."),
                 *_mean_inputs(),
                 masks_input(),
@@ -189,13 +191,15 @@ class ShowHeatmap(io.ComfyNode):
                 ),
                 word_input(),
                 io.Int.Input(
-                    "head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True, advanced=True,
-                    tooltip="One attention head alone, if Token Heatmap has kept them apart; -1 is all of them.",
+                    "head", display_name="attention head", default=ALL_HEADS, min=ALL_HEADS, max=999, optional=True,
+                    advanced=True,
+                    tooltip="Attention head to show, counted from 0. -1 = mean of all heads. A single head needs "
+                    "`heads` set to apart in Token Heatmap.",
                 ),
                 io.Combo.Input(
                     "refine", options=[OFF, SPREAD], default=OFF, optional=True,
-                    tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff). The "
-                    "probe's `likeness` has to be recorded.",
+                    tooltip="spread: extend the map from its peak to all similar areas (after AnchorDiff). Needs "
+                    "`record similarity` in Token Heatmap or Concept Heatmap.",
                 ),
             ],
             outputs=heatmap_outputs(),

@@ -82,4 +82,4 @@ def _legend(page: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], i
     bar = laid(ramp, np.float32(colours().paper)) if is_over else Image.fromarray(coloured(ramp).astype(np.uint8))
     draw.text((x, y + 6), "least", fill=colours().muted, font=font(TEXT - 1), anchor="lm")
     page.paste(bar, (x + 40, y))
-    draw.text((x + 208, y + 6), "most, of each word by itself", fill=colours().muted, font=font(TEXT - 1), anchor="lm")
+    draw.text((x + 208, y + 6), "most, scaled for each word", fill=colours().muted, font=font(TEXT - 1), anchor="lm")

@@ -116,7 +116,7 @@ def chosen(reading: HeatReading, choice: Choice) -> tuple[list[int], list[int]]:
     blocks = [block for block in recorded if block in named]
     if not steps or not blocks:
         raise ValueError(
-            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The probe has recorded steps "
+            f"Token Heatmap: no {'step' if blocks else 'block'} is chosen. The record has steps "
             f"{', '.join(map(str, reading.numbers))} and blocks "
             + (f"0 to {reading.blocks - 1}." if reading.recorded is None else f"{', '.join(map(str, recorded))}.")
         )
@@ -129,8 +129,8 @@ def _heads(reading: HeatReading, head: int | None) -> Sequence[int]:
         return range(reading.heads)
     if reading.heads == 1:
         raise ValueError(
-            f"Token Heatmap: head {head} is chosen, but the probe has averaged the heads. Switch its `heads` to apart "
-            "and sample again, or choose head -1, for all."
+            f"Token Heatmap: head {head} is chosen, but the mean of all heads was recorded. Set `heads` to apart "
+            "and sample again, or set `attention head` to -1."
         )
     if head >= reading.heads:
         raise ValueError(

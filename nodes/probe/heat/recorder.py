@@ -101,7 +101,7 @@ class HeatRecorder:
             raise self.guard.error
         if not self.steps.means:
             raise ValueError(
-                f"{self.title}: the T5 prompt at `txt` was not part of the model's input in the steps recorded, so "
+                f"{self.title}: the T5 prompt at `txt` was not part of the model's input in the recorded steps, so "
                 "there is nothing to show. Connect the prompt that is sampled to `txt`. A prompt that is averaged or "
                 "zeroed after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
                 if self.seen else
@@ -142,7 +142,7 @@ class HeatRecorder:
         if not {UUIDS, SIGMAS, COND_OR_UNCOND} <= given.options.keys():
             raise ValueError(
                 f"{self.title}: another node evaluates the model directly, not through ComfyUI's sampling functions, "
-                "and does not pass on for which prompt, so there is nothing to show. Watch without that node."
+                "and does not pass on for which prompt, so there is nothing to show. Run without that node."
             )
         sigma = float(given.options[SIGMAS][0])
         step = step_at(self.levels, sigma)
@@ -153,7 +153,7 @@ class HeatRecorder:
         if any(AREA in own[uuid][1] for uuid in given.options[UUIDS] if uuid in own):
             raise ValueError(
                 f"{self.title}: another node has replaced ComfyUI's evaluation of prompts, so the position of a prompt "
-                "with an area is unknown. Watch without that node, or without areas."
+                "with an area is unknown. Run without that node, or without areas."
             )
         # Several forwards may belong to one evaluation, so none counts as a repetition: NaN equals no sigma.
         return StepEvaluation(step, math.nan, given.x, lambda _, uuid: (own.get(uuid, (UNKNOWN,))[0], Place()))

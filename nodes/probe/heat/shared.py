@@ -10,14 +10,15 @@ from .choices import HARD, SOFT
 def masks_input():
     return io.Combo.Input(
         "masks", options=[SOFT, HARD], default=SOFT, optional=True,
-        tooltip="soft: from 0 where the word has least to 1 where it has most. hard: 0 or 1, by Otsu's threshold.",
+        tooltip="soft: 0 where the word acts least, 1 where it acts most. hard: only 0 or 1, split by Otsu's "
+        "threshold.",
     )  # fmt: skip
 
 
 def word_input():
     return io.String.Input(
         "word", default="", optional=True,
-        tooltip="The word whose map is the output `mask`; click a word below to choose it. Empty: the first word.",
+        tooltip="The word for the output `mask`. Click a word on the node to choose it. Empty: the first word.",
     )  # fmt: skip
 
 
@@ -30,10 +31,11 @@ def heatmap_outputs():
         ),
         io.Mask.Output(
             "masks_out", display_name="masks",
-            tooltip="One for each word, in the order of `words`; of a batch, all of the first picture's, then "
-            "all of the second's.",
+            tooltip="One mask for each word, in the order of `words`. For a batch: all masks of the first picture, "
+            "then all of the second.",
         ),
-        io.String.Output("words_out", display_name="words", tooltip="The words, one a line."),
-        io.String.Output("json", display_name="json", tooltip="Shares of words, pads and the rest; settings."),
-        io.Mask.Output("mask_out", display_name="mask", tooltip="That of `word` alone, one for each picture."),
+        io.String.Output("words_out", display_name="words", tooltip="The words, one per line."),
+        io.String.Output("json", display_name="json",
+                         tooltip="Shares of the words, the padding and the rest, and the settings."),
+        io.Mask.Output("mask_out", display_name="mask", tooltip="The mask of `word`, one for each picture."),
     ]  # fmt: skip

@@ -117,7 +117,7 @@ def drawn(
     panels = [HeatPanel(word, each.numpy(), shares[word]) for word, each in zip(reading.words, tiles, strict=True)]
     whole = {CONCEPT: "picture", CAUSAL: "velocity"}.get(reading.measure, "attention")
     took = ", ".join(f"{name} {percent(shares[name])}" for name in list(shares)[len(reading.words) :])
-    below = f"{reading.measure}, {recorded}" + (f"; of the {whole} {took}" if took else "")
+    below = f"{reading.measure}, {recorded}" + (f"; rest of the {whole}: {took}" if took else "")
     which = f", picture {at + 1} of {reading.pictures}" if reading.pictures > 1 else ""
     where = repainted_sentence(None if reading.shares_repainted is None else [reading.shares_repainted[at]])
     return sheet(f"Where each word acts{which}", f"{where} {below}".strip(), picture, panels, whole)
@@ -150,7 +150,7 @@ def save(reading: HeatReading, name: str, settings: Mapping | None = None) -> Pa
     folder = Path(folder_paths.get_output_directory())
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
     if not is_inside(folder, path):
-        raise ValueError(f"Show Heatmap: {name!r} leads out of the output folder; give a plain name.")
+        raise ValueError(f"Show Heatmap: {name!r} is outside the output folder; use a plain name.")
     metadata = {key: json.dumps(value) for key, value in metadata_of(reading, Choice()).items()}
     metadata["settings"] = json.dumps(settings)
     tensors = {"maps": reading.maps.contiguous(), "groups": reading.groups.contiguous()}

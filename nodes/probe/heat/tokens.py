@@ -35,7 +35,7 @@ def wanted(txt: T5Text, chosen: str, node: str = NAME) -> Wanted:
     """
     if txt.source is None:
         raise ValueError(
-            "Token Heatmap: the text of this T5 prompt is unknown, so its rows cannot be matched with words. Connect "
+            "Token Heatmap: the text of this T5 prompt is unknown, so its tokens cannot be matched with words. Connect "
             "the output of T5 Encode, Load Embedding or Blend T5."
         )
     texts = [_Text.of(source, start) for start, source in _parts(txt.source)]

@@ -51,7 +51,7 @@ def _effects(reading: InfluenceReading, null: str) -> Image.Image:
                    line("CLIP, in blocks", "blocks_clip", colours().clip, (2, 3))]  # fmt: skip
     if any(each.floor is not None for each in reading.moments):
         series.append(Line("the same, again", [floor([each]) for each in reading.moments], colours().muted, (1, 3)))
-    title = f"What each prompt changes, of the velocity's length, against {AGAINST[null]}"
+    title = f"Effect of each prompt, relative to the velocity, compared with {AGAINST[null]}"
     return _over_the_run(reading, title, series, 440)
 
 
@@ -61,7 +61,7 @@ def _shares(reading: InfluenceReading, null: str) -> Image.Image:
         Line(NAMES[stream], [_shown(row[f"share_{stream}"]) for row in rows], colours().of(stream))
         for stream in ("t5", "clip")
     ]
-    title = f"Who decides: shares of what both prompts change, against {AGAINST[null]}"
+    title = f"Who decides: each prompt's share of the change, compared with {AGAINST[null]}"
     return _over_the_run(reading, title, series, 300)
 
 
@@ -86,7 +86,10 @@ def _modulation(reading: InfluenceReading) -> Image.Image:
     page = Image.new("RGB", (WIDTH, 56 + row * len(shares) + 56), colours().paper)
     draw = ImageDraw.Draw(page)
     draw.text(
-        (20, 16), "What the modulation is made of, against none of the three", fill=colours().ink, font=charts.font(17)
+        (20, 16),
+        "Where the modulation comes from, compared with none of the three",
+        fill=colours().ink,
+        font=charts.font(17),
     )
     hues = {"time": tint(colours().muted, 0.72), "guidance": tint(colours().muted, 0.34), "clip": colours().clip}
     for number, (kind, numbers) in enumerate(shares.items()):
@@ -152,7 +155,10 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
     for number, stream in enumerate(("clip", "t5"), len(panels) - 2):
         _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, colours().of(stream), most)
-    foot = f"Each prompt's part of the change, of the velocity's mean length, against {AGAINST[null]}; on one scale."
+    foot = (
+        f"Each prompt's part of the change, relative to the mean velocity, compared with {AGAINST[null]}. "
+        "One scale for both."
+    )
     draw.text((GAP, HEAD + height + 48), foot, fill=colours().muted, font=charts.font(), anchor="lm")
     return page
 

@@ -28,11 +28,11 @@ def _empty_inputs():
     return [
         FluxVec.Input(
             "empty_vec", optional=True,
-            tooltip="CLIP-L Encode of an empty text. Without it, choose null: zeros.",
+            tooltip="CLIP-L Encode of an empty text. Not needed if `empty prompt as` is zeros.",
         ),
         FluxTxt.Input(
             "empty_txt", optional=True,
-            tooltip="T5 Encode of an empty text. Without it, choose null: zeros.",
+            tooltip="T5 Encode of an empty text. Not needed if `empty prompt as` is zeros.",
         ),
     ]  # fmt: skip
 
@@ -44,37 +44,36 @@ class Influence(io.ComfyNode):
             node_id="FluxDuetInfluence",
             display_name=NAME,
             category=CATEGORY,
-            description="Measures what each prompt does: at each step, on the same noisy picture, the model is "
-            "re-evaluated without the CLIP prompt, without the T5 prompt, without either, and once more with both. "
-            "The picture stays the same to the last bit.",
+            description="Measures how much each prompt changes the picture: at each step, the model runs again without "
+            "the CLIP prompt, without the T5 prompt, and without both. The picture itself stays exactly the same.",
             search_aliases=["clip vs t5", "does clip matter", "prompt influence", "counterfactual", "probe"],
             inputs=[
-                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs, before any sampler."),
+                io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Combo.Input(
-                    "null", options=[EMPTY, ZEROS, BOTH], default=EMPTY,
-                    tooltip="What stands for no prompt: the encoding of an empty text, or zeros. both: each measured "
+                    "null", display_name="empty prompt as", options=[EMPTY, ZEROS, BOTH], default=EMPTY,
+                    tooltip='What counts as "no prompt": an encoded empty text, or zeros. both: measure each '
                     "separately, at twice the extra cost.",
                 ),
                 io.Int.Input(
-                    "every", default=1, min=1, max=1000,
-                    tooltip="Measure every k-th step, from the first on. A measured step costs up to 5 times a plain "
-                    "one, with both nulls 8 times.",
+                    "every", display_name="measure every n steps", default=1, min=1, max=1000,
+                    tooltip="1 measures every step. Higher values are faster: a measured step costs up to 5 times a "
+                    "plain step, or 8 times with both kinds of empty prompt.",
                 ),
                 *_empty_inputs(),
                 io.String.Input(
                     "blocks", default="", optional=True, advanced=True, extra_dict=painted(final=True),
-                    tooltip="Also measures what changes if only these blocks do not see a prompt: numbers "
-                    f"({NUMBERS}), ranges (5-18, 40-), double, single, final. Empty: "
-                    "not measured. Two more evaluations.",
+                    tooltip=f"Also measure what changes if only these blocks get no prompt: numbers ({NUMBERS}), "
+                    "ranges (5-18, 40-), double, single, final. Costs two more evaluations per measured step. Empty: "
+                    "off.",
                 ),
                 FluxTxt.Input(
                     "txt", optional=True,
-                    tooltip="The T5 prompt that is sampled. Needed only where Redux or Conditioning Concat add rows "
-                    "of their own: those then stay, and only the prompt's are removed.",
+                    tooltip="The T5 prompt of this run. Needed only if Redux or Conditioning Concat add tokens of "
+                    "their own: those stay, and only the prompt's tokens are removed.",
                 ),
             ],
             outputs=[
-                io.Model.Output("probed", display_name="model", tooltip="For the sampler of the run to be measured."),
+                io.Model.Output("probed", display_name="model", tooltip="The same model, for the sampler."),
                 FluxInfluence.Output("probe", display_name="probe", tooltip="For Show Influence."),
             ],
         )  # fmt: skip
@@ -113,8 +112,8 @@ def _nulls(null: str, empty_vec, empty_txt) -> list[Null]:
                 name for name, got in (("empty_vec", empty_vec), ("empty_txt", empty_txt)) if got is None
             )
             raise ValueError(
-                f"{NAME}: null is '{null}' and {missing} is not connected. Connect CLIP-L Encode and T5 Encode of an "
-                f"empty text, or set null to '{ZEROS}'."
+                f"{NAME}: `empty prompt as` is '{null}' and {missing} is not connected. Connect CLIP-L Encode "
+                f"and T5 Encode of an empty text, or set `empty prompt as` to '{ZEROS}'."
             )
         nulls.append(Null(EMPTY, {VEC: plain(empty_vec, "empty_vec"), TXT: plain(empty_txt, "empty_txt")}))
     return nulls if null == EMPTY else [*nulls, Null(ZEROS, {VEC: None, TXT: None})]
@@ -127,22 +126,21 @@ class ShowInfluence(io.ComfyNode):
             node_id="FluxDuetInfluenceShow",
             display_name="Show Influence",
             category=CATEGORY,
-            description="Shows what Encoder Influence has measured in the run that gave this LATENT: plots, maps, "
-            "numbers and a sentence.",
+            description="Shows what Encoder Influence measured in this run: plots, maps, numbers and a sentence.",
             search_aliases=["clip vs t5", "influence plot", "where does clip matter"],
             is_output_node=True,
             inputs=[
                 FluxInfluence.Input("probe", tooltip="From Encoder Influence."),
-                io.Latent.Input("latent", tooltip="The LATENT of the sampler that used Encoder Influence's model."),
+                io.Latent.Input("latent", tooltip="The LATENT output of the sampler. It identifies the run."),
                 io.Combo.Input(
-                    "part", options=list(PARTS), default=PARTS[0],
-                    tooltip="The steps that the maps show. Everything else covers all steps.",
+                    "part", display_name="steps shown", options=list(PARTS), default=PARTS[0],
+                    tooltip="Steps that the maps show. Everything else covers the whole run.",
                 ),
                 io.Image.Input("picture", optional=True, tooltip="The decoded picture, shown beside the maps."),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="Effects and shares step by step, and what the "
-                "modulation is made of."),
+                io.Image.Output("plot", display_name="plot",
+                                tooltip="Effects and shares at each step, and where the modulation comes from."),
                 io.Image.Output("map", display_name="map", tooltip="Where each prompt matters, one for each picture."),
                 io.Mask.Output("clip_mask", display_name="CLIP mask", tooltip="Where CLIP matters; 1 is the "
                 "strongest effect of either prompt anywhere."),
@@ -163,8 +161,8 @@ class ShowInfluence(io.ComfyNode):
         reading, settings = probe.run(latent)
         if not reading.part(part):
             raise ValueError(
-                f"Show Influence: no step of the run's {part} was measured (every {reading.every}th of "
-                f"{reading.steps}). Choose the whole run, or measure more often in {NAME}."
+                f"Show Influence: no step of the {part} was measured (every {reading.every}th of "
+                f"{reading.steps}). Set `steps shown` to whole run, or lower `measure every n steps` in {NAME}."
             )
         text = sentence(reading)
         found, most = draw.masks(reading, part)

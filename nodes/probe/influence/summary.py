@@ -39,22 +39,22 @@ def _decides(reading: InfluenceReading, null: str, numbers: Numbers) -> str:
         return f"The effects are too small to say which prompt decides. {_size(reading, numbers)}"
     lead, other = sorted(STREAMS, key=lambda stream: numbers[f"share_{stream}"], reverse=True)
     if numbers[f"D_{other}"] <= NOTHING and numbers[f"solo_{other}"] <= NOTHING:
-        idle = f"{NAMES[other]}'s prompt changes nothing compared with {against}"
+        idle = f"the {NAMES[other]} prompt changes nothing compared with {against}"
         return f"{NAMES[lead]} decides everything: {idle}. {_size(reading, numbers)}"
     early = reading.numbers(PARTS[1], null)
-    whole = f"{percent(numbers[f'share_{lead}'])} of all {_steps(reading.steps)}"
+    share, steps = percent(numbers[f"share_{lead}"]), f"over all {_steps(reading.steps)}"
     if early is None or reading.steps < 3 or _is_noise(early, reading, PARTS[1]):
-        text = f"{NAMES[lead]} decides {whole}"
+        text = f"{NAMES[lead]} decides {share} of the change {steps}"
     else:
         first = _steps(reading.steps_of(PARTS[1]))
         leads = max(STREAMS, key=lambda stream: early[f"share_{stream}"])
-        then = f"and {whole}" if leads == lead else f"but {NAMES[lead]} {whole}"
-        text = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the first {first} {then}"
+        then = f"and {share} {steps}" if leads == lead else f"but {NAMES[lead]} {share} {steps}"
+        text = f"{NAMES[leads]} decides {percent(early[f'share_{leads}'])} of the change in the first {first} {then}"
     several = [(pooled([each.effects[null]]), floor([each])) for each in reading.moments]
     shares = [one[f"share_{other}"] for one, noise in several if not too_small(one["whole"], noise)]
     most = max((share for share in shares if share is not None), default=numbers[f"share_{other}"])
     measured = "" if reading.every == 1 else " measured"
-    return f"{text}; {NAMES[other]} at most {percent(most)} of a{measured} step. {_size(reading, numbers)}"
+    return f"{text}; {NAMES[other]} at most {percent(most)} in a{measured} step. {_size(reading, numbers)}"
 
 
 def _is_noise(numbers: Numbers, reading: InfluenceReading, part: str) -> bool:
@@ -78,8 +78,9 @@ def _repeats(numbers: Numbers) -> list[str]:
     for stream in repeating:
         other = NAMES[STREAMS[1 - STREAMS.index(stream)]]
         sentences.append(
-            f"{NAMES[stream]} repeats what {other} says: alone it changes the velocity by "
-            f"{percent(numbers[f'solo_{stream}'])}, in addition to {other} by {percent(numbers[f'D_{stream}'])}."
+            f"{NAMES[stream]} repeats what {other} says: it changes the velocity by "
+            f"{percent(numbers[f'solo_{stream}'])} alone, and by {percent(numbers[f'D_{stream}'])} "
+            f"in addition to {other}."
         )
     return sentences
 
@@ -104,7 +105,7 @@ def _counted(reading: InfluenceReading) -> list[str]:
     if not reading.counted:
         return []
     return [
-        f"All {reading.counted} txt rows count as the T5 prompt: connect `txt` if Redux or Conditioning Concat added "
+        f"All {reading.counted} tokens count as the T5 prompt: connect `txt` if Redux or Conditioning Concat added "
         "some of them."
     ]
 
@@ -114,7 +115,7 @@ def _lengths(reading: InfluenceReading) -> list[str]:
         return []
     prompt, empty = reading.lengths
     return [
-        f"The T5 prompt has {prompt} rows and the empty one {empty}: the number of rows alone changes these shares. "
+        f"The T5 prompt has {prompt} tokens and the empty prompt {empty}: this difference alone changes these shares. "
         "Encode both with the same `length`."
     ]
 

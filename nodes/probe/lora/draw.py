@@ -99,8 +99,8 @@ class _Columns:
             draw.text((self.x(first), HEAD - 34), name, fill=colours().ink, font=charts.font(TEXT), anchor="lm")
             for block in range(first, first + count):
                 if block == first or count <= 8 or (block % 5 == 0 and block - first > 1):
-                    draw.text((self.x(block) + self.wide / 2 - 1, HEAD - 13), str(block), fill=colours().muted, font=small,
-                              anchor="mm")  # fmt: skip
+                    at = self.x(block) + self.wide / 2 - 1, HEAD - 13
+                    draw.text(at, str(block), fill=colours().muted, font=small, anchor="mm")
         for at, name in zip(NUMBERS, ("share of\nthe change", "relative\nchange", "effective\nrank"), strict=True):
             draw.multiline_text((self.right + at, HEAD - 43), name, fill=colours().muted, font=small)
 

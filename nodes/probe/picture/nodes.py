@@ -14,21 +14,21 @@ def _measure_inputs():
     return [
         io.Combo.Input(
             "measure", options=[CONCEPT, *MEASURES], default=CONCEPT, optional=True,
-            tooltip="concept: as Concept Heatmap, the prompt need not contain the words. The others are Token "
-            "Heatmap's; for them the prompt has to contain the words.",
+            tooltip="concept: as in Concept Heatmap; the prompt need not contain the words. The others: as in Token "
+            "Heatmap; the prompt must contain the words.",
         ),
         io.String.Input(
             "prompt", default="", multiline=True, dynamic_prompts=True, optional=True,
-            tooltip="What the model reads while it looks, such as a caption of the picture. Empty: the words.",
+            tooltip="The text that the model reads while it looks at the picture, such as a caption. Empty: the words.",
         ),
         io.String.Input(
             "background", default=BACKGROUND, optional=True,
-            tooltip="For concept: what the words are compared with and gets no map, such as what else is in "
-            "the picture.",
+            tooltip="For concept: things to compare the words with; they get no map. Name what else is in the picture "
+            "to get tighter maps.",
         ),
         io.Combo.Input(
             "refine", options=[OFF, SPREAD], default=OFF, optional=True,
-            tooltip="spread: from the map's peak to all places that are like it (after AnchorDiff).",
+            tooltip="spread: extend each map from its peak to all similar areas (after AnchorDiff).",
         ),
     ]  # fmt: skip
 
@@ -38,25 +38,26 @@ def _look_inputs():
     return [
         io.Float.Input(
             "sigma", default=SIGMA, min=0.01, max=1.0, step=0.05, round=0.001, optional=True, advanced=True,
-            tooltip="The share of noise at which the model looks at the picture: 1 is noise alone. Published: 0.5.",
+            tooltip="Amount of noise added to the picture before the model looks at it. 1 is pure noise; the published "
+            "value is 0.5.",
         ),
         io.Int.Input(
             "noises", default=NOISES, min=1, max=100, optional=True, advanced=True,
-            tooltip="The maps are the mean over so many noises; each is an evaluation of the model for each picture.",
+            tooltip="Number of noises to average the maps over. Each costs one evaluation of the model per picture.",
         ),
         io.Int.Input(
             "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, optional=True, advanced=True,
-            tooltip="The seed of the first noise; the others count on from it. The same for each picture.",
+            tooltip="The random seed of the first noise; the others count up from it. The same for every picture.",
         ),
         io.String.Input(
             "blocks", default="", optional=True, advanced=True,
-            tooltip="Which blocks the maps are the mean of: numbers, ranges (5-18), double, single, all. Empty: 14-17, "
-            "as published; in a model smaller than FLUX.1 all, or all double for concept.",
+            tooltip="Blocks to average over: numbers, ranges (5-18), double, single, all. Empty: 14-17, as published; "
+            "in a model smaller than FLUX.1 all blocks, or all double blocks for concept.",
         ),
         io.Float.Input(
             "megapixels", default=MEGAPIXELS, min=0.0, max=16.0, step=0.1, round=0.01, optional=True, advanced=True,
-            tooltip="A larger picture is scaled down to this size, in units of 1024 x 1024, before the model looks at "
-            "it; the masks have the picture's own size. 0: no limit.",
+            tooltip="Larger pictures are scaled down to this size before the model looks at them, in units of 1024 x "
+            "1024 pixels. The masks keep the picture's own size. 0: no limit.",
         ),
     ]  # fmt: skip
 
@@ -68,21 +69,22 @@ class PictureHeatmap(io.ComfyNode):
             node_id="FluxDuetPictureHeatmap",
             display_name=NAME,
             category="Flux Duet/Analyse",
-            description="Finds words in any picture, such as a photograph, without sampling: adds noise to it, lets "
-            "FLUX.1 look at it, and draws where each word is. Each map is a mask, to repaint what a word names.",
+            description="Finds words in any picture, such as a photograph, without sampling: adds noise, lets FLUX.1 "
+            "look at it, and draws where each word is. Each map is also a mask, for inpainting.",
             search_aliases=["segment by word", "mask from word", "conceptattention", "clipseg", "photo", "inpaint",
                             "attention map", "find object"],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="A FLUX.1 model, with or without LoRAs."),
                 io.Clip.Input(
-                    "clip", tooltip="Any CLIP that holds T5. If it holds CLIP-L too, that reads the prompt as well.",
+                    "clip", tooltip="Any CLIP that holds T5. If it also holds CLIP-L, CLIP-L reads the prompt too.",
                 ),
                 io.Vae.Input("vae", tooltip="The model's VAE, such as ae.safetensors."),
                 io.Image.Input("image", tooltip="One picture or a batch, of any size."),
                 io.String.Input(
                     "words", default="", multiline=True,
-                    tooltip="What to find, separated by commas or lines: best one word each, without an article.",
+                    tooltip="What to find, separated by commas or line breaks. Best: one word each, without an "
+                    "article.",
                 ),
                 word_input(),
                 masks_input(),

@@ -26,8 +26,8 @@ def _file(name: str | None) -> Path | None:
 def _prompts():
     return [
         io.String.Input("prompts", multiline=True, dynamic_prompts=True, default=EXAMPLE,
-                        tooltip=f"One prompt a line, for both encoders. With {PARTED} in it: the CLIP prompt, then the "
-                        'T5 prompt. A line of "" is the empty prompt.'),
+                        tooltip="One prompt per line, for both encoders. To give each encoder its own: CLIP prompt "
+                        f'{PARTED} T5 prompt. "" is the empty prompt.'),
         io.Combo.Input("file", options=[NO_FILE, *files_in(folder_paths.get_input_directory(), ".txt")],
                        default=NO_FILE, tooltip="More prompts, from a .txt in ComfyUI's input folder."),
     ]  # fmt: skip
@@ -37,15 +37,15 @@ def _rare():
     """Inputs that few studies change."""
     rare = {"optional": True, "advanced": True}
     return [
-        io.Combo.Input("null", options=[EMPTY, ZEROS], default=EMPTY,
-                       tooltip="What stands for no prompt: the encoding of an empty text, or zeros.", **rare),
-        io.Int.Input("every", default=1, min=1, max=1000,
-                     tooltip="Measure every k-th step, from the first on. A measured step costs up to 5 times a plain "
-                     "one.", **rare),
+        io.Combo.Input("null", display_name="empty prompt as", options=[EMPTY, ZEROS], default=EMPTY,
+                       tooltip='What counts as "no prompt": an encoded empty text, or zeros.', **rare),
+        io.Int.Input("every", display_name="measure every n steps", default=1, min=1, max=1000,
+                     tooltip="1 measures every step. Higher values are faster: a measured step costs up to 5 times a "
+                     "plain step.", **rare),
         io.Combo.Input("length", options=list(LENGTHS), default=COMFYUI, tooltip="T5's, as in T5 Encode.", **rare),
         io.Boolean.Input("resume", default=True, label_on="keep numbers", label_off="measure all",
-                         tooltip="The numbers of finished runs are kept on disk for two weeks: an interrupted study "
-                         "goes on where it stopped.", **rare),
+                         tooltip="Keeps the numbers of finished runs on disk for two weeks, so that an interrupted "
+                         "study continues where it stopped.", **rare),
     ]  # fmt: skip
 
 
@@ -56,8 +56,8 @@ class InfluenceStudy(io.ComfyNode):
             node_id="FluxDuetStudy",
             display_name=NAME,
             category="Flux Duet/Analyse",
-            description="Encoder Influence over a list or a file of prompts: what CLIP and T5 change for each, the "
-            "mean over prompts with its confidence interval, and the prompts that are unlike the others.",
+            description="Runs Encoder Influence on a list or a file of prompts: how much CLIP and T5 change for each "
+            "prompt, the mean with its confidence interval, and the outliers.",
             search_aliases=["clip vs t5", "many prompts", "batch", "statistics", "outliers", "dataset"],
             is_output_node=True,
             inputs=[
@@ -67,9 +67,9 @@ class InfluenceStudy(io.ComfyNode):
                 *_prompts(),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                             tooltip="The first seed; the others count on from it."),
+                             tooltip="The first random seed; the others count up from it."),
                 io.Int.Input("seeds", default=1, min=1, max=64,
-                             tooltip="Every prompt is measured with this many seeds, and their mean is its value."),
+                             tooltip="Number of seeds for each prompt. The result is their mean."),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of every picture."),
                 io.Combo.Input("sampler", options=sampler_names(), default="euler", tooltip="As in MMDiT Sampler."),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
@@ -79,10 +79,11 @@ class InfluenceStudy(io.ComfyNode):
                 workers_input(),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="Means with intervals, and every prompt."),
+                io.Image.Output("plot", display_name="plot",
+                                tooltip="Means with confidence intervals, and every prompt."),
                 io.String.Output("csv", display_name="csv", tooltip="A line for each prompt."),
                 io.String.Output("json", display_name="json", tooltip="All numbers."),
-                io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+                io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
             ],
         )  # fmt: skip
 

@@ -88,7 +88,7 @@ class Study:
                 named = ", ".join(f'"{self.name(each, 40)}" ({percent(self.value(each, name))})'
                                   for each in places[:MOST_NAMED])  # fmt: skip
                 more = f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else ""
-                what = "CLIP's share" if name == "share_clip" else "what both change"
+                what = "CLIP's share" if name == "share_clip" else "the effect of both prompts"
                 told.append(f"Outliers in {what}: {named}{more}.")
         return told
 
@@ -121,7 +121,9 @@ class Study:
         if len(rows) > 1:
             series = [charts.Line(TITLES[name], [max(row[name], 0.0) for row in rows], colours().of(HUES[name]))
                       for name in SHARES]  # fmt: skip
-            series.append(charts.Line("both, of the velocity", [row["whole"] for row in rows], colours().ink, (2, 4)))
+            series.append(
+                charts.Line("both, relative to the velocity", [row["whole"] for row in rows], colours().ink, (2, 4))
+            )
             ticks = [str(number) for number in range(1, len(rows) + 1)]
             pages.append(charts.lines("Each prompt, in the order of CLIP's share", series, ticks, below="prompt"))
         return sheets.stack_vertically([*pages, sheets.note(self.sentence(), pages[0].width)])

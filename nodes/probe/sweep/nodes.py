@@ -17,10 +17,10 @@ def _sweep_outputs():
     return [
         io.Image.Output("strip", display_name="strip", tooltip="A frame for every switch."),
         io.Latent.Output("latents", display_name="latents",
-                         tooltip="The pictures, from pure B (switched before step 0) to pure A (never)."),
-        io.Image.Output("curve", display_name="curve", tooltip="Distances to pure A and to pure B."),
+                         tooltip="The pictures as latents, from B for the whole run to A for the whole run."),
+        io.Image.Output("curve", display_name="curve", tooltip="Distance of each picture from pure A and from pure B."),
         io.String.Output("json", display_name="json", tooltip="All numbers."),
-        io.String.Output("sentence", display_name="sentence", tooltip="The answer in words."),
+        io.String.Output("sentence", display_name="sentence", tooltip="The result in plain words."),
     ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ class SwitchSweep(io.ComfyNode):
             node_id="FluxDuetSweep",
             display_name=NAME,
             category="Flux Duet/Analyse",
-            description="When in a run does a prompt matter? Draws prompt A until step k and prompt B from it on, "
+            description="Shows when in a run a prompt matters: draws prompt A up to step k and prompt B from then on, "
             "for every k, and finds the step at which the picture is decided.",
             is_output_node=True,
             search_aliases=["prompt switch", "when does t5 matter", "prompt scheduling test", "ablation", "timing"],
@@ -41,25 +41,27 @@ class SwitchSweep(io.ComfyNode):
                 io.Conditioning.Input("b", tooltip="The prompt that it switches to."),
                 io.Combo.Input(
                     "switch", options=[T5, CLIP, BOTH], default=T5,
-                    tooltip="Which prompt switches. All else stays A's: the other prompt, guidance, pictures, "
-                    "ControlNets, masks; for both, all of B takes over.",
+                    tooltip="Which prompt switches to B. Everything else stays as in A: the other prompt, guidance, "
+                    "pictures, ControlNets, masks. both: everything switches to B.",
                 ),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-                             tooltip="The seed of the noise that all of the pictures grow from."),
-                io.Int.Input("steps", default=20, min=2, max=200, tooltip="The steps of a run: 20 steps take 20 + "
-                "210 evaluations."),
+                             tooltip="The random seed used for creating the noise."),
+                io.Int.Input("steps", default=20, min=2, max=200,
+                             tooltip="Number of steps of each run. 20 steps cost 230 evaluations of the model."),
                 io.Combo.Input(
                     "sampler", options=sampler_names(), default=SAMPLER,
-                    tooltip="Only euler: it takes a step in one evaluation, adds no noise and keeps nothing between "
-                    "steps, so that runs with a common beginning share it.",
+                    tooltip="Only euler works here: it evaluates the model once per step and keeps nothing between "
+                    "steps, so the runs can share their common beginning.",
                 ),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
-                io.Int.Input("every", default=1, min=1, max=200, advanced=True,
-                             tooltip="Switch before every n-th step only: with 2, 20 steps take 130 evaluations."),
+                io.Int.Input("every", display_name="switch every n steps", default=1, min=1, max=200, advanced=True,
+                             tooltip="1 tries a switch at every step. Higher values are faster: with 2, 20 steps cost "
+                             "130 evaluations."),
                 io.Int.Input("batch", default=4, min=1, max=64, advanced=True,
-                             tooltip="How many pictures go through the model at once."),
-                io.Vae.Input("vae", optional=True, tooltip="For real pictures; without one, ComfyUI's previews."),
+                             tooltip="Number of pictures computed at once. Lower it if memory runs out."),
+                io.Vae.Input("vae", optional=True,
+                             tooltip="Decodes the pictures. Without it, the strip shows ComfyUI's rough previews."),
                 workers_input(),
             ],
             outputs=_sweep_outputs(),
@@ -136,12 +138,12 @@ class SweepPart(io.ComfyNode):
                 io.Combo.Input("switch", options=[T5, CLIP, BOTH], default=BOTH, tooltip="Which prompt switches."),
                 io.Latent.Input("latent", tooltip="An empty latent of one picture, or one to start from."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF,
-                             tooltip="The seed of the noise that all of the pictures grow from."),
+                             tooltip="The random seed used for creating the noise."),
                 io.Int.Input("steps", default=20, min=2, max=200, tooltip="The steps of every picture."),
                 io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler."),
                 io.String.Input("only", default="0", tooltip="The steps before which to switch, such as 4, 5, 6."),
                 io.Int.Input("batch", default=4, min=1, max=64,
-                             tooltip="How many pictures go through the model at once."),
+                             tooltip="Number of pictures computed at once. Lower it if memory runs out."),
             ],
         )  # fmt: skip
 

@@ -27,12 +27,12 @@ from ..latent_mask import mask_of
 from .choices import NAME, SAMPLER
 
 WHY_NOT = {
-    "heun": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
-    "dpm_2": "evaluates the model twice a step, so that a switch would fall between the two halves of a step",
-    "ancestral": "adds fresh noise at every step, so that two runs would differ without any prompt's doing",
-    "sde": "adds fresh noise at every step, so that two runs would differ without any prompt's doing",
+    "heun": "evaluates the model twice per step, so a switch would fall into the middle of a step",
+    "dpm_2": "evaluates the model twice per step, so a switch would fall into the middle of a step",
+    "ancestral": "adds new noise at every step, so two runs would differ even with the same prompt",
+    "sde": "adds new noise at every step, so two runs would differ even with the same prompt",
 }
-CARRIES = "may carry what it computed under prompt A over the switch, or evaluate the model several times a step"
+CARRIES = "may keep values of prompt A after the switch, or evaluate the model several times per step"
 
 
 @dataclass(frozen=True)

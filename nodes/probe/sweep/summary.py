@@ -16,7 +16,6 @@ from ..repainted import NOTHING_REPAINTED, repainted_sentence
 from .distances import Distances, between, decided
 
 HUES = {"T5": "t5", "CLIP": "clip", "both": "ink"}
-LATER = {"T5": "a T5 prompt", "CLIP": "a CLIP prompt", "both": "a pair of CLIP and T5 prompts"}
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class Story:
         if step is None:
             return "Both prompts give the same picture, so no step decides between them."
         return (
-            f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): {LATER[self.stream]} that "
-            "starts later moves it less than half of the way from A's picture to B's."
+            f"The picture is decided at step {step:.1f} of {self.steps} ({self.at(step)}): a later "
+            f"switch to {self._switched()} moves it less than half of the way from A's picture to B's."
         )
 
     def as_json(self, settings: Mapping[str, Any] | None = None) -> str:
@@ -112,8 +111,8 @@ class Story:
             charts.Line("to pure B", self._over_steps(each.to_b), colours().muted, (9, 4)),
         ]
         ticks = [f"{step}\n{self.sigmas[step]:.2f}" for step in range(self.steps + 1)]
-        title = f"Distance to pure A and pure B: {self._switched()} from a step on"
-        page = charts.lines(title, series, ticks, below="step of the switch, and its sigma")
+        title = f"Distance to pure A and pure B, with {self._switched()} from each step on"
+        page = charts.lines(title, series, ticks, below="step of the switch, with its sigma")
         if self.decided is None:
             return page
         return sheets.marked(page, self.decided / self.steps, f"decided at {self.decided:.1f}", hue)
@@ -134,8 +133,8 @@ class Story:
             sheets.Frame(picture, self._head(k), [self._when(k)], share or 0.0)
             for picture, k, share in zip(pictures, self.switches, way, strict=True)
         ]
-        note = "Bars: how far each picture went from A's to B's. Below: sigma, and percent of time, at the switch."
-        title = f"Prompt A, then {self._switched()} from a step on"
+        note = "Bars: how far each picture moved from A to B. Below: sigma and percent of time at the switch."
+        title = f"Prompt A, then {self._switched()} from the step shown"
         hue = colours().of(HUES[self.stream])
         return sheets.film_strip(title, f"{note} {kind}".strip(), frames, self._mark(), hue)
 

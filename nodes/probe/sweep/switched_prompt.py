@@ -33,8 +33,8 @@ def switched(a: list, b: list, streams: str) -> list:
     if len(b) not in (1, len(a)) and (keys := _unlike(a, b, streams)):
         raise ValueError(
             f"{NAME}: `b` holds {len(b)} prompts that differ in {_listed(keys)}, and `a` holds {len(a)}. If only the "
-            f"{streams} prompt switches, everything else stays A's. Choose '{BOTH}', or give `a` and `b` equally many "
-            "prompts."
+            f"{streams} prompt switches, everything else stays as in A. Choose '{BOTH}', or give `a` and `b` the same "
+            "number of prompts."
         )
     if streams == T5:
         vec, txt, names, merges = vec_a, _alone(txt_b), ("a", "b"), {HOOKS: lambda of_vec, of_txt: of_vec}
@@ -48,7 +48,7 @@ def switched(a: list, b: list, streams: str) -> list:
 def left_behind(a: list, b: list, streams: str) -> str:
     """A sentence that names what B carries and the sweep does not use; "" if there is nothing."""
     keys = [] if streams == BOTH else _unlike(a, b, streams)
-    text = f"B's own {_listed(keys)} did not count: if only the {streams} prompt switches, all else stays A's."
+    text = f"B's own {_listed(keys)} did not count: only the {streams} prompt switches, everything else stays as in A."
     return text if keys else ""
 
 

@@ -27,11 +27,11 @@ def plot(reading: WordReading) -> Image.Image:
     groups = [(stream, [each for each in reading.found if each.stream == stream]) for stream in (T5, CLIP)]
     groups = [group for group in groups if group[1]]
     if reading.control:
-        groups.append(("Control", [WordEffect(T5, "last row (no word)", 0, 1, (), reading.control)]))
+        groups.append(("Control", [WordEffect(T5, "last token (no word)", 0, 1, (), reading.control)]))
     height = TOP + sum(HEAD + sum(map(_height, words)) for _, words in groups) + 30
     page = Image.new("RGB", (WIDTH, height), colours().paper)
     draw = ImageDraw.Draw(page)
-    draw.text((20, 16), "How the velocity changes when a word is left out", fill=colours().ink, font=charts.font(17))
+    draw.text((20, 16), "Change of the velocity when a word is removed", fill=colours().ink, font=charts.font(17))
     _legend(draw)
     bars = [values for _, several in groups for each in several for values, _ in _bars(each)]
     most, step = charts.scale(max([0.0, *map(max, bars)]))
@@ -96,7 +96,7 @@ def _words(draw: ImageDraw.ImageDraw, words: Sequence[WordEffect], y: int, place
 
 def _legend(draw: ImageDraw.ImageDraw) -> None:
     x = 20
-    for hue, name in ((colours().t5_pale, "its T5 rows deleted"), (colours().t5, "T5 encoded again without it"),
+    for hue, name in ((colours().t5_pale, "its T5 tokens deleted"), (colours().t5, "T5 encoded again without it"),
                       (colours().clip, "CLIP encoded again without it")):  # fmt: skip
         draw.rectangle([x, 54, x + 14, 68], fill=hue)
         draw.text((x + 20, 61), name, fill=colours().ink, font=charts.font(), anchor="lm")

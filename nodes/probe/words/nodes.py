@@ -19,21 +19,20 @@ def _run_inputs():
     return [
         io.Float.Input(
             "guidance", default=DEFAULT_GUIDANCE, min=GUIDANCE_OFF, max=100.0, step=0.1, round=0.01,
-            tooltip="Distilled guidance, as in Dual Prompt; -1 is off.",
+            tooltip="Distilled guidance, as in Dual Prompt; -1 switches it off.",
         ),
         io.Int.Input(
             "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
-            tooltip="The seed of the noise that the picture grows from.",
+            tooltip="The random seed used for creating the noise.",
         ),
-        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The steps of the one run that is "
-        "sampled."),
+        io.Int.Input("steps", default=20, min=1, max=10000,
+                     tooltip="The number of steps used in the denoising process."),
         io.Combo.Input(
             "sampler", options=sampler_names(), default="euler",
-            tooltip="How a step is taken.",
+            tooltip="As in MMDiT Sampler.",
         ),
         io.Combo.Input(
-            "scheduler", options=SCHEDULERS, default="simple", tooltip="How the noise falls, as in MMDiT "
-            "Sampler.",
+            "scheduler", options=SCHEDULERS, default="simple", tooltip="As in MMDiT Sampler.",
         ),
     ]  # fmt: skip
 
@@ -42,13 +41,13 @@ def _measure_inputs():
     """Where to measure, and which words."""
     return [
         io.String.Input(
-            "at", default="0.9, 0.6, 0.3",
-            tooltip="Levels of noise (sigma, from 1 to 0) to measure at; the run's nearest steps are taken.",
+            "at", display_name="noise levels (sigma)", default="0.9, 0.6, 0.3",
+            tooltip="Noise levels (sigma, from 1 to 0) to measure at. The nearest steps of the run are used.",
         ),
         io.String.Input(
             "words", default="", optional=True,
-            tooltip="Only these words, such as: red, circle. Empty: all. A word costs up to two evaluations at "
-            "each level for T5 and one for CLIP.",
+            tooltip="Measure only these words, such as: red, circle. Empty: all. Each word costs up to two evaluations "
+            "per level for T5 and one for CLIP.",
         ),
     ]  # fmt: skip
 
@@ -61,8 +60,8 @@ def _outputs():
         io.String.Output("json", display_name="json", tooltip="Every word at every level."),
         io.Image.Output(
             "maps", display_name="maps",
-            tooltip="Where in the picture the velocity changes without each word: a tile for each; a sheet for "
-            "each picture of a batch.",
+            tooltip="Where the picture changes when a word is removed: one tile for each word, one sheet for each "
+            "picture of a batch.",
         ),
     ]  # fmt: skip
 
@@ -74,9 +73,9 @@ class WordAblation(io.ComfyNode):
             node_id="FluxDuetWords",
             display_name=NAME,
             category="Flux Duet/Analyse",
-            description="Leaves out each word of both prompts in turn and measures how the model's velocity changes, "
-            "at a few levels of noise of one run. For T5 in two ways: the word's rows deleted, and the text encoded "
-            "again without it. A control shows what deleting a row of no word changes.",
+            description="Removes each word of both prompts in turn and measures how much the model's output changes, "
+            "at a few noise levels of one run. For T5 in two ways: the word's tokens deleted, and the text encoded "
+            "again without the word.",
             search_aliases=["word importance", "token ablation", "which word", "prompt words", "probe"],
             is_output_node=True,
             inputs=[
@@ -97,7 +96,7 @@ class WordAblation(io.ComfyNode):
                 like_input("the run"),
                 io.Vae.Input(
                     "vae", optional=True,
-                    tooltip="Decodes the run's picture, over which `maps` are drawn; without one they stand alone.",
+                    tooltip="Decodes the picture that `maps` are drawn over. Without it, the maps are drawn alone.",
                 ),
             ],
             outputs=_outputs(),

@@ -85,8 +85,8 @@ def sentence(reading: WordReading) -> str:
     if of_t5:
         rows, leaked = (mean(mean(getattr(each, name)) for each in of_t5) for name in ("deleted", "leaked"))
         sentences.append(
-            f"On average a T5 word changes the velocity by {percent(rows)} through its own rows, and by "
-            f"{percent(leaked)} through the rows of other words."
+            f"On average a T5 word changes the velocity by {percent(rows)} through its own tokens, and by "
+            f"{percent(leaked)} through the tokens of other words."
         )
     if reading.control:
         sentences.append(_control(reading, of_t5))
@@ -99,8 +99,8 @@ def _control(reading: WordReading, of_t5: Sequence[WordEffect]) -> str:
     """The effect of deleting a row of no word, and the T5 words whose effect is no larger."""
     level = mean(reading.control)
     idle = [f"'{each.word}'" for each in of_t5 if mean(each.encoded) <= level and mean(each.deleted) <= level]
-    more = f" No larger effect: {', '.join(idle)}." if idle else ""
-    return f"Deleting T5's last row, which belongs to no word, changes it by {percent(level)}.{more}"
+    more = f" Words with no larger effect: {', '.join(idle)}." if idle else ""
+    return f"Deleting T5's last token, which belongs to no word, changes it by {percent(level)}.{more}"
 
 
 def _most(reading: WordReading, stream: str) -> str:

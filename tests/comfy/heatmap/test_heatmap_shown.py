@@ -28,7 +28,7 @@ def test_show_heatmap(model, streams, tmp_path, monkeypatch):
 
     assert load_file(tmp_path / "maps" / "mine.safetensors")["maps"].shape == (STEPS, BLOCKS, 1, 8, 15)
     for outside in ("../mine", "maps/../../mine", str(tmp_path.parent / "mine"), "mi\0ne"):
-        with pytest.raises(ValueError, match="leads out of the output folder"):
+        with pytest.raises(ValueError, match="is outside the output folder"):
             ShowHeatmap.execute(probe, latent, save_as=outside)
     hard = ShowHeatmap.execute(probe, latent, masks="hard")[1]
     assert hard.shape == (8, 80, 48) and set(hard.unique().tolist()) == {0.0, 1.0}

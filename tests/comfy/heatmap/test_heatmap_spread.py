@@ -103,8 +103,8 @@ def test_the_peak_is_where_the_picture_is_repainted():
 def test_what_is_missing_is_reported(model, streams):
     ready, probe = Heatmap.execute(model, streams["txt"], "red").result
     latent = sampled(ready, prompt(streams), steps=1)
-    with pytest.raises(ValueError, match="Switch `likeness`"):
+    with pytest.raises(ValueError, match="Switch on `record similarity`"):
         ShowHeatmap.execute(probe, latent, refine="spread")
     assert list(blocks_of(19)) == [14, 15, 16, 17] and list(blocks_of(2)) == [1]
-    with pytest.raises(ValueError, match="how alike 4096 tokens are.*switch `likeness` off"):
+    with pytest.raises(ValueError, match="the similarity of 4096 tokens.*switch `record similarity` off"):
         check_room(Planned(1, 1, 1, 1, 2, 4096, likeness=True), 2**27)

@@ -97,5 +97,5 @@ def test_what_cannot_be_measured_is_reported(model, singles, streams):
     with pytest.raises(ValueError, match="has no T5"):
         watch(streams["txt"], singles[0])
     mixed = blend_txt("lerp", streams["txt"], {"other": streams["txt"]}, 0.5)
-    with pytest.raises(ValueError, match="it needs one text"):
+    with pytest.raises(ValueError, match="it needs one text: the output"):
         watch(mixed, singles[1])

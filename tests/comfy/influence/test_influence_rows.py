@@ -99,7 +99,7 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
     check(probe.reading(latent), by_hand(model, LATENT, {
         "v11": positive, "v10": redux(prompt(NO_VEC)), "v01": nulls["v01"], "v00": nulls["v00"]}))  # fmt: skip
     text, *_, data = ShowInfluence.execute(probe, latent).result[4:]
-    assert "All 15 txt rows count as the T5 prompt: connect `txt` if Redux" in text
+    assert "All 15 tokens count as the T5 prompt: connect `txt` if Redux" in text
     assert json.loads(data)["t5_rows"] == 15
     plain, probe = measured(model)
     latent = sampled(plain, prompt())
@@ -109,7 +109,7 @@ def test_without_txt_nothing_is_guessed_and_that_is_said(model):
 
 def test_a_txt_that_is_not_sampled_is_reported():
     null = Null(EMPTY, {VEC_STREAM: None, TXT_STREAM: None}, [TXT.spans[0].tensor])
-    with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 rows are not among"):
+    with pytest.raises(ValueError, match="`txt` is not the T5 prompt that is sampled: its 9 tokens are not among"):
         null.check([randn(8, 1, 15, 64)])
     null.check([randn(8, 1, 15, 64), TXT.spans[0].tensor])  # combined with another prompt, which is replaced entirely
     assert null.rows(randn(8, 1, 15, 64)) == slice(0, 15)

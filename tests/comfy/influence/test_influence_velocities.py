@@ -54,8 +54,8 @@ def test_an_empty_prompt_of_another_length_is_reported(model):
                                     (NO_TXT, prompt(), None), (NO_TXT, redux(prompt()), None)):  # fmt: skip
         out, probe = measured(model, BOTH, empty_txt=null, txt=TXT)
         text, *_, data = ShowInfluence.execute(probe, sampled(out, positive)).result[4:]
-        numbers = "The T5 prompt has {} rows and the empty one {}: "
-        expected = numbers.format(*lengths) if lengths else "and the empty one"
+        numbers = "The T5 prompt has {} tokens and the empty prompt {}: "
+        expected = numbers.format(*lengths) if lengths else "and the empty prompt"
         assert (expected in text) is (lengths is not None)
         assert json.loads(data)["t5_lengths"] == (lengths and {"prompt": lengths[0], "empty": lengths[1]})
     out, probe = measured(model, ZEROS, empty_txt=txt(4, 21))

@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
     "sampler, words",
     [
         ("heun", "evaluates the model twice"),
-        ("euler_ancestral", "fresh noise"),
-        ("dpmpp_2m_sde", "fresh noise"),
+        ("euler_ancestral", "new noise"),
+        ("dpmpp_2m_sde", "new noise"),
         ("uni_pc", "may carry"),
         ("dpmpp_2m", "may carry"),
     ],

@@ -25,8 +25,8 @@ def left_out(clip: CLIP | None, txt: T5Text, wanted: Wanted) -> list[LeftOut]:
     text, again = txt.spans[0].tensor, _encoded(clip, tokens)
     if len(wanted.texts) > 1 or again.shape != text[:1].shape or _difference(again, text[:1]) > CLOSE:
         raise ValueError(
-            "Token Heatmap: the T5 at `clip` encodes this prompt as other rows than those at `txt`, so what a word "
-            "changes cannot be measured. Connect the CLIP, with its LoRAs, with which the prompt was encoded."
+            "Token Heatmap: the T5 at `clip` encodes this prompt differently from the one at `txt`, so the "
+            "effect of a word cannot be measured. Connect the CLIP that encoded the prompt, with its LoRAs."
         )
     pads = sum(token == T5_PAD for token, *_ in tokens if isinstance(token, int))
     return [_left_out(clip, tokens, text[:1], pads, word, wanted.rows(number).tolist())

@@ -73,9 +73,9 @@ class CausalRecorder:
         found = [word.of(entry) for entry in entries]
         if all(each is None for each in found):
             raise ValueError(
-                f"{NAME}: the T5 prompt at `txt` is not part of the positive prompt at a step that `at` names, so no "
-                "word can be left out there. Connect the prompt that is sampled to `txt`. A prompt that is averaged or "
-                "zeroed after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
+                f"{NAME}: the T5 prompt at `txt` is not part of the positive prompt at a step of `noise levels "
+                "(sigma)`, so no word can be removed there. Connect the prompt that is sampled to `txt`. A prompt that "
+                "is averaged or zeroed after its encoding (Conditioning Average, ZeroOut) is no longer that prompt."
             )
         return [entry if each is None else each for entry, each in zip(entries, found, strict=True)]
 

@@ -55,9 +55,9 @@ def refined(found: Tensor, likeness: Likeness | None, counted: Tensor | None = N
     """
     if likeness is None:
         raise ValueError(
-            "Show Heatmap: `refine` needs to know how alike the places of the picture are, which was not recorded. "
-            "Switch `likeness` of Token Heatmap or Concept Heatmap to recorded and sample again. Of a prompt with an "
-            "area it cannot be recorded."
+            "Show Heatmap: `refine` needs the similarity of the picture's areas, which was not recorded. Switch on "
+            "`record similarity` in Token Heatmap or Concept Heatmap and sample again. It cannot be recorded for a "
+            "prompt with an area."
         )
     peaks = seeds(found, counted)
     out = torch.empty_like(found)
