@@ -42,6 +42,7 @@ interface Api {
     addEventListener(kind: string, heard: (event: CustomEvent) => void): void;
     removeEventListener(kind: string, heard: (event: CustomEvent) => void): void;
     apiURL(route: string): string;
+    clientId?: string;
     fetchApi(route: string, options?: RequestInit): Promise<Response>;
 }
 
