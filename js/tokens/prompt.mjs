@@ -21,7 +21,8 @@ export const widgetsOf = node => ["text", ...STREAMS[node.comfyClass].names];
  * { request, sent, past, encoder, follows, unknown}: `request` is the body for the route, null if the text is unknown;
  * `sent` is what becomes of the text when the workflow is queued.
  *
- * `follows` is whether another node's widget is used; `unknown` are settings whose linked values are unknown.
+ * `follows` is whether another node's widget is used; `unknown` are the labels of settings whose linked values are
+ * unknown.
  */
 export function promptOf(node) {
     const { stream, names } = STREAMS[node.comfyClass];
@@ -39,7 +40,7 @@ export function promptOf(node) {
         length: values.length,
         encoder,
         follows: [text, ...settings].some(one => one.follows),
-        unknown: names.filter((_, index) => settings[index].isHidden),
+        unknown: settings.filter(one => one.isHidden).map(one => one.label),
     };
 }
 
@@ -48,7 +49,8 @@ function read(node, name) {
     if (!isLinked(node, name)) return { value, isDynamic: own?.dynamicPrompts };
     const from = source(node, name);
     const widget = from?.host?.getWidgetFromSlot?.(from.input) ?? plainWidget(from?.node);
-    return widget ? { value: widget.value, isDynamic: widget.dynamicPrompts, follows: true } : { value, isHidden: true };
+    if (!widget) return { value, isHidden: true, label: own?.label ?? name };
+    return { value: widget.value, isDynamic: widget.dynamicPrompts, follows: true };
 }
 
 function plainWidget(node) {
