@@ -101,8 +101,8 @@ class _Columns:
                 if block == first or count <= 8 or (block % 5 == 0 and block - first > 1):
                     at = self.x(block) + self.wide / 2 - 1, HEAD - 13
                     draw.text(at, str(block), fill=colours().muted, font=small, anchor="mm")
-        for at, name in zip(NUMBERS, ("share of\nthe change", "relative\nchange", "effective\nrank"), strict=True):
-            draw.multiline_text((self.right + at, HEAD - 43), name, fill=colours().muted, font=small)
+        for x, name in zip(NUMBERS, ("share of\nthe change", "relative\nchange", "effective\nrank"), strict=True):
+            draw.multiline_text((self.right + x, HEAD - 43), name, fill=colours().muted, font=small)
 
 
 def _cell(draw: ImageDraw.ImageDraw, box, total: Total | None, part: str, scale: Scale) -> None:
