@@ -155,10 +155,7 @@ def _map_page(found: Tensor, most: float, picture: Tensor | None, null: str) -> 
         page.paste(Image.fromarray((pixels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()), (x, HEAD))
     for number, stream in enumerate(("clip", "t5"), len(panels) - 2):
         _legend(page, draw, GAP + (PANEL + GAP) * number, HEAD + height + 12, colours().of(stream), most)
-    foot = (
-        f"Each prompt's part of the change, relative to the mean velocity, compared with {AGAINST[null]}. "
-        "One scale for both."
-    )
+    foot = f"Part of the change relative to the mean velocity, compared with {AGAINST[null]}. One scale for both."
     draw.text((GAP, HEAD + height + 48), foot, fill=colours().muted, font=charts.font(), anchor="lm")
     return page
 
