@@ -78,7 +78,7 @@ def _make_room(folder: Path, size: int) -> None:
         raise NoRoom(
             f"Show Heatmap: this run's maps take {size / 1e6:.0f} MB in ComfyUI's temp folder, expected at most "
             f"{room / 1e6:.0f} MB, a quarter of the free disk space. The outputs are complete, but the panel cannot "
-            "show other steps and blocks. Free disk space, record fewer words, or every n-th step."
+            "show other steps and blocks. Free disk space, or record fewer words or fewer steps."
         )
     for count, each in enumerate(found):
         if each.used and taken + size <= room and len(found) - count < MOST:
