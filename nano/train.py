@@ -31,12 +31,12 @@ class Recipe:
 
     seed: int = 0
     ae_steps: int = 3000
-    ae_minutes: float = 8.0
+    ae_minutes: float = 12.0
     decoder_steps: int = 1500
-    decoder_minutes: float = 2.5
-    encoder_steps: int = 1300
-    pool: int = 24_000  # scenes whose latents are computed once
-    steps: int = 11_000
+    decoder_minutes: float = 4.0
+    encoder_steps: int = 1800
+    pool: int = 30_000  # scenes whose latents are computed once
+    steps: int = 12_000
     batch: int = 32
     lr: float = 3e-3
     warmup: int = 150
