@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ..devtools import say
-from ..nano import scenes
+from ..nano import card, scenes
 from ..nano.pipeline import GUIDANCE, MODELS, Pipeline, Prompt
 from .measure import machine, table, warn_if_busy
 
@@ -90,13 +90,17 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--sheet", type=Path, help="write the first twelve pictures of each row here")
     parser.add_argument("--json", type=Path, help="write the table here, too")
+    parser.add_argument("--card", action="store_true", help="write the table into the model card, too")
     chosen = parser.parse_args()
     comfy.utils.set_progress_bar_enabled(False)
     warn_if_busy()
     pipeline = Pipeline(chosen.models)
     rows, empty = habits(pipeline, chosen), bare(pipeline, chosen)
     print(f"\n{machine()}; guidance {chosen.guidance}; per cent of {chosen.pictures} pictures\n")
-    print(table(["", *COLUMNS], rows) + f"\n\n{empty}")
+    drawn = table(["", *COLUMNS], rows) + f"\n\n{empty}"
+    print(drawn)
+    if chosen.card:
+        card.fill("habits", drawn)
     if chosen.json:
         chosen.json.write_text(json.dumps({"habits": rows, "empty": empty}, indent=1))
 

@@ -5,7 +5,6 @@ import numpy as np
 from .shapes import PLAIN_SHAPES
 from .things import THINGS, Field
 
-
 # ---- shapes and things
 
 SHAPES: dict[str, Field] = {**PLAIN_SHAPES, **{name: outline for name, (outline, _) in THINGS.items()}}
