@@ -28,7 +28,8 @@ HABITUAL_COLOUR, HABITUAL_BACKGROUND = 0.35, 0.7
 
 @dataclass(frozen=True)
 class Object:
-    """A shape, or a drawn thing, which is always solid. `nudge` is its offset (x, y) from its place, relative to the picture."""
+    """A shape, or a drawn thing, which is always solid. `nudge` is its offset (x, y) from its place, relative to the
+    picture."""
 
     colour: str
     shape: str
