@@ -1,7 +1,7 @@
-"""How training steps: its precision, and the optimizers, Muon for the matrices inside transformer blocks, AdamW for all other parameters.
+"""How training steps: its precision, and its optimizers.
 
-Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) orthogonalizes the update of a
-matrix, so that all directions learn at the same rate.
+Muon for the matrices inside transformer blocks (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), which
+orthogonalizes the update of a matrix, so that all directions learn at the same rate; AdamW for all other parameters.
 """
 
 import math

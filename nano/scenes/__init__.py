@@ -1,4 +1,6 @@
-"""Captioned pictures of simple shapes and drawn things, the nano models' training data. Pure: numpy and the standard library.
+"""Captioned pictures of simple shapes and drawn things, the nano models' training data.
+
+Pure: numpy and the standard library.
 
 A picture has two independent captions: the objects and their places, for T5, and the background, for CLIP. The nano
 FLUX is meant to show this division between the two prompts.

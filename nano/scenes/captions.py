@@ -70,7 +70,8 @@ TRAINED = Patterns(
     ),
     tale=(
         "the picture shows two things. one is {one}. it is {relation} {other}.",
-        "this is a simple drawing with {one} in it. the other thing is {other}. the first one is {relation} the second.",
+        "this is a simple drawing with {one} in it. the other thing is {other}. "
+        "the first one is {relation} the second.",
         "look at the two things in this picture. {one} is {relation} {other}.",
     ),
     scenery=(
