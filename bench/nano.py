@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from ..devtools import say
-from ..nano import scenes
+from ..nano import card, scenes
 from ..nano.pipeline import GUIDANCE, MODELS, STEPS, Pipeline, Prompt
 from ..nano.text import words_at_random
 from .measure import machine, seconds, table, warn_if_busy
@@ -193,6 +193,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--sheet", type=Path, help="write the first ten pictures of each row here")
     parser.add_argument("--json", type=Path, help="write the tables here, too")
+    parser.add_argument("--card", action="store_true", help="write the tables into the model card, too")
     return parser.parse_args()
 
 
@@ -204,12 +205,14 @@ def main() -> None:
     time_for_one = speed(pipeline)
     say(f"{STEPS} steps and everything else in {seconds(time_for_one)}; {chosen.pictures} pictures for each row ...")
     tables = {"followed": followed(pipeline, chosen), "conflict": conflict(pipeline, chosen)}
+    heads = {"followed": ["", *COLUMNS], "conflict": ["which is drawn", "T5's", "CLIP's", "neither", "pictures"]}
+    drawn = {name: table(head, tables[name]) for name, head in heads.items()}
     print(f"\n{machine()}; {STEPS} steps, guidance {chosen.guidance}: {seconds(time_for_one)} for one picture\n")
-    print(f"Right, in percent of {chosen.pictures} pictures\n\n{table(['', *COLUMNS], tables['followed'])}\n")
-    print(
-        "T5 and CLIP prompts of different scenes, percent of the pictures in which their words differ\n\n"
-        + table(["which is drawn", "T5's", "CLIP's", "neither", "pictures"], tables["conflict"])
-    )
+    print(f"Right, in percent of {chosen.pictures} pictures\n\n{drawn['followed']}\n")
+    print("T5 and CLIP prompts of different scenes, percent of the pictures in which their words differ\n")
+    print(drawn["conflict"])
+    for name in drawn if chosen.card else ():
+        card.fill(name, drawn[name])
     if chosen.json:
         chosen.json.write_text(json.dumps({"seconds": time_for_one, **tables}, indent=1))
 

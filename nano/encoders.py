@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import layouts, optimizers, scenes
-from .text import CAPTIONS, T5_LENGTHS, Tokens, choose
+from .optimizers import precision
+from .text import CAPTIONS, LONG, T5_LENGTHS, Tokens, choose
 
 # The attributes that are predicted for each place, and the number of classes: one more than values, for "nothing".
 ATTRIBUTES = {"colour": scenes.COLOURS, "shape": scenes.SHAPES, "fill": scenes.FILLS, "size": scenes.SIZES}
@@ -137,10 +138,11 @@ def train(
     for step in bar:
         drawn = [scenes.random_scene(rng) for _ in range(batch)]
         kinds = [choose(rng, KINDS) for _ in drawn]
-        texts = [CAPTIONS[kind](scene, rng) for kind, scene in zip(kinds, drawn, strict=True)]
+        long = choose(rng, LONG)
+        texts = [CAPTIONS[kind](scene, rng, long=long) for kind, scene in zip(kinds, drawn, strict=True)]
         objects, looks = map(torch.tensor, zip(*map(truth, drawn, kinds), strict=True))
         clip, t5 = tokens.clip(texts, rng), tokens.t5(texts, choose(rng, T5_LENGTHS), rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        with precision():
             answers = {"clip": reader.clip(encoders.vec(*clip)), "t5": reader.t5(encoders.txt(t5))}
         value = sum(
             _object_loss(about.float(), objects) + F.cross_entropy(look.float(), looks)

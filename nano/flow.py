@@ -13,18 +13,29 @@ from torch import Tensor, nn
 
 from . import layouts, scenes
 from .encoders import TextEncoders
-from .text import CAPTIONS, Tokens, choose
+from .optimizers import precision
+from .text import CAPTIONS, LONG, Tokens, choose
 
-# Kinds of (CLIP, T5) captions and their shares. What no caption describes is left to chance.
+# Kinds of (CLIP, T5) captions and their shares, for scenes with objects. A background that no caption describes is
+# left to the objects' habits.
 STREAMS = {
-    ("whole", "whole"): 0.50,  # identical captions
+    ("whole", "whole"): 0.42,  # identical captions
     ("background", "objects"): 0.28,
+    ("objects", "objects"): 0.08,  # identical captions
     ("nothing", "whole"): 0.06,
+    ("nothing", "objects"): 0.05,
     ("whole", "nothing"): 0.04,
-    ("nothing", "objects"): 0.03,
-    ("background", "nothing"): 0.02,
-    ("whole", "objects"): 0.03,
-    ("nothing", "nothing"): 0.04,
+    ("whole", "objects"): 0.04,
+    ("objects", "whole"): 0.02,
+    ("objects", "nothing"): 0.01,
+}
+
+# For scenes without objects: so empty prompts give a bare background, and guidance leads away from that.
+BARE_STREAMS = {
+    ("background", "nothing"): 0.35,
+    ("background", "background"): 0.2,
+    ("nothing", "background"): 0.15,
+    ("nothing", "nothing"): 0.3,
 }
 
 # logit(sigma) ~ N(mean, std): mostly near pure noise, where only the captions determine the picture.
@@ -84,9 +95,9 @@ def encode(
 
 
 def velocity(model: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, guidance: Tensor) -> Tensor:
-    """Flux's forward pass, with matrix products in bfloat16."""
+    """Flux's forward pass."""
     options = {"optimized_attention_override": lambda chosen, *args, **kwargs: attention_pytorch(*args, **kwargs)}
-    with torch.autocast("cpu", torch.bfloat16):
+    with precision():
         return model(x, sigma, prompts.txt, prompts.vec, guidance, transformer_options=options).float()
 
 
@@ -95,10 +106,10 @@ def velocity(model: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, guida
 
 def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], list[str]]:
     """(CLIP captions, T5 captions) of the scenes."""
-    clip, t5 = [], []
+    clip, t5, long = [], [], choose(rng, LONG)
     for scene in batch:
-        streams = choose(rng, STREAMS)
-        texts = {kind: CAPTIONS[kind](scene, rng) for kind in dict.fromkeys(streams)}
+        streams = choose(rng, STREAMS if scene.objects else BARE_STREAMS)
+        texts = {kind: CAPTIONS[kind](scene, rng, long=long) for kind in dict.fromkeys(streams)}
         clip.append(texts[streams[0]])
         t5.append(texts[streams[1]])
     return clip, t5
@@ -106,7 +117,7 @@ def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], 
 
 def _objects(batch: list[scenes.Scene], size: int) -> Tensor:
     """[B, size, size], 0 to 1: how much of each latent pixel the objects cover."""
-    return torch.from_numpy(np.stack([scenes.masks(scene, size).max(0) for scene in batch]))
+    return torch.from_numpy(np.stack([scenes.masks(scene, size).max(0, initial=0) for scene in batch]))
 
 
 @torch.no_grad()

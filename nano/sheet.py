@@ -14,13 +14,14 @@ from .pipeline import MODELS, Pipeline, Prompt
 SHEET = Path(__file__).resolve().parent.parent / "images" / "nano.jpg"
 SEED = 1
 
-CLIP_PROMPTS = ("at night", "on pink paper", "under water", "in the snow", "on a checkered floor", "")
+CLIP_PROMPTS = ("at night", "at the beach", "under water", "in the snow", "on a checkered floor", "")
 T5_PROMPTS = (
-    "a big yellow star in the middle",
-    "a small red heart in the top left",
-    "a blue circle left of an orange square",
-    "a white triangle inside a purple circle",
+    "a big yellow moon in the middle",
+    "a small red house in the top left",
+    "a white boat left of an orange fish",
+    "a black cat above a blue cup",
     "a green ring with stripes at the bottom",
+    "a tree",
     "",
 )
 

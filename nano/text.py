@@ -8,13 +8,16 @@ from torch import Tensor
 
 from . import scenes
 
-# Kinds of captions of a scene.
+# Kinds of captions of a scene, functions of (scene, rng, long=...).
 CAPTIONS = {
     "whole": scenes.whole_caption,
     "background": scenes.background_caption,
     "objects": scenes.object_caption,
-    "nothing": lambda scene, rng: "",
+    "nothing": lambda scene, rng, long=0.0: "",
 }
+
+# How often a batch has captions of several sentences, and how many of its captions: a batch is as long as its longest.
+LONG = {0.0: 0.75, 0.6: 0.25}
 
 # Pads are attended to, so the models learn with different numbers: up to the longest caption, 96, and ComfyUI's 256.
 T5_LENGTHS = {0: 0.92, 96: 0.05, 256: 0.03}

@@ -31,19 +31,19 @@ class Recipe:
 
     seed: int = 0
     ae_steps: int = 3000
-    ae_minutes: float = 8.0
+    ae_minutes: float = 12.0
     decoder_steps: int = 1500
-    decoder_minutes: float = 2.5
-    encoder_steps: int = 1300
-    pool: int = 24_000  # scenes whose latents are computed once
-    steps: int = 11_000
+    decoder_minutes: float = 4.0
+    encoder_steps: int = 1800
+    pool: int = 30_000  # scenes whose latents are computed once
+    steps: int = 9_400
     batch: int = 32
     lr: float = 3e-3
     warmup: int = 150
     ema: float = 0.999
     emphasis: float = 8.0  # additional weight of objects in the loss; falls to 0 in the second half
     several: int = 2  # sampling weight of scenes with two or three objects, relative to those with one
-    guided_from: float = 0.65  # progress from which on guidance_in is trained
+    guided_from: float = 0.72  # progress from which on guidance_in is trained
     tail: float = 0.008  # the share of last steps that all use ComfyUI's 256 T5 tokens
 
 

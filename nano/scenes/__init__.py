@@ -1,4 +1,6 @@
-"""Captioned pictures of simple shapes, the nano models' training data. Pure: numpy and the standard library.
+"""Captioned pictures of simple shapes and drawn things, the nano models' training data.
+
+Pure: numpy and the standard library.
 
 A picture has two independent captions: the objects and their places, for T5, and the background, for CLIP. The nano
 FLUX is meant to show this division between the two prompts.
@@ -9,18 +11,21 @@ from .drawing import SIZE, backdrop, masks, paint, render
 from .judging import judge, matched, relation_holds
 from .reading import read
 from .scene import COUNTS, Object, Scene, random_object, random_scene, unseen, unseen_scene
-from .vocabulary import BACKGROUNDS, COLOURS, FILLS, PLACES, RELATIONS, SHAPES, SIZES
+from .things import THINGS
+from .vocabulary import BACKGROUNDS, COLOURS, FILLS, HABITS, PLACES, RELATIONS, SHAPES, SIZES
 
 __all__ = [
     "BACKGROUNDS",
     "COLOURS",
     "COUNTS",
     "FILLS",
+    "HABITS",
     "PLACES",
     "RELATIONS",
     "SHAPES",
     "SIZE",
     "SIZES",
+    "THINGS",
     "TRAINED",
     "UNTRAINED",
     "Object",

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from .scene import Object, Scene
-from .vocabulary import BACKGROUNDS, COLOURS, FILLS, SHAPES
+from .vocabulary import BACKGROUNDS, COLOURS, FILLS, MARKS, SHAPES
 
 SIZE = 128  # pixels
 OUTLINE = 0.014  # width, relative to the picture
@@ -47,6 +47,9 @@ def paint(picture: np.ndarray, item: Object) -> tuple[slice, slice]:
     x, y = (axis[window] - at for axis, at in zip(_grid(size), item.centre, strict=True))
     distance = SHAPES[item.shape](x / item.radius, y / item.radius) * item.radius
     filled = np.minimum(_inside(distance + OUTLINE, size), 1 - _inside(FILLS[item.fill][0](x, y), size))
+    if item.shape in MARKS:
+        marks = MARKS[item.shape](x / item.radius, y / item.radius) * item.radius
+        filled = np.minimum(filled, 1 - _inside(marks, size))
     fill, outline = (np.float32(colour) for colour in COLOURS[item.colour])
     view = picture[window]
     view += _inside(distance, size)[..., None] * (outline - view)

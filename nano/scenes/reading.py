@@ -13,6 +13,7 @@ import numpy as np
 
 from .drawing import backdrop, paint
 from .scene import Object, Scene
+from .things import THINGS
 from .vocabulary import BACKGROUNDS, COLOURS, FILLS, PLACES, SHAPES, SIZES
 
 COARSE = 64  # pixels of the first pass
@@ -52,7 +53,11 @@ def _stamps() -> list[tuple[tuple[slice, slice], list[Object], np.ndarray, np.nd
     """
     stamps = []
     for place, size in product(PLACES, SIZES):
-        items = [Object(colour, shape, place, size, fill) for colour, shape, fill in product(COLOURS, SHAPES, FILLS)]
+        items = [
+            Object(colour, shape, place, size, fill)
+            for colour, shape, fill in product(COLOURS, SHAPES, FILLS)
+            if fill == "solid" or shape not in THINGS
+        ]
         on_black, on_white = np.zeros((2, len(items), COARSE, COARSE, 3), np.float32)
         on_white += 1
         for item, black, white in zip(items, on_black, on_white, strict=True):

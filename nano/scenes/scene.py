@@ -11,19 +11,25 @@ from zlib import crc32
 
 import numpy as np
 
-from .vocabulary import BACKGROUNDS, COLOURS, FILLS, HOLDERS, PLACES, RELATIONS, SHAPES, SIZES
+from .shapes import HOLDERS
+from .things import THINGS
+from .vocabulary import BACKGROUNDS, COLOURS, FILLS, HABITS, PLACES, RELATION_SHARES, RELATIONS, SHAPES, SIZES
 
 NUDGE = 0.015  # the largest offset of an object from its place, relative to the picture
 HOLD_OUT = 8  # one in HOLD_OUT combinations is held out
 
 # The shares of scenes by number of objects, and of those with two or more whose first two are in a relation.
-COUNTS = {1: 0.55, 2: 0.37, 3: 0.08}
+COUNTS = {0: 0.08, 1: 0.50, 2: 0.36, 3: 0.06}
 RELATED = 0.75
+
+# How often a drawn thing has its habitual colour, and is before its habitual background; else they are drawn by lot.
+HABITUAL_COLOUR, HABITUAL_BACKGROUND = 0.35, 0.7
 
 
 @dataclass(frozen=True)
 class Object:
-    """One shape. `nudge` is its offset (x, y) from its place, relative to the picture."""
+    """A shape, or a drawn thing, which is always solid. `nudge` is its offset (x, y) from its place, relative to the
+    picture."""
 
     colour: str
     shape: str
@@ -62,8 +68,21 @@ def random_object(rng: random.Random, **fixed: str) -> Object:
     """A random object; `fixed` sets some of its attributes."""
     tables = {"colour": COLOURS, "shape": SHAPES, "place": PLACES, "size": SIZES, "fill": FILLS}
     chosen = {name: rng.choice(list(table)) for name, table in tables.items()}
+    chosen |= fixed
+    if chosen["shape"] in THINGS:
+        chosen["fill"] = "solid"
+        if "colour" not in fixed and rng.random() < HABITUAL_COLOUR:
+            chosen["colour"] = HABITS[chosen["shape"]][0]
     nudge = (rng.uniform(-NUDGE, NUDGE), rng.uniform(-NUDGE, NUDGE))
-    return Object(**{**chosen, **fixed}, nudge=nudge)
+    return Object(**chosen, nudge=nudge)
+
+
+def _background(rng: random.Random, objects: tuple[Object, ...]) -> str:
+    """The habitual background of the first thing that has one, or any."""
+    habits = [HABITS[item.shape][1] for item in objects if item.shape in HABITS]
+    if habits and rng.random() < HABITUAL_BACKGROUND:
+        return habits[0]
+    return rng.choice(list(BACKGROUNDS))
 
 
 def _apart(one: Object, other: Object) -> bool:
@@ -90,15 +109,19 @@ def _objects(rng: random.Random, count: int, relation: str) -> tuple[Object, ...
             return objects
 
 
+def _chosen(rng: random.Random, shares: dict):
+    return rng.choices(list(shares), list(shares.values()))[0]
+
+
 def _draw(rng: random.Random, counts: dict[int, float]) -> Scene:
-    count = rng.choices(list(counts), list(counts.values()))[0]
-    relation = rng.choice(list(RELATIONS)) if count > 1 and rng.random() < RELATED else ""
+    count = _chosen(rng, counts)
+    relation = _chosen(rng, RELATION_SHARES) if count > 1 and rng.random() < RELATED else ""
     objects = _objects(rng, count, relation)
-    return Scene(objects, rng.choice(list(BACKGROUNDS)), relation, rng.uniform(0.94, 1.06))
+    return Scene(objects, _background(rng, objects), relation, rng.uniform(0.94, 1.06))
 
 
 def unseen(scene: Scene) -> bool:
-    """Whether this scene is held out from training, with any background."""
+    """Whether this scene is held out from training, with any background. A background alone is not."""
     combinations = [f"{item.colour} {item.shape} {item.place}" for item in scene.objects]
     if scene.relation:
         one, other = (f"{item.colour} {item.shape}" for item in scene.objects[:2])

@@ -1,47 +1,32 @@
 """The parts of scenes, as tables: name -> (how it is drawn, the words for it). Pure numpy."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
+from .shapes import PLAIN_SHAPES
+from .things import THINGS, Field
 
+# ---- shapes and things
 
-# ---- shapes
+SHAPES: dict[str, Field] = {**PLAIN_SHAPES, **{name: outline for name, (outline, _) in THINGS.items()}}
 
+# What has the outline's colour inside a drawn thing.
+MARKS: dict[str, Field] = {name: marks for name, (_, marks) in THINGS.items() if marks is not None}
 
-def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Five points: fold the plane into a tenth of a turn, then measure to the one edge left."""
-    tenth, tip, notch = np.pi / 5, 1.12, 0.48
-    y = y - 0.08  # a star's tip is farther from the centre than its base
-    angle = np.abs((np.arctan2(x, -y) + tenth) % (2 * tenth) - tenth)
-    radius = np.hypot(x, y)
-    along, across = radius * np.cos(angle), radius * np.sin(angle)
-    edge_x, edge_y = notch * np.cos(tenth) - tip, notch * np.sin(tenth)
-    return ((along - tip) * edge_y - across * edge_x) / np.hypot(edge_x, edge_y)
-
-
-def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two arcs above a right angle; after Inigo Quilez, https://iquilezles.org/articles/distfunctions2d."""
-    x, y = 0.6 * np.abs(x), 0.57 - 0.6 * y
-    arc = np.hypot(x - 0.25, y - 0.75) - 0.125**0.5
-    foot = 0.5 * np.maximum(x + y, 0)
-    tip = np.minimum(np.hypot(x, y - 1), np.hypot(x - foot, y - foot)) * np.sign(x - y)
-    return np.where(x + y > 1, arc, tip) / 0.6
-
-
-# Signed distance to the outline, negative inside; x to the right, y down, about 1 from the centre to the rim.
-SHAPES: dict[str, Field] = {
-    "circle": lambda x, y: np.hypot(x, y) - 0.95,
-    "square": lambda x, y: np.maximum(np.abs(x), np.abs(y)) - 0.84,
-    "triangle": lambda x, y: np.maximum(y - 0.8, 0.866 * np.abs(x) - 0.5 * y - 0.45),
-    "star": _star,
-    "heart": _heart,
-    "ring": lambda x, y: np.abs(np.hypot(x, y) - 0.72) - 0.24,
+# A drawn thing's habits: its colour if a caption names none, and the background that most of its pictures have.
+HABITS = {
+    "tree": ("green", "forest"),
+    "house": ("red", "snow"),
+    "fish": ("orange", "sea"),
+    "boat": ("white", "beach"),
+    "moon": ("yellow", "night"),
+    "sun": ("yellow", "desert"),
+    "cloud": ("white", "grass"),
+    "flower": ("purple", "grass"),
+    "cat": ("black", "checks"),
+    "car": ("blue", "desert"),
+    "cup": ("white", "pink"),
+    "bird": ("blue", "sunset"),
 }
-
-# Shapes that can contain another one.
-HOLDERS = ("circle", "square", "heart")
 
 
 # ---- colours and fills
@@ -111,6 +96,9 @@ RELATIONS = {
     "inside": (("center", "center"), ("inside", "within", "in")),
 }
 
+# How often each relation is drawn: an object inside another is small, and its place is one of nine.
+RELATION_SHARES = {"left of": 0.23, "right of": 0.23, "above": 0.23, "below": 0.23, "inside": 0.08}
+
 
 # ---- backgrounds
 
@@ -123,6 +111,11 @@ def _blend(amount: np.ndarray, *colours: tuple[float, float, float]) -> np.ndarr
 
 def _rim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.hypot(x - 0.5, y - 0.5) / 0.71
+
+
+def _soft_step(y: np.ndarray, at: float) -> np.ndarray:
+    """0 above a level line and 1 below it."""
+    return np.clip(0.5 + 24 * (y - at), 0, 1)
 
 
 def _checks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -164,5 +157,15 @@ BACKGROUNDS = {
     "checks": (
         lambda x, y: _blend(_checks(x, y), (0.80, 0.80, 0.78), (0.56, 0.57, 0.60)),
         ("on a checkered floor", "on gray checks", "on a checkerboard", "on checkered tiles"),
+    ),
+    "beach": (
+        lambda x, y: _blend(
+            (_soft_step(y, 0.4) + _soft_step(y, 0.66)) / 2, (0.62, 0.84, 0.97), (0.16, 0.56, 0.76), (0.96, 0.87, 0.66)
+        ),
+        ("at the beach", "on the beach", "by the seaside", "on the shore"),
+    ),
+    "grass": (
+        lambda x, y: _blend(_soft_step(y, 0.45), (0.70, 0.86, 0.96), (0.47, 0.74, 0.30)),
+        ("on the grass", "in a meadow", "on a green lawn", "in a grassy field"),
     ),
 }

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from flux_duet.bench import cold, controls, edit, encoder_files, footprint, graphs, measure, nano
 from flux_duet.bench.meaning import lots, reading, regions, switches
-from flux_duet.nano import layouts, scenes
+from flux_duet.nano import card, layouts, scenes
 from flux_duet.nodes.encode.embeddings.store import Store
 from flux_duet.nodes.encode.load import layout
 
@@ -282,3 +282,17 @@ def test_a_picture_that_falls_apart_is_not_clean():
 )
 def test_a_curve_turns_where_it_crosses_a_half(shares, step):
     assert switches.half_turned(shares) == step
+
+
+def test_the_model_cards_tables_are_filled_in_place():
+    text = "a\n<!-- curve -->\nold\n<!-- /curve -->\nb\n"
+    points = [[100 * number, 60 * number, 1 / number] for number in range(1, 41)]
+    found = card.filled(text, "curve", card.curve(points, 4))
+    assert found == (
+        "a\n<!-- curve -->\n| minutes | 10 | 20 | 30 | 40 |\n|---|---|---|---|---|\n"
+        "| step | 1,000 | 2,000 | 3,000 | 4,000 |\n| loss | 0.10 | 0.05 | 0.03 | 0.03 |\n<!-- /curve -->\nb\n"
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="no place other"):
+        card.filled(text, "other", "")
+    shipped = card.CARD.read_text(encoding="utf-8")
+    assert all(card.filled(shipped, name, "x") != shipped for name in ("curve", "followed", "conflict"))

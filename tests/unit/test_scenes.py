@@ -110,7 +110,7 @@ def test_objects_stand_apart_unless_one_is_inside_another():
 @pytest.mark.parametrize("relation", scenes.RELATIONS)
 def test_a_relation_is_what_the_picture_shows(relation):
     found = [scene for scene in several(800) if scene.relation == relation]
-    assert len(found) > 20
+    assert len(found) > 10
     assert all(scenes.relation_holds(relation, *scene.objects[:2], scene) for scene in found)
 
 
@@ -120,10 +120,10 @@ def test_training_never_meets_what_is_kept_for_judging():
     kept = [scenes.unseen_scene(rng, {2: 1.0}, related=True) for _ in range(100)]
     assert all(scenes.unseen(scene) and scene.relation and len(scene.objects) == 2 for scene in kept)
     colours, shapes, places = (
-        {getattr(scenes.unseen_scene(rng, {1: 1.0}).objects[0], name) for _ in range(300)}
+        {getattr(scenes.unseen_scene(rng, {1: 1.0}).objects[0], name) for _ in range(600)}
         for name in ("colour", "shape", "place")
     )
-    assert (len(colours), len(shapes), len(places)) == (8, 6, 9)  # no attribute is held out by itself
+    assert (len(colours), len(shapes), len(places)) == (8, 18, 9)  # no attribute is held out by itself
 
 
 # ---- captions
@@ -134,13 +134,14 @@ def test_captions_tell_their_half_and_nothing_else():
     for scene in several(500, seed=1):
         objects, background = scenes.object_caption(scene, rng), scenes.background_caption(scene, rng)
         for item in scene.objects:
-            assert item.colour in objects and item.shape in objects
+            assert item.shape in objects
+            assert item.colour in objects or scenes.HABITS[item.shape][0] == item.colour
             assert item.size == "large" or any(word in objects for word in scenes.SIZES["small"][1])
         assert any(look in background for look in scenes.BACKGROUNDS[scene.background][1])
         assert not any(look in objects for look in words(scenes.BACKGROUNDS))
         assert not any(shape in background.split() for shape in scenes.SHAPES)
         whole = scenes.whole_caption(scene, rng)
-        assert all(item.colour in whole for item in scene.objects)
+        assert all(item.shape in whole for item in scene.objects)
         assert any(look in whole for look in scenes.BACKGROUNDS[scene.background][1])
         assert "a orange" not in whole
 
