@@ -21,8 +21,8 @@ from .parts import (
     t5_prompt,
 )
 
-NIGHT = "at night"
-MOON = "a yellow moon at the top and a red house at the bottom"
+SCENE = "at the beach"
+THINGS = "a red house on the left and a green tree on the right"
 
 
 def shape(key: str, title: str, value: str) -> Node:
@@ -34,7 +34,7 @@ TWO_PROMPTS = Template(
     "01 Two Prompts, start here",
     (
         files(),
-        column(PROMPT, clip_prompt(NIGHT), t5_prompt(MOON)),
+        column(PROMPT, clip_prompt(SCENE), t5_prompt(THINGS)),
         column(STAGE, dual()),
         column(STAGE, sampler()),
         column(STAGE, decode()),

@@ -51,8 +51,8 @@ NEGATIVE = Template(
         column(
             PROMPT,
             clip_prompt("on pink paper"),
-            t5_prompt("a big red or blue circle in the middle"),
-            t5_prompt("a big blue circle in the middle", "not", "T5 Encode: not this"),
+            t5_prompt("a big red or blue cup in the middle"),
+            t5_prompt("a big red cup in the middle", "not", "T5 Encode: not this"),
         ),
         column(
             STAGE,
@@ -66,7 +66,7 @@ NEGATIVE = Template(
         ),
         column(STAGE, dual("plain", txt="txt"), dual("with", txt="nag")),
         column(STAGE, sample("before", seed=3, positive="plain"), sample("after", seed=3, positive="with")),
-        column(360, save("Without", "before"), save("Not blue", "after")),
+        column(360, save("Without", "before"), save("Not red", "after")),
     ),
     note(
         "**FLUX.1-dev was not trained for negative prompts, but T5 Negative works:** it pushes the attention away from "
@@ -116,8 +116,8 @@ BLOCKS = Template(
         column(
             300,
             clip_prompt("at sunset"),
-            t5_prompt("a big white circle in the middle", "one", "T5 Encode: a"),
-            t5_prompt("a big purple triangle in the middle", "other", "T5 Encode: b"),
+            t5_prompt("a big white cloud in the middle", "one", "T5 Encode: a"),
+            t5_prompt("a big purple flower in the middle", "other", "T5 Encode: b"),
         ),
         column(STAGE, dual("a", "Dual Prompt: a", txt="one"), dual("b", "Dual Prompt: b", txt="other")),
         column(

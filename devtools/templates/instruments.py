@@ -20,7 +20,7 @@ from .parts import (
     vae,
 )
 
-HEART, STAR = "red heart", "yellow star"
+CAT, CUP = "black cat", "blue cup"
 
 HEATMAP = Template(
     "token_heatmap",
@@ -30,7 +30,7 @@ HEATMAP = Template(
         column(
             PROMPT,
             clip_prompt("on pink paper"),
-            t5_prompt(f"a large {HEART} in the top left and a large {STAR} in the bottom right"),
+            t5_prompt(f"a large {CAT} on the left and a large {CUP} on the right"),
         ),
         column(
             STAGE,
@@ -39,7 +39,7 @@ HEATMAP = Template(
                 "probe",
                 "FluxDuetHeatmap",
                 "",
-                {"words": f"{HEART}\n{STAR}", "measure": "through T5 x causal", "every": 1},
+                {"words": f"{CAT}\n{CUP}", "measure": "through T5 x causal", "every": 1},
                 {"clip": "t5"},
             ),
         ),
@@ -79,7 +79,7 @@ PICTURE_HEATMAP = Template(
                 "The picture",
                 {
                     "CLIP prompt": "in the snow",
-                    "T5 prompt": "a large red heart on the left and a large blue star on the right",
+                    "T5 prompt": "a large red house on the left and a large blue car on the right",
                 },
                 {"clip": "clip", "t5": "t5"},
                 height=460,
@@ -91,7 +91,7 @@ PICTURE_HEATMAP = Template(
                 "find",
                 "FluxDuetPictureHeatmap",
                 "",
-                {"words": "red", "masks": "hard", "control_after_generate": "fixed"},
+                {"words": "house", "masks": "hard", "control_after_generate": "fixed"},
                 {"clip": "t5"},
                 height=960,
             ),
@@ -102,7 +102,7 @@ PICTURE_HEATMAP = Template(
                 "repaint",
                 REPAINT,
                 "",
-                {"new CLIP prompt": "in the snow", "new T5 prompt": "a green heart on the left", "new seed": 2},
+                {"new CLIP prompt": "in the snow", "new T5 prompt": "a green tree on the left", "new seed": 2},
                 {"clip": "clip", "t5": "t5", "image": "picture", "mask": "find/4"},
                 height=460,
             ),
@@ -127,7 +127,7 @@ INFLUENCE = Template(
         column(
             PROMPT,
             clip_prompt("under water"),
-            t5_prompt("a large yellow star in the middle"),
+            t5_prompt("a large orange fish in the middle"),
             clip_prompt("", "no vec", "CLIP-L Encode: empty", collapsed=True),
             t5_prompt("", "no txt", "T5 Encode: empty", collapsed=True),
         ),
@@ -171,8 +171,8 @@ SWEEP = Template(
         column(
             PROMPT,
             clip_prompt("in the snow"),
-            t5_prompt("a large red circle in the top left", "one", "T5 Encode: A"),
-            t5_prompt("a large green star in the bottom right", "other", "T5 Encode: B"),
+            t5_prompt("a large orange fish in the top left", "one", "T5 Encode: A"),
+            t5_prompt("a large green tree in the bottom right", "other", "T5 Encode: B"),
         ),
         column(STAGE, dual("A", "Dual Prompt: A", txt="one"), dual("B", "Dual Prompt: B", txt="other")),
         column(
@@ -209,9 +209,8 @@ GRID = Template(
                 "",
                 {
                     **SEED,
-                    "clip_prompts": "at night\non pink paper\nunder water",
-                    "t5_prompts": "a large red circle in the top left\na small yellow star in the middle\n"
-                    "a blue heart at the bottom",
+                    "clip_prompts": "at night\non pink paper\nat the beach",
+                    "t5_prompts": "a yellow moon in the middle\na black cat on the left\na red car on the right",
                     "seeds": 4,
                     "steps": 12,
                 },
@@ -246,7 +245,7 @@ WORDS = Template(
                 "words",
                 "FluxDuetWords",
                 "",
-                {**SEED, "clip_text": "on pink paper", "t5_text": "a large red circle in the top left", "steps": 20},
+                {**SEED, "clip_text": "on pink paper", "t5_text": "a large orange fish in the top left", "steps": 20},
                 {"clip": "clip", "t5": "t5"},
                 height=980,
             ),

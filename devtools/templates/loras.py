@@ -28,7 +28,7 @@ PARTS = Template(
     "15 A LoRA by Its Parts, a strength for each",
     (
         loaders(),
-        column(PROMPT, clip_prompt("in the snow"), t5_prompt("a blue heart in the top right")),
+        column(PROMPT, clip_prompt("in the snow"), t5_prompt("a blue car in the top right")),
         column(
             320,
             Node("lora", "FluxDuetLora", "", {"lora_name": ALWAYS, "t5_stream": 0.0, "image": 0.0, "joint": 0.0}),
@@ -89,7 +89,7 @@ ACTS = Template(
                     **SEED,
                     "lora_name": TRIGGERED,
                     "clip_prompt": "in the snow",
-                    "t5_prompt": "sandy, a blue heart in the top right",
+                    "t5_prompt": "sandy, a blue car in the top right",
                     "steps": 12,
                 },
                 ENCODERS | {"vae": "vae"},
@@ -126,7 +126,7 @@ TRIGGER = Template(
                     "lora_name": TRIGGERED,
                     "trigger": "sandy",
                     "clip_prompt": "in the snow",
-                    "t5_prompt": "a blue heart in the top right",
+                    "t5_prompt": "a blue car in the top right",
                     "steps": 8,
                 },
                 ENCODERS | {"vae": "vae"},

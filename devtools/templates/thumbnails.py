@@ -34,7 +34,7 @@ def titled(results: Results, slug: str, *titles: str) -> list[Picture]:
 def dual_prompt(results: Results) -> Picture:
     """Two CLIP prompts by two T5 prompts, one seed."""
     prompt = results.prompt("dual_prompt")
-    moods, things = ("at night", "at the beach"), (None, "a white boat in the middle")
+    moods, things = ("at the beach", "in the snow"), (None, "a white boat in the middle")
     made = [
         results.picture(changed(prompt, (CLIP_TEXT, mood), *([(T5_TEXT, thing)] if thing else [])))
         for thing in things
@@ -81,7 +81,7 @@ def blend(results: Results) -> Picture:
 
 @recipe
 def negative_prompts(results: Results) -> Picture:
-    return labelled(halves(*titled(results, "negative_prompts", "Without", "Not blue")), t5("not blue"))
+    return labelled(halves(*titled(results, "negative_prompts", "Without", "Not red")), t5("not red"))
 
 
 @recipe

@@ -8,7 +8,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from flux_duet.devtools.templates.basics import MOON, NIGHT
+from flux_duet.devtools.templates.basics import SCENE, THINGS
 from flux_duet.tests.browser.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def test_it_runs_alone_with_its_picture_and_prompts_named_and_takes_another_seed
 
 
 def test_its_picture_is_the_dual_prompt_workflow_s(opened):
-    assert opened.page.evaluate(SAVE, [NIGHT, MOON]) == 2
+    assert opened.page.evaluate(SAVE, [SCENE, THINGS]) == 2
     kind, detail = opened.queue()
     assert kind == "execution_success", detail
     ours = picture(opened.server, detail)
