@@ -9,7 +9,7 @@ import { VARIANCE_CSS, variance } from "./variance.mjs";
 import { t } from "../lib/words.mjs";
 import { copyPrompts, useAsNegative, usePrompts } from "./use.mjs";
 
-export const SIZE = [460, 400];
+export const SIZE = [460, 392];
 export const TEXTS = {
     empty: () => t("Run the workflow to see every CLIP prompt with every T5 prompt."),
     gone: () => t("The pictures are no longer on the server. Run the workflow again. If nothing in it has changed, change "
