@@ -51,7 +51,7 @@ LIGHT = Colours(
 )  # fmt: skip
 # The paper is that of a node; the hues are as bright as text on it needs.
 DARK = Colours(
-    paper=(38, 39, 41), ink=(224, 226, 230), muted=(158, 162, 170), rule=(66, 68, 73),
+    paper=(37, 39, 41), ink=(224, 226, 230), muted=(158, 162, 170), rule=(66, 68, 73),
     clip=(98, 156, 198), t5=(210, 136, 84), t5_pale=(148, 104, 76), lora=(98, 156, 114), both=(170, 136, 184),
     clip_lora=(78, 158, 158), t5_lora=(166, 150, 82), clip_t5_lora=(160, 136, 150), rest=(112, 115, 123),
     zero=(44, 45, 48), far=(255, 255, 255),

@@ -83,6 +83,17 @@ class ClipEncode(io.ComfyNode):
         return io.NodeOutput(vec, ui=warn("\n".join(notes)) if notes else nothing())
 
 
+def _length() -> io.Combo.Input:
+    return io.Combo.Input(
+        "length",
+        options=list(LENGTHS),
+        default=COMFYUI,
+        tooltip="How many tokens FLUX.1 gets. ComfyUI: pads to at least 256, never cuts. official 512 "
+        "(dev), official 256 (schnell): pads and cuts as Black Forest Labs' code does. exact: no padding. "
+        "FLUX.1 reads the padding too, so this changes the picture a little.",
+    )
+
+
 class T5Encode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -104,14 +115,7 @@ class T5Encode(io.ComfyNode):
                     tooltip="The T5 prompt: whole sentences that describe what is in the picture, where it is and how "
                     "things relate.",
                 ),
-                io.Combo.Input(
-                    "length",
-                    options=list(LENGTHS),
-                    default=COMFYUI,
-                    tooltip="How many tokens FLUX.1 gets. ComfyUI: pads to at least 256, never cuts. official 512 "
-                    "(dev), official 256 (schnell): pads and cuts as Black Forest Labs' code does. exact: no padding. "
-                    "FLUX.1 reads the padding too, so this changes the picture a little.",
-                ),
+                _length(),
                 io.Combo.Input(
                     "weights",
                     options=list(MODES),

@@ -191,14 +191,14 @@ def test_a_missing_half_is_named(singles):
         T5Encode.execute(clip, "a")
     with pytest.raises(ValueError, match="has no CLIP-L, only T5.*Load CLIP-L"):
         ClipEncode.execute(t5, "a")
-    with pytest.raises(ValueError, match="no CLIP, expected one that holds T5"):
+    with pytest.raises(ValueError, match="no CLIP, expected one with T5"):
         T5Encode.execute(None, "a")
 
 
 @pytest.mark.parametrize("clip", [0, "clip", [0.5], {}])
 def test_a_constant_in_place_of_a_link_is_named(clip):
     for encode in (encode_clip, encode_t5, inspect):
-        with pytest.raises(ValueError, match=f"Got {re.escape(repr(clip))} as `clip`, expected .*Link a text encoder"):
+        with pytest.raises(ValueError, match=f"Got {re.escape(repr(clip))} as `clip`, expected .*Connect a text encoder"):
             encode(clip, "a fox")
 
 

@@ -158,7 +158,7 @@ def test_a_missing_prompt_is_asked_for(mode):
 
 @pytest.mark.parametrize("mode, weight", [("join", -0.1), ("join", 1.1), ("both", -1.0)])
 def test_weights_that_mean_nothing_are_refused(mode, weight):
-    with pytest.raises(ValueError, match="how much the picture attends to"):
+    with pytest.raises(ValueError, match="how strongly the tokens of `other` act"):
         join(t5(1, [5]), t5(2, [6]), weight, mode)
 
 

@@ -116,6 +116,27 @@ def _times():
     ]  # fmt: skip
 
 
+def _where():
+    return [
+        io.Combo.Input(
+            "where",
+            options=[AFTER, BEFORE],
+            default=AFTER,
+            optional=True,
+            tooltip="After CLIP's MLP, as published: pushes only the blocks in `blocks`; needs MMDiT Sampler "
+            "or Apply Duet. Before it: pushes all blocks and the last layer; works with any sampler.",
+        ),
+        io.String.Input(
+            "blocks",
+            default=PRESETS["all but 0-4 and final (modulation guidance)"],
+            optional=True,
+            extra_dict=painted("clip"),
+            tooltip="The blocks that are pushed, if `where` is after CLIP's MLP. 5- skips the first five, as "
+            "published. Write numbers, ranges, double, single or all. The last layer is never pushed.",
+        ),
+    ]
+
+
 class ClipNegative(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -140,22 +161,7 @@ class ClipNegative(io.ComfyNode):
                     "positive", optional=True, tooltip="Optional. If connected, the push goes from the negative "
                     "prompt towards this prompt instead of towards `vec`."
                 ),
-                io.Combo.Input(
-                    "where",
-                    options=[AFTER, BEFORE],
-                    default=AFTER,
-                    optional=True,
-                    tooltip="After CLIP's MLP, as published: pushes only the blocks in `blocks`; needs MMDiT Sampler "
-                    "or Apply Duet. Before it: pushes all blocks and the last layer; works with any sampler.",
-                ),
-                io.String.Input(
-                    "blocks",
-                    default=PRESETS["all but 0-4 and final (modulation guidance)"],
-                    optional=True,
-                    extra_dict=painted("clip"),
-                    tooltip="The blocks that are pushed, if `where` is after CLIP's MLP. 5- skips the first five, as "
-                    "published. Write numbers, ranges, double, single or all. The last layer is never pushed.",
-                ),
+                *_where(),
                 *_times(),
             ],
             outputs=[FluxVec.Output("vec_out", display_name="vec", tooltip="For Dual Prompt.")],

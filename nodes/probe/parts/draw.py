@@ -43,7 +43,7 @@ def _bars(reading: PartsReading) -> Image.Image:
     draw = ImageDraw.Draw(page)
     draw.text(
         (20, 16),
-        f"Which parts of {shorten(reading.file, 38)} create its effect",
+        f"Which parts of {shorten(reading.file, 37)} create its effect",
         fill=colours().ink,
         font=charts.font(17),
     )

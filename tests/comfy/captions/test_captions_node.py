@@ -109,7 +109,7 @@ def test_sentences(text, expected):
 
 
 def test_no_caption_with_the_trigger():
-    assert "no caption has it." in summary.sentence(run.of(gathered(None, "a cat"), "here", "sks", 512))
+    assert "no caption contains it." in summary.sentence(run.of(gathered(None, "a cat"), "here", "sks", 512))
 
 
 @pytest.mark.parametrize("text", ["a", "a " * 2000, "\u6771\u4eac " * 200 + "\n" + "\U0001f98a", "a\n" * 3000])
@@ -126,6 +126,6 @@ def test_the_command_prints_and_writes(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["captions", *arguments])
     command.main()
     printed = capsys.readouterr().out
-    assert "c.txt" in printed and "Of 6 captions" in printed and "f.txt: it is not text" in printed
+    assert "c.txt" in printed and "of 6 captions" in printed and "f.txt: it is not text" in printed
     assert (tmp_path / "c.csv").read_text("utf-8").startswith("caption,clip_tokens")
     assert (tmp_path / "p.png").stat().st_size > 1000

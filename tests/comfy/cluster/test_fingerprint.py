@@ -12,8 +12,8 @@ from flux_duet.nodes.routes.http import Refused
 
 HOME = {"comfyui": "0.30.0", "flux_duet": "ab", "files": {"x.safetensors": {"loras": "1", "vae": "2"}}}
 REFUSALS = {
-    "another ComfyUI": ({"comfyui": "0.29.0"}, "it has ComfyUI 0.29.0, here is 0.30.0"),
-    "another pack": ({"flux_duet": "cd"}, "it has another version of Flux Duet"),
+    "another ComfyUI": ({"comfyui": "0.29.0"}, "it runs ComfyUI 0.29.0, this machine 0.30.0"),
+    "another pack": ({"flux_duet": "cd"}, "its Flux Duet is cd, here it is ab"),
     "no node": ({"missing": ["UnetLoaderGGUF"]}, "its ComfyUI has no node UnetLoaderGGUF"),
     "no file": ({"files": {"x.safetensors": {"vae": "2"}}}, "it has no readable x.safetensors in models/loras"),
     "no files": ({"files": {}}, "it has no readable x.safetensors in models/loras"),

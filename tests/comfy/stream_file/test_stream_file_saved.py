@@ -94,6 +94,6 @@ def test_places_outside_are_refused(streams, tmp_path):
     stranger = path.rename(tmp_path / "stranger.safetensors")
     (tmp_path / "input" / "link.safetensors").symlink_to(stranger)
     for name in ("../stranger.safetensors", str(stranger), "../stranger.safetensors [output]", "link.safetensors"):
-        assert "there is no" in LoadStream.validate_inputs(name)
+        assert "was not found" in LoadStream.validate_inputs(name)
         with pytest.raises(ValueError, match="Invalid file path"):
             LoadStream.execute(name)
