@@ -117,8 +117,8 @@ class Job:
 
     def __init__(self, server: "Server", prompt: dict[str, Any], on_event: Event | None, extra: dict[str, Any]):
         self.server, self.on_event = server, on_event
-        self.client_id = str(uuid.uuid4())
-        self.request = {"prompt": prompt, "client_id": self.client_id, **extra}
+        self.request = {"prompt": prompt, "client_id": str(uuid.uuid4()), **extra}
+        self.client_id = self.request["client_id"]
         self.result = RunResult()
         self.failure: BaseException | None = None
 

@@ -20,7 +20,7 @@ from .parts import (
     vae,
 )
 
-CAT, CUP = "black cat", "blue cup"
+HOUSE, TREE = "red house", "green tree"
 
 HEATMAP = Template(
     "token_heatmap",
@@ -30,7 +30,7 @@ HEATMAP = Template(
         column(
             PROMPT,
             clip_prompt("on pink paper"),
-            t5_prompt(f"a large {CAT} on the left and a large {CUP} on the right"),
+            t5_prompt(f"a large {HOUSE} on the left and a large {TREE} on the right"),
         ),
         column(
             STAGE,
@@ -39,7 +39,7 @@ HEATMAP = Template(
                 "probe",
                 "FluxDuetHeatmap",
                 "",
-                {"words": f"{CAT}\n{CUP}", "measure": "through T5 x causal", "every": 1},
+                {"words": f"{HOUSE}\n{TREE}", "measure": "through T5 x causal", "every": 1},
                 {"clip": "t5"},
             ),
         ),
@@ -91,7 +91,7 @@ PICTURE_HEATMAP = Template(
                 "find",
                 "FluxDuetPictureHeatmap",
                 "",
-                {"words": "house", "masks": "hard", "control_after_generate": "fixed"},
+                {"words": "house\ncar", "masks": "hard", "control_after_generate": "fixed"},
                 {"clip": "t5"},
                 height=960,
             ),

@@ -12,6 +12,7 @@ OPEN = "-"
 SAMPLE = "Sample and Decode"  # sampler, empty latent, VAE and decoder
 DRAW = "Draw a Picture"  # from two prompts
 REPAINT = "Repaint under a Mask"  # from two prompts, a picture and a mask
+VAE = "nano_ae.safetensors"
 SEED = {"seed": 1, "control_after_generate": "fixed"}
 LOADERS, PROMPT, STAGE, PICTURE = 236, 310, 228, 380  # widths of columns
 
@@ -86,7 +87,7 @@ def unet() -> Node:
 
 
 def vae() -> Node:
-    return Node("vae", "VAELoader", values={"vae_name": "nano_ae.safetensors"})
+    return Node("vae", "VAELoader", values={"vae_name": VAE})
 
 
 def latent() -> Node:

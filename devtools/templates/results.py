@@ -33,10 +33,13 @@ def shown_by(prompt: Prompt, title: str) -> list[Any]:
 
 
 class Results:
-    """Runs templates on a server; `of` gives the pictures of one run."""
+    """Runs templates on a server as a window with ComfyUI's dark theme; `of` gives the pictures of one run."""
+
+    CLIENT = "templates"
 
     def __init__(self, server: Server):
         self.server = server
+        server.post("/flux_duet/theme", {"client": self.CLIENT, "dark": True})
 
     @staticmethod
     def prompt(slug: str) -> Prompt:
@@ -54,7 +57,7 @@ class Results:
                 asked[f"mask{number}"] = {"class_type": "MaskToImage", "inputs": {"mask": source}}
                 source = [f"mask{number}", 0]
             asked[f"show{number}"] = {"class_type": "PreviewImage", "inputs": {"images": source}}
-        files = self.server.run(asked).files
+        files = self.server.run(asked, extra={"client_id": self.CLIENT}).files
         return [
             [Image.open(io.BytesIO(data)).convert("RGB") for data in files[f"show{number}"]]
             for number in range(len(sources))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from .. import SetupError, say
 from ..server import Server
 from . import NAMES, WORKFLOWS, tiles
+from .parts import VAE
 from .results import CLIP_TEXT, SEED, T5_TEXT, Results, changed, named, shown_by
 from .tiles import Picture, clip, contained, grid, halves, headed, inset, labelled, plain, square, t5, top_of
 
@@ -127,6 +128,16 @@ def encoder_influence(results: Results) -> Picture:
 
 
 @recipe
+def word_ablation(results: Results) -> Picture:
+    """Where the picture would change without each of two words."""
+    prompt = results.prompt("word_ablation")
+    node, vae = named(prompt, "FluxDuetWords"), {"class_type": "VAELoader", "inputs": {"vae_name": VAE}}
+    prompt = {**changed(prompt, (("FluxDuetWords", "words"), "orange, fish, top, left")), "vae": vae}
+    prompt[node]["inputs"]["vae"] = ["vae", 0]
+    return contained(results.of(prompt, [node, 3])[0][0])
+
+
+@recipe
 def switch_sweep(results: Results) -> Picture:
     prompt = results.prompt("switch_sweep")
     return tiles.film(results.decoded(prompt, [named(prompt, "FluxDuetSweep"), 1])[:12])
@@ -156,8 +167,7 @@ def page(slug: str, kind: str, slot: int, cut: Callable[[Picture], Picture]) -> 
 
 
 for slug, *drawn in (
-    ("word_ablation", "FluxDuetWords", 0, contained),
-    ("lora_anatomy", "FluxDuetLoraAnatomy", 0, top_of),
+    ("lora_anatomy", "FluxDuetLoraAnatomy", 0, contained),
     ("lora_influence", "FluxDuetLoraInfluence", 1, contained),
     ("trigger_test", "FluxDuetTrigger", 1, contained),
     ("caption_check", "FluxDuetCaptions", 0, top_of),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
-from ...nodes.palette import CIVIDIS, LIGHT, Colour
+from ...nodes.palette import CIVIDIS, DARK, LIGHT, Colour
 
 SIDE = 440  # twice what the page shows
 GAP = 6
-DARK: Colour = (24, 25, 29)
+BEHIND: Colour = (24, 25, 29)
 PALE: Colour = (245, 245, 245)
 Picture = Image.Image
 
@@ -35,8 +35,8 @@ def square(picture: Picture) -> Picture:
 
 
 def contained(picture: Picture) -> Picture:
-    """The whole of a page, on paper."""
-    page = Image.new("RGB", (SIDE, SIDE), LIGHT.paper)
+    """The whole of a page, on dark paper."""
+    page = Image.new("RGB", (SIDE, SIDE), DARK.paper)
     share = SIDE / max(picture.size)
     width, height = (round(side * share) for side in picture.size)
     page.paste(picture.resize((width, height), Image.Resampling.LANCZOS), ((SIDE - width) // 2, (SIDE - height) // 2))
@@ -50,7 +50,7 @@ def top_of(picture: Picture) -> Picture:
 
 def grid(pictures: Sequence[Picture], columns: int) -> Picture:
     rows = -(-len(pictures) // columns)
-    page = Image.new("RGB", (SIDE, SIDE), DARK)
+    page = Image.new("RGB", (SIDE, SIDE), BEHIND)
     width, height = ((SIDE - GAP * (count - 1)) / count for count in (columns, rows))
     for number, picture in enumerate(pictures):
         x, y = (number % columns) * (width + GAP), (number // columns) * (height + GAP)
@@ -80,7 +80,7 @@ def inset(large: Picture, small: Sequence[Picture]) -> Picture:
 
 def film(frames: Sequence[Picture], rows: int = 3) -> Picture:
     """Strips of film, one below the other."""
-    page = Image.new("RGB", (SIDE, SIDE), DARK)
+    page = Image.new("RGB", (SIDE, SIDE), BEHIND)
     draw = ImageDraw.Draw(page)
     columns = -(-len(frames) // rows)
     height, hole = SIDE // rows, 9
@@ -133,7 +133,7 @@ def labelled(picture: Picture, *labels: tuple[str, Colour]) -> Picture:
 def headed(picture: Picture, *heads: tuple[str, Colour]) -> Picture:
     """A band above the picture with a label over each of its columns."""
     band = 46
-    page = Image.new("RGB", (SIDE, SIDE), DARK)
+    page = Image.new("RGB", (SIDE, SIDE), BEHIND)
     page.paste(fitted(picture, SIDE, SIDE - band), (0, band))
     draw, width = ImageDraw.Draw(page), SIDE / len(heads)
     for number, (text, colour) in enumerate(heads):
@@ -155,4 +155,4 @@ def t5(text: str) -> tuple[str, Colour]:
 
 
 def plain(text: str) -> tuple[str, Colour]:
-    return text, DARK
+    return text, BEHIND

@@ -7,7 +7,7 @@ import pytest
 from flux_duet.tests.browser.shipped import in_steps, shipped
 from flux_duet.tests.browser.waiting import becomes, followed
 
-CAT, CUP = "black cat", "blue cup"  # its words
+HOUSE, TREE = "red house", "green tree"  # its words
 KIND = "FluxDuetHeatmapShow"
 NODE = f"app.graph.nodes.find(node => node.comfyClass === '{KIND}')"
 # A number that changes with the drawn map.
@@ -96,7 +96,7 @@ def words(front) -> list[str]:
 
 
 def test_a_word_shows_its_map_and_a_place_ranks_the_words(shown):
-    assert words(shown) == [CAT, CUP]
+    assert words(shown) == [HOUSE, TREE]
     own = drawn(shown)
     shown.page.locator(".word").nth(1).hover()
     assert drawn(shown) != own
@@ -106,7 +106,7 @@ def test_a_word_shows_its_map_and_a_place_ranks_the_words(shown):
         shown.page.mouse.move(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
         numbers = shown.page.locator(".word small").all_inner_texts()
         seen.add(tuple(numbers))
-        largest = max(zip(map(amount, numbers), (CAT, CUP), strict=True))[1]
+        largest = max(zip(map(amount, numbers), (HOUSE, TREE), strict=True))[1]
         assert words(shown)[0] == largest
     assert len(seen) == 3 and drawn(shown) == own
     assert shown.page.locator(".head").inner_text() == "Attention at this position"
@@ -174,7 +174,7 @@ def test_steps_play_and_stop(shown):
 
 def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
     shown.page.locator(".word").nth(1).click()
-    assert exported(shown)["word"] == CUP
+    assert exported(shown)["word"] == TREE
     assert shown.page.locator(".word").nth(1).get_attribute("aria-checked") == "true"
     shown.page.keyboard.press("Control+z")
     shown.page.wait_for_function(f"() => {NODE}.widgets.find(widget => widget.name === 'word').value === ''")
@@ -182,11 +182,11 @@ def test_a_click_sends_a_word_s_mask_on_and_can_be_undone(shown):
     shown.page.locator(".word").first.focus()
     shown.page.keyboard.press("ArrowDown")
     shown.page.keyboard.press("Enter")
-    assert exported(shown)["word"] == CUP
+    assert exported(shown)["word"] == TREE
     saved = shown.page.evaluate("() => app.graph.serialize()")
     assert len(json.dumps(next(node for node in saved["nodes"] if node["type"] == KIND))) < 6000
     shown.load(saved)
-    assert exported(shown)["word"] == CUP
+    assert exported(shown)["word"] == TREE
     ran(shown)
 
 

@@ -198,7 +198,9 @@ def test_a_missing_half_is_named(singles):
 @pytest.mark.parametrize("clip", [0, "clip", [0.5], {}])
 def test_a_constant_in_place_of_a_link_is_named(clip):
     for encode in (encode_clip, encode_t5, inspect):
-        with pytest.raises(ValueError, match=f"Got {re.escape(repr(clip))} as `clip`, expected .*Connect a text encoder"):
+        with pytest.raises(
+            ValueError, match=f"Got {re.escape(repr(clip))} as `clip`, expected .*Connect a text encoder"
+        ):
             encode(clip, "a fox")
 
 
