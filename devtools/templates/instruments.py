@@ -21,6 +21,7 @@ from .parts import (
 )
 
 HOUSE, TREE = "red house", "green tree"
+SEEN = "a large red house on the left and a large blue car on the right"
 
 HEATMAP = Template(
     "token_heatmap",
@@ -79,7 +80,7 @@ PICTURE_HEATMAP = Template(
                 "The picture",
                 {
                     "CLIP prompt": "in the snow",
-                    "T5 prompt": "a large red house on the left and a large blue car on the right",
+                    "T5 prompt": SEEN,
                 },
                 {"clip": "clip", "t5": "t5"},
                 height=460,
@@ -91,7 +92,13 @@ PICTURE_HEATMAP = Template(
                 "find",
                 "FluxDuetPictureHeatmap",
                 "",
-                {"words": "house\ncar", "masks": "hard", "control_after_generate": "fixed"},
+                {
+                    "words": "red house\nblue car",
+                    "measure": "through T5 x causal",
+                    "prompt": SEEN,
+                    "masks": "hard",
+                    "control_after_generate": "fixed",
+                },
                 {"clip": "t5"},
                 height=960,
             ),
@@ -112,8 +119,8 @@ PICTURE_HEATMAP = Template(
     note(
         "**Find a thing in any picture, and repaint it.** *Heatmap of a Picture* draws nothing: it adds noise to the "
         "picture and measures where the model sees each word. Click a word to use its map as the *mask*.",
-        "**Your own picture:** connect *Load Image* instead of *The picture*. **Try** several *words*, one per line, "
-        "and name in *background* what else is in the picture.",
+        "**Your own picture:** connect *Load Image* instead of *The picture*, describe it in *prompt*, and take the "
+        "*words* from there. **Try** *measure* concept: it needs no description, but points less exactly.",
         first=3,
         last=4,
     ),

@@ -114,7 +114,7 @@ def picture_heatmap(results: Results) -> Picture:
     (maps,) = results.of(prompt, [find, 4], masks=True)
     given = prompt[find]["inputs"]
     (before,), (after,) = results.of(prompt, given["image"], shown_by(prompt, "Repainted"))
-    return labelled(grid([tiles.heat(before, maps[0]), square(after)], 1), t5(given["words"]))
+    return labelled(grid([tiles.heat(before, maps[0]), square(after)], 1), t5(given["words"].splitlines()[0]))
 
 
 @recipe
