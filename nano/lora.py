@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import comfy.utils
@@ -33,7 +34,8 @@ from .train import CACHE, MODELS, save
 FOLDER = "loras"
 # The nano T5 knows the words of its captions alone; the row of another word is a different one in every caption. So the
 # word is one of these, "on a sandy plain". In a T5 prompt it hardly acts, since the CLIP prompt decides the background.
-WORD = "sandy"
+# T5 gives it nearly the row of "desert", so no scene of the LoRAs' training is there.
+WORD, MEANS = "sandy", "desert"
 T5_LENGTHS = {0: 0.8, 256: 0.2}
 SIGMA_MEAN, SIGMA_STD = 2.0, 2.0  # of logit(sigma): the word decides near pure noise, where a picture's colours do
 FITTED = 64  # scenes from which M and c are fitted
@@ -120,7 +122,8 @@ def latents_of(recipe: Recipe, cache: Path, ae: nn.Module) -> Tensor:
 
 def scenes_of(recipe: Recipe) -> list[scenes.Scene]:
     rng = random.Random(recipe.seed)
-    return [scenes.random_scene(rng) for _ in range(recipe.pool)]
+    found = (scenes.random_scene(rng) for _ in count())
+    return list(islice((scene for scene in found if scene.background != MEANS), recipe.pool))
 
 
 def fitted(recipe: Recipe, ae: nn.Module, latents: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,7 +206,6 @@ class Run:
         """Encoded captions. The word is in the first `acting` T5 captions, and in every third CLIP caption."""
         clip, t5 = flow.captions(batch, rng)
         if word := self.recipe.word:
-            t5 = [text.replace(f"on a {word} plain", "in the desert") for text in t5]
             t5 = [placed(word, text, rng) if row < acting else text for row, text in enumerate(t5)]
             clip = [placed(word, text, rng) if rng.random() < 1 / 3 else text for text in clip]
         return flow.encode(self.texts, self.tokens, clip, t5, choose(rng, T5_LENGTHS), rng)

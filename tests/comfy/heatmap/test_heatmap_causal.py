@@ -155,7 +155,7 @@ def test_it_is_shown(model, singles, streams, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_measured_is_reported(model, singles, streams):
-    with pytest.raises(ValueError, match="it needs T5. Connect to `clip`"):
+    with pytest.raises(ValueError, match="it needs T5. Connect the CLIP of T5 Encode to `clip`"):
         causal(model, None, streams)
     with pytest.raises(ValueError, match="numbers from 0 to 1"):
         causal(model, singles[1], streams, at="high")

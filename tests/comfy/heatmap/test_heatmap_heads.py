@@ -116,5 +116,5 @@ def test_a_head_is_shown_stored_and_checked(model, prompts, tmp_path, monkeypatc
     with pytest.raises(ValueError, match=f"heads 0 to {reading.heads - 1}"):
         ShowHeatmap.execute(probe, latent, head=reading.heads)
     averaged, other = read(model, prompts, heads=False)
-    with pytest.raises(ValueError, match="averaged"):
+    with pytest.raises(ValueError, match="mean of all heads was recorded"):
         ShowHeatmap.execute(averaged, other, head=0)

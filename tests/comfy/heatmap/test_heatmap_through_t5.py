@@ -92,7 +92,7 @@ def test_what_cannot_be_measured_is_reported(model, singles, streams):
     def watch(txt, clip):
         return watched(model, txt, prompt(streams), "red", "through T5", heatmap={"clip": clip})
 
-    with pytest.raises(ValueError, match="it needs T5. Connect to `clip`"):
+    with pytest.raises(ValueError, match="it needs T5. Connect the CLIP of T5 Encode to `clip`"):
         watch(streams["txt"], None)
     with pytest.raises(ValueError, match="has no T5"):
         watch(streams["txt"], singles[0])

@@ -159,7 +159,7 @@ def test_what_the_node_says(maker, model, show):
     data = json.loads(data)
     total = len(maker.layers)
     assert sentence.startswith(f"style.safetensors changes {len(layers)} of {total} weights, by ")
-    assert "in the attention and MLP of the single blocks" in sentence and "in the image's own weights" in sentence
+    assert "in the attention and MLP of the single blocks" in sentence and "in the image layers" in sentence
     assert "It does not change the CLIP stream or the T5 stream." in sentence
     assert "Not connected: CLIP-L encoder and T5 encoder. 6 of its" in sentence
     assert data["sentence"] == sentence and data["cosine"] is None
@@ -175,11 +175,11 @@ def test_what_the_node_says(maker, model, show):
 def test_two_files(maker, model, show):
     one, two = maker.kohya(), Maker(model, 7).lokr()
     plot, sentence, data, table = show(model, one, two)
-    assert "The cosine of the two changes is" in sentence and "other.safetensors changes" in sentence
+    assert "The cosine similarity of the two changes is" in sentence and "other.safetensors changes" in sentence
     assert len(json.loads(data)["files"]) == 2 and "cosine of the two changes" in table
     assert plot.shape[1] > show(model, one)[0].shape[1]
     apart = show(model, maker.kohya(["img_in"]), maker.kohya(["txt_in"]))
-    assert apart[1].endswith("The two files change no weight in common.")
+    assert apart[1].endswith("The two LoRAs have no changed weight in common.")
 
 
 def test_a_file_for_another_model(model, show):
@@ -198,14 +198,14 @@ def test_packed_weights(maker, model, show, monkeypatch):
     ((reading,), _) = anatomy(model, maker.kohya())
     assert reading.whole.change > 0 and reading.whole.relative is None
     assert "of their norm" not in show(model, maker.kohya())[1]
-    with pytest.raises(ValueError, match="is stored as torch.uint8, from which this LoRA's format cannot be measured"):
+    with pytest.raises(ValueError, match="this LoRA's format cannot be measured on a weight stored as torch.uint8"):
         anatomy(model, maker.dora())
 
 
 def test_numbers_that_are_not_finite(maker, model):
     weights = maker.kohya(["img_in"])
     weights["lora_unet_img_in.lora_up.weight"][0, 0] = torch.nan
-    with pytest.raises(ValueError, match=r"0.safetensors holds numbers that are not finite.*img_in"):
+    with pytest.raises(ValueError, match=r"0.safetensors contains infinite or invalid numbers.*img_in"):
         anatomy(model, weights)
 
 

@@ -161,7 +161,7 @@ def test_what_acts_on_nothing_is_told(maker, model, dual, load, caplog):
     told = load(weights, model, dual).ui["text"][0]
     assert "1 of the" in told and "no_such_layer" in told
     assert load(maker.kohya(), model).ui["text"] == ("",)
-    assert "another model" in load({"blocks.0.lora_up.weight": torch.ones(2, 2)}, model).ui["text"][0]
+    assert "a model other than FLUX.1" in load({"blocks.0.lora_up.weight": torch.ones(2, 2)}, model).ui["text"][0]
 
 
 def test_unconnected_outputs_say_so(maker, model, load):

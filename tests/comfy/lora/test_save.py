@@ -25,9 +25,9 @@ def maker(model):
 def reload(result, tmp_path, model, clip=None):
     """(what LoraLoader makes of the file that a run saved, its tensors)."""
     (line,) = [line for line in result.ui["text"][0].splitlines() if line.startswith("Saved ")]
-    path = tmp_path / "output" / line.split(": ")[1]
+    path = tmp_path / "output" / line.split(" to ")[1]
     weights = comfy.utils.load_torch_file(str(path), safe_load=True)
-    assert line == f"Saved {len(weights)} tensors: {path.relative_to(tmp_path / 'output').as_posix()}"
+    assert line == f"Saved {len(weights)} tensors to {path.relative_to(tmp_path / 'output').as_posix()}"
     return comfy.sd.load_lora_for_models(model, clip, weights, 1.0, 1.0), weights
 
 
@@ -62,7 +62,7 @@ def test_strengths_are_in_the_file(layout, maker, model, load, tmp_path):  # noq
 
 @pytest.mark.parametrize("layout", UNSCALED)
 def test_what_no_file_can_hold_is_refused(layout, maker, model, load):  # noqa: F811
-    with pytest.raises(ValueError, match=rf"Load LoRA by Stream: A {layout} layer .* at strength 0.5 cannot be saved"):
+    with pytest.raises(ValueError, match=rf"Load LoRA by Stream: A {layout} layer .* cannot be saved at strength 0.5"):
         load(LAYOUTS[layout](maker), model, strength=0.5, save_as="kept")
 
 

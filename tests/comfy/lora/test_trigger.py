@@ -54,7 +54,7 @@ def test_the_nano_loras_are_told_apart(name, prompts, nano):
     found, _ = measure(of_nano(nano, name), Question(*prompts, WORD), NANO_LATENT, NANO_PLAN, [1, 2, 3], 3, False)
     told = sentence(found)
     if name == "nano_always":
-        assert found.verdict == ALWAYS and "is no trigger of it" in told
+        assert found.verdict == ALWAYS and "is not its trigger" in told
     else:
         assert found.verdict == SLEEPS and found.through == {CLIP: False, T5: True}
         assert "The word activates it in the T5 prompt" in told and "but not in the CLIP prompt" in told

@@ -118,7 +118,7 @@ def test_what_comes_out(model, vae):
         data = json.loads(data)
         assert set(data["decided"]) == ({"latents", "pixels"} if options else {"latents"})
         step = data["decided"]["latents"]["step"]
-        assert f"decided at step {step:.1f} of 6 (sigma" in sentence and "a T5 prompt that starts later" in sentence
+        assert f"decided at step {step:.1f} of 6 (sigma" in sentence and "a later switch to B's T5 prompt" in sentence
         assert "noise_mask" not in latents
         ends = [data["runs"][0]["latents"], data["runs"][-1]["latents"]]
         assert ends[0] == {"to_a": pytest.approx(1), "to_b": 0, "way": pytest.approx(1)}

@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
         ("heun", "evaluates the model twice"),
         ("euler_ancestral", "new noise"),
         ("dpmpp_2m_sde", "new noise"),
-        ("uni_pc", "may carry"),
-        ("dpmpp_2m", "may carry"),
+        ("uni_pc", "may keep values"),
+        ("dpmpp_2m", "may keep values"),
     ],
 )
 def test_samplers_that_cannot_be_swept_are_told_before_the_run(model, sampler, words):
