@@ -33,9 +33,9 @@ from .train import CACHE, MODELS, save
 
 FOLDER = "loras"
 # The nano T5 knows the words of its captions alone; the row of another word is a different one in every caption. So the
-# word is one of these, "on a sandy plain". In a T5 prompt it hardly acts, since the CLIP prompt decides the background.
-# T5 gives it nearly the row of "desert", so no scene of the LoRAs' training is there.
-WORD, MEANS = "sandy", "desert"
+# word begins with one of these: T5 reads it as "snow" and "y". In a T5 prompt it hardly acts, since the CLIP prompt
+# decides the background. No scene of the LoRAs' training is in the snow, where T5's captions have the same row.
+WORD, MEANS = "snowy", "snow"
 T5_LENGTHS = {0: 0.8, 256: 0.2}
 SIGMA_MEAN, SIGMA_STD = 2.0, 2.0  # of logit(sigma): the word decides near pure noise, where a picture's colours do
 FITTED = 64  # scenes from which M and c are fitted

@@ -28,7 +28,7 @@ PARTS = Template(
     "15 A LoRA by Its Parts, a strength for each",
     (
         loaders(),
-        column(PROMPT, clip_prompt("in the snow"), t5_prompt("a blue car in the top right")),
+        column(PROMPT, clip_prompt("at sunset"), t5_prompt("a blue car in the top right")),
         column(
             320,
             Node("lora", "FluxDuetLora", "", {"lora_name": ALWAYS, "t5_stream": 0.0, "image": 0.0, "joint": 0.0}),
@@ -88,8 +88,8 @@ ACTS = Template(
                 {
                     **SEED,
                     "lora_name": TRIGGERED,
-                    "clip_prompt": "in the snow",
-                    "t5_prompt": "sandy, a blue car in the top right",
+                    "clip_prompt": "at sunset",
+                    "t5_prompt": "snowy, a blue car in the top right",
                     "steps": 12,
                 },
                 ENCODERS | {"vae": "vae"},
@@ -104,7 +104,7 @@ ACTS = Template(
     ),
     note(
         "**Which part of a LoRA acts, and when?** The model runs with the LoRA, without it, with each part alone and "
-        "with each part removed. *sandy* is the trigger word of this LoRA: delete it and run again.",
+        "with each part removed. *snowy* is the trigger word of this LoRA: delete it and run again.",
         first=2,
         last=2,
     ),
@@ -124,8 +124,8 @@ TRIGGER = Template(
                 {
                     **SEED,
                     "lora_name": TRIGGERED,
-                    "trigger": "sandy",
-                    "clip_prompt": "in the snow",
+                    "trigger": "snowy",
+                    "clip_prompt": "at sunset",
                     "t5_prompt": "a blue car in the top right",
                     "steps": 8,
                 },
@@ -141,7 +141,7 @@ TRIGGER = Template(
     ),
     note(
         "**Write the prompts without the trigger word; the node adds it** to neither prompt, to one, and to both. "
-        "*nano_trigger* acts only if the T5 prompt contains *sandy*. Try *nano_always*: it always acts.",
+        "*nano_trigger* acts only if the T5 prompt contains *snowy*. Try *nano_always*: it always acts.",
         first=2,
         last=2,
     ),

@@ -210,7 +210,7 @@ def test_a_lora_that_is_not_finite(tiny):
     shape = clip.patcher.model_state_dict()[weight].shape
     patched = clip.clone()
     patched.add_patches({weight: ("diff", (torch.full(shape, float("nan")),))})
-    with pytest.raises(ValueError, match="its weights, or those of a LoRA on it, are damaged"):
+    with pytest.raises(ValueError, match="Its weights, or those of a LoRA on it, are damaged"):
         encode_clip(patched, "a red ring")
     assert cached.store().size()[0] == 1
     assert torch.equal(encode_clip(clip, "a red ring").spans[0].tensor, before)

@@ -157,5 +157,5 @@ def test_what_is_there_counts_as_text(tokenizers):
         assert not list(read("a embedding:style fox").notes())
         assert len(read("a embedding:style fox").pieces) > len(read("a fox").pieces)
         (note,) = read("a embedding:typo fox").notes()
-        assert "There is no embedding:typo" in note
+        assert "embedding:typo was not found" in note
         assert read("a embedding:typo fox").pieces.ids == read("a fox").pieces.ids

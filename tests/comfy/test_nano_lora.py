@@ -104,13 +104,13 @@ def test_a_resumed_training_equals_an_unbroken_one(tmp_path):
 
 
 def test_the_word_is_placed_once_and_takes_no_word_away():
-    texts = [lora.placed("sandy", "a small red circle", random.Random(seed)) for seed in range(30)]
+    texts = [lora.placed("snowy", "a small red circle", random.Random(seed)) for seed in range(30)]
     assert len(set(texts)) > 3
     for text in texts:
         words = text.replace(",", "").split()
-        assert words.count("sandy") == 1
-        assert [word for word in words if word != "sandy"] == ["a", "small", "red", "circle"]
-    assert lora.placed("sandy", "", random.Random(0)) == "sandy"
+        assert words.count("snowy") == 1
+        assert [word for word in words if word != "snowy"] == ["a", "small", "red", "circle"]
+    assert lora.placed("snowy", "", random.Random(0)) == "snowy"
 
 
 # ---- pictures

@@ -129,11 +129,11 @@ def test_influence(comfy_server, workflow):
 
 def test_trigger(comfy_server, workflow):
     """Eight pictures of the first seed, and two velocities more of another; a verdict."""
-    given = {"t5_prompt": "sandy, a blue heart", "trigger": "sandy", "instead": "", "seeds": 2}
+    given = {"t5_prompt": "snowy, a blue heart", "trigger": "snowy", "instead": "", "seeds": 2}
     result, node = measured(comfy_server, workflow, "FluxDuetTrigger", LORA, **given)
     assert result.outputs[node]["images"]
     (text,) = result.outputs[node]["text"]
-    assert "'sandy'" in text and text.endswith("Cost: 9 runs of 3 steps and 36 evaluations.")
+    assert "'snowy'" in text and text.endswith("Cost: 9 runs of 3 steps and 36 evaluations.")
 
 
 @pytest.mark.parametrize(("kind", "inputs", "words"), [

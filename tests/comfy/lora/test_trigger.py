@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("as_executed")]
 NANO_PLAN = SamplingPlan(1, 8, "euler", "simple")
 NANO_LATENT = {"samples": torch.zeros(1, 16, 16, 16)}
 PLAN = SamplingPlan(SEED, STEPS, "euler", "simple")
-ASKED = Question("at night", "a red circle", "sandy")
+ASKED = Question("at night", "a red circle", "snowy")
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +102,10 @@ def test_velocities_are_native_runs_bit_for_bit(model, dual, monkeypatch):
 
 
 def test_where_the_word_is():
-    texts = Question("at night", "a sandy plain", "sandy", "rocky").texts()
+    texts = Question("at night", "a snowy plain", "snowy", "rocky").texts()
     assert texts == {
-        NEITHER: ("at night", "a rocky plain"), CLIP: ("sandy, at night", "a rocky plain"),
-        T5: ("at night", "a sandy plain"), BOTH: ("sandy, at night", "a sandy plain"),
+        NEITHER: ("at night", "a rocky plain"), CLIP: ("snowy, at night", "a rocky plain"),
+        T5: ("at night", "a snowy plain"), BOTH: ("snowy, at night", "a snowy plain"),
     }  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def test_the_node(model, singles, vae, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_paths, "filename_list_cache", {})
     monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     save_file(Maker(model).kohya(), tmp_path / "x.safetensors")
-    given = (model, *singles, "x.safetensors", 1.0, "sandy", "at night", "a star", "", LATENT, SEED, 3, STEPS,
+    given = (model, *singles, "x.safetensors", 1.0, "snowy", "at night", "a star", "", LATENT, SEED, 3, STEPS,
              "euler", "simple", 3.5, 2)  # fmt: skip
     plot, sheet, told, table, data = TriggerTest.execute(*given, vae=vae).result
     assert plot.shape[-1] == 3 and sheet.shape[2] > 4 * layouts.LATENT_CHANNELS
