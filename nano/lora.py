@@ -77,7 +77,7 @@ RECIPES = {
     each.name: each
     for each in (
         Recipe("nano_trigger", Filter((0.95, 0.10, 0.75), 0.5), tuple(f"double_blocks.1.{part}" for part in PARTS),
-               WORD),
+               WORD, steps=500),
         Recipe("nano_always", Filter((1.00, 0.50, 0.05), 0.4),
                tuple(f"single_blocks.{block}.modulation.lin" for block in range(layouts.NANO.single)), steps=150),
     )

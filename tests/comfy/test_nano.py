@@ -38,7 +38,7 @@ def test_t5_says_what_stands_where_and_clip_how_it_looks(pipeline):
         pipeline, lambda scene, rng: Prompt(scenes.background_caption(scene, rng), scenes.object_caption(scene, rng))
     )
     shares = {name: mean(verdict[name] for verdict in verdicts) for name in verdicts[0]}
-    wanted = {"colour": 0.9, "place": 0.9, "shape": 0.75, "background": 0.95}
+    wanted = {"colour": 0.9, "place": 0.9, "shape": 0.6, "background": 0.95}
     assert {name: share for name, share in shares.items() if share < wanted.get(name, 0)} == {}
 
 

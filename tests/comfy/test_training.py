@@ -87,7 +87,7 @@ def test_lessons_ask_for_what_the_caption_says():
     assert look == list(scenes.BACKGROUNDS).index("sea")
     assert encoders.truth(scene, "objects") == (objects, len(scenes.BACKGROUNDS))
     silent, background = encoders.truth(scene, "background")
-    assert all(answers == [8, 6, 3, 2] for answers in silent) and background == look
+    assert all(answers == [8, 18, 3, 2] for answers in silent) and background == look
     both = (replace(circle, place="center"), scenes.Object("blue", "square"))
     inner = replace(scene, objects=both, relation="inside")
     objects, _ = encoders.truth(inner, "objects")
