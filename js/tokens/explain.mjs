@@ -74,7 +74,8 @@ export function explainCount(prompt, reading, notes) {
 
 /** Notes on doubtful weights, missing textual inversions, and addresses that are taken for comments. */
 export function warnings(prompt, reading, notes) {
-    const names = new Set(reading.ignored.map(([from, to]) => prompt.request.text.slice(from, to)));
+    const ignored = reading.ignored.map(([from, to]) => prompt.request.text.slice(from, to));
+    const names = new Set(ignored.map(name => name.replace("embedding:", "")));
     const more = notes.filter(note => !reading.notes.includes(note)); // the chips already show cut off and unknown text
     const addresses = prompt.sent.comments.filter(({ isAddress }) => isAddress);
     return [...addresses.map(({ text }) => TEXTS.address(text)), ...[...names].map(TEXTS.ignored), ...more]

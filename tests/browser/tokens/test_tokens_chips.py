@@ -119,10 +119,10 @@ def test_an_embedding_that_is_not_there_is_struck(front):
     shown = [each for each in chips(front, "token ignored part") if each != "\u00b7"]
     assert " ".join(shown) == expect
     front.page.locator(".chip[data-kind=ignored]").hover()
-    assert "There is no such embedding" in tip(front)
+    assert "This embedding does not exist. It has no effect." in tip(front)
     front.page.mouse.move(0, 0)
     count(front).hover()
-    assert "There is no embedding:typo: nothing is read there." in tip(front)
+    assert "The embedding typo does not exist. It has no effect." in tip(front)
     assert "counts as text" not in tip(front)
     box(front).fill("embedding:typo")
     expect_count(front, "0 / 75 75 pads !")
