@@ -61,7 +61,9 @@ def test_one_prompt_goes_with_all_of_a_batch(model):
 def test_a_run_that_starts_in_the_middle_tells_that_its_steps_are_its_own(model, caplog):
     ready = ApplyDuet.execute(model)[0]
     chained(ready, (2, scheduled(), scheduled()), (STEPS, scheduled(), scheduled()))
-    messages = [record.message for record in caplog.records if "counted from the first step of this run" in record.message]
+    messages = [
+        record.message for record in caplog.records if "counted from the first step of this run" in record.message
+    ]
     assert len(messages) == 1 and "start_step" in messages[0]
     caplog.clear()
     chained(ready, (2, prompt(), prompt()), (STEPS, prompt(), prompt()))
