@@ -49,7 +49,7 @@ def test_all_three_outputs(comfy_server, workflow):
     result = comfy_server.run(workflow)
     assert not numpy.array_equal(pixels(result, workflow.node("SaveImage")), before)
     (text,) = result.outputs[node]["text"]
-    assert text == "Saved 6 tensors: loras/kept/half_00001_.safetensors"
+    assert text == "Saved 6 tensors to loras/kept/half_00001_.safetensors"
     saved = load_file(comfy_server.base / "output" / "loras/kept/half_00001_.safetensors")
     assert {name.rsplit(".", 1)[1] for name in saved} == {"weight", "alpha"}
     blocked = workflow.copy()
@@ -75,7 +75,7 @@ def test_anatomy(comfy_server, workflow):
     model = workflow.out("UNETLoader")
     shown = workflow.add("FluxDuetLoraAnatomy", model=model, lora_name=LORA, compare_with=LORA)
     outputs = comfy_server.run(workflow).outputs[shown[0]]
-    assert outputs["images"] and "The cosine of the two changes is 1.00" in outputs["text"][0]
+    assert outputs["images"] and "The cosine similarity of the two changes is 1.00" in outputs["text"][0]
     assert f"{LORA} changes 2 of " in outputs["text"][0]
 
 
@@ -133,7 +133,7 @@ def test_trigger(comfy_server, workflow):
     result, node = measured(comfy_server, workflow, "FluxDuetTrigger", LORA, **given)
     assert result.outputs[node]["images"]
     (text,) = result.outputs[node]["text"]
-    assert "'snowy'" in text and text.endswith("Cost: 9 runs of 3 steps and 36 evaluations.")
+    assert "'snowy'" in text and text.endswith("Cost: 9 runs of 3 steps, plus 36 model evaluations.")
 
 
 @pytest.mark.parametrize(("kind", "inputs", "words"), [
