@@ -89,8 +89,8 @@ class Blocks:
             found, shown = _NUMBERS.fullmatch(word), shorten(word, 60)
             if found and len(max(found[1], found[2] or "", key=len)) > MOST_DIGITS:
                 raise ValueError(
-                    f"Got {shown!r} in the list of blocks {text!r}, a number that no model has; expected numbers such "
-                    f"as FLUX.1's 0 to {BLOCKS - 1}."
+                    f"Got {shown!r} in the list of blocks {text!r}, which is larger than any model's block number. "
+                    f"FLUX.1 has the blocks 0 to {BLOCKS - 1}."
                 )
             if word not in (*KINDS, FINAL, "all", "none") and not found:
                 raise ValueError(

@@ -164,7 +164,7 @@ REROUTED = [
 def test_a_pair_that_is_not_clear_is_not_offered(front):
     add(front, *BLENDED)
     for node in (1, 2, 4):
-        assert "More than one prompt" in message_of(front, node)
+        assert "Prompts are blended or shared" in message_of(front, node)
     button(front, 1).evaluate("button => button.click()")
     write(front, 2, "a fox")
     assert sorted(texts(front).values()) == ["", "", "a fox"]
@@ -176,7 +176,7 @@ def test_a_pair_that_is_not_clear_is_not_offered(front):
 
 def test_what_is_missing_is_reported(front):
     add(front, ["FluxDuetClipEncode", "FluxDuetDualPrompt"], [])
-    assert "No Dual Prompt" in message_of(front, 1)
+    assert "does not go to a Dual Prompt" in message_of(front, 1)
     front.page.evaluate("() => app.graph.getNodeById(1).connect(0, app.graph.getNodeById(2), 0)")
     front.page.wait_for_function(f"() => ({BUTTON})(1).ariaLabel.includes('Dual Prompt has no encode node')")
     button(front, 1).hover()

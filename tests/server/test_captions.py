@@ -24,12 +24,12 @@ def folder(nano_server):
 def test_a_folder_is_checked_and_again_after_a_change(nano_server, folder):
     first = nano_server.run(PROMPT)
     (text,) = first.outputs["1"]["text"]
-    assert text.startswith("2 captions fit into what CLIP and T5 read.") and "1 caption lacks it" in text
+    assert text.startswith("CLIP and T5 read 2 captions completely.") and "1 caption lacks it" in text
     assert first.images("1")[0].width == 860
     assert nano_server.run(PROMPT).was_cached("1")
     (folder / "b.txt").write_text("a photo of ohwx woman")
     again = nano_server.run(PROMPT)
-    assert again.did_run("1") and "every caption has it" in again.outputs["1"]["text"][0]
+    assert again.did_run("1") and "every caption contains it" in again.outputs["1"]["text"][0]
     assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "b.txt"]
 
 

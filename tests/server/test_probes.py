@@ -28,7 +28,7 @@ def heatmap(workflow) -> tuple[list, list]:
     """Around the sampler's model; (what Show Heatmap gives, the sampler's latent)."""
     sampler = workflow.inputs("FluxDuetSampler")
     txt = workflow.out("FluxDuetT5Encode")
-    node, _ = workflow.add("FluxDuetHeatmap", model=sampler["model"], txt=txt, words="star")
+    node, _ = workflow.add("FluxDuetHeatmap", model=sampler["model"], txt=txt, words="house")
     sampler["model"] = [node, 0]
     return workflow.add(
         "FluxDuetHeatmapShow",
@@ -75,7 +75,7 @@ def test_another_look_samples_nothing(comfy_server, workflow):
     show, _ = heatmap(workflow)
     preview = text(workflow, [show[0], 3])
     first = json.loads(comfy_server.run(workflow).outputs[preview]["text"][0])
-    assert first["words"] == ["star"] and 0 < first["shares"]["star"] < 1
+    assert first["words"] == ["house"] and 0 < first["shares"]["house"] < 1
     workflow[show[0]]["inputs"]["blocks"] = "single"
     again = comfy_server.run(workflow)
     assert set(again.executed) == {show[0], preview}
