@@ -90,7 +90,7 @@ def test_a_cell_s_prompts_go_into_the_one_pair_in_one_step_of_undo(shown):
     ids = shown.page.evaluate(ADD, ENCODERS)
     in_view(shown)
     before = texts(shown, ids)
-    assert use(shown, 1) == "Written into CLIP-L Encode and T5 Encode."
+    assert use(shown, 1) == "The prompts are now in: CLIP-L Encode, T5 Encode."
     assert texts(shown, ids) == [grid["clip"][0], grid["t5"][1]] != before
     exported = shown.to_api()
     assert [exported[str(node)]["inputs"]["text"] for node in ids if str(node) in exported] in ([], texts(shown, ids))
@@ -106,15 +106,15 @@ def test_with_more_than_a_pair_the_selected_one_is_meant_else_the_prompts_are_co
     shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
     grid = shown.page.evaluate(GRID)
     message = use(shown, 0)
-    assert message.startswith("There is no CLIP-L Encode and no T5 Encode here. Both prompts are copied")
+    assert message.startswith("This graph has no CLIP-L Encode and no T5 Encode node. Both prompts are copied")
     assert shown.page.evaluate("navigator.clipboard.readText()") == f"CLIP: {grid['clip'][0]}\nT5: {grid['t5'][0]}"
     ids = shown.page.evaluate(ADD, [*ENCODERS, "FluxDuetT5Encode"])
     in_view(shown)
     before = texts(shown, ids)
-    assert "1 CLIP-L Encode and 2 T5 Encode here. Select the two" in use(shown, 0)
+    assert "1 CLIP-L Encode and 2 T5 Encode nodes. Select one of each" in use(shown, 0)
     assert texts(shown, ids) == before
     shown.page.evaluate("ids => app.canvas.selectItems([ids[0], ids[2]].map(id => app.graph.getNodeById(id)))", ids)
-    assert use(shown, 2) == "Written into CLIP-L Encode and T5 Encode."
+    assert use(shown, 2) == "The prompts are now in: CLIP-L Encode, T5 Encode."
     assert texts(shown, ids) == [grid["clip"][0], before[1], grid["t5"][2]]
 
 

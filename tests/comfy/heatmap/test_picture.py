@@ -148,7 +148,10 @@ def test_what_cannot_be_looked_for_is_told(model, dual, vae, change, message):
 
 
 def test_in_a_scene_that_was_never_sampled_the_map_points_at_the_object():
-    """Nano, rendered scenes: the share of the picture with more of the object's colour than at its centre is small: 0.5 is chance."""
+    """Nano, rendered scenes: the share of the picture with more of the object's colour than at its centre is small.
+
+    0.5 is chance.
+    """
     rng, nano = random.Random(1), Pipeline()
     above = []
     for _ in range(6):
