@@ -28,7 +28,7 @@ def test_a_word_is_chosen_and_blocks_are_looked_at_on_the_node(front):
     front.page.locator(".word").nth(1).click()
     assert exported(front)["word"] == "blue" and exported(front)["blocks"] == ""
     front.page.get_by_role("slider", name="First block").press("End")
-    becomes(front, lambda: exported(front)["blocks"], "1")
+    becomes(front, lambda: exported(front)["blocks"], "5")
     becomes(front, lambda: any(url.endswith("/flux_duet/heatmap") for _, url in requests), True)
     assert not [url for method, url in requests if method == "POST" and url.endswith("/prompt")]
     assert front.errors == []
