@@ -162,7 +162,7 @@ TRAVEL = Template(
                     "t5_text": "a big yellow sun in the middle\n@11 a small red heart in the middle",
                 },
                 {"clip": "clip", "t5": "t5"},
-                height=780,
+                height=600,
             ),
         ),
         column(STAGE, Node("last", "FluxDuetPromptAt", "", {"when": "19"}, {"conditioning": "schedule"})),
@@ -178,7 +178,8 @@ TRAVEL = Template(
         "border to move it, double-click a track to split it. What early steps drew remains, so the picture combines "
         "both prompts. *Prompt at Step* gives the prompts of one step alone.",
         NATIVE,
-        last=3,
+        first=2,
+        last=4,
     ),
 )
 
@@ -201,7 +202,7 @@ TRACKS = Template(
                 "",
                 {"clip_timeline": "1", "t5_timeline": "1\n@3..6 2"},
                 {"vecs.vec1": "vec1", "txts.txt1": "txt1", "txts.txt2": "txt2"},
-                height=840,
+                height=640,
             ),
         ),
         column(STAGE, sample(positive="tracks")),
@@ -211,7 +212,7 @@ TRACKS = Template(
         "**Prompts as numbers on a track.** T5 fades from prompt 1 to prompt 2 in steps 3 to 6. Drag a border to move "
         "it, double-click a track to split it. Blends, regions and saved embeddings can be inputs too.",
         NATIVE,
-        first=2,
+        first=3,
         last=4,
     ),
 )
