@@ -24,8 +24,8 @@ CLIP, T5 = "FluxDuetClipEncode", "FluxDuetT5Encode"
 # What is in the boxes at first, then what is typed: (node, text, caption while it is typed, caption of the result).
 BEFORE = {CLIP: "on pink paper", T5: "a big red heart in the middle"}
 PROMPTS = [
-    (CLIP, "under water", "A new CLIP prompt ...", "... changes the scene: the heart stays."),
-    (T5, "a yellow star at the top", "A new T5 prompt ...", "... changes the thing: the water stays."),
+    (CLIP, "under water", "A new CLIP prompt ...", "... changes the scene: the things stay."),
+    (T5, "a white boat in the middle", "A new T5 prompt ...", "... changes the thing: the water stays."),
 ]
 OPENING = "Two prompts, one picture: CLIP sets the scene, T5 says what is where."
 
