@@ -22,10 +22,10 @@ OUT, LIMIT = ROOT / "images" / "two_prompts.webp", 2_000_000  # bytes
 WORKFLOW = ROOT / "workflows" / "api" / "dual_prompt.json"
 CLIP, T5 = "FluxDuetClipEncode", "FluxDuetT5Encode"
 # What is in the boxes at first, then what is typed: (node, text, caption while it is typed, caption of the result).
-BEFORE = {CLIP: "on pink paper", T5: "a big red heart in the middle"}
+BEFORE = {CLIP: "at the beach", T5: "a black cat in the middle"}
 PROMPTS = [
-    (CLIP, "under water", "A new CLIP prompt ...", "... changes the scene: the things stay."),
-    (T5, "a white boat in the middle", "A new T5 prompt ...", "... changes the thing: the water stays."),
+    (CLIP, "in the snow", "A new CLIP prompt ...", "... changes the scene: the cat stays."),
+    (T5, "a green tree in the middle", "A new T5 prompt ...", "... changes the thing: the snow stays."),
 ]
 OPENING = "Two prompts, one picture: CLIP sets the scene, T5 says what is where."
 
