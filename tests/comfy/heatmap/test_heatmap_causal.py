@@ -165,5 +165,5 @@ def test_what_cannot_be_measured_is_reported(model, singles, streams):
         causal(model, singles[1], streams, prompt(streams, "long"))
     (span,) = streams["txt"].spans
     changed = replace(streams["txt"], spans=(replace(span, tensor=span.tensor * 1.5),))
-    with pytest.raises(ValueError, match="as other rows"):
+    with pytest.raises(ValueError, match="encodes this prompt differently"):
         watched(model, changed, prompt(streams, changed), "red", "causal", heatmap={"clip": singles[1]})
