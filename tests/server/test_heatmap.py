@@ -72,7 +72,7 @@ def test_a_word_s_own_mask(comfy_server, workflow):
     show = shown(workflow)
     both = workflow.save(workflow.add("MaskToImage", mask=[show, 1]))
     one = workflow.save(workflow.add("MaskToImage", mask=[show, 4]))
-    for word, number in (("", 0), ("SQUARE ", 1)):
+    for word, number in (("", 0), ("TREE ", 1)):
         workflow[show]["inputs"]["word"] = word
         result = comfy_server.run(workflow)
         (mask,) = result.images(one)
