@@ -28,7 +28,7 @@ PARTS = Template(
     "15 A LoRA by Its Parts, a strength for each",
     (
         loaders(),
-        column(PROMPT, clip_prompt("at sunset"), t5_prompt("a blue car in the top right")),
+        column(PROMPT, clip_prompt("in the snow"), t5_prompt("a blue car in the top right")),
         column(
             320,
             Node("lora", "FluxDuetLora", "", {"lora_name": ALWAYS, "t5_stream": 0.0, "image": 0.0, "joint": 0.0}),
