@@ -11,7 +11,6 @@ import argparse
 import json
 import random
 from collections.abc import Callable
-from pathlib import Path
 from statistics import mean
 
 import comfy.utils
@@ -20,8 +19,9 @@ from PIL import Image
 
 from ..devtools import say
 from ..nano import card, scenes
-from ..nano.pipeline import GUIDANCE, MODELS, Pipeline, Prompt
+from ..nano.pipeline import Pipeline, Prompt
 from .measure import machine, table, warn_if_busy
+from .nano import options
 
 COLUMNS = ("the thing", "its habitual colour", "its habitual background", "the named background")
 
@@ -83,15 +83,7 @@ def bare(pipeline: Pipeline, chosen: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="dev.py bench habits", description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=60, help="for each row")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
-    parser.add_argument("--guidance", type=float, default=GUIDANCE)
-    parser.add_argument("--sheet", type=Path, help="write the first twelve pictures of each row here")
-    parser.add_argument("--json", type=Path, help="write the table here, too")
-    parser.add_argument("--card", action="store_true", help="write the table into the model card, too")
-    chosen = parser.parse_args()
+    chosen = options("habits", __doc__.splitlines()[0], 60, "twelve")
     comfy.utils.set_progress_bar_enabled(False)
     warn_if_busy()
     pipeline = Pipeline(chosen.models)

@@ -185,20 +185,21 @@ def speed(pipeline: Pipeline, repeats: int = 5) -> float:
     return median(taken[1:])
 
 
-def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev.py bench nano", description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=200, help="for each row")
+def options(name: str, description: str, pictures: int, first: str) -> argparse.Namespace:
+    """What `bench nano` and `bench habits` are asked for; `first` pictures of each row are on the sheet."""
+    parser = argparse.ArgumentParser(prog=f"dev.py bench {name}", description=description)
+    parser.add_argument("--pictures", type=int, default=pictures, help="for each row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=MODELS, help="the models folder")
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
-    parser.add_argument("--sheet", type=Path, help="write the first ten pictures of each row here")
+    parser.add_argument("--sheet", type=Path, help=f"write the first {first} pictures of each row here")
     parser.add_argument("--json", type=Path, help="write the tables here, too")
     parser.add_argument("--card", action="store_true", help="write the tables into the model card, too")
     return parser.parse_args()
 
 
 def main() -> None:
-    chosen = options()
+    chosen = options("nano", __doc__.splitlines()[0], 200, "ten")
     comfy.utils.set_progress_bar_enabled(False)
     warn_if_busy()
     pipeline = Pipeline(chosen.models)

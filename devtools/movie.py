@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from . import ROOT, SetupError, browser, front_end, say
+from .client import as_command
 from .front_end import FrontEnd
 from .screenshot import PICTURES, SETTINGS
 from .server import Server
@@ -214,8 +215,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SetupError as error:
-        say(f"error: {error}")
-        raise SystemExit(1) from error
+    as_command(main)

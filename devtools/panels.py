@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator
 
 from . import ROOT, SetupError, browser, front_end, say
+from .client import as_command
 from .front_end import FrontEnd
 from .portraits import LEFT, LOOK_AT, TOP, WINDOW, plan
 from .screenshot import SETTINGS
@@ -156,8 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SetupError as error:
-        say(f"error: {error}")
-        raise SystemExit(1) from error
+    as_command(main)

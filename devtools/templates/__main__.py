@@ -7,9 +7,9 @@
 """
 
 import argparse
-import sys
 
 from .. import SetupError, browser, front_end, say
+from ..client import as_command
 from ..front_end import FRAMES, FrontEnd
 from ..server import Server
 from . import TEMPLATES, making
@@ -39,8 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SetupError as error:
-        say(f"error: {error}")
-        sys.exit(1)
+    as_command(main)

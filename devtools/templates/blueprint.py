@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
-from .. import ROOT, SetupError, browser, front_end, say
+from .. import ROOT, SetupError, browser, front_end
+from ..client import as_command
 from ..front_end import FrontEnd
 from ..server import Server
 from . import making
@@ -91,8 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SetupError as error:
-        say(f"error: {error}")
-        sys.exit(1)
+    as_command(main)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 from .. import SetupError, say
+from ..client import as_command
 from ..server import Server
 from . import NAMES, WORKFLOWS, tiles
 from .parts import VAE
@@ -201,8 +202,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SetupError as error:
-        say(f"error: {error}")
-        sys.exit(1)
+    as_command(main)
