@@ -32,11 +32,11 @@ class Recipe:
     seed: int = 0
     ae_steps: int = 3000
     ae_minutes: float = 12.0
-    decoder_steps: int = 1500
-    decoder_minutes: float = 4.0
+    decoder_steps: int = 6000
+    decoder_minutes: float = 20.0
     encoder_steps: int = 1800
     pool: int = 30_000  # scenes whose latents are computed once
-    steps: int = 9_400
+    steps: int = 13_000
     batch: int = 32
     lr: float = 3e-3
     warmup: int = 150

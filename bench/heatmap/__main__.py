@@ -8,7 +8,8 @@ Each object is named by its noun, its colour, its phrase ("large red circle"), a
 place; the map of these words is compared with the renderer's mask of the object, at the map's own resolution, for each
 measure, block and range of sigma, by the two protocols of protocols.py. One way to point is chosen for all prompts, on
 half of the scenes, by the sum of both IoUs, and reported on the other half. The ceiling is the score of the mask itself
-(each token's covered share) in place of a map. Cost: see cost.py.
+(each token's covered share) in place of a map; a second table has it for pictures of more tokens, up to the 64 x 64 of
+FLUX.1 at 1024 x 1024 pixels. Cost: see cost.py.
 """
 
 import argparse
@@ -28,11 +29,13 @@ from .. import step
 from ..measure import machine, seconds
 from .cases import cases, is_train, truths
 from .cost import cost
-from .protocols import Score
+from .protocols import Score, score
 from .recording import DERIVED, MEASURES, RANGES, Recorder
-from .report import as_json, full, short
+from .report import as_json, ceilings, full, short
 from .scoring import Way, best, halves, ways
 from .sheet import sheet
+
+SIDES = (8, 16, 32, 64)  # of a picture, in image tokens
 
 
 def accuracy(chosen: argparse.Namespace) -> None:
@@ -51,13 +54,15 @@ def accuracy(chosen: argparse.Namespace) -> None:
                 train[way], test[way] = (half.scored(values) for half in sets)
                 maps[way] = values
     default, ceiling = best(train), sets[1].scored(coverage)
+    by_side = {each: score(*truths(found, each)) for each in SIDES}
     about = {"scenes": chosen.scenes, "seed": chosen.seed, "tokens": side**2, "machine": machine()}
     print(f"\n{_about(len(found), truth, drawn)}; {seconds(time.perf_counter() - started)}\n")
     print("## The best of each measure\n\nChosen on half of the scenes, reported on the other half.\n")
     print(f"{short(train, test, ceiling)}\n\n{_default(default, test[default].every, ceiling.every)}\n")
+    print(f"## The mask itself, by image tokens\n\n{ceilings(by_side)}\n")
     print(f"## All\n\nThe half that is reported.\n\n{full(test)}")
     if chosen.json:
-        data = as_json(about, train, test, ceiling, default)
+        data = as_json(about, train, test, ceiling, default, by_side)
         write_whole(chosen.json, json.dumps(data, indent=1).encode())
     if chosen.sheet:
         sheet(found, pictures, truth, maps, train, chosen.sheet)

@@ -31,6 +31,16 @@ def short(train: Found, test: Found, ceiling: Scored) -> str:
     return table(HEADS, [row((CEILING, "", "", ""), ceiling), *rows])
 
 
+def ceilings(by_side: Mapping[int, Score]) -> str:
+    """The score of the mask itself, by the image tokens on a side of the picture."""
+    heads = ("image tokens", "IoU", "mIoU", "mIoU without blur", "accuracy", "mAP")
+    rows = [
+        [f"{side} x {side}", *map(_number, (each.iou, each.miou, each.miou_sharp, each.accuracy, each.ap))]
+        for side, each in by_side.items()
+    ]
+    return table(heads, rows)
+
+
 def full(found: Found) -> str:
     """For each measure and query a table of IoU and mIoU by blocks and range of sigma."""
     parts = []
@@ -48,11 +58,12 @@ def _pair(each: Score) -> str:
     return f"{each.iou:.2f} / {each.miou:.2f}"
 
 
-def as_json(about: dict, train: Found, test: Found, ceiling: Scored, default: Way) -> dict:
+def as_json(about: dict, train: Found, test: Found, ceiling: Scored, default: Way, by_side: Mapping[int, Score]) -> dict:
     return {
         **about,
         "default": asdict(default),
         "ceiling": _rounded(ceiling),
+        "ceilings": {side: each.rounded() for side, each in by_side.items()},
         "ways": [{**asdict(way), "train": _rounded(train[way]), "test": _rounded(test[way])} for way in train],
     }
 

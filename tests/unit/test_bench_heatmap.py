@@ -8,7 +8,7 @@ import torch
 
 from flux_duet.bench.heatmap import protocols
 from flux_duet.bench.heatmap.cases import CLAUSE, COLOUR, NOUN, PHRASE, cases, named, phrase, truths
-from flux_duet.bench.heatmap.report import full, short
+from flux_duet.bench.heatmap.report import ceilings, full, short
 from flux_duet.bench.heatmap.scoring import Way, best, block_choices, halves, ways
 from flux_duet.nano import scenes
 
@@ -127,6 +127,13 @@ def test_truths_of_two_objects_are_each_others_other():
     assert not other[0].any() and truth.flatten(1).any(1).all()
     pixels = scenes.masks(found[0].scene)[0]
     assert float(coverage[0, 3, 4]) == pytest.approx(pixels[48:64, 64:80].mean(), abs=1e-6)
+
+
+def test_the_published_blur_costs_less_on_more_tokens():
+    found = cases(8, 0)
+    by_side = {side: protocols.score(*truths(found, side)) for side in (8, 16, 32)}
+    assert by_side[8].miou < by_side[16].miou < by_side[32].miou
+    assert f"| 16 x 16 | {by_side[16].iou:.2f} | {by_side[16].miou:.2f} |" in ceilings(by_side)
 
 
 def test_blocks():

@@ -64,3 +64,25 @@ def test_a_slow_disk_does_not_stop_the_list(tmp_path, monkeypatch):
     monkeypatch.setattr(headers, "SECONDS", -1)
     path_of = lambda name: str(tmp_path / name)  # noqa: E731
     assert headers.fitting_first(["a", "b.safetensors"], path_of, choices.is_clip_l) == ["a", "b.safetensors"]
+
+
+def test_lists_share_their_time_until_there_was_a_rest(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(headers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(headers, "_time", headers._Time())
+
+    def slow(_):
+        now[0] += 1.5  # seconds
+        return True
+
+    names = [f"{letter}.safetensors" for letter in "abcd"]
+    for name in names:
+        (tmp_path / name).write_bytes((2).to_bytes(8, "little") + b"{}")
+
+    def listed(fits):
+        return headers.fitting_first(["0.gguf", *names], lambda name: str(tmp_path / name), fits)
+
+    assert listed(slow) == ["a.safetensors", "b.safetensors", "0.gguf", "c.safetensors", "d.safetensors"]
+    assert listed(lambda names: slow(names)) == ["0.gguf", *names]  # another loader: no time is left
+    now[0] += headers.REST + 1
+    assert listed(slow) == [*names, "0.gguf"]
