@@ -135,6 +135,7 @@ def followed(pipeline: Pipeline, chosen: argparse.Namespace) -> list[list[str]]:
     return [*rows, chance, ceiling]
 
 
+@torch.no_grad()
 def decode_true(pipeline: Pipeline, expected: list[Scene]) -> np.ndarray:
     pixels = torch.from_numpy(np.stack([scenes.render(scene) for scene in expected])).float() / 255
     parts = [pipeline.vae.decode(pipeline.vae.encode(part)) for part in pixels.split(16)]

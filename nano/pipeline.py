@@ -47,6 +47,7 @@ class Pipeline:
             txts += [span.tensor for span in encoding.encode_t5(self.t5, prompt.t5)[0].spans]
         return [[torch.cat(txts), {"pooled_output": torch.cat(vecs), "guidance": guidance}]]
 
+    @torch.no_grad()  # as ComfyUI runs its nodes: without it, every layer's output stays in memory
     def sample(self, prompts: list[Prompt], seed: int, steps: int = STEPS, guidance: float = GUIDANCE) -> Tensor:
         """Latents [B, 16, 16, 16], equal to KSampler's with sampler euler and scheduler simple."""
         positive = self.conditioning(prompts, guidance)
@@ -56,6 +57,7 @@ class Pipeline:
             self.flux, noise, steps, 1.0, "euler", "simple", positive, positive, latent, seed=seed, disable_pbar=True
         )
 
+    @torch.no_grad()
     def draw(self, prompts: list[Prompt], seed: int, batch: int = 16, **options) -> np.ndarray:
         """Pictures, uint8 [N, 128, 128, 3]; prompt number n always has the same noise for the same seed."""
         drawn = []

@@ -51,8 +51,8 @@ NEGATIVE = Template(
         column(
             PROMPT,
             clip_prompt("on pink paper"),
-            t5_prompt("a big red or blue cup in the middle"),
-            t5_prompt("a big red cup in the middle", "not", "T5 Encode: not this"),
+            t5_prompt("a big red or blue house in the middle"),
+            t5_prompt("a big red house in the middle", "not", "T5 Encode: not this"),
         ),
         column(
             STAGE,
@@ -116,8 +116,8 @@ BLOCKS = Template(
         column(
             300,
             clip_prompt("at sunset"),
-            t5_prompt("a big white cloud in the middle", "one", "T5 Encode: a"),
-            t5_prompt("a big purple flower in the middle", "other", "T5 Encode: b"),
+            t5_prompt("a big yellow moon in the middle", "one", "T5 Encode: a"),
+            t5_prompt("a big black cat in the middle", "other", "T5 Encode: b"),
         ),
         column(STAGE, dual("a", "Dual Prompt: a", txt="one"), dual("b", "Dual Prompt: b", txt="other")),
         column(
