@@ -120,7 +120,7 @@ def loss(slim: SlimTAESD, image: Tensor, near: Tensor, noise: float, emphasis: f
     """L1 on pixels and on their differences, for clean edges, and a penalty that keeps latents near N(0, 1).
 
     Noise on the latents makes similar latents decode to similar pictures, so that small errors of the flow stay small.
-    A pixel near an object (`near`, 0 to 1) weighs 1 + `emphasis`: there the details are, on a small part of the picture.
+    A pixel near an object (`near`, 0 to 1) weighs 1 + `emphasis`: the details are there, on a small part of a picture.
     """
     latent = slim.taesd_encoder(image)
     error = slim.taesd_decoder(latent + noise * torch.randn_like(latent)) - image

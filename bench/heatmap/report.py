@@ -58,7 +58,9 @@ def _pair(each: Score) -> str:
     return f"{each.iou:.2f} / {each.miou:.2f}"
 
 
-def as_json(about: dict, train: Found, test: Found, ceiling: Scored, default: Way, by_side: Mapping[int, Score]) -> dict:
+def as_json(
+    about: dict, train: Found, test: Found, ceiling: Scored, default: Way, by_side: Mapping[int, Score]
+) -> dict:
     return {
         **about,
         "default": asdict(default),

@@ -3,13 +3,15 @@
 One press of a mouse button is one click, a drag too; a double click is two. Typing, the wheel and pointing are free.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Locator, Page
 
 from .. import SetupError
 from ..front_end import FRAMES, FrontEnd
+from ..templates.layout import READABLE
 
 Point = tuple[float, float]
 
@@ -28,17 +30,20 @@ WIDGET = """([id, name]) => {
     const node = app.graph.getNodeById(id), widget = node.widgets.find(widget => widget.name === name);
     return [node.pos[0] + node.size[0] * 0.7, node.pos[1] + widget.y + (widget.computedHeight ?? 20) / 2];
 }"""
-# Where to double-click for a new node, which then stands around that place: no node is there, and no button or panel.
+# Where to double-click for a new node, which then stands around that place: no node is there, no button or
+# panel, and no edge of the window, where dragging a link moves the canvas.
 FREE = """() => {
-    const { ds } = app.canvas, width = 340 * ds.scale, height = 450 * ds.scale;
-    const boxes = app.graph.nodes.map(node => node.boundingRect).map(([x, y, w, h]) =>
-        [(x + ds.offset[0]) * ds.scale, (y + ds.offset[1]) * ds.scale, w * ds.scale, h * ds.scale]);
+    const { ds } = app.canvas, width = 440 * ds.scale, height = 450 * ds.scale;
+    const { x: left, y: top } = app.canvas.canvas.getBoundingClientRect();
+    const boxes = app.graph.nodes.map(({ pos: [x, y], size: [w, h] }) =>
+        [left + (x + ds.offset[0]) * ds.scale, top + (y + ds.offset[1]) * ds.scale, w * ds.scale, h * ds.scale]);
     const crossed = (x, y) => boxes.some(([left, top, w, h]) =>
-        x < left + w + 12 && left < x + width && y < top + h + 40 && top < y + height);
+        x < left + w + 50 && left < x + width + 20 && y < top + h + 40 && top < y + height);
     const canvas = (x, y) => document.elementFromPoint(x, y)?.id === "graph-canvas";
-    for (let y = 120; y < innerHeight - 0.8 * height; y += 10) for (let x = 80; x < innerWidth - width; x += 10)
-        if (!crossed(x, y) && [[0.5, 0], [0.5, 0.7], [0.1, 0.1], [0.9, 0.1]].every(([right, down]) =>
-            canvas(x + right * width, y + down * height))) return [x + width / 2, y];
+    const free = (x, y) => !crossed(x, y) && [0, 0.5, 1].every(right => [0, 0.4, 0.8].every(down =>
+        canvas(x + right * width, y + down * height)));
+    for (let y = 120; y < innerHeight - 0.8 * height; y += 10) for (let x = 150; x < innerWidth - width - 100; x += 10)
+        if (free(x, y)) return [x + width / 2, y];
     return null;
 }"""
 EMPTY = """() => {
@@ -47,6 +52,8 @@ EMPTY = """() => {
         if (document.elementFromPoint(x, y)?.id === "graph-canvas" && !app.graph.getNodeOnPos(...at)) return [x, y];
     }
 }"""
+HANGS = "app.canvas.state.ghostNodeId != null"  # a new node, on the pointer
+CALM = 10  # frames per second: more, without a GPU, keep the page from hearing two clicks as a double click
 # Where a word of a text box is, in the page's pixels: a copy of the box has the text in lines of the same lengths.
 WORD = """(area, word) => {
     const box = area.getBoundingClientRect(), copy = document.createElement("div"), style = getComputedStyle(area);
@@ -75,6 +82,7 @@ class Hand:
 
     def __init__(self, front: FrontEnd, vue: bool):
         self.front, self.vue, self.clicks = front, vue, 0
+        front.set(FRAMES, CALM)
 
     @property
     def page(self) -> Page:
@@ -88,15 +96,15 @@ class Hand:
 
     def double_click(self, at: Locator | Point) -> None:
         self.clicks += 2
-        self.page.mouse.dblclick(*self.point(at))
+        self.page.mouse.dblclick(*self.point(at), delay=40)  # milliseconds: nobody is faster
 
     def drag(self, start: Locator | Point, end: Locator | Point) -> None:
         self.clicks += 1
         self.page.mouse.move(*self.point(start))
         self.page.mouse.down()
         self.page.mouse.move(*self.point(end), steps=8)
-        self.front.still()
         self.page.mouse.up()
+        self.front.still()
 
     def hover(self, at: Locator | Point) -> None:
         self.page.mouse.move(*self.point(at))
@@ -137,7 +145,7 @@ class Hand:
         try:
             found = self.page.wait_for_function(DONE, timeout=1000 * seconds).json_value()
         finally:
-            self.front.set(FRAMES, 0)
+            self.front.set(FRAMES, CALM)
         if found[0] != "execution_success":
             raise SetupError(f"the run ended with {found}")
 
@@ -154,8 +162,25 @@ class Hand:
             self.page.mouse.wheel(0, 100)
             self.front.still()
 
+    @contextmanager
+    def closer(self, node: int) -> Iterator[None]:
+        """Looks at a node from near by the wheel, and goes back: from afar LiteGraph draws no text and no text box."""
+        title = self.page.evaluate("id => app.graph.getNodeById(id).pos.map((at, axis) => at + [30, -12][axis])", node)
+        at, turns = tuple(self.page.evaluate(PLACE, title)), 0
+        self.hover(at)
+        while self.page.evaluate("() => app.canvas.ds.scale") < READABLE:
+            self.page.mouse.wheel(0, -100)
+            self.front.still()
+            turns += 1
+        yield
+        self.hover(at)
+        for _ in range(turns):
+            self.page.mouse.wheel(0, 100)
+            self.front.still()
+
     def add(self, title: str) -> int:
-        """A new node at a free place, by the search box; its id. Two clicks."""
+        """A new node at a free place, by the search box; its id. Three clicks: the node hangs on the pointer until one
+        puts it down."""
         if (at := self.page.evaluate(FREE)) is None:
             raise SetupError(f"no free place for {title} in the window")
         before, search = self._ids(), self.page.get_by_placeholder("Add a node...")
@@ -166,6 +191,9 @@ class Hand:
         self.keys("Enter")
         self.page.wait_for_function("count => app.graph.nodes.length > count", arg=len(before))
         search.wait_for(state="hidden")
+        self.page.wait_for_function(f"() => {HANGS}")
+        self.click(tuple(at))
+        self.page.wait_for_function(f"() => !({HANGS})")
         self.front.still()
         (new,) = set(self._ids()) - set(before)
         return new
@@ -207,10 +235,15 @@ class Hand:
         return tuple(self.page.evaluate(PLACE, self.page.evaluate(WIDGET, [node, name])))
 
     def number(self, node: int, name: str, value: float) -> None:
-        """Two clicks: a double click on the number, which is then typed."""
+        """Two clicks: a double click on the number, which is then typed. Three if LiteGraph's box for it opens without
+        the focus, which a text box may keep."""
         self.double_click(self.widget(node, name, "input"))
         if not self.vue:
-            self.page.locator(".graphdialog input").wait_for()
+            field = self.page.locator(".graphdialog input")
+            field.wait_for()
+            self.front.still()
+            if not field.evaluate("field => field === document.activeElement"):
+                self.click(field)
         self.replace(str(value))
         self.keys("Enter")
         self.expect(node, name, value)
@@ -218,7 +251,11 @@ class Hand:
     def choose(self, node: int, name: str, value: str) -> None:
         """Two clicks: the list, and a line of it."""
         self.click(self.widget(node, name, "button, [role='combobox']"))
-        menu = "[role='option'], [role='listbox'] li, [data-capture-wheel] [role='option']" if self.vue else ".litemenu-entry"
+        menu = (
+            "[role='option'], [role='listbox'] li, [data-capture-wheel] [role='option']"
+            if self.vue
+            else ".litemenu-entry"
+        )
         self.click(self.page.locator(menu).filter(has_text=value).first)
         self.expect(node, name, value)
 

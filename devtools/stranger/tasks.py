@@ -3,6 +3,7 @@
 from .. import SetupError
 from .hand import Hand, Task
 
+
 def check(right: bool, message: str) -> None:
     if not right:
         raise SetupError(message)
@@ -84,7 +85,7 @@ def repaint_in_a_graph_of_ones_own(hand: Hand) -> None:
     hand.click(hand.page.locator(".word", has_text="house").first)
     hand.zoom_out(0.45)
     t5, dual, masked = (hand.add(title) for title in ("T5 Encode", "Dual Prompt", "Set Latent Noise Mask"))
-    sampler, decode, preview = (hand.add(title) for title in ("MMDiT Sampler", "VAE Decode (Duet)", "Preview Image"))
+    sampler, decode = (hand.add(title) for title in ("MMDiT Sampler", "VAE Decode (Duet)"))
     hand.link(hand.node("FluxDuetLoadT5"), "CLIP", t5, "clip")
     hand.link(hand.node("FluxDuetClipEncode"), "vec", dual, "vec")
     hand.link(t5, "txt", dual, "txt")
@@ -95,9 +96,11 @@ def repaint_in_a_graph_of_ones_own(hand: Hand) -> None:
     hand.link(masked, "LATENT", sampler, "latent")
     hand.link(sampler, "LATENT", decode, "samples")
     hand.link(hand.node("VAELoader"), "VAE", decode, "vae")
-    hand.link(decode, "IMAGE", preview, "images")
-    hand.write(t5, "text", "a yellow house on the left and a green tree on the right")
-    hand.number(sampler, "denoise", 0.9)
+    hand.link(decode, "IMAGE", hand.add("Preview Image"), "images")
+    with hand.closer(t5):
+        hand.write(t5, "text", "a yellow house on the left and a green tree on the right")
+    with hand.closer(sampler):
+        hand.number(sampler, "denoise", 0.9)
     hand.run()
 
 
@@ -144,7 +147,7 @@ def go_on_with_a_cell(hand: Hand) -> None:
     compare_prompts(hand)
     hand.clicks = 0
     hand.click(hand.page.locator(".cell").first)
-    hand.click(hand.page.get_by_text("Use this cell's prompts").first)
+    hand.click(hand.page.get_by_role("button", name="Use this cell").first)
 
 
 def take_a_thing_out(hand: Hand) -> None:
@@ -158,7 +161,7 @@ def load_a_lora_without_its_t5_stream(hand: Hand) -> None:
     lora = hand.add("Load LoRA by Stream")
     hand.choose(lora, "lora_name", "nano_trigger.safetensors")
     hand.link(hand.node("UNETLoader"), "MODEL", lora, "model")
-    hand.link(lora, "MODEL", hand.node("FluxDuetSampler"), "model")
+    hand.link(lora, "model", hand.node("FluxDuetSampler"), "model")
     hand.number(lora, "t5_stream", 0)
     hand.run()
 
