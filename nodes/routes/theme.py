@@ -12,8 +12,6 @@ from .http import Refused, answered, shown
 
 MOST_CHARACTERS = 200
 
-follow(running_client)  # once, when the first front end tells its theme
-
 
 async def theme(request: web.Request) -> web.Response:
     return await answered(request, checked, _answer)
@@ -34,5 +32,6 @@ def checked(body: Any) -> tuple[str, bool]:
 
 
 def _answer(told: tuple[str, bool]) -> dict:
+    follow(running_client)
     tell(*told)
     return {"dark": told[1]}
