@@ -99,10 +99,14 @@ def pictures(batch: list[scenes.Scene]) -> Tensor:
     return torch.from_numpy(rendered).permute(0, 3, 1, 2).float() / 255
 
 
+def covered(batch: list[scenes.Scene], size: int = scenes.SIZE) -> Tensor:
+    """[B, size, size], 0 to 1: how much of each pixel the objects cover."""
+    return torch.from_numpy(np.stack([scenes.masks(scene, size).max(0, initial=0) for scene in batch]))
+
+
 def _near_objects(batch: list[scenes.Scene]) -> Tensor:
     """[B, 1, H, W], 0 to 1: the objects and two pixels around them."""
-    covered = np.stack([scenes.masks(scene).max(0, initial=0) for scene in batch])
-    return F.max_pool2d(torch.from_numpy(covered)[:, None], 5, stride=1, padding=2)
+    return F.max_pool2d(covered(batch)[:, None], 5, stride=1, padding=2)
 
 
 def _crops(rng: random.Random, count: int, size: int) -> tuple[Tensor, Tensor]:

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import comfy.model_management
-import numpy as np
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
 
 from . import layouts, scenes
+from .autoencoder import covered
 from .encoders import TextEncoders
 from .optimizers import precision
 from .text import CAPTIONS, LONG, Tokens, choose
@@ -115,11 +115,6 @@ def captions(batch: list[scenes.Scene], rng: random.Random) -> tuple[list[str], 
     return clip, t5
 
 
-def _objects(batch: list[scenes.Scene], size: int) -> Tensor:
-    """[B, size, size], 0 to 1: how much of each latent pixel the objects cover."""
-    return torch.from_numpy(np.stack([scenes.masks(scene, size).max(0, initial=0) for scene in batch]))
-
-
 @torch.no_grad()
 def guided(
     teacher: nn.Module, x: Tensor, sigma: Tensor, prompts: Prompts, nothing: Prompts, guidance: Tensor
@@ -160,4 +155,4 @@ def flow_loss(
         rest = prompts.rows(plain), nothing.rows(plain), guidance[plain:]
         target[plain:] += guided(teacher, x[plain:], sigma[plain:], *rest)
     error = (velocity(model, x, sigma, prompts, guidance) - target).square().mean(1)  # [B, 16, 16]
-    return (error * (1 + emphasis * _objects(batch, error.shape[-1]))).mean()
+    return (error * (1 + emphasis * covered(batch, error.shape[-1]))).mean()

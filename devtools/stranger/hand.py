@@ -26,10 +26,13 @@ SLOT = """([id, way, name]) => {
     if (index < 0) throw Error(`${node.type} has no ${name}, but ${slots.map(slot => slot.name)}`);
     return [index, ...node.getConnectionPos(way === "in", index)];
 }"""
-WIDGET = """([id, name]) => {
+WIDGET = """([id, name]) => {{
     const node = app.graph.getNodeById(id), widget = node.widgets.find(widget => widget.name === name);
-    return [node.pos[0] + node.size[0] * 0.7, node.pos[1] + widget.y + (widget.computedHeight ?? 20) / 2];
-}"""
+    return {};
+}}"""
+# What can be asked of a widget: its place on LiteGraph's canvas, its label, its text box among all of the page.
+MIDDLE = "[node.pos[0] + node.size[0] * 0.7, node.pos[1] + widget.y + (widget.computedHeight ?? 20) / 2]"
+LABEL, TEXT_BOX = "widget.label ?? widget.name", "[...document.querySelectorAll('textarea')].indexOf(widget.element)"
 # Where to double-click for a new node, which then stands around that place: no node is there, no button or
 # panel, and no edge of the window, where dragging a link moves the canvas.
 FREE = """() => {
@@ -90,9 +93,9 @@ class Hand:
 
     # ---- the mouse and the keyboard
 
-    def click(self, at: Locator | Point, button: str = "left") -> None:
+    def click(self, at: Locator | Point) -> None:
         self.clicks += 1
-        self.page.mouse.click(*self.point(at), button=button)
+        self.page.mouse.click(*self.point(at))
 
     def double_click(self, at: Locator | Point) -> None:
         self.clicks += 2
@@ -153,7 +156,6 @@ class Hand:
         """Moves the canvas by dragging an empty place of it: one click."""
         at = self.page.evaluate(EMPTY)
         self.drag(tuple(at), (at[0] + right, at[1] + down))
-        self.front.still()
 
     def zoom_out(self, scale: float) -> None:
         """By the wheel, which costs no click."""
@@ -203,11 +205,9 @@ class Hand:
 
     # ---- nodes
 
-    def node(self, kind: str, number: int = 0) -> int:
-        """The id of a node by its type."""
-        return self.page.evaluate(
-            "([kind, number]) => app.graph.nodes.filter(node => node.type === kind)[number].id", [kind, number]
-        )
+    def node(self, kind: str) -> int:
+        """The id of the first node of a type."""
+        return self.page.evaluate("kind => app.graph.nodes.find(node => node.type === kind).id", kind)
 
     def slot(self, node: int, way: str, name: str) -> Locator | Point:
         index, *at = self.page.evaluate(SLOT, [node, way, name])
@@ -224,19 +224,14 @@ class Hand:
     def widget(self, node: int, name: str, kind: str) -> Locator | Point:
         """`kind` is the selector of the part that is clicked; on LiteGraph's canvas each widget is one part."""
         if self.vue:
-            label = self.page.evaluate(
-                "([id, name]) => { const it = app.graph.getNodeById(id).widgets.find(one => one.name === name);"
-                " return it.label ?? it.name; }",
-                [node, name],
-            )
-            row = self.page.locator(f"[data-node-id='{node}'] [data-testid='node-widget']")
-            row = row.filter(has=self.page.get_by_text(label, exact=True)).first
+            label = self.page.get_by_text(self.ask(node, name, LABEL), exact=True)
+            row = self.page.locator(f"[data-node-id='{node}'] [data-testid='node-widget']").filter(has=label).first
             return row.locator(kind).first
-        return tuple(self.page.evaluate(PLACE, self.page.evaluate(WIDGET, [node, name])))
+        return tuple(self.page.evaluate(PLACE, self.ask(node, name, MIDDLE)))
 
     def number(self, node: int, name: str, value: float) -> None:
         """Two clicks: a double click on the number, which is then typed. Three if LiteGraph's box for it opens without
-        the focus, which a text box may keep."""
+        the focus."""
         self.double_click(self.widget(node, name, "input"))
         if not self.vue:
             field = self.page.locator(".graphdialog input")
@@ -251,11 +246,7 @@ class Hand:
     def choose(self, node: int, name: str, value: str) -> None:
         """Two clicks: the list, and a line of it."""
         self.click(self.widget(node, name, "button, [role='combobox']"))
-        menu = (
-            "[role='option'], [role='listbox'] li, [data-capture-wheel] [role='option']"
-            if self.vue
-            else ".litemenu-entry"
-        )
+        menu = "[role='option']" if self.vue else ".litemenu-entry"
         self.click(self.page.locator(menu).filter(has_text=value).first)
         self.expect(node, name, value)
 
@@ -263,12 +254,7 @@ class Hand:
         """The text box of a widget."""
         if self.vue:
             return self.page.locator(f"[data-node-id='{node}'] textarea").nth(self._boxes(node).index(name))
-        at = self.page.evaluate(
-            "([id, name]) => { const own = app.graph.getNodeById(id).widgets.find(one => one.name === name);"
-            " return [...document.querySelectorAll('textarea')].indexOf(own.element); }",
-            [node, name],
-        )
-        return self.page.locator("textarea").nth(at)
+        return self.page.locator("textarea").nth(self.ask(node, name, TEXT_BOX))
 
     def _boxes(self, node: int) -> list[str]:
         script = "id => app.graph.getNodeById(id).widgets.filter(one => one.type === 'customtext').map(one => one.name)"
@@ -283,8 +269,11 @@ class Hand:
         return tuple(self.box(node, name).evaluate(WORD, word))
 
     def value(self, node: int, name: str) -> Any:
-        script = "([id, name]) => app.graph.getNodeById(id).widgets.find(widget => widget.name === name).value"
-        return self.page.evaluate(script, [node, name])
+        return self.ask(node, name, "widget.value")
+
+    def ask(self, node: int, name: str, what: str) -> Any:
+        """`what` is an expression about `node` and its `widget`."""
+        return self.page.evaluate(WIDGET.format(what), [node, name])
 
     def expect(self, node: int, name: str, value: Any) -> None:
         if (found := self.value(node, name)) != value:
